@@ -1,0 +1,177 @@
+//===- LowbitInterfaces.td - What encodings tell the compiler -*- tablegen -*-===//
+//
+// Four contracts: a format (what one code means), a scale (a tree of factors), a layout (how the
+// components lie in bytes) and an encoding (a term on a tensor type). Passes, packing, reference and
+// tests ask these interfaces and know no scheme by name; a third party implements them.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_IR_LOWBITINTERFACES_TD
+#define LOWBIT_IR_LOWBITINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def FormatAttrInterface : AttrInterface<"FormatAttrInterface"> {
+  let cppNamespace = "::lowbit";
+  let description = [{
+    A number format: what one stored code decodes to. A scalar format of up to 8 bits is its table
+    of levels; everything else has a default that follows from the table. Wider formats (f16, bf16,
+    f32) store their values as such.
+  }];
+  let methods = [
+    InterfaceMethod<"The scalar reference of this format: width, levels, rounding.",
+      "::lowbit::numerics::Format", "getReference", (ins)>,
+    InterfaceMethod<[{How many values one code decodes to. 1 for scalar formats; a vector format gives
+                     d, along the last axis.}],
+      "int64_t", "getValuesPerCode", (ins), "", "return 1;">,
+    InterfaceMethod<[{Element type of an unpacked code: i8 for up to 8 bits (zero-extended bits of the
+                     code), the float type itself for wider formats.}],
+      "::mlir::Type", "getCodeType", (ins), "",
+      "return ::mlir::IntegerType::get($_attr.getContext(), 8);">,
+    InterfaceMethod<"Scalar IR: the f32 level of `code` (of the code type).",
+      "::mlir::Value", "buildDecode",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::Value":$code), "",
+      "return ::lowbit::buildTableDecode(b, loc, $_attr.getReference(), code);">,
+    InterfaceMethod<"Scalar IR: the code (of the code type) of the level nearest to the f32 `value`.",
+      "::mlir::Value", "buildEncode",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::Value":$value), "",
+      "return ::lowbit::buildTableEncode(b, loc, $_attr.getReference(), value);">,
+  ];
+}
+
+def ScaleAttrInterface : AttrInterface<"ScaleAttrInterface"> {
+  let cppNamespace = "::lowbit";
+  let description = [{
+    A tree of factors over a tensor: scales, and zero points of either kind. A scale has *levels*,
+    outermost first; each is a tensor of codes of its own format. Levels are given and taken as
+    *unpacked* tiles: a layout brings them from and to bytes.
+  }];
+  let methods = [
+    InterfaceMethod<"Checks this scale against the shape of a tensor.",
+      "::llvm::LogicalResult", "verifyShape",
+      (ins "::llvm::ArrayRef<int64_t>":$shape,
+           "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError)>,
+    InterfaceMethod<"The stored levels, outermost first.",
+      "::llvm::SmallVector<::lowbit::ScaleLevel>", "getLevels", (ins "::llvm::ArrayRef<int64_t>":$shape)>,
+    InterfaceMethod<"The scalar reference.", "::lowbit::numerics::Scale", "getReference", (ins)>,
+    InterfaceMethod<[{IR: the f32 factors of a tile. `levels` are the unpacked level tiles of `region`,
+                     `block` receives how many elements share a factor along each axis (kWhole: all of the tile).}],
+      "::mlir::Value", "buildFactors",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::llvm::ArrayRef<int64_t>":$shape,
+           "::mlir::ValueRange":$levels, "const ::lowbit::Region &":$region,
+           "::llvm::SmallVectorImpl<int64_t> &":$block)>,
+    InterfaceMethod<[{IR: encodes wanted factors (f32, on the grid that `buildFactors` gives) into
+                     level tiles, outermost first.}],
+      "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildEncodeFactors",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::llvm::ArrayRef<int64_t>":$shape,
+           "::mlir::Value":$wanted), "", "return ::mlir::failure();">,
+    InterfaceMethod<[{IR: levels that need the whole tensor: tilable ops over `magnitudes` =
+                     `whole` / largest level. Empty: the levels are local to a block.}],
+      "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildStatistics",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::Value":$whole,
+           "float":$largest), "",
+      "return ::llvm::SmallVector<::mlir::Value>();">,
+  ];
+}
+
+def LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
+  let cppNamespace = "::lowbit";
+  let description = [{
+    How the components of a `quantized` term lie in bytes. Every layout of a term holds the same
+    codes: unpacking gives a `Fields`, packing takes one. A layout never rounds.
+  }];
+  let methods = [
+    InterfaceMethod<"Checks that this layout can hold `term` on a tensor of this shape.",
+      "::llvm::LogicalResult", "verifyTerm",
+      (ins "::lowbit::QuantizedAttr":$term, "::llvm::ArrayRef<int64_t>":$shape,
+           "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError)>,
+    InterfaceMethod<"Stored components.", "::llvm::SmallVector<::lowbit::Component>", "getComponents",
+      (ins "::lowbit::QuantizedAttr":$term, "::mlir::RankedTensorType":$type)>,
+    InterfaceMethod<"Per axis: a tile starts and ends at multiples of this.",
+      "::llvm::SmallVector<int64_t>", "getTileMultiples",
+      (ins "::lowbit::QuantizedAttr":$term, "::mlir::RankedTensorType":$type)>,
+    InterfaceMethod<"The part of component `index` that belongs to a region.",
+      "::lowbit::Region", "getComponentRegion",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::lowbit::QuantizedAttr":$term,
+           "::mlir::RankedTensorType":$type, "unsigned":$index, "const ::lowbit::Region &":$region)>,
+    InterfaceMethod<"IR: unpacked codes and levels of a tile, from whole components.",
+      "::lowbit::Fields", "buildUnpack",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::lowbit::QuantizedAttr":$term,
+           "::mlir::RankedTensorType":$type, "::mlir::ValueRange":$components,
+           "const ::lowbit::Region &":$region)>,
+    InterfaceMethod<[{IR: packs the fields of a tile into the payload tiles `destinations`; returns them in order.}],
+      "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildPack",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::lowbit::QuantizedAttr":$term,
+           "::mlir::RankedTensorType":$type, "const ::lowbit::Fields &":$fields,
+           "::mlir::ValueRange":$destinations), "", "return ::mlir::failure();">,
+    InterfaceMethod<"The scalar reference's name of this layout.",
+      "::lowbit::numerics::Layout", "getReference", (ins)>,
+  ];
+}
+
+def EncodingAttrInterface : AttrInterface<"EncodingAttrInterface"> {
+  let cppNamespace = "::lowbit";
+  let description = [{
+    What a tensor encoding tells the compiler about itself. `type` is always the whole tensor that
+    this term denotes (its encoding is this attribute); a `region` is in coordinates of that whole;
+    `components` are all stored components, flat, whole.
+  }];
+  let methods = [
+    InterfaceMethod<"Checks this term against a shape; called wherever a type of it is made or used.",
+      "::llvm::LogicalResult", "verifyTerm",
+      (ins "::llvm::ArrayRef<int64_t>":$shape, "::mlir::Type":$elementType,
+           "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError), "",
+      "return ::mlir::success();">,
+    InterfaceMethod<"Stored components, flat; combinators concatenate their children's.",
+      "::llvm::SmallVector<::lowbit::Component>", "getComponents", (ins "::mlir::RankedTensorType":$type)>,
+    InterfaceMethod<"Run-time extents of the whole tensor; what the type leaves open comes from the components.",
+      "::llvm::SmallVector<::mlir::OpFoldResult>", "getExtents",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::ValueRange":$components), "",
+      "return ::lowbit::extentsOf(b, loc, type, components[0]);">,
+    InterfaceMethod<[{Per axis: a legal tile starts and ends at multiples of this, or at the end of
+                     the axis; kWhole: a tile spans the axis.}],
+      "::llvm::SmallVector<int64_t>", "getTileMultiples",
+      (ins "::mlir::RankedTensorType":$type, "::lowbit::TileUse":$use)>,
+    InterfaceMethod<"The part of component `index` that belongs to a legal tile.",
+      "::lowbit::Region", "getComponentRegion",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::ValueRange":$components, "unsigned":$index, "const ::lowbit::Region &":$region)>,
+    InterfaceMethod<"IR that decodes one legal tile from whole components.",
+      "::mlir::Value", "buildDecodeTile",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::ValueRange":$components, "const ::lowbit::Region &":$region)>,
+    InterfaceMethod<[{IR that encodes one legal tile. `components`: one for each component, payload as
+                     destination tiles, others whole. Returns the payload tiles in order. Failure: read-only.}],
+      "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildEncodeTile",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::Value":$tile, "::mlir::ValueRange":$components, "const ::lowbit::Region &":$region),
+      "", "return ::mlir::failure();">,
+    InterfaceMethod<"IR: statistics phase over the whole plain value; returns the Statistic components in order.",
+      "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildStatistics",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::Value":$whole, "::mlir::ValueRange":$components),
+      "", "return ::llvm::SmallVector<::mlir::Value>();">,
+    InterfaceMethod<"Terms this one consists of and how they combine; a leaf returns Leaf.",
+      "::lowbit::Pieces", "getPieces",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::ValueRange":$components),
+      "", "return ::lowbit::Pieces();">,
+    InterfaceMethod<[{Optional: a contraction straight on the components of input `operand` (sparse terms);
+                     failure means: decode tiles instead.}],
+      "::mlir::FailureOr<::mlir::Value>", "buildContraction",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::linalg::LinalgOp":$op, "unsigned":$operand,
+           "::mlir::RankedTensorType":$type, "::mlir::ValueRange":$components),
+      "", "return ::mlir::failure();">,
+    InterfaceMethod<[{Scalar reference: decodes stored components (one for each of getComponents, with
+                     run-time shapes) into row-major f32 values.}],
+      "::llvm::Error", "referenceDecode",
+      (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<::lowbit::BufferRef>":$components,
+           "::llvm::MutableArrayRef<float>":$values)>,
+    InterfaceMethod<"Scalar reference: encodes row-major f32 values into components.",
+      "::llvm::Expected<std::vector<::lowbit::Buffer>>", "referenceEncode",
+      (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<float>":$values), "",
+      [{return ::llvm::createStringError("this encoding is read-only: it has no reference encoder");}]>,
+  ];
+}
+
+#endif // LOWBIT_IR_LOWBITINTERFACES_TD

@@ -1,0 +1,221 @@
+//===- LowbitOps.td - Operations --------------------------*- tablegen -*-===//
+#ifndef LOWBIT_IR_LOWBITOPS_TD
+#define LOWBIT_IR_LOWBITOPS_TD
+
+include "lowbit/IR/LowbitDialect.td"
+include "mlir/IR/OpBase.td"
+include "mlir/Interfaces/DestinationStyleOpInterface.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/TilingInterface.td"
+
+class Lowbit_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Lowbit_Dialect, mnemonic, !listconcat([Pure], traits)>;
+
+def Lowbit_EncodedTensor : Type<
+    CPred<"::lowbit::getEncoding($_self) != nullptr">, "tensor with a lowbit encoding", "::mlir::RankedTensorType">;
+def Lowbit_PlainTensor : Type<
+    CPred<"::llvm::isa<::mlir::RankedTensorType>($_self) && "
+          "!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">,
+    "tensor without an encoding", "::mlir::RankedTensorType">;
+def Lowbit_ComponentValue : AnyTypeOf<[Lowbit_PlainTensor, Index], "component of an encoded tensor">;
+
+//===----------------------------------------------------------------------===//
+// On whole encoded tensors
+//===----------------------------------------------------------------------===//
+
+def Lowbit_DecodeOp : Lowbit_Op<"decode",
+    [DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+  let summary = "the values that an encoded tensor denotes";
+  let description = [{
+    Exact: what a code decodes to is defined in docs/Numerics.md. Upstream patterns do not fold it.
+
+    Example:
+    ```mlir
+    %v = lowbit.decode %w : tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    ```
+  }];
+  let arguments = (ins Lowbit_EncodedTensor:$source);
+  let results = (outs Lowbit_PlainTensor:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source)";
+}
+
+def Lowbit_EncodeOp : Lowbit_Op<"encode", [AllTypesMatch<["dest", "result"]>]> {
+  let summary = "rounds values into the storage of an encoded tensor";
+  let description = [{
+    The result has the values of `source`, rounded once by the encoding's rule on the whole tensor's blocks. `dest` gives
+    the storage, and what an encode never writes (sparsity patterns, split points).
+
+    Example:
+    ```mlir
+    %e = lowbit.encode %x into %d : tensor<8x64xf32> into tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    ```
+  }];
+  let arguments = (ins Lowbit_PlainTensor:$source, Lowbit_EncodedTensor:$dest);
+  let results = (outs Lowbit_EncodedTensor:$result);
+  let assemblyFormat = "$source `into` $dest attr-dict `:` type($source) `into` type($dest)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_ConvertOp : Lowbit_Op<"convert"> {
+  let summary = "the same tensor in another encoding";
+  let description = [{
+    Between two layouts or encode rules of one term, moves bytes and never rounds; between different terms, decodes and
+    encodes. `tensor.cast` between encodings is illegal: it would fold away.
+
+    Example:
+    ```mlir
+    %p = lowbit.convert %w : tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>
+      to tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    ```
+  }];
+  let arguments = (ins Lowbit_EncodedTensor:$source);
+  let results = (outs Lowbit_EncodedTensor:$result);
+  let assemblyFormat = "$source attr-dict `:` type($source) `to` type($result)";
+  let hasFolder = 1;
+  let hasVerifier = 1;
+}
+
+def Lowbit_AssembleOp : Lowbit_Op<"assemble"> {
+  let summary = "an encoded tensor from its components";
+  let description = [{
+    The components in the order of the encoding's `getComponents`.
+
+    Example:
+    ```mlir
+    %w = lowbit.assemble %codes, %scale : tensor<8x32xi8>, tensor<8x2xf16>
+      to tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    ```
+  }];
+  let arguments = (ins Variadic<Lowbit_ComponentValue>:$components);
+  let results = (outs Lowbit_EncodedTensor:$result);
+  let assemblyFormat = "$components attr-dict `:` type($components) `to` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_DisassembleOp : Lowbit_Op<"disassemble"> {
+  let summary = "the components of an encoded tensor";
+  let description = [{
+    Example:
+    ```mlir
+    %codes, %scale = lowbit.disassemble %w : tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+      to tensor<8x32xi8>, tensor<8x2xf16>
+    ```
+  }];
+  let arguments = (ins Lowbit_EncodedTensor:$source);
+  let results = (outs Variadic<Lowbit_ComponentValue>:$components);
+  let assemblyFormat = "$source attr-dict `:` type($source) `to` type($components)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_ParameterOp : Lowbit_Op<"parameter"> {
+  let summary = "a tensor of an archive, by name";
+  let description = [{
+    Weights live outside the IR: the key names a tensor of an archive (GGUF, safetensors) that the program is given when
+    it is loaded. The type says how the archive stores it.
+
+    Example:
+    ```mlir
+    %w = lowbit.parameter "blk.0.attn_q.weight" : tensor<576x576xf32,
+      #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>>>
+    ```
+  }];
+  let arguments = (ins StrAttr:$key);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$key attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// On components: what the road works on after `lowbit-components`
+//===----------------------------------------------------------------------===//
+
+defvar Lowbit_TilingMethods = ["getLoopIteratorTypes", "getIterationDomain", "getTiledImplementation",
+                               "getResultTilePosition", "generateResultTileValue"];
+defvar Lowbit_Reify = DeclareOpInterfaceMethods<ReifyRankedShapedTypeOpInterface, ["reifyResultShapes"]>;
+
+def Lowbit_DecodeRegionOp : Lowbit_Op<"decode_region", [
+    AttrSizedOperandSegments, Lowbit_Reify,
+    DeclareOpInterfaceMethods<TilingInterface, Lowbit_TilingMethods>]> {
+  let summary = "decodes a region of a tensor that is given by its components";
+  let description = [{
+    `whole` is the type of the whole encoded tensor, the region is in its coordinates: there are no slices of encoded
+    types. Tilable where the encoding allows (`getTileMultiples`).
+
+    Example:
+    ```mlir
+    %t = lowbit.decode_region tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+      (%codes, %scale) [0, 32] [8, 32] : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<8x32xf32>
+    ```
+  }];
+  let arguments = (ins TypeAttr:$whole, Variadic<Lowbit_ComponentValue>:$components,
+                       Variadic<Index>:$offsets, Variadic<Index>:$sizes,
+                       DenseI64ArrayAttr:$static_offsets, DenseI64ArrayAttr:$static_sizes);
+  let results = (outs Lowbit_PlainTensor:$result);
+  let assemblyFormat = [{
+    $whole `(` $components `)` custom<DynamicIndexList>($offsets, $static_offsets)
+    custom<DynamicIndexList>($sizes, $static_sizes) attr-dict `:` type($components) `->` type($result)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::RankedTensorType":$whole, "::mlir::ValueRange":$components,
+                                 "const ::lowbit::Region &":$region)>];
+  let extraClassDeclaration = [{
+    ::lowbit::Region getTensorRegion();
+    ::mlir::RankedTensorType getWholeType();
+  }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_EncodeRegionOp : Lowbit_Op<"encode_region", [
+    AttrSizedOperandSegments, DestinationStyleOpInterface, Lowbit_Reify,
+    DeclareOpInterfaceMethods<TilingInterface, !listconcat(Lowbit_TilingMethods,
+      ["getTiledImplementationFromOperandTiles", "getIterationDomainTileFromOperandTiles"])>]> {
+  let summary = "encodes a region of a tensor into tiles of its payload components";
+  let description = [{
+    `payload` are destination tiles, one for each payload component; `inputs` are the other components, whole.
+
+    Example:
+    ```mlir
+    %c, %s = lowbit.encode_region tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+      %x into (%codes, %scale) with [] [0, 0] [8, 64]
+      : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> (tensor<8x32xi8>, tensor<8x2xf16>)
+    ```
+  }];
+  let arguments = (ins TypeAttr:$whole, Lowbit_PlainTensor:$source, Variadic<Lowbit_PlainTensor>:$payload,
+                       Variadic<Lowbit_ComponentValue>:$inputs,
+                       Variadic<Index>:$offsets, Variadic<Index>:$sizes,
+                       DenseI64ArrayAttr:$static_offsets, DenseI64ArrayAttr:$static_sizes);
+  let results = (outs Variadic<Lowbit_PlainTensor>:$results);
+  let assemblyFormat = [{
+    $whole $source `into` `(` $payload `)` `with` `[` $inputs `]`
+    custom<DynamicIndexList>($offsets, $static_offsets) custom<DynamicIndexList>($sizes, $static_sizes)
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::RankedTensorType":$whole, "::mlir::Value":$source,
+                                 "::mlir::ValueRange":$payload, "::mlir::ValueRange":$inputs,
+                                 "const ::lowbit::Region &":$region)>];
+  let extraClassDeclaration = [{
+    ::mlir::MutableOperandRange getDpsInitsMutable() { return getPayloadMutable(); }
+    ::lowbit::Region getTensorRegion();
+    ::mlir::RankedTensorType getWholeType();
+    /// All components in order: payload as the tiles held here, others whole.
+    ::llvm::SmallVector<::mlir::Value> getAllComponents();
+  }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
+  let summary = "the memory of one component of a parameter";
+  let description = [{
+    Becomes a load of a descriptor that the loader fills in; the component is read-only.
+
+    Example:
+    ```mlir
+    %m = lowbit.parameter_buffer "output_norm.weight"["values"] : memref<576xf32>
+    ```
+  }];
+  let arguments = (ins StrAttr:$key, StrAttr:$component);
+  let results = (outs AnyTypeOf<[AnyStridedMemRef, Index]>:$result);
+  let assemblyFormat = "$key `[` $component `]` attr-dict `:` type($result)";
+}
+
+#endif // LOWBIT_IR_LOWBITOPS_TD
