@@ -1,0 +1,89 @@
+//===- Reference.h - Decode and encode, bit for bit -----------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The scalar reference of every term: what any lowering must reproduce bit for bit. Tensors are
+// dense row-major f32; components are byte buffers in the order and layout that components() lists.
+// The arithmetic is the contract of docs/Numerics.md.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_NUMERICS_REFERENCE_H
+#define LOWBIT_NUMERICS_REFERENCE_H
+
+#include "lowbit/Numerics/Packing.h"
+#include "lowbit/Numerics/Term.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lowbit::numerics {
+
+enum class ElementType { UInt8, Int32, Float16, BFloat16, Float32 };
+int64_t bytesOf(ElementType type);
+
+/// One stored array of an encoded tensor, row-major and little-endian.
+struct Component {
+  std::string name; ///< "codes", "codes.0", "scale", "scale.1", "zero", "min", "blocks", ...
+  ElementType type;
+  Shape shape;
+
+  int64_t bytes() const;
+};
+
+/// The components of a term on a tensor of this shape, in storage order: code planes, scale levels
+/// outermost first, zero or minimum levels. Precondition: check(term, shape) passes.
+std::vector<Component> components(const Quantized &term, const Shape &shape);
+/// `positions` [rows + 1], `columns` [entries], `values` [entries].
+std::vector<Component> components(const Sparse &term, const Shape &shape, int64_t entries);
+
+/// Decodes a whole tensor into out[element count]. `data[i]` points at the bytes of component i.
+/// Precondition: check(term, shape) passes.
+void decode(const Quantized &term, const Shape &shape, const std::vector<const uint8_t *> &data,
+            float *out);
+std::vector<float> decode(const Quantized &term, const Shape &shape,
+                          const std::vector<Bytes> &data);
+
+/// Encodes x[element count] into the components. Precondition: checkEncode(term, shape) passes.
+std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x);
+
+/// Linear indices, ascending, of the `count` elements of largest magnitude. NaN counts as larger
+/// than everything; among equals the lower index wins.
+std::vector<int64_t> chooseOutliers(const float *x, int64_t elements, int64_t count);
+/// floor(density * elements).
+int64_t outlierCount(double density, int64_t elements);
+
+/// CSR components (positions, columns, values) of the entries at `indices` (linear, ascending) with
+/// these values. Precondition: check(term, shape) passes.
+std::vector<Bytes> encodeEntries(const Sparse &term, const Shape &shape,
+                                 const std::vector<int64_t> &indices, const float *values);
+/// The chosen outliers of x as they are: encodeEntries of chooseOutliers.
+std::vector<Bytes> encodeSparse(const Sparse &term, const Shape &shape, const float *x);
+
+/// An error message, or nothing when positions and columns describe a CSR matrix of this shape with
+/// `entries` entries: positions rise from 0 to `entries`, columns rise within a row and lie inside.
+/// Run it on data from outside before decoding.
+std::optional<std::string> checkEntries(const Shape &shape, const int32_t *positions,
+                                        const int32_t *columns, int64_t entries);
+/// The dense tensor: +0 where nothing is stored.
+void decodeSparse(const Sparse &term, const Shape &shape, const std::vector<const uint8_t *> &data,
+                  float *out);
+/// out[i] += value at each stored entry, one f32 addition; everything else keeps its bits. This is
+/// how a sum of a base and a sparse term decodes.
+void addSparse(const Sparse &term, const Shape &shape, const std::vector<const uint8_t *> &data,
+               float *out);
+
+/// The components of `sum<base, sparse>`, those of the base first: outliers are chosen, the base
+/// encodes x with zeros in their places, and the sparse term stores x - decode(base) there.
+std::vector<Bytes> encodeSum(const Quantized &base, const Sparse &sparse, const Shape &shape,
+                             const float *x);
+
+} // namespace lowbit::numerics
+
+#endif // LOWBIT_NUMERICS_REFERENCE_H

@@ -1,0 +1,160 @@
+//===- Term.h - A quantized term as plain data ----------------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The data of `#lowbit.quantized<FORMAT, scale = ..., zero|min = ..., layout = ...>` and of
+// `#lowbit.sparse<...>`, free of MLIR. What a term denotes: with s the product of the scale levels,
+// multiplied outermost inwards and each product rounded to f32,
+//
+//   no zero point   s * level(code)                 (no scale: level(code))
+//   integer         s * float(q - z)                q, z integers
+//   additive        (s * level(code)) + m           two roundings, never a fused multiply-add
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_NUMERICS_TERM_H
+#define LOWBIT_NUMERICS_TERM_H
+
+#include "lowbit/Numerics/Blocks.h"
+#include "lowbit/Numerics/Format.h"
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lowbit::numerics {
+
+/// Which elements share one value of a scale level.
+struct Granularity {
+  enum class Kind { PerTensor, PerAxis, PerBlock };
+
+  static Granularity perTensor() { return {}; }
+  static Granularity perAxis(int64_t axis) { return {Kind::PerAxis, axis, {}}; }
+  static Granularity perBlock(Shape block) { return {Kind::PerBlock, 0, std::move(block)}; }
+
+  Kind kind = Kind::PerTensor;
+  int64_t axis = 0; ///< PerAxis: one value for each index of this axis.
+  Shape block;      ///< PerBlock: extents >= 1, one for each axis of the tensor.
+
+  /// The extents of one block on a tensor of this shape: a whole axis is its extent (at least 1).
+  /// Precondition: check() has passed.
+  Shape blockOf(const Shape &shape) const;
+
+  bool operator==(const Granularity &other) const {
+    return kind == other.kind && axis == other.axis && block == other.block;
+  }
+};
+
+struct ScaleLevel {
+  Format element;
+  Granularity granularity;
+
+  bool operator==(const ScaleLevel &other) const {
+    return element == other.element && granularity == other.granularity;
+  }
+};
+
+/// How a rank-1 scale combines the value of the row with that of the column.
+enum class Combiner { Min };
+
+/// s(i, j) = combine(row_i, column_j); 2-D tensors only.
+struct Rank1 {
+  Format element;
+  Combiner combiner = Combiner::Min;
+
+  bool operator==(const Rank1 &other) const {
+    return element == other.element && combiner == other.combiner;
+  }
+};
+
+/// A scale (or zero point) tree: either `rank1`, or one or more levels, outermost first, each of
+/// which subdivides the blocks of the level before it.
+struct Scale {
+  std::vector<ScaleLevel> levels;
+  std::optional<Rank1> rank1;
+
+  bool operator==(const Scale &other) const {
+    return levels == other.levels && rank1 == other.rank1;
+  }
+};
+
+enum class ZeroKind { None, Integer, Additive };
+
+/// Where the components of a term lie. Planes: every component its own array. The ggml layouts are
+/// the block structs of a GGUF file.
+enum class Layout { Planes, GgmlQ4_0, GgmlQ4_1, GgmlQ8_0 };
+
+/// How codes are chosen; never changes what they decode to. docs/Numerics.md spells out each field
+/// as f32 operations.
+struct EncodeRule {
+  /// How the scale (and zero point) of a block comes from its elements.
+  enum class Choice {
+    Default,   ///< the layout's own rule (ggmlRule), else AbsMax, or MinMax with a zero point
+    AbsMax,    ///< s = max|x| / largest
+    SignedMax, ///< s = (the x of largest magnitude) / extreme
+    MinMax,    ///< s = (max - min) / (highest - lowest), and the zero point
+  };
+  /// The scale that codes are computed with: as decode will read it, or before it was rounded.
+  enum class Divisor { Stored, Exact };
+  /// x / s, or x * (1 / s).
+  enum class Inverse { Divide, Reciprocal };
+  /// A scale or minimum beyond its element's range: to the largest finite value, or to infinity.
+  enum class Overflow { Saturate, Infinity };
+
+  Choice choice = Choice::Default;
+  Divisor divisor = Divisor::Stored;
+  Inverse inverse = Inverse::Divide;
+  Rounding rounding = Rounding::NearestEven;
+  Overflow overflow = Overflow::Saturate;
+
+  bool operator==(const EncodeRule &other) const {
+    return choice == other.choice && divisor == other.divisor && inverse == other.inverse &&
+           rounding == other.rounding && overflow == other.overflow;
+  }
+};
+
+struct Quantized {
+  Format format;
+  std::optional<Scale> scale;
+  ZeroKind zeroKind = ZeroKind::None;
+  /// The zero point's tree. Integer: one level of an integer format. Additive: the minima.
+  std::optional<Scale> zero;
+  EncodeRule rule;
+  Layout layout = Layout::Planes;
+
+  bool operator==(const Quantized &other) const {
+    return format == other.format && scale == other.scale && zeroKind == other.zeroKind &&
+           zero == other.zero && rule == other.rule && layout == other.layout;
+  }
+};
+
+/// Sparse corrections in CSR over a 2-D tensor; `values` is f16, bf16 or f32. An encode stores
+/// floor(density * element count) entries, 0 <= density <= 1 (f64 arithmetic).
+struct Sparse {
+  Format values;
+  double density = 0.0;
+};
+
+/// The rule that an encode of this term follows, with `Default` replaced by what it stands for.
+EncodeRule resolveRule(const Quantized &term);
+
+/// The rule of ggml's own quantizer for a ggml layout: same bytes as `gguf.quants.quantize`.
+EncodeRule ggmlRule(Layout layout);
+/// The term a ggml layout stores, for tensors of this rank, with that layout.
+Quantized ggmlTerm(Layout layout, int64_t rank);
+
+/// An error message (what is wrong and what would be right), or nothing when the term is well formed
+/// and applies to tensors of this shape.
+std::optional<std::string> check(const Quantized &term, const Shape &shape);
+std::optional<std::string> check(const Sparse &term, const Shape &shape);
+
+/// As check(), and that encode is defined: the rule suits the format, the zero point and the scale.
+std::optional<std::string> checkEncode(const Quantized &term, const Shape &shape);
+
+} // namespace lowbit::numerics
+
+#endif // LOWBIT_NUMERICS_TERM_H
