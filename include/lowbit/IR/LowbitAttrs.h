@@ -1,0 +1,41 @@
+//===- LowbitAttrs.h - Formats, scales, layouts, encodings ------*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_IR_LOWBITATTRS_H
+#define LOWBIT_IR_LOWBITATTRS_H
+
+#include "lowbit/IR/Encoding.h"
+#include "lowbit/IR/LowbitDialect.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/TensorEncoding.h"
+
+#include "lowbit/IR/LowbitEnums.h.inc"
+#include "lowbit/IR/LowbitInterfaces.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "lowbit/IR/LowbitAttrs.h.inc"
+
+namespace lowbit {
+
+/// The lowbit encoding of a tensor type; null for any other type.
+EncodingAttrInterface getEncoding(mlir::Type type);
+
+/// The plain tensor type of the values that an encoded tensor denotes.
+mlir::RankedTensorType getPlainType(mlir::RankedTensorType type);
+
+/// Checks the encoding of `type` against its shape and element type.
+llvm::LogicalResult verifyEncodedType(mlir::RankedTensorType type,
+                                      llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+
+/// Bytes of all components of a tensor of static type, exactly; none if a component's extent is only known at run time.
+std::optional<int64_t> getStaticBytes(mlir::RankedTensorType type);
+
+/// Parses an encoding from the text of its attribute; errors go to the context's diagnostic handler.
+EncodingAttrInterface parseEncoding(llvm::StringRef text, mlir::MLIRContext *context);
+
+} // namespace lowbit
+
+#endif // LOWBIT_IR_LOWBITATTRS_H
