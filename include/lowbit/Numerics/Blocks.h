@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Row-major shapes and the grid of blocks that covers one. Blocks start at index 0 of each axis; the
-// last block of an axis may be partial. A *row* is a run along the last axis; rows are numbered in
-// row-major order of the leading axes.
+// Row-major shapes and the grid of blocks that covers one. Blocks start at index 0 of each axis;
+// the last block of an axis may be partial. A *row* is a run along the last axis; rows are numbered
+// in row-major order of the leading axes.
 //
 //===----------------------------------------------------------------------===//
 

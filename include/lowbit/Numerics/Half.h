@@ -6,9 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Conversions between f32 and the bit patterns of IEEE binary16 (f16) and bfloat16 (bf16). Narrowing
-// rounds to nearest, ties to even, overflows to infinity and produces denormals; widening is exact.
-// A NaN stays a NaN (quiet, sign and upper payload bits kept).
+// Conversions between f32 and the bit patterns of IEEE binary16 (f16) and bfloat16 (bf16).
+// Narrowing rounds to nearest, ties to even, overflows to infinity and produces denormals; widening
+// is exact. A NaN stays a NaN (quiet, sign and upper payload bits kept).
 //
 //===----------------------------------------------------------------------===//
 

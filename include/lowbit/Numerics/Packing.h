@@ -6,10 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Planes: the bits of a k-bit code are split into power-of-two-wide planes, low bits first (3 = 2+1,
-// 5 = 4+1, 6 = 4+2, 7 = 4+2+1). In a plane of width w, code j of a row lies in byte j*w/8 at bit
-// (j*w)%8, little end first; a row takes ceil(n*w/8) bytes and the unused bits of its last byte are
-// zero. Floats are one plane of 16 or 32 bits: a little-endian array.
+// Planes: the bits of a k-bit code are split into power-of-two-wide planes, low bits first (3 =
+// 2+1, 5 = 4+1, 6 = 4+2, 7 = 4+2+1). In a plane of width w, code j of a row lies in byte j*w/8 at
+// bit (j*w)%8, little end first; a row takes ceil(n*w/8) bytes and the unused bits of its last byte
+// are zero. Floats are one plane of 16 or 32 bits: a little-endian array.
 //
 // ggml blocks: the structs block_q4_0, block_q4_1 and block_q8_0 of ggml (ggml-common.h), 32 codes
 // each, scale (and minimum) as f16 in front.

@@ -147,8 +147,8 @@ EncodeRule ggmlRule(Layout layout);
 /// The term a ggml layout stores, for tensors of this rank, with that layout.
 Quantized ggmlTerm(Layout layout, int64_t rank);
 
-/// An error message (what is wrong and what would be right), or nothing when the term is well formed
-/// and applies to tensors of this shape.
+/// An error message (what is wrong and what would be right), or nothing when the term is well
+/// formed and applies to tensors of this shape.
 std::optional<std::string> check(const Quantized &term, const Shape &shape);
 std::optional<std::string> check(const Sparse &term, const Shape &shape);
 

@@ -1,0 +1,269 @@
+//===- Encode.cpp - Choosing scales, zero points and codes --------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ScaleField.h"
+#include "lowbit/Numerics/Half.h"
+#include "lowbit/Numerics/Reference.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cmath>
+#include <limits>
+
+namespace lowbit::numerics {
+
+using Choice = EncodeRule::Choice;
+
+/// Statistics take NaN as zero, so that one NaN does not spoil a block.
+static float withoutNaN(float x) { return std::isnan(x) ? 0.0f : x; }
+
+//===----------------------------------------------------------------------===//
+// Statistics of blocks
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What a rule must know of each block.
+struct Statistics {
+  std::vector<float> peak;      ///< the element of largest magnitude, the first one of equals
+  std::vector<float> low, high; ///< smallest (-0 below +0) and largest element
+};
+} // namespace
+
+/// The smaller of two numbers, -0 below +0: IEEE 754-2019 minimum.
+static float minimumOf(float a, float b) {
+  if (a == b)
+    return std::signbit(a) ? a : b;
+  return a < b ? a : b;
+}
+
+static Statistics gather(const Tiling &tiling, int64_t rows, int64_t columns, const float *x) {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  size_t blocks = static_cast<size_t>(tiling.blockCount());
+  Statistics statistics{std::vector<float>(blocks, nan), std::vector<float>(blocks, infinity),
+                        std::vector<float>(blocks, -infinity)};
+  for (int64_t row = 0; row < rows; ++row)
+    tiling.forEachRun(row, [&](int64_t block, int64_t begin, int64_t end) {
+      size_t index = static_cast<size_t>(block);
+      float peak = statistics.peak[index], low = statistics.low[index],
+            high = statistics.high[index];
+      for (int64_t column = begin; column < end; ++column) {
+        float value = withoutNaN(x[row * columns + column]);
+        peak = largerMagnitude(peak, value);
+        low = minimumOf(low, value);
+        high = std::max(high, value);
+      }
+      statistics.peak[index] = peak;
+      statistics.low[index] = low;
+      statistics.high[index] = high;
+    });
+  return statistics;
+}
+
+//===----------------------------------------------------------------------===//
+// Scales and zero points
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Scale and zero point of every element, as codes are computed with them and as they are stored.
+struct Chosen {
+  ScaleField scale, zero;             ///< for computing the codes
+  ScaleField storedScale, storedZero; ///< as decode reads them
+  std::vector<Bytes> components;      ///< scale levels, then zero levels
+};
+} // namespace
+
+static void append(std::vector<Bytes> &components, std::vector<Bytes> more) {
+  for (Bytes &bytes : more)
+    components.push_back(std::move(bytes));
+}
+
+static Chosen chooseRank1(const Quantized &term, const EncodeRule &rule, const Shape &shape,
+                          const float *x) {
+  float largest = term.format.largest();
+  auto idealsPer = [&](int64_t axis) {
+    Tiling tiling(shape, Granularity::perAxis(axis).blockOf(shape));
+    std::vector<float> ideals = gather(tiling, shape[0], shape[1], x).peak;
+    // A row or column without elements has no peak; its scale is never read.
+    ideals.resize(static_cast<size_t>(shape[static_cast<size_t>(axis)]), 0.0f);
+    for (float &ideal : ideals)
+      ideal = std::fabs(ideal) / largest;
+    return ideals;
+  };
+  std::vector<float> rows = idealsPer(0), columns = idealsPer(1);
+  EncodedScale encoded = encodeRank1(*term.scale->rank1, rows, columns, rule.overflow);
+  Chosen chosen;
+  chosen.storedScale = encoded.stored;
+  chosen.scale = rule.divisor == EncodeRule::Divisor::Stored
+                     ? std::move(encoded.stored)
+                     : ScaleField::minOf(std::move(rows), std::move(columns));
+  chosen.components = std::move(encoded.components);
+  return chosen;
+}
+
+/// Widens [low, high] to contain zero as far as the zero point can only express such ranges.
+static void widenRanges(const Quantized &term, Statistics &statistics) {
+  bool isInteger = term.zeroKind == ZeroKind::Integer;
+  // A nested minimum without negative inner levels takes its sign from the outer level: all minima
+  // of an outer block must agree in sign, and it is negative that they can all be.
+  bool isNegative = term.zeroKind == ZeroKind::Additive && term.zero->levels.size() > 1 &&
+                    !term.zero->levels.back().element.hasNegativeLevels();
+  for (float &low : statistics.low)
+    if (isInteger || isNegative)
+      low = std::min(low, 0.0f);
+  for (float &high : statistics.high)
+    if (isInteger)
+      high = std::max(high, 0.0f);
+}
+
+static std::vector<float> idealScales(const Quantized &term, Choice choice,
+                                      const Statistics &statistics) {
+  const Format &format = term.format;
+  std::vector<float> ideals(statistics.peak.size());
+  for (size_t block = 0; block < ideals.size(); ++block) {
+    if (choice == Choice::AbsMax)
+      ideals[block] = std::fabs(statistics.peak[block]) / format.largest();
+    else if (choice == Choice::SignedMax)
+      ideals[block] = statistics.peak[block] / format.extreme();
+    else
+      ideals[block] =
+          (statistics.high[block] - statistics.low[block]) / (format.highest() - format.lowest());
+  }
+  return ideals;
+}
+
+/// The zero points that make the lowest level decode to `low`, given the scale of each block.
+static std::vector<float> idealZeros(const Quantized &term, const std::vector<float> &low,
+                                     const std::vector<float> &scales) {
+  float lowest = term.format.lowest();
+  std::vector<float> zeros(low.size());
+  for (size_t block = 0; block < zeros.size(); ++block) {
+    float scale = scales[block];
+    if (term.zeroKind == ZeroKind::Integer)
+      zeros[block] = lowest - (scale == 0.0f ? 0.0f : low[block] / scale);
+    else
+      zeros[block] = lowest == 0.0f ? low[block] : low[block] - scale * lowest;
+  }
+  return zeros;
+}
+
+static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const Shape &shape,
+                           const float *x) {
+  if (term.scale->rank1)
+    return chooseRank1(term, rule, shape, x);
+
+  Tiling tiling(shape, term.scale->levels.back().granularity.blockOf(shape));
+  int64_t columns = shape.back();
+  int64_t rows = columns ? *elementCount(shape) / columns : 0;
+  Statistics statistics = gather(tiling, rows, columns, x);
+  widenRanges(term, statistics);
+  std::vector<float> ideal = idealScales(term, rule.choice, statistics);
+
+  bool isStored = rule.divisor == EncodeRule::Divisor::Stored;
+  Chosen chosen;
+  EncodedScale scale = encodeLevels(*term.scale, shape, ideal, rule.overflow);
+  chosen.components = std::move(scale.components);
+  chosen.storedScale = std::move(scale.stored);
+  chosen.scale = isStored ? chosen.storedScale : ScaleField::perBlock(tiling, ideal);
+
+  if (term.zero) {
+    std::vector<float> zeros = idealZeros(term, statistics.low, chosen.scale.blockValues());
+    EncodedScale zero = encodeLevels(*term.zero, shape, zeros, rule.overflow);
+    append(chosen.components, std::move(zero.components));
+    chosen.storedZero = std::move(zero.stored);
+    // An integer zero point is part of the code, so it is always the stored one.
+    chosen.zero = isStored || term.zeroKind == ZeroKind::Integer
+                      ? chosen.storedZero
+                      : ScaleField::perBlock(tiling, std::move(zeros));
+  }
+  return chosen;
+}
+
+//===----------------------------------------------------------------------===//
+// Codes
+//===----------------------------------------------------------------------===//
+
+/// The arithmetic of every code. Each line is at most one f32 operation that rounds.
+static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
+                              float zero) {
+  const Format &format = term.format;
+  float value = format.isFloat() ? x : withoutNaN(x);
+  if (term.zeroKind == ZeroKind::Additive)
+    value = value - zero;
+  if (term.scale) {
+    if (rule.inverse == EncodeRule::Inverse::Divide) {
+      value = scale == 0.0f ? 0.0f : value / scale;
+    } else {
+      float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;
+      value = value * inverse;
+    }
+  }
+  if (term.zeroKind != ZeroKind::Integer)
+    return format.encode(value, rule.rounding);
+  float low = format.lowest();
+  float integer = roundToInteger(withoutNaN(value), rule.rounding, low);
+  integer = std::clamp(integer + zero, low, format.highest());
+  return format.codeOfInteger(static_cast<int32_t>(integer));
+}
+
+/// Writes one row of ggml blocks; their scales and minima are exact in f16 by now.
+static void writeGgmlRow(Layout layout, const std::vector<uint32_t> &codes,
+                         const std::vector<float> &scales, const std::vector<float> &minima,
+                         uint8_t *blocks) {
+  for (size_t begin = 0; begin < codes.size(); begin += ggmlBlockSize) {
+    packGgmlBlock(layout, &codes[begin], halfOfFloat(scales[begin]), halfOfFloat(minima[begin]),
+                  blocks);
+    blocks += ggmlBlockBytes(layout);
+  }
+}
+
+std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
+  assert(!checkEncode(term, shape) && "the term cannot encode this shape");
+  EncodeRule rule = resolveRule(term);
+  Chosen chosen;
+  if (term.scale)
+    chosen = chooseScales(term, rule, shape, x);
+
+  std::vector<Bytes> encoded;
+  std::vector<Component> list = components(term, shape);
+  bool isGgml = term.layout != Layout::Planes;
+  std::vector<Plane> planes = planesOf(term.format.bits());
+  size_t codeComponents = isGgml ? 1 : planes.size();
+  for (size_t i = 0; i < codeComponents; ++i)
+    encoded.emplace_back(static_cast<size_t>(list[i].bytes()));
+
+  int64_t columns = shape.back();
+  int64_t rows = columns ? *elementCount(shape) / columns : 0;
+  std::vector<uint32_t> codes(static_cast<size_t>(columns));
+  std::vector<float> scales(codes.size()), zeros(codes.size());
+  for (int64_t row = 0; row < rows; ++row) {
+    if (term.scale)
+      chosen.scale.fillRow(row, scales.data());
+    if (term.zero)
+      chosen.zero.fillRow(row, zeros.data());
+    for (size_t j = 0; j < codes.size(); ++j)
+      codes[j] = encodeElement(term, rule, x[row * columns + static_cast<int64_t>(j)], scales[j],
+                               zeros[j]);
+    if (isGgml) {
+      chosen.storedScale.fillRow(row, scales.data());
+      if (term.zero)
+        chosen.storedZero.fillRow(row, zeros.data());
+      int64_t pitch = columns / ggmlBlockSize * ggmlBlockBytes(term.layout);
+      writeGgmlRow(term.layout, codes, scales, zeros, encoded[0].data() + row * pitch);
+      continue;
+    }
+    for (size_t plane = 0; plane < planes.size(); ++plane)
+      packRow(codes.data(), columns, planes[plane],
+              encoded[plane].data() + row * rowBytes(columns, planes[plane].width));
+  }
+  if (!isGgml)
+    append(encoded, std::move(chosen.components));
+  return encoded;
+}
+
+} // namespace lowbit::numerics

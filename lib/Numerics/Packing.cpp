@@ -1,0 +1,195 @@
+//===- Packing.cpp - Codes to bytes and back ----------------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Numerics/Packing.h"
+
+#include <cassert>
+#include <cstring>
+
+namespace lowbit::numerics {
+
+//===----------------------------------------------------------------------===//
+// Planes
+//===----------------------------------------------------------------------===//
+
+std::vector<Plane> planesOf(unsigned bits) {
+  std::vector<Plane> planes;
+  unsigned shift = 0;
+  for (unsigned width : {32u, 16u, 8u, 4u, 2u, 1u})
+    if (bits & width) {
+      planes.push_back({shift, width});
+      shift += width;
+    }
+  return planes;
+}
+
+int64_t rowBytes(int64_t columns, unsigned width) {
+  if (width >= 8)
+    return columns * (width / 8);
+  return ceilDivide(columns, 8 / width);
+}
+
+static uint32_t maskOf(unsigned width) { return width == 32 ? ~0u : (1u << width) - 1; }
+
+template <typename Code>
+static void packRowOf(const Code *codes, int64_t columns, Plane plane, uint8_t *row) {
+  uint32_t mask = maskOf(plane.width);
+  if (plane.width >= 8) {
+    int64_t bytes = plane.width / 8;
+    for (int64_t j = 0; j < columns; ++j) {
+      uint32_t field = (static_cast<uint32_t>(codes[j]) >> plane.shift) & mask;
+      for (int64_t byte = 0; byte < bytes; ++byte)
+        row[j * bytes + byte] = static_cast<uint8_t>(field >> (8 * byte));
+    }
+    return;
+  }
+  std::memset(row, 0, static_cast<size_t>(rowBytes(columns, plane.width)));
+  unsigned perByte = 8 / plane.width;
+  for (int64_t j = 0; j < columns; ++j) {
+    uint32_t field = (static_cast<uint32_t>(codes[j]) >> plane.shift) & mask;
+    row[j / perByte] |= static_cast<uint8_t>(field << (j % perByte * plane.width));
+  }
+}
+
+template <typename Code>
+static void unpackRowOf(const uint8_t *row, int64_t columns, Plane plane, Code *codes) {
+  uint32_t mask = maskOf(plane.width);
+  if (plane.width >= 8) {
+    int64_t bytes = plane.width / 8;
+    for (int64_t j = 0; j < columns; ++j) {
+      uint32_t field = 0;
+      for (int64_t byte = 0; byte < bytes; ++byte)
+        field |= static_cast<uint32_t>(row[j * bytes + byte]) << (8 * byte);
+      codes[j] |= static_cast<Code>(field << plane.shift);
+    }
+    return;
+  }
+  unsigned perByte = 8 / plane.width;
+  for (int64_t j = 0; j < columns; ++j) {
+    uint32_t field = (row[j / perByte] >> (j % perByte * plane.width)) & mask;
+    codes[j] |= static_cast<Code>(field << plane.shift);
+  }
+}
+
+void packRow(const uint32_t *codes, int64_t columns, Plane plane, uint8_t *row) {
+  packRowOf(codes, columns, plane, row);
+}
+
+void unpackRow(const uint8_t *row, int64_t columns, Plane plane, uint32_t *codes) {
+  unpackRowOf(row, columns, plane, codes);
+}
+
+static int64_t rowCount(const Shape &shape) {
+  return *elementCount(Shape(shape.begin(), shape.end() - 1));
+}
+
+template <typename Code>
+std::vector<Bytes> packTensor(const Code *codes, const Shape &shape, unsigned bits) {
+  assert(bits <= 8 * sizeof(Code) && "codes do not fit their type");
+  int64_t rows = rowCount(shape), columns = shape.back();
+  std::vector<Bytes> packed;
+  for (Plane plane : planesOf(bits)) {
+    int64_t pitch = rowBytes(columns, plane.width);
+    Bytes &bytes = packed.emplace_back(static_cast<size_t>(rows * pitch));
+    for (int64_t row = 0; row < rows; ++row)
+      packRowOf(codes + row * columns, columns, plane, bytes.data() + row * pitch);
+  }
+  return packed;
+}
+
+template <typename Code>
+void unpackTensor(const uint8_t *const *planes, const Shape &shape, unsigned bits, Code *codes) {
+  assert(bits <= 8 * sizeof(Code) && "codes do not fit their type");
+  int64_t rows = rowCount(shape), columns = shape.back();
+  std::memset(codes, 0, static_cast<size_t>(rows * columns) * sizeof(Code));
+  for (Plane plane : planesOf(bits)) {
+    const uint8_t *bytes = *planes++;
+    int64_t pitch = rowBytes(columns, plane.width);
+    for (int64_t row = 0; row < rows; ++row)
+      unpackRowOf(bytes + row * pitch, columns, plane, codes + row * columns);
+  }
+}
+
+template std::vector<Bytes> packTensor(const uint8_t *, const Shape &, unsigned);
+template std::vector<Bytes> packTensor(const uint32_t *, const Shape &, unsigned);
+template void unpackTensor(const uint8_t *const *, const Shape &, unsigned, uint8_t *);
+template void unpackTensor(const uint8_t *const *, const Shape &, unsigned, uint32_t *);
+
+//===----------------------------------------------------------------------===//
+// ggml blocks
+//===----------------------------------------------------------------------===//
+
+int64_t ggmlBlockBytes(Layout layout) {
+  switch (layout) {
+  case Layout::GgmlQ4_0:
+    return 2 + 16;
+  case Layout::GgmlQ4_1:
+    return 2 + 2 + 16;
+  case Layout::GgmlQ8_0:
+    return 2 + 32;
+  case Layout::Planes:
+    break;
+  }
+  assert(false && "planes have no blocks");
+  return 0;
+}
+
+static void writeHalf(uint16_t half, uint8_t *bytes) {
+  bytes[0] = static_cast<uint8_t>(half);
+  bytes[1] = static_cast<uint8_t>(half >> 8);
+}
+
+static uint16_t readHalf(const uint8_t *bytes) {
+  return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
+}
+
+/// q4_0 stores q + 8; on a two's complement nibble that flips the top bit.
+static uint32_t nibbleFlip(Layout layout) { return layout == Layout::GgmlQ4_0 ? 8 : 0; }
+
+void packGgmlBlock(Layout layout, const uint32_t *codes, uint16_t scale, uint16_t minimum,
+                   uint8_t *block) {
+  writeHalf(scale, block);
+  block += 2;
+  if (ggmlHasMinimum(layout)) {
+    writeHalf(minimum, block);
+    block += 2;
+  }
+  if (layout == Layout::GgmlQ8_0) {
+    for (int64_t j = 0; j < ggmlBlockSize; ++j)
+      block[j] = static_cast<uint8_t>(codes[j]);
+    return;
+  }
+  // The first half of the block lies in the low nibbles, the second half in the high ones.
+  constexpr int64_t half = ggmlBlockSize / 2;
+  uint32_t flip = nibbleFlip(layout);
+  for (int64_t j = 0; j < half; ++j)
+    block[j] = static_cast<uint8_t>((codes[j] ^ flip) | (codes[j + half] ^ flip) << 4);
+}
+
+void unpackGgmlBlock(Layout layout, const uint8_t *block, uint32_t *codes, uint16_t &scale,
+                     uint16_t &minimum) {
+  scale = readHalf(block);
+  block += 2;
+  if (ggmlHasMinimum(layout)) {
+    minimum = readHalf(block);
+    block += 2;
+  }
+  if (layout == Layout::GgmlQ8_0) {
+    for (int64_t j = 0; j < ggmlBlockSize; ++j)
+      codes[j] = block[j];
+    return;
+  }
+  constexpr int64_t half = ggmlBlockSize / 2;
+  uint32_t flip = nibbleFlip(layout);
+  for (int64_t j = 0; j < half; ++j) {
+    codes[j] = (block[j] & 15u) ^ flip;
+    codes[j + half] = (block[j] >> 4) ^ flip;
+  }
+}
+
+} // namespace lowbit::numerics

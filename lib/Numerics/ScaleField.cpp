@@ -1,0 +1,200 @@
+//===- ScaleField.cpp - The value of a scale tree at each element -------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ScaleField.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace lowbit::numerics {
+
+ScaleField ScaleField::perBlock(Tiling tiling, std::vector<float> values) {
+  ScaleField field;
+  field.tiling = std::move(tiling);
+  field.values = std::move(values);
+  return field;
+}
+
+ScaleField ScaleField::minOf(std::vector<float> rows, std::vector<float> columns) {
+  ScaleField field;
+  field.isRank1 = true;
+  field.rows = std::move(rows);
+  field.columns = std::move(columns);
+  return field;
+}
+
+void ScaleField::fillRow(int64_t row, float *out) const {
+  if (isRank1) {
+    float rowValue = rows[static_cast<size_t>(row)];
+    for (size_t j = 0; j < columns.size(); ++j)
+      out[j] = std::min(rowValue, columns[j]);
+    return;
+  }
+  tiling.forEachRun(row, [&](int64_t block, int64_t begin, int64_t end) {
+    std::fill(out + begin, out + end, values[static_cast<size_t>(block)]);
+  });
+}
+
+float largerMagnitude(float current, float next) {
+  return std::fabs(next) <= std::fabs(current) ? current : next;
+}
+
+/// For nested levels: the blocks of `outer` as tiles of the grid of `inner`.
+static Tiling parentTiling(const ScaleLevel &outer, const ScaleLevel &inner, const Shape &shape) {
+  Shape outerBlock = outer.granularity.blockOf(shape);
+  Shape innerBlock = inner.granularity.blockOf(shape);
+  Shape grid = Tiling(shape, innerBlock).grid();
+  Shape ratio(shape.size());
+  for (size_t axis = 0; axis < shape.size(); ++axis)
+    ratio[axis] = outerBlock[axis] >= shape[axis] ? std::max<int64_t>(grid[axis], 1)
+                                                  : outerBlock[axis] / innerBlock[axis];
+  return Tiling(grid, ratio);
+}
+
+/// Calls visit(parent, child) for every block of the inner level, in order.
+template <typename Visitor>
+static void forEachChild(const Tiling &parents, const Shape &grid, Visitor visit) {
+  int64_t columns = grid.back();
+  int64_t rows = *elementCount(Shape(grid.begin(), grid.end() - 1));
+  if (columns == 0)
+    return;
+  for (int64_t row = 0; row < rows; ++row)
+    parents.forEachRun(row, [&](int64_t parent, int64_t begin, int64_t end) {
+      for (int64_t column = begin; column < end; ++column)
+        visit(static_cast<size_t>(parent), static_cast<size_t>(row * columns + column));
+    });
+}
+
+static Tiling tilingOf(const ScaleLevel &level, const Shape &shape) {
+  return Tiling(shape, level.granularity.blockOf(shape));
+}
+
+//===----------------------------------------------------------------------===//
+// Decode
+//===----------------------------------------------------------------------===//
+
+static std::vector<float> decodeElements(const Format &element, const Shape &grid,
+                                         const uint8_t *const *&data) {
+  size_t count = static_cast<size_t>(*elementCount(grid));
+  std::vector<uint32_t> codes(count);
+  unpackTensor(data, grid, element.bits(), codes.data());
+  data += planesOf(element.bits()).size();
+  std::vector<float> values(count);
+  std::transform(codes.begin(), codes.end(), values.begin(),
+                 [&](uint32_t code) { return element.decode(code); });
+  return values;
+}
+
+ScaleField decodeScale(const Scale &scale, const Shape &shape, const uint8_t *const *&data) {
+  if (scale.rank1) {
+    std::vector<float> rows = decodeElements(scale.rank1->element, {shape[0]}, data);
+    std::vector<float> columns = decodeElements(scale.rank1->element, {shape[1]}, data);
+    return ScaleField::minOf(std::move(rows), std::move(columns));
+  }
+  std::vector<float> product;
+  for (size_t i = 0; i < scale.levels.size(); ++i) {
+    Shape grid = tilingOf(scale.levels[i], shape).grid();
+    std::vector<float> values = decodeElements(scale.levels[i].element, grid, data);
+    if (i > 0)
+      forEachChild(parentTiling(scale.levels[i - 1], scale.levels[i], shape), grid,
+                   [&](size_t parent, size_t child) { values[child] *= product[parent]; });
+    product = std::move(values);
+  }
+  return ScaleField::perBlock(tilingOf(scale.levels.back(), shape), std::move(product));
+}
+
+//===----------------------------------------------------------------------===//
+// Encode
+//===----------------------------------------------------------------------===//
+
+static uint32_t encodeElement(const Format &element, float value, EncodeRule::Overflow overflow) {
+  if (element.isFloat() && overflow == EncodeRule::Overflow::Saturate)
+    value = std::clamp(value, element.lowest(), element.highest());
+  return element.encode(value);
+}
+
+static void append(std::vector<Bytes> &components, std::vector<Bytes> more) {
+  for (Bytes &bytes : more)
+    components.push_back(std::move(bytes));
+}
+
+EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vector<float> &ideal,
+                          EncodeRule::Overflow overflow) {
+  const std::vector<ScaleLevel> &levels = scale.levels;
+  std::vector<Tiling> parents(levels.size()); // parents[i]: level i - 1 over the grid of level i
+  std::vector<Shape> grids;
+  for (const ScaleLevel &level : levels)
+    grids.push_back(tilingOf(level, shape).grid());
+  for (size_t i = 1; i < levels.size(); ++i)
+    parents[i] = parentTiling(levels[i - 1], levels[i], shape);
+
+  // Inwards out: what each level would store if it were exact.
+  std::vector<std::vector<float>> ideals(levels.size());
+  ideals.back() = ideal;
+  for (size_t i = levels.size() - 1; i > 0; --i) {
+    const Format &inner = levels[i].element;
+    std::vector<float> peaks(static_cast<size_t>(*elementCount(grids[i - 1])),
+                             std::numeric_limits<float>::quiet_NaN());
+    forEachChild(parents[i], grids[i], [&](size_t parent, size_t child) {
+      float value = std::isnan(ideals[i][child]) ? 0.0f : ideals[i][child];
+      peaks[parent] = largerMagnitude(peaks[parent], value);
+    });
+    for (float &peak : peaks)
+      peak = (inner.hasNegativeLevels() ? std::fabs(peak) : peak) / inner.largest();
+    ideals[i - 1] = std::move(peaks);
+  }
+
+  // Outwards in: each level rounds what is left after the stored levels outside it.
+  EncodedScale encoded;
+  std::vector<float> product;
+  for (size_t i = 0; i < levels.size(); ++i) {
+    const Format &element = levels[i].element;
+    std::vector<uint32_t> codes(ideals[i].size());
+    std::vector<float> values(ideals[i].size());
+    auto store = [&](size_t index, float value) {
+      codes[index] = encodeElement(element, value, overflow);
+      values[index] = element.decode(codes[index]);
+    };
+    if (i == 0)
+      for (size_t index = 0; index < codes.size(); ++index)
+        store(index, ideals[0][index]);
+    else
+      forEachChild(parents[i], grids[i], [&](size_t parent, size_t child) {
+        float outer = product[parent];
+        store(child, outer == 0.0f ? 0.0f : ideals[i][child] / outer);
+        values[child] *= outer;
+      });
+    append(encoded.components, packTensor(codes.data(), grids[i], element.bits()));
+    product = std::move(values);
+  }
+  encoded.stored = ScaleField::perBlock(tilingOf(levels.back(), shape), std::move(product));
+  return encoded;
+}
+
+EncodedScale encodeRank1(const Rank1 &scale, const std::vector<float> &rows,
+                         const std::vector<float> &columns, EncodeRule::Overflow overflow) {
+  EncodedScale encoded;
+  auto store = [&](const std::vector<float> &ideal) {
+    std::vector<uint32_t> codes;
+    std::vector<float> values;
+    for (float value : ideal) {
+      codes.push_back(encodeElement(scale.element, value, overflow));
+      values.push_back(scale.element.decode(codes.back()));
+    }
+    append(encoded.components,
+           packTensor(codes.data(), {static_cast<int64_t>(codes.size())}, scale.element.bits()));
+    return values;
+  };
+  std::vector<float> storedRows = store(rows);
+  std::vector<float> storedColumns = store(columns);
+  encoded.stored = ScaleField::minOf(std::move(storedRows), std::move(storedColumns));
+  return encoded;
+}
+
+} // namespace lowbit::numerics

@@ -1,0 +1,60 @@
+//===- ScaleField.h - The value of a scale tree at each element ---------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_LIB_NUMERICS_SCALEFIELD_H
+#define LOWBIT_LIB_NUMERICS_SCALEFIELD_H
+
+#include "lowbit/Numerics/Packing.h"
+#include "lowbit/Numerics/Term.h"
+
+#include <vector>
+
+namespace lowbit::numerics {
+
+/// A scale (or minimum, or integer zero point) for every element: one value for each block of a
+/// tiling, or the minimum of a row vector and a column vector.
+class ScaleField {
+public:
+  static ScaleField perBlock(Tiling tiling, std::vector<float> values);
+  static ScaleField minOf(std::vector<float> rows, std::vector<float> columns);
+
+  /// The values along one row: out[column], as many as the tensor has columns.
+  void fillRow(int64_t row, float *out) const;
+  /// perBlock only: one value for each block.
+  const std::vector<float> &blockValues() const { return values; }
+
+private:
+  Tiling tiling;
+  std::vector<float> values;
+  bool isRank1 = false;
+  std::vector<float> rows, columns;
+};
+
+/// Reads a tree from its components. `data` is advanced past them.
+ScaleField decodeScale(const Scale &scale, const Shape &shape, const uint8_t *const *&data);
+
+/// What an encode stores for a tree, and what decodes from it.
+struct EncodedScale {
+  std::vector<Bytes> components;
+  ScaleField stored;
+};
+
+/// Rounds one ideal value for each block of the innermost level into the tree.
+EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vector<float> &ideal,
+                          EncodeRule::Overflow overflow);
+/// Rounds the ideal row and column values of a rank-1 scale.
+EncodedScale encodeRank1(const Rank1 &scale, const std::vector<float> &rows,
+                         const std::vector<float> &columns, EncodeRule::Overflow overflow);
+
+/// The value of larger magnitude, the first argument when they are equally large. Starting from NaN
+/// yields the first value. `next` is not NaN.
+float largerMagnitude(float current, float next);
+
+} // namespace lowbit::numerics
+
+#endif // LOWBIT_LIB_NUMERICS_SCALEFIELD_H
