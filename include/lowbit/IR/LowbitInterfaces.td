@@ -59,11 +59,12 @@ def ScaleAttrInterface : AttrInterface<"ScaleAttrInterface"> {
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::llvm::ArrayRef<int64_t>":$shape,
            "::mlir::ValueRange":$levels, "const ::lowbit::Region &":$region,
            "::llvm::SmallVectorImpl<int64_t> &":$block)>,
-    InterfaceMethod<[{IR: encodes wanted factors (f32, on the grid that `buildFactors` gives) into
-                     level tiles, outermost first.}],
+    InterfaceMethod<[{IR: encodes wanted factors (f32, on the grid that `buildFactors` gives) into level tiles,
+                     outermost first. `saturate`: beyond an element's range to its largest finite value, else as the
+                     element's conversion says.}],
       "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildEncodeFactors",
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::llvm::ArrayRef<int64_t>":$shape,
-           "::mlir::Value":$wanted), "", "return ::mlir::failure();">,
+           "::mlir::Value":$wanted, "bool":$saturate), "", "return ::mlir::failure();">,
     InterfaceMethod<[{IR: levels that need the whole tensor: tilable ops over `magnitudes` =
                      `whole` / largest level. Empty: the levels are local to a block.}],
       "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildStatistics",

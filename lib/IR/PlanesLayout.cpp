@@ -1,0 +1,252 @@
+//===- PlanesLayout.cpp - One packed array for each component -------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Every array of codes, the term's own and those of scale levels, is stored in the same way: see
+// "Packing" in docs/Numerics.md. `StoredArray` is one such array.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/IR/TileBuilder.h"
+#include "lowbit/Numerics/Packing.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace lowbit;
+using Ofrs = SmallVector<OpFoldResult>;
+
+namespace {
+/// One array of codes, stored as planes, over a grid of blocks on some axes of the tensor.
+struct StoredArray {
+  std::string name;
+  FormatAttrInterface format;
+  SmallVector<int64_t> block; ///< of the tensor, per axis
+  SmallVector<int64_t> axes;
+  ComponentRole role;
+
+  bool isFloat() const { return !format.getCodeType().isInteger(8); }
+  std::vector<numerics::Plane> planes() const {
+    return isFloat() ? std::vector<numerics::Plane>{{0, 8}} : numerics::planesOf(format.getReference().bits());
+  }
+  /// Codes for each byte of the narrowest plane: what a tile's start and end must be a multiple of.
+  int64_t codesPerByte() const {
+    int64_t most = 1;
+    for (numerics::Plane plane : planes())
+      most = std::max<int64_t>(most, 8 / plane.width);
+    return most;
+  }
+  SmallVector<int64_t> gridShape(ArrayRef<int64_t> shape) const {
+    SmallVector<int64_t> grid;
+    for (int64_t axis : axes) {
+      int64_t n = shape[axis];
+      grid.push_back(block[axis] == kWhole ? 1 : ShapedType::isDynamic(n) ? n : llvm::divideCeil(n, block[axis]));
+    }
+    return grid;
+  }
+  Region gridRegion(TileBuilder &t, const Region &region) const {
+    Region grid;
+    for (int64_t axis : axes) {
+      bool whole = block[axis] == kWhole;
+      grid.offsets.push_back(whole ? t.index(0) : t.floorDiv(region.offsets[axis], block[axis]));
+      grid.sizes.push_back(whole ? t.index(1) : t.ceilDiv(region.sizes[axis], block[axis]));
+    }
+    return grid;
+  }
+};
+} // namespace
+
+static Region planeRegion(TileBuilder &t, Region grid, unsigned width) {
+  if (width < 8) {
+    grid.offsets.back() = t.floorDiv(grid.offsets.back(), 8 / width);
+    grid.sizes.back() = t.ceilDiv(grid.sizes.back(), 8 / width);
+  }
+  return grid;
+}
+
+/// Codes first, then the levels: the order of the stored components.
+static SmallVector<StoredArray> arraysOf(QuantizedAttr term, ArrayRef<int64_t> shape) {
+  SmallVector<int64_t> axes(shape.size());
+  std::iota(axes.begin(), axes.end(), 0);
+  SmallVector<StoredArray> all;
+  all.push_back({"codes", term.getCodeFormat(), SmallVector<int64_t>(shape.size(), 1), axes, ComponentRole::Payload});
+  for (ScaleLevel &level : term.getAllLevels(shape))
+    all.push_back({level.suffix, cast<FormatAttrInterface>(level.format), level.block, level.axes, level.role});
+  return all;
+}
+
+/// True if the length of the last axis does not follow from the extents of the codes.
+static bool needsExtent(QuantizedAttr term, RankedTensorType type) {
+  return type.isDynamicDim(type.getRank() - 1) && arraysOf(term, type.getShape())[0].codesPerByte() > 1;
+}
+
+LogicalResult PlanesLayoutAttr::verifyTerm(QuantizedAttr, ArrayRef<int64_t>, function_ref<InFlightDiagnostic()>) const {
+  return success();
+}
+
+SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(QuantizedAttr term, RankedTensorType type) const {
+  SmallVector<EncodingComponent> all;
+  for (StoredArray &array : arraysOf(term, type.getShape())) {
+    SmallVector<int64_t> grid = array.gridShape(type.getShape());
+    std::vector<numerics::Plane> planes = array.planes();
+    for (auto [i, plane] : llvm::enumerate(planes)) {
+      SmallVector<int64_t> stored = grid;
+      if (!ShapedType::isDynamic(stored.back()))
+        stored.back() = llvm::divideCeil(stored.back() * plane.width, 8);
+      all.push_back({planes.size() == 1 ? array.name : array.name + "." + std::to_string(i),
+                     RankedTensorType::get(stored, array.format.getCodeType()), array.role});
+    }
+  }
+  if (needsExtent(term, type))
+    all.push_back({"extent", IndexType::get(getContext()), ComponentRole::Structure});
+  return all;
+}
+
+SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(QuantizedAttr term, RankedTensorType type) const {
+  SmallVector<int64_t> multiples(type.getRank(), 1);
+  for (StoredArray &array : arraysOf(term, type.getShape())) {
+    int64_t last = array.axes.back();
+    if (array.block[last] != kWhole)
+      multiples[last] = std::lcm(multiples[last], array.codesPerByte() * array.block[last]);
+  }
+  return multiples;
+}
+
+Region PlanesLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, QuantizedAttr term, RankedTensorType type,
+                                            unsigned index, const Region &region) const {
+  TileBuilder t(b, loc);
+  for (StoredArray &array : arraysOf(term, type.getShape()))
+    for (numerics::Plane plane : array.planes())
+      if (index-- == 0)
+        return planeRegion(t, array.gridRegion(t, region), plane.width);
+  return {}; // the extent: a scalar has no region
+}
+
+/// Codes of one byte-wide tile of a plane: [..., bytes] to [..., bytes * codes per byte].
+static Value unpackPlane(TileBuilder &t, Value bytes, unsigned width) {
+  int64_t perByte = 8 / width;
+  auto type = cast<RankedTensorType>(bytes.getType());
+  unsigned rank = type.getRank();
+  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, bytes);
+  sizes.push_back(t.index(perByte));
+  SmallVector<unsigned> own(rank);
+  std::iota(own.begin(), own.end(), 0);
+  Value codes = t.generic(bytes, t.empty(sizes, t.b.getI8Type()),
+                          {t.map(rank + 1, own), t.b.getMultiDimIdentityMap(rank + 1)},
+                          SmallVector<utils::IteratorType>(rank + 1, utils::IteratorType::parallel),
+                          [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                            Value at = linalg::IndexOp::create(t.b, t.loc, rank);
+                            Value shift = arith::MulIOp::create(
+                                t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(width));
+                            Value low = arith::ShRUIOp::create(t.b, t.loc, a[0], shift);
+                            return {arith::AndIOp::create(t.b, t.loc, low, t.i8((1 << width) - 1))};
+                          })[0];
+  return t.joinFrom(codes, rank - 1);
+}
+
+static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange components, unsigned &next,
+                         const Region &region) {
+  Region grid = array.gridRegion(t, region);
+  if (array.isFloat())
+    return t.slice(components[next++], grid);
+  Value codes;
+  for (numerics::Plane plane : array.planes()) {
+    Value bytes = t.slice(components[next++], planeRegion(t, grid, plane.width));
+    Value part = plane.width == 8 ? bytes : t.cut(unpackPlane(t, bytes, plane.width), grid.sizes);
+    if (!codes) {
+      codes = part;
+      continue;
+    }
+    codes = t.elementwise({codes, part}, t.b.getI8Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+      Value high = arith::ShLIOp::create(t.b, t.loc, a[1], t.i8(plane.shift));
+      return {arith::OrIOp::create(t.b, t.loc, a[0], high)};
+    });
+  }
+  return codes;
+}
+
+Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, QuantizedAttr term, RankedTensorType type,
+                                     ValueRange components, const Region &region) const {
+  TileBuilder t(b, loc);
+  Fields fields;
+  unsigned next = 0;
+  for (StoredArray &array : arraysOf(term, type.getShape())) {
+    Value v = unpackArray(t, array, components, next, region);
+    if (!fields.codes)
+      fields.codes = v;
+    else
+      fields.levels.push_back(v);
+  }
+  return fields;
+}
+
+/// Bytes of a plane from the codes of a tile; the unused bits of a row's last byte are zero.
+static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value destination) {
+  unsigned rank = cast<RankedTensorType>(codes.getType()).getRank();
+  int64_t perByte = 8 / plane.width;
+  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, codes);
+  // Rows that do not fill their last byte are extended by zero codes.
+  Ofrs padded = sizes;
+  padded.back() = t.apply(t.b.getAffineDimExpr(0).ceilDiv(perByte) * perByte, {sizes.back()});
+  auto constant = getConstantIntValue(sizes.back());
+  if (perByte > 1 && !(constant && *constant % perByte == 0)) {
+    Ofrs zeros(rank, t.index(0)), ones(rank, t.index(1));
+    codes = tensor::InsertSliceOp::create(t.b, t.loc, codes, t.filled(padded, t.i8(0)), zeros, sizes, ones);
+  }
+  SmallVector<unsigned> own(rank);
+  std::iota(own.begin(), own.end(), 0);
+  SmallVector<utils::IteratorType> iterators(rank + 1, utils::IteratorType::parallel);
+  iterators.back() = utils::IteratorType::reduction;
+  Value zero = linalg::FillOp::create(t.b, t.loc, t.i8(0), destination).getResult(0);
+  return t.generic(t.splitLast(codes, perByte), zero, {t.b.getMultiDimIdentityMap(rank + 1), t.map(rank + 1, own)},
+                   iterators, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                     Value field = a[0];
+                     if (plane.shift)
+                       field = arith::ShRUIOp::create(t.b, t.loc, field, t.i8(plane.shift));
+                     if (plane.width == 8)
+                       return {field};
+                     field = arith::AndIOp::create(t.b, t.loc, field, t.i8((1 << plane.width) - 1));
+                     Value at = linalg::IndexOp::create(t.b, t.loc, rank);
+                     Value shift = arith::MulIOp::create(
+                         t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(plane.width));
+                     field = arith::ShLIOp::create(t.b, t.loc, field, shift);
+                     return {arith::OrIOp::create(t.b, t.loc, a[1], field)};
+                   })[0];
+}
+
+/// Writes `v` over `destination`, so that bufferization finds the destination's memory.
+static Value copyInto(TileBuilder &t, Value v, Value destination) {
+  unsigned rank = cast<RankedTensorType>(v.getType()).getRank();
+  AffineMap identity = t.b.getMultiDimIdentityMap(rank);
+  return t.generic(v, destination, {identity, identity},
+                   SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
+                   [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
+}
+
+FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location loc, QuantizedAttr term,
+                                                          RankedTensorType type, const Fields &fields,
+                                                          ValueRange destinations) const {
+  TileBuilder t(b, loc);
+  SmallVector<Value> packed;
+  SmallVector<StoredArray> arrays = arraysOf(term, type.getShape());
+  for (auto [i, array] : llvm::enumerate(arrays)) {
+    if (array.role != ComponentRole::Payload)
+      continue;
+    Value codes = i == 0 ? fields.codes : fields.levels[i - 1];
+    for (numerics::Plane plane : array.planes()) {
+      Value destination = destinations[packed.size()];
+      bool asIs = array.isFloat() || array.format.getReference().bits() == 8;
+      packed.push_back(asIs ? copyInto(t, codes, destination) : packPlane(t, codes, plane, destination));
+    }
+  }
+  return packed;
+}
+
+numerics::Layout PlanesLayoutAttr::getReference() const { return numerics::Layout::Planes; }

@@ -1,0 +1,189 @@
+//===- Sparse.cpp - Compressed sparse rows of single values ---------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/IR/TileBuilder.h"
+#include "lowbit/Numerics/Reference.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+using namespace mlir;
+using namespace lowbit;
+using Ofrs = SmallVector<OpFoldResult>;
+
+static FormatAttrInterface formatOf(SparseAttr term) { return cast<FormatAttrInterface>(term.getElement()); }
+
+LogicalResult SparseAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute element, double density) {
+  auto format = dyn_cast_or_null<FormatAttrInterface>(element);
+  if (!format || !format.getReference().isFloat())
+    return emitError() << "the values of a sparse term are f16, bf16 or f32";
+  if (!(density >= 0.0 && density <= 1.0))
+    return emitError() << "a density is between 0 and 1";
+  return success();
+}
+
+LogicalResult SparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
+                                     function_ref<InFlightDiagnostic()> emitError) const {
+  if (!elementType.isF32())
+    return emitError() << "a sparse tensor denotes f32 values; its element type is " << elementType;
+  if (shape.size() != 2)
+    return emitError() << "a sparse term needs a tensor of 2 axes, this one has " << shape.size();
+  return success();
+}
+LogicalResult SparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                                         function_ref<InFlightDiagnostic()> emitError) const {
+  return verifyTerm(shape, elementType, emitError);
+}
+
+SmallVector<EncodingComponent> SparseAttr::getComponents(RankedTensorType type) const {
+  Builder b(getContext());
+  int64_t rows = type.getDimSize(0), dynamic = ShapedType::kDynamic;
+  return {{"positions", RankedTensorType::get({type.isDynamicDim(0) ? rows : rows + 1}, b.getI32Type()), ComponentRole::Structure},
+          {"columns", RankedTensorType::get({dynamic}, b.getI32Type()), ComponentRole::Structure},
+          {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()), ComponentRole::Structure}};
+}
+
+Ofrs SparseAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components) const {
+  // The number of columns is not stored: beside another term of a sum, that term knows it.
+  TileBuilder t(b, loc);
+  OpFoldResult rows = type.isDynamicDim(0)
+                          ? t.sub(tensor::getMixedSize(b, loc, components[0], 0), t.index(1))
+                          : OpFoldResult(t.index(type.getDimSize(0)));
+  return {rows, t.index(type.getDimSize(1))};
+}
+
+SmallVector<int64_t> SparseAttr::getTileMultiples(RankedTensorType, TileUse use) const {
+  return use == TileUse::Decode ? SmallVector<int64_t>{1, 1} : SmallVector<int64_t>{kWhole, kWhole};
+}
+
+Region SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
+                                      unsigned index, const Region &) const {
+  // No slice of a CSR tensor is an affine slice of its components.
+  Ofrs sizes = tensor::getMixedSizes(b, loc, components[index]);
+  return {Ofrs(sizes.size(), b.getIndexAttr(0)), sizes};
+}
+
+/// Loops over the entries of rows [first, first + count): body(row, column, value, carried) -> carried.
+static Value forEachEntry(
+    TileBuilder &t, SparseAttr term, ValueRange components, OpFoldResult first, OpFoldResult count, Value initial,
+    function_ref<Value(TileBuilder &, Value row, Value column, Value value, Value carried)> body) {
+  auto position = [&](TileBuilder &t, Value tensor, Value i) -> Value {
+    Value v = tensor::ExtractOp::create(t.b, t.loc, tensor, i);
+    return arith::IndexCastOp::create(t.b, t.loc, t.b.getIndexType(), v);
+  };
+  Value one = t.constantIndex(1);
+  auto rows = scf::ForOp::create(
+      t.b, t.loc, t.value(first), t.value(t.add(first, count)), one, initial,
+      [&](OpBuilder &b, Location loc, Value row, ValueRange outer) {
+        TileBuilder t(b, loc);
+        Value next = arith::AddIOp::create(b, loc, row, one);
+        auto entries = scf::ForOp::create(
+            b, loc, position(t, components[0], row), position(t, components[0], next), one, outer,
+            [&](OpBuilder &b, Location loc, Value at, ValueRange inner) {
+              TileBuilder t(b, loc);
+              Value code = tensor::ExtractOp::create(b, loc, components[2], at);
+              Value value = formatOf(term).buildDecode(b, loc, code);
+              scf::YieldOp::create(b, loc, body(t, row, position(t, components[1], at), value, inner[0]));
+            });
+        scf::YieldOp::create(b, loc, entries.getResults());
+      });
+  return rows.getResult(0);
+}
+
+Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
+                                  const Region &region) const {
+  TileBuilder t(b, loc);
+  Value zeros = t.filled(region.sizes, t.f32(0));
+  return forEachEntry(
+      t, *this, components, region.offsets[0], region.sizes[0], zeros,
+      [&](TileBuilder &t, Value row, Value column, Value value, Value tile) -> Value {
+        Value i = arith::SubIOp::create(t.b, t.loc, row, t.value(region.offsets[0]));
+        Value j = arith::SubIOp::create(t.b, t.loc, column, t.value(region.offsets[1]));
+        // One unsigned comparison: left of the tile is a large number.
+        Value inside = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ult, j, t.value(region.sizes[1]));
+        return scf::IfOp::create(
+                   t.b, t.loc, inside,
+                   [&](OpBuilder &b, Location loc) {
+                     Value with = tensor::InsertOp::create(b, loc, value, tile, ValueRange{i, j});
+                     scf::YieldOp::create(b, loc, with);
+                   },
+                   [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, tile); })
+            .getResult(0);
+      });
+}
+
+FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op, unsigned operand, RankedTensorType,
+                                              ValueRange components) const {
+  // y[m, n] += x[m, k] * w[n, k]; other contractions decode tiles.
+  TileBuilder t(b, op.getLoc());
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  if (operand != 1 || op.getNumLoops() != 3 || maps[0] != t.map(3, {0, 2}) || maps[1] != t.map(3, {1, 2}) ||
+      maps[2] != t.map(3, {0, 1}))
+    return failure();
+  Value x = op.getDpsInputs()[0], y = op.getDpsInits()[0];
+  Value m = t.value(tensor::getMixedSize(b, t.loc, x, 0)), zero = t.constantIndex(0), one = t.constantIndex(1);
+  OpFoldResult rows = tensor::getMixedSize(b, t.loc, y, 1);
+  return forEachEntry(t, *this, components, t.index(0), rows, y,
+                      [&](TileBuilder &t, Value row, Value column, Value value, Value sum) -> Value {
+                        return scf::ForOp::create(
+                                   t.b, t.loc, zero, m, one, sum,
+                                   [&](OpBuilder &b, Location loc, Value i, ValueRange carried) {
+                                     Value xi = tensor::ExtractOp::create(b, loc, x, ValueRange{i, column});
+                                     Value yi = tensor::ExtractOp::create(b, loc, carried[0], ValueRange{i, row});
+                                     Value product = arith::MulFOp::create(b, loc, xi, value);
+                                     Value total = arith::AddFOp::create(b, loc, yi, product);
+                                     Value next = tensor::InsertOp::create(b, loc, total, carried[0], ValueRange{i, row});
+                                     scf::YieldOp::create(b, loc, next);
+                                   })
+                            .getResult(0);
+                      });
+}
+
+//===----------------------------------------------------------------------===//
+// Scalar reference
+//===----------------------------------------------------------------------===//
+
+static numerics::Sparse referenceOf(SparseAttr term) {
+  return {formatOf(term).getReference(), term.getDensity()};
+}
+
+llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                        MutableArrayRef<float> values) const {
+  numerics::Sparse term = referenceOf(*this);
+  numerics::Shape extents(shape.begin(), shape.end());
+  if (auto message = numerics::check(term, extents))
+    return llvm::createStringError(*message);
+  if (components.size() != 3)
+    return llvm::createStringError("a sparse term has 3 components");
+  int64_t entries = components[1].bytes.size() / 4;
+  std::vector<const uint8_t *> data;
+  for (auto [want, have] : llvm::zip(numerics::components(term, extents, entries), components)) {
+    if ((int64_t)have.bytes.size() != want.bytes())
+      return llvm::createStringError("component " + want.name + " has " + std::to_string(have.bytes.size()) +
+                                     " bytes instead of " + std::to_string(want.bytes()));
+    data.push_back(have.bytes.data());
+  }
+  if (auto message = numerics::checkEntries(extents, reinterpret_cast<const int32_t *>(data[0]),
+                                            reinterpret_cast<const int32_t *>(data[1]), entries))
+    return llvm::createStringError(*message);
+  numerics::decodeSparse(term, extents, data, values.data());
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::vector<Buffer>> SparseAttr::referenceEncode(ArrayRef<int64_t> shape, ArrayRef<float> values) const {
+  numerics::Sparse term = referenceOf(*this);
+  numerics::Shape extents(shape.begin(), shape.end());
+  if (auto message = numerics::check(term, extents))
+    return llvm::createStringError(*message);
+  std::vector<numerics::Bytes> bytes = numerics::encodeSparse(term, extents, values.data());
+  int64_t entries = bytes[1].size() / 4;
+  std::vector<Buffer> buffers;
+  for (auto [component, data] : llvm::zip(numerics::components(term, extents, entries), bytes))
+    buffers.push_back({SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
+  return buffers;
+}
