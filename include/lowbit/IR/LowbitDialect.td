@@ -29,6 +29,9 @@ def Lowbit_Dialect : Dialect {
   let useDefaultAttributePrinterParser = 1;
   let hasOperationAttrVerify = 1;
   let extraClassDeclaration = [{
+    /// Ops live in another file than attributes.
+    void registerOperations();
+
     /// On a function: for each result the number of the argument whose storage it updates, or -1.
     static constexpr ::llvm::StringLiteral kUpdatesAttrName = "lowbit.updates";
     /// On a function: it is called from outside; gets a wrapper that takes buffers.

@@ -1,0 +1,377 @@
+//===- AttrSyntax.cpp - How attributes read and print ---------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Inside an encoding, attributes of this dialect are written without `#lowbit.`, stored floats as their
+// type (`f16`) and scales as sentences (`f16 per [1, 256] * uint<6> per [1, 32]`). Attributes of other
+// dialects are written in full, so that a third party's format or scale fits in everywhere.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+#define GET_ATTRDEF_CLASSES
+#include "lowbit/IR/LowbitAttrs.cpp.inc"
+
+void LowbitDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "lowbit/IR/LowbitAttrs.cpp.inc"
+      >();
+  registerOperations();
+}
+
+//===----------------------------------------------------------------------===//
+// Short forms
+//===----------------------------------------------------------------------===//
+
+/// An attribute of any dialect in full, or one of this dialect by its mnemonic.
+static FailureOr<Attribute> parseShort(AsmParser &parser) {
+  Attribute attribute;
+  // A foreign attribute begins with '#'.
+  OptionalParseResult foreign = parser.parseOptionalAttribute(attribute);
+  if (foreign.has_value())
+    return succeeded(*foreign) ? FailureOr<Attribute>(attribute) : failure();
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  StringRef mnemonic;
+  OptionalParseResult result = generatedAttributeParser(parser, &mnemonic, Type(), attribute);
+  if (result.has_value())
+    return succeeded(*result) ? FailureOr<Attribute>(attribute) : failure();
+  return parser.emitError(loc) << "unknown lowbit attribute '" << mnemonic << "'";
+}
+
+static void printShort(AsmPrinter &printer, Attribute attribute) {
+  if (auto format = dyn_cast<FloatFormatAttr>(attribute))
+    printer << format.getType();
+  else if (!isa<LowbitDialect>(attribute.getDialect()) || failed(generatedAttributePrinter(attribute, printer)))
+    printer.printAttribute(attribute);
+}
+
+static FailureOr<Attribute> parseFormat(AsmParser &parser) {
+  FloatType type;
+  // Only the keywords f16, bf16, f32 are types here; everything else is an attribute.
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  StringRef keyword;
+  if (succeeded(parser.parseOptionalKeyword(&keyword, {"f16", "bf16", "f32"}))) {
+    Builder b(parser.getContext());
+    type = keyword == "f16" ? FloatType(b.getF16Type()) : keyword == "bf16" ? FloatType(b.getBF16Type()) : FloatType(b.getF32Type());
+    return Attribute(FloatFormatAttr::get(parser.getContext(), type));
+  }
+  FailureOr<Attribute> format = parseShort(parser);
+  if (succeeded(format) && !isa<FormatAttrInterface>(*format))
+    return parser.emitError(loc) << "expected a number format such as int<4>, f16 or codebook<nf4>";
+  return format;
+}
+
+//===----------------------------------------------------------------------===//
+// codebook<nf4>, codebook<[-1.0, 0.0, 1.0]>
+//===----------------------------------------------------------------------===//
+
+Attribute CodebookFormatAttr::parse(AsmParser &parser, Type) {
+  std::string name;
+  SmallVector<float> levels;
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess())
+    return {};
+  if (failed(parser.parseOptionalKeywordOrString(&name)) &&
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&]() -> ParseResult {
+        double level;
+        if (parser.parseFloat(level))
+          return failure();
+        levels.push_back(level);
+        return success();
+      }))
+    return {};
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<CodebookFormatAttr>(loc, parser.getContext(), name, levels);
+}
+
+void CodebookFormatAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  if (!getName().empty()) {
+    printer.printKeywordOrString(getName());
+  } else {
+    printer << '[';
+    llvm::interleaveComma(getLevels(), printer, [&](float level) { printer.printFloat(APFloat(level)); });
+    printer << ']';
+  }
+  printer << '>';
+}
+
+//===----------------------------------------------------------------------===//
+// Scales
+//===----------------------------------------------------------------------===//
+
+/// `per tensor`, `per axis 0` or `per [1, 32]`, after the element format.
+static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc loc, Attribute element) {
+  GranularityKind kind = GranularityKind::Block;
+  SmallVector<int64_t> values;
+  auto parseExtent = [&]() -> ParseResult { return parser.parseInteger(values.emplace_back()); };
+  if (parser.parseKeyword("per"))
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("tensor"))) {
+    kind = GranularityKind::Tensor;
+  } else if (succeeded(parser.parseOptionalKeyword("axis"))) {
+    kind = GranularityKind::Axis;
+    if (parser.parseInteger(values.emplace_back()))
+      return failure();
+  } else if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseExtent,
+                                            " after 'per': expected tensor, axis N or a block [1, 32]")) {
+    return failure();
+  }
+  auto level = parser.getChecked<ScaleLevelAttr>(loc, parser.getContext(), element, kind, values);
+  return level ? FailureOr<ScaleLevelAttr>(level) : failure();
+}
+
+static FailureOr<Attribute> parseScale(AsmParser &parser) {
+  MLIRContext *context = parser.getContext();
+  SmallVector<ScaleLevelAttr> levels;
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  do {
+    llvm::SMLoc levelLoc = parser.getCurrentLocation();
+    Attribute foreign;
+    OptionalParseResult isForeign = parser.parseOptionalAttribute(foreign);
+    if (isForeign.has_value() && failed(*isForeign))
+      return failure();
+    if (foreign && isa<ScaleAttrInterface>(foreign))
+      return foreign;
+    FailureOr<Attribute> element = foreign ? FailureOr<Attribute>(foreign) : parseFormat(parser);
+    if (failed(element))
+      return failure();
+    if (levels.empty() && succeeded(parser.parseOptionalKeyword("rank1"))) {
+      StringRef combiner;
+      if (parser.parseLess() || parser.parseKeyword(&combiner) || parser.parseGreater())
+        return failure();
+      std::optional<Rank1Combiner> known = symbolizeRank1Combiner(combiner);
+      if (!known)
+        return parser.emitError(loc) << "unknown rank-1 combiner '" << combiner << "'; known: min";
+      Attribute scale = parser.getChecked<Rank1ScaleAttr>(loc, context, *element, *known);
+      return scale ? FailureOr<Attribute>(scale) : failure();
+    }
+    FailureOr<ScaleLevelAttr> level = parseGranularity(parser, levelLoc, *element);
+    if (failed(level))
+      return failure();
+    levels.push_back(*level);
+  } while (succeeded(parser.parseOptionalStar()));
+  Attribute scale = parser.getChecked<BlockScaleAttr>(loc, context, levels);
+  return scale ? FailureOr<Attribute>(scale) : failure();
+}
+
+static void printLevel(AsmPrinter &printer, ScaleLevelAttr level) {
+  printShort(printer, level.getElement());
+  printer << " per ";
+  switch (level.getKind()) {
+  case GranularityKind::Tensor:
+    printer << "tensor";
+    break;
+  case GranularityKind::Axis:
+    printer << "axis " << level.getValues()[0];
+    break;
+  case GranularityKind::Block:
+    printer << '[';
+    llvm::interleaveComma(level.getValues(), printer);
+    printer << ']';
+    break;
+  }
+}
+
+static void printScale(AsmPrinter &printer, Attribute scale) {
+  if (auto block = dyn_cast<BlockScaleAttr>(scale)) {
+    llvm::interleave(block.getLevels(), printer.getStream(), [&](ScaleLevelAttr level) { printLevel(printer, level); }, " * ");
+  } else if (auto rank1 = dyn_cast<Rank1ScaleAttr>(scale)) {
+    printShort(printer, rank1.getElement());
+    printer << " rank1<" << stringifyRank1Combiner(rank1.getCombiner()) << '>';
+  } else {
+    printer.printAttribute(scale);
+  }
+}
+
+Attribute ScaleLevelAttr::parse(AsmParser &parser, Type) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess())
+    return {};
+  FailureOr<Attribute> element = parseFormat(parser);
+  if (failed(element))
+    return {};
+  FailureOr<ScaleLevelAttr> level = parseGranularity(parser, loc, *element);
+  if (failed(level) || parser.parseGreater())
+    return {};
+  return *level;
+}
+void ScaleLevelAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printLevel(printer, *this);
+  printer << '>';
+}
+
+/// A scale that stands alone, in angle brackets; it must be of the kind whose mnemonic it had.
+template <typename Scale> static Attribute parseBracketedScale(AsmParser &parser) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess())
+    return {};
+  FailureOr<Attribute> scale = parseScale(parser);
+  if (failed(scale) || parser.parseGreater())
+    return {};
+  if (!isa<Scale>(*scale)) {
+    parser.emitError(loc) << "expected a " << Scale::getMnemonic();
+    return {};
+  }
+  return *scale;
+}
+Attribute BlockScaleAttr::parse(AsmParser &parser, Type) { return parseBracketedScale<BlockScaleAttr>(parser); }
+Attribute Rank1ScaleAttr::parse(AsmParser &parser, Type) { return parseBracketedScale<Rank1ScaleAttr>(parser); }
+void BlockScaleAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printScale(printer, *this);
+  printer << '>';
+}
+void Rank1ScaleAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printScale(printer, *this);
+  printer << '>';
+}
+
+//===----------------------------------------------------------------------===//
+// Encodings
+//===----------------------------------------------------------------------===//
+
+Attribute QuantizedAttr::parse(AsmParser &parser, Type) {
+  MLIRContext *context = parser.getContext();
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess())
+    return {};
+  FailureOr<Attribute> format = parseFormat(parser);
+  if (failed(format))
+    return {};
+  Attribute scale, zero, layout = PlanesLayoutAttr::get(context);
+  bool isAdditive = false;
+  EncodeRule rule = EncodeRule::Default;
+  llvm::SmallSet<StringRef, 4> seen;
+  while (succeeded(parser.parseOptionalComma())) {
+    llvm::SMLoc keywordLoc = parser.getCurrentLocation();
+    StringRef keyword;
+    if (parser.parseKeyword(&keyword) || parser.parseEqual())
+      return {};
+    if (!seen.insert(keyword).second || (keyword == "min" && seen.count("zero")) || (keyword == "zero" && seen.count("min"))) {
+      parser.emitError(keywordLoc) << "'" << keyword << "' after another one of its kind";
+      return {};
+    }
+    if (keyword == "scale" || keyword == "zero" || keyword == "min") {
+      FailureOr<Attribute> tree = parseScale(parser);
+      if (failed(tree))
+        return {};
+      (keyword == "scale" ? scale : zero) = *tree;
+      isAdditive |= keyword == "min";
+    } else if (keyword == "rule") {
+      StringRef name;
+      if (parser.parseKeyword(&name))
+        return {};
+      std::optional<EncodeRule> known = symbolizeEncodeRule(name);
+      if (!known) {
+        parser.emitError(keywordLoc) << "unknown encode rule '" << name << "'; known: default, absmax, signed_max, min_max";
+        return {};
+      }
+      rule = *known;
+    } else if (keyword == "layout") {
+      FailureOr<Attribute> parsed = parseShort(parser);
+      if (failed(parsed))
+        return {};
+      layout = *parsed;
+    } else {
+      parser.emitError(keywordLoc) << "unknown field '" << keyword << "'; known: scale, zero, min, rule, layout";
+      return {};
+    }
+  }
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<QuantizedAttr>(loc, context, *format, scale, zero, isAdditive, rule, layout);
+}
+
+void QuantizedAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printShort(printer, getFormat());
+  if (getScale()) {
+    printer << ", scale = ";
+    printScale(printer, getScale());
+  }
+  if (getZero()) {
+    printer << (getAdditive() ? ", min = " : ", zero = ");
+    printScale(printer, getZero());
+  }
+  if (getRule() != EncodeRule::Default)
+    printer << ", rule = " << stringifyEncodeRule(getRule());
+  if (!isa<PlanesLayoutAttr>(getLayout())) {
+    printer << ", layout = ";
+    printShort(printer, getLayout());
+  }
+  printer << '>';
+}
+
+Attribute SparseAttr::parse(AsmParser &parser, Type) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  if (parser.parseLess())
+    return {};
+  FailureOr<Attribute> element = parseFormat(parser);
+  double density = 0;
+  if (failed(element) || parser.parseComma() || parser.parseKeyword("density") || parser.parseEqual() ||
+      parser.parseFloat(density) || parser.parseGreater())
+    return {};
+  return parser.getChecked<SparseAttr>(loc, parser.getContext(), *element, density);
+}
+void SparseAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printShort(printer, getElement());
+  printer << ", density = ";
+  printer.printFloat(APFloat(getDensity()));
+  printer << '>';
+}
+
+Attribute PartAttr::parse(AsmParser &parser, Type) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  unsigned axis;
+  SmallVector<int64_t> at;
+  SmallVector<Attribute> terms;
+  auto parseCut = [&]() -> ParseResult {
+    at.push_back(ShapedType::kDynamic);
+    return succeeded(parser.parseOptionalQuestion()) ? success() : parser.parseInteger(at.back());
+  };
+  if (parser.parseLess() || parser.parseKeyword("axis") || parser.parseEqual() || parser.parseInteger(axis) ||
+      parser.parseComma() || parser.parseKeyword("at") || parser.parseEqual() ||
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseCut))
+    return {};
+  while (succeeded(parser.parseOptionalComma()))
+    if (parser.parseAttribute(terms.emplace_back()))
+      return {};
+  if (parser.parseGreater())
+    return {};
+  return parser.getChecked<PartAttr>(loc, parser.getContext(), axis, at, terms);
+}
+void PartAttr::print(AsmPrinter &printer) const {
+  printer << "<axis = " << getAxis() << ", at = [";
+  llvm::interleaveComma(getAt(), printer, [&](int64_t cut) {
+    if (ShapedType::isDynamic(cut))
+      printer << '?';
+    else
+      printer << cut;
+  });
+  printer << ']';
+  for (Attribute term : getTerms())
+    printer << ", " << term;
+  printer << '>';
+}
+
+EncodingAttrInterface lowbit::parseEncoding(StringRef text, MLIRContext *context) {
+  context->loadDialect<LowbitDialect>();
+  return dyn_cast_or_null<EncodingAttrInterface>(parseAttribute(text, context));
+}

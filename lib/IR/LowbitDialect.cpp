@@ -1,0 +1,91 @@
+//===- LowbitDialect.cpp - The dialect, and questions about types ---------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitDialect.h"
+#include "lowbit/IR/LowbitOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace lowbit;
+
+#include "lowbit/IR/LowbitDialect.cpp.inc"
+#include "lowbit/IR/LowbitEnums.cpp.inc"
+#include "lowbit/IR/LowbitInterfaces.cpp.inc"
+
+void LowbitDialect::registerOperations() {
+  addOperations<
+#define GET_OP_LIST
+#include "lowbit/IR/LowbitOps.cpp.inc"
+      >();
+}
+
+LogicalResult LowbitDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (attribute.getName() == kEntryAttrName && !function)
+    return op->emitError() << "'" << kEntryAttrName << "' belongs on a function";
+  if (attribute.getName() != kUpdatesAttrName)
+    return success();
+  auto updates = dyn_cast<DenseI64ArrayAttr>(attribute.getValue());
+  if (!function || !updates)
+    return op->emitError() << "'" << kUpdatesAttrName << "' is an array of integers on a function";
+  if ((int64_t)function.getNumResults() != updates.size())
+    return op->emitError() << "'" << kUpdatesAttrName << "' has " << updates.size() << " numbers for "
+                           << function.getNumResults() << " results";
+  for (auto [i, argument] : llvm::enumerate(updates.asArrayRef())) {
+    if (argument < -1 || argument >= (int64_t)function.getNumArguments())
+      return op->emitError() << "result " << i << " updates argument " << argument << ", which does not exist";
+    if (argument >= 0 && function.getArgumentTypes()[argument] != function.getResultTypes()[i])
+      return op->emitError() << "result " << i << " has another type than argument " << argument << " that it updates";
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Questions about types
+//===----------------------------------------------------------------------===//
+
+EncodingAttrInterface lowbit::getEncoding(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor ? dyn_cast_or_null<EncodingAttrInterface>(tensor.getEncoding()) : EncodingAttrInterface();
+}
+
+RankedTensorType lowbit::getPlainType(RankedTensorType type) {
+  return RankedTensorType::get(type.getShape(), type.getElementType());
+}
+
+LogicalResult lowbit::verifyEncodedType(RankedTensorType type, function_ref<InFlightDiagnostic()> emitError) {
+  EncodingAttrInterface encoding = getEncoding(type);
+  return encoding ? encoding.verifyTerm(type.getShape(), type.getElementType(), emitError) : success();
+}
+
+std::optional<int64_t> lowbit::getStaticBytes(RankedTensorType type) {
+  EncodingAttrInterface encoding = getEncoding(type);
+  if (!encoding)
+    return type.hasStaticShape() ? std::optional(type.getNumElements() * type.getElementTypeBitWidth() / 8) : std::nullopt;
+  int64_t bytes = 0;
+  for (EncodingComponent &component : encoding.getComponents(type)) {
+    auto stored = dyn_cast<RankedTensorType>(component.type);
+    if (stored && !stored.hasStaticShape())
+      return std::nullopt;
+    bytes += stored ? stored.getNumElements() * stored.getElementTypeBitWidth() / 8 : 8;
+  }
+  return bytes;
+}
+
+SmallVector<OpFoldResult> lowbit::extentsOf(OpBuilder &b, Location loc, RankedTensorType type, Value component) {
+  SmallVector<OpFoldResult> extents;
+  for (auto [i, n] : llvm::enumerate(type.getShape()))
+    extents.push_back(ShapedType::isDynamic(n) ? tensor::getMixedSize(b, loc, component, i) : b.getIndexAttr(n));
+  return extents;
+}
+
+int64_t lowbit::joinMultiples(int64_t a, int64_t b) {
+  return a == kWhole || b == kWhole ? kWhole : std::lcm(a, b);
+}

@@ -1,0 +1,86 @@
+//===- LowbitOps.cpp - Operations on whole encoded tensors ----------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitOps.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/Interfaces/ViewLikeInterface.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+#define GET_OP_CLASSES
+#include "lowbit/IR/LowbitOps.cpp.inc"
+
+/// Types made by rewrites pass unchecked through their builders: ops verify them.
+static LogicalResult verifyTypes(Operation *op, TypeRange types) {
+  for (Type type : types)
+    if (auto tensor = dyn_cast<RankedTensorType>(type))
+      if (failed(verifyEncodedType(tensor, [&] { return op->emitOpError(); })))
+        return failure();
+  return success();
+}
+
+static LogicalResult verifySameShape(Operation *op, Type a, Type b, StringRef what) {
+  if (cast<RankedTensorType>(a).getShape() == cast<RankedTensorType>(b).getShape() &&
+      cast<RankedTensorType>(a).getElementType() == cast<RankedTensorType>(b).getElementType())
+    return success();
+  return op->emitOpError() << what << ": " << a << " and " << b;
+}
+
+LogicalResult DecodeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ValueRange operands,
+                                         DictionaryAttr, OpaqueProperties, RegionRange,
+                                         SmallVectorImpl<Type> &types) {
+  auto source = dyn_cast<RankedTensorType>(operands[0].getType());
+  if (!source)
+    return emitOptionalError(loc, "'lowbit.decode' takes a ranked tensor");
+  types.push_back(getPlainType(source));
+  return success();
+}
+
+LogicalResult EncodeOp::verify() {
+  if (failed(verifySameShape(*this, getSource().getType(), getDest().getType(), "values and storage differ in shape")))
+    return failure();
+  return verifyTypes(*this, getDest().getType());
+}
+
+LogicalResult ConvertOp::verify() {
+  if (failed(verifySameShape(*this, getSource().getType(), getResult().getType(), "a conversion keeps the shape")))
+    return failure();
+  return verifyTypes(*this, {getSource().getType(), getResult().getType()});
+}
+
+OpFoldResult ConvertOp::fold(FoldAdaptor) {
+  return getSource().getType() == getType() ? OpFoldResult(getSource()) : OpFoldResult();
+}
+
+static LogicalResult verifyComponents(Operation *op, RankedTensorType type, TypeRange given) {
+  if (failed(verifyTypes(op, type)))
+    return failure();
+  SmallVector<EncodingComponent> wanted = getEncoding(type).getComponents(type);
+  if (wanted.size() != given.size())
+    return op->emitOpError() << "the encoding has " << wanted.size() << " components, not " << given.size();
+  for (auto [want, have] : llvm::zip(wanted, given))
+    if (want.type != have)
+      return op->emitOpError() << "component '" << want.name << "' has type " << want.type << ", not " << have;
+  return success();
+}
+
+LogicalResult AssembleOp::verify() { return verifyComponents(*this, getType(), getComponents().getTypes()); }
+LogicalResult DisassembleOp::verify() {
+  return verifyComponents(*this, getSource().getType(), getComponents().getTypes());
+}
+
+LogicalResult ParameterOp::verify() {
+  if (getKey().empty())
+    return emitOpError() << "a parameter has a key";
+  auto type = cast<RankedTensorType>(getType());
+  if (!type.hasStaticShape())
+    return emitOpError() << "the shape of a parameter is known: " << type;
+  return verifyTypes(*this, type);
+}
