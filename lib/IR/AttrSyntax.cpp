@@ -15,6 +15,7 @@
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
@@ -35,18 +36,25 @@ void LowbitDialect::initialize() {
 // Short forms
 //===----------------------------------------------------------------------===//
 
+/// Parsing functions return failure for a null attribute.
+template <typename AttrT> static FailureOr<AttrT> orFailure(AttrT attribute) {
+  if (attribute)
+    return attribute;
+  return failure();
+}
+
 /// An attribute of any dialect in full, or one of this dialect by its mnemonic.
 static FailureOr<Attribute> parseShort(AsmParser &parser) {
   Attribute attribute;
   // A foreign attribute begins with '#'.
   OptionalParseResult foreign = parser.parseOptionalAttribute(attribute);
   if (foreign.has_value())
-    return succeeded(*foreign) ? FailureOr<Attribute>(attribute) : failure();
+    return orFailure(succeeded(*foreign) ? attribute : Attribute());
   llvm::SMLoc loc = parser.getCurrentLocation();
   StringRef mnemonic;
   OptionalParseResult result = generatedAttributeParser(parser, &mnemonic, Type(), attribute);
   if (result.has_value())
-    return succeeded(*result) ? FailureOr<Attribute>(attribute) : failure();
+    return orFailure(succeeded(*result) ? attribute : Attribute());
   return parser.emitError(loc) << "unknown lowbit attribute '" << mnemonic << "'";
 }
 
@@ -94,7 +102,7 @@ Attribute CodebookFormatAttr::parse(AsmParser &parser, Type) {
     return {};
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<CodebookFormatAttr>(loc, parser.getContext(), name, levels);
+  return parser.getChecked<CodebookFormatAttr>(loc, parser.getContext(), name, DenseF32ArrayAttr::get(parser.getContext(), levels));
 }
 
 void CodebookFormatAttr::print(AsmPrinter &printer) const {
@@ -103,7 +111,7 @@ void CodebookFormatAttr::print(AsmPrinter &printer) const {
     printer.printKeywordOrString(getName());
   } else {
     printer << '[';
-    llvm::interleaveComma(getLevels(), printer, [&](float level) { printer.printFloat(APFloat(level)); });
+    llvm::interleaveComma(getLevels().asArrayRef(), printer, [&](float level) { printer.printFloat(APFloat(level)); });
     printer << ']';
   }
   printer << '>';
@@ -131,7 +139,7 @@ static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc
     return failure();
   }
   auto level = parser.getChecked<ScaleLevelAttr>(loc, parser.getContext(), element, kind, values);
-  return level ? FailureOr<ScaleLevelAttr>(level) : failure();
+  return orFailure(level ? level : ScaleLevelAttr());
 }
 
 static FailureOr<Attribute> parseScale(AsmParser &parser) {
@@ -157,7 +165,7 @@ static FailureOr<Attribute> parseScale(AsmParser &parser) {
       if (!known)
         return parser.emitError(loc) << "unknown rank-1 combiner '" << combiner << "'; known: min";
       Attribute scale = parser.getChecked<Rank1ScaleAttr>(loc, context, *element, *known);
-      return scale ? FailureOr<Attribute>(scale) : failure();
+      return orFailure(scale ? scale : Attribute());
     }
     FailureOr<ScaleLevelAttr> level = parseGranularity(parser, levelLoc, *element);
     if (failed(level))
@@ -165,7 +173,7 @@ static FailureOr<Attribute> parseScale(AsmParser &parser) {
     levels.push_back(*level);
   } while (succeeded(parser.parseOptionalStar()));
   Attribute scale = parser.getChecked<BlockScaleAttr>(loc, context, levels);
-  return scale ? FailureOr<Attribute>(scale) : failure();
+  return orFailure(scale ? scale : Attribute());
 }
 
 static void printLevel(AsmPrinter &printer, ScaleLevelAttr level) {
@@ -257,7 +265,7 @@ Attribute QuantizedAttr::parse(AsmParser &parser, Type) {
   Attribute scale, zero, layout = PlanesLayoutAttr::get(context);
   bool isAdditive = false;
   EncodeRule rule = EncodeRule::Default;
-  llvm::SmallSet<StringRef, 4> seen;
+  llvm::StringSet<> seen;
   while (succeeded(parser.parseOptionalComma())) {
     llvm::SMLoc keywordLoc = parser.getCurrentLocation();
     StringRef keyword;
@@ -327,13 +335,14 @@ Attribute SparseAttr::parse(AsmParser &parser, Type) {
   if (failed(element) || parser.parseComma() || parser.parseKeyword("density") || parser.parseEqual() ||
       parser.parseFloat(density) || parser.parseGreater())
     return {};
-  return parser.getChecked<SparseAttr>(loc, parser.getContext(), *element, density);
+  return parser.getChecked<SparseAttr>(loc, parser.getContext(), *element,
+                                       FloatAttr::get(Float64Type::get(parser.getContext()), density));
 }
 void SparseAttr::print(AsmPrinter &printer) const {
   printer << '<';
   printShort(printer, getElement());
   printer << ", density = ";
-  printer.printFloat(APFloat(getDensity()));
+  printer.printFloat(getDensity().getValue());
   printer << '>';
 }
 

@@ -36,7 +36,7 @@ Value lowbit::buildTableDecode(OpBuilder &b, Location loc, const numerics::Forma
 
 /// Binary search for the number of thresholds t with x >= t; NaN encodes as zero does.
 Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Format &format, Value value) {
-  SmallVector<float> thresholds(format.thresholds());
+  std::vector<float> thresholds = format.thresholds();
   thresholds.resize((1u << format.bits()) - 1, std::numeric_limits<float>::quiet_NaN());
   Value table = tableOf(b, loc, thresholds);
   TileBuilder t(b, loc);
@@ -153,18 +153,18 @@ Value FloatFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
 //===----------------------------------------------------------------------===//
 
 LogicalResult CodebookFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef name,
-                                         ArrayRef<float> levels) {
+                                         DenseF32ArrayAttr levels) {
   if (!name.empty()) {
     if (numerics::namedCodebook(std::string_view(name)))
       return success();
     return emitError() << "no codebook is named '" << name << "'; known: nf4, or give the levels: codebook<[-1.0, 0.0, 1.0]>";
   }
-  if (auto message = numerics::Format::checkLevels(std::vector<float>(levels.begin(), levels.end())))
+  if (auto message = numerics::Format::checkLevels(levels.asArrayRef().vec()))
     return emitError() << *message;
   return success();
 }
 numerics::Format CodebookFormatAttr::getReference() const {
   if (!getName().empty())
     return *numerics::namedCodebook(std::string_view(getName()));
-  return numerics::Format::codebook(std::vector<float>(getLevels().begin(), getLevels().end()));
+  return numerics::Format::codebook(getLevels().asArrayRef().vec());
 }

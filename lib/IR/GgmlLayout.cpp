@@ -51,7 +51,7 @@ static BlockStruct structOf(GgmlBlock block) {
 
 numerics::Layout GgmlLayoutAttr::getReference() const { return structOf(getBlock()).reference; }
 
-LogicalResult GgmlLayoutAttr::verifyTerm(QuantizedAttr term, ArrayRef<int64_t> shape,
+LogicalResult GgmlLayoutAttr::verifyTerm(const QuantizedAttr &term, ArrayRef<int64_t> shape,
                                          function_ref<InFlightDiagnostic()> emitError) const {
   numerics::Quantized own = term.getReferenceTerm();
   numerics::Quantized wanted = numerics::ggmlTerm(structOf(getBlock()).reference, shape.size());
@@ -66,7 +66,7 @@ LogicalResult GgmlLayoutAttr::verifyTerm(QuantizedAttr term, ArrayRef<int64_t> s
   return success();
 }
 
-SmallVector<EncodingComponent> GgmlLayoutAttr::getComponents(QuantizedAttr, RankedTensorType type) const {
+SmallVector<EncodingComponent> GgmlLayoutAttr::getComponents(const QuantizedAttr &, RankedTensorType type) const {
   SmallVector<int64_t> shape(type.getShape());
   if (!ShapedType::isDynamic(shape.back()))
     shape.back() /= kBlock;
@@ -74,16 +74,16 @@ SmallVector<EncodingComponent> GgmlLayoutAttr::getComponents(QuantizedAttr, Rank
   return {{"blocks", RankedTensorType::get(shape, IntegerType::get(getContext(), 8)), ComponentRole::Payload}};
 }
 
-SmallVector<int64_t> GgmlLayoutAttr::getTileMultiples(QuantizedAttr, RankedTensorType type) const {
+SmallVector<int64_t> GgmlLayoutAttr::getTileMultiples(const QuantizedAttr &, RankedTensorType type) const {
   SmallVector<int64_t> multiples(type.getRank(), 1);
   multiples.back() = kBlock;
   return multiples;
 }
 
-Region GgmlLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, QuantizedAttr, RankedTensorType, unsigned,
-                                          const Region &region) const {
+Box GgmlLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const QuantizedAttr &, RankedTensorType, unsigned,
+                                          const Box &region) const {
   TileBuilder t(b, loc);
-  Region blocks = region;
+  Box blocks = region;
   blocks.offsets.back() = t.floorDiv(region.offsets.back(), kBlock);
   blocks.sizes.back() = t.floorDiv(region.sizes.back(), kBlock);
   blocks.offsets.push_back(t.index(0));
@@ -141,8 +141,8 @@ static Value unpackNibbles(TileBuilder &t, Value bytes, int64_t bias) {
                    })[0];
 }
 
-Fields GgmlLayoutAttr::buildUnpack(OpBuilder &b, Location loc, QuantizedAttr term, RankedTensorType type,
-                                   ValueRange components, const Region &region) const {
+Fields GgmlLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAttr &term, RankedTensorType type,
+                                   ValueRange components, const Box &region) const {
   TileBuilder t(b, loc);
   BlockStruct layout = structOf(getBlock());
   Value blocks = t.slice(components[0], getComponentRegion(b, loc, term, type, 0, region));
@@ -203,7 +203,7 @@ static Value packNibbles(TileBuilder &t, Value codes, int64_t bias) {
                    })[0];
 }
 
-FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location loc, QuantizedAttr term,
+FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location loc, const QuantizedAttr &term,
                                                         RankedTensorType type, const Fields &fields,
                                                         ValueRange destinations) const {
   TileBuilder t(b, loc);

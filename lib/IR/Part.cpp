@@ -89,7 +89,7 @@ SmallVector<EncodingComponent> PartAttr::getComponents(RankedTensorType type) co
 
 Ofrs PartAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components) const {
   TileBuilder t(b, loc);
-  Region last = getPieces(b, loc, type, components).list.back().place;
+  Box last = getPieces(b, loc, type, components).list.back().place;
   Ofrs extents = last.sizes;
   extents[getAxis()] = t.add(last.offsets[getAxis()], last.sizes[getAxis()]);
   return extents;
@@ -132,19 +132,19 @@ Pieces PartAttr::getPieces(OpBuilder &b, Location loc, RankedTensorType type, Va
 }
 
 /// The part of `region` that lies in `piece`, in the piece's coordinates; `at` receives its place in the region.
-static Region clamp(TileBuilder &t, const Piece &piece, const Region &region, unsigned axis, Ofr &at) {
+static Box clamp(TileBuilder &t, const Piece &piece, const Box &region, unsigned axis, Ofr &at) {
   Ofr start = piece.place.offsets[axis], end = t.add(start, piece.place.sizes[axis]);
   Ofr regionEnd = t.add(region.offsets[axis], region.sizes[axis]);
   Ofr low = t.min(t.max(region.offsets[axis], start), end), high = t.max(t.min(regionEnd, end), low);
   at = t.max(t.min(t.sub(low, region.offsets[axis]), region.sizes[axis]), t.index(0));
-  Region own = region;
+  Box own = region;
   own.offsets[axis] = t.sub(low, start);
   own.sizes[axis] = t.sub(high, low);
   return own;
 }
 
-Region PartAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                                    unsigned index, const Region &region) const {
+Box PartAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
+                                    unsigned index, const Box &region) const {
   TileBuilder t(b, loc);
   Ofr at;
   for (Piece &piece : getPieces(b, loc, type, components).list)
@@ -155,12 +155,12 @@ Region PartAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType
 }
 
 Value PartAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                                const Region &region) const {
+                                const Box &region) const {
   TileBuilder t(b, loc);
   Value tile = t.empty(region.sizes, type.getElementType());
   for (Piece &piece : getPieces(b, loc, type, components).list) {
     Ofr at;
-    Region own = clamp(t, piece, region, getAxis(), at);
+    Box own = clamp(t, piece, region, getAxis(), at);
     Value part = encodingOf(piece).buildDecodeTile(b, loc, piece.type, componentsOf(piece, components), own);
     Ofrs offsets(type.getRank(), t.index(0));
     offsets[getAxis()] = at;
@@ -170,12 +170,12 @@ Value PartAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType typ
 }
 
 FailureOr<SmallVector<Value>> PartAttr::buildEncodeTile(OpBuilder &b, Location loc, RankedTensorType type, Value tile,
-                                                        ValueRange components, const Region &region) const {
+                                                        ValueRange components, const Box &region) const {
   TileBuilder t(b, loc);
   SmallVector<Value> all;
   for (Piece &piece : getPieces(b, loc, type, components).list) {
     Ofr at;
-    Region own = clamp(t, piece, region, getAxis(), at), part{Ofrs(type.getRank(), t.index(0)), own.sizes};
+    Box own = clamp(t, piece, region, getAxis(), at), part{Ofrs(type.getRank(), t.index(0)), own.sizes};
     part.offsets[getAxis()] = at;
     auto payload = encodingOf(piece).buildEncodeTile(b, loc, piece.type, t.slice(tile, part),
                                                      componentsOf(piece, components), own);

@@ -51,8 +51,8 @@ struct StoredArray {
     }
     return grid;
   }
-  Region gridRegion(TileBuilder &t, const Region &region) const {
-    Region grid;
+  Box gridRegion(TileBuilder &t, const Box &region) const {
+    Box grid;
     for (int64_t axis : axes) {
       bool whole = block[axis] == kWhole;
       grid.offsets.push_back(whole ? t.index(0) : t.floorDiv(region.offsets[axis], block[axis]));
@@ -63,7 +63,7 @@ struct StoredArray {
 };
 } // namespace
 
-static Region planeRegion(TileBuilder &t, Region grid, unsigned width) {
+static Box planeRegion(TileBuilder &t, Box grid, unsigned width) {
   if (width < 8) {
     grid.offsets.back() = t.floorDiv(grid.offsets.back(), 8 / width);
     grid.sizes.back() = t.ceilDiv(grid.sizes.back(), 8 / width);
@@ -87,11 +87,11 @@ static bool needsExtent(QuantizedAttr term, RankedTensorType type) {
   return type.isDynamicDim(type.getRank() - 1) && arraysOf(term, type.getShape())[0].codesPerByte() > 1;
 }
 
-LogicalResult PlanesLayoutAttr::verifyTerm(QuantizedAttr, ArrayRef<int64_t>, function_ref<InFlightDiagnostic()>) const {
+LogicalResult PlanesLayoutAttr::verifyTerm(const QuantizedAttr &, ArrayRef<int64_t>, function_ref<InFlightDiagnostic()>) const {
   return success();
 }
 
-SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(QuantizedAttr term, RankedTensorType type) const {
+SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAttr &term, RankedTensorType type) const {
   SmallVector<EncodingComponent> all;
   for (StoredArray &array : arraysOf(term, type.getShape())) {
     SmallVector<int64_t> grid = array.gridShape(type.getShape());
@@ -109,7 +109,7 @@ SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(QuantizedAttr ter
   return all;
 }
 
-SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(QuantizedAttr term, RankedTensorType type) const {
+SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(const QuantizedAttr &term, RankedTensorType type) const {
   SmallVector<int64_t> multiples(type.getRank(), 1);
   for (StoredArray &array : arraysOf(term, type.getShape())) {
     int64_t last = array.axes.back();
@@ -119,8 +119,8 @@ SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(QuantizedAttr term, Rank
   return multiples;
 }
 
-Region PlanesLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, QuantizedAttr term, RankedTensorType type,
-                                            unsigned index, const Region &region) const {
+Box PlanesLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const QuantizedAttr &term, RankedTensorType type,
+                                            unsigned index, const Box &region) const {
   TileBuilder t(b, loc);
   for (StoredArray &array : arraysOf(term, type.getShape()))
     for (numerics::Plane plane : array.planes())
@@ -152,8 +152,8 @@ static Value unpackPlane(TileBuilder &t, Value bytes, unsigned width) {
 }
 
 static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange components, unsigned &next,
-                         const Region &region) {
-  Region grid = array.gridRegion(t, region);
+                         const Box &region) {
+  Box grid = array.gridRegion(t, region);
   if (array.isFloat())
     return t.slice(components[next++], grid);
   Value codes;
@@ -172,8 +172,8 @@ static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange co
   return codes;
 }
 
-Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, QuantizedAttr term, RankedTensorType type,
-                                     ValueRange components, const Region &region) const {
+Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAttr &term, RankedTensorType type,
+                                     ValueRange components, const Box &region) const {
   TileBuilder t(b, loc);
   Fields fields;
   unsigned next = 0;
@@ -230,7 +230,7 @@ static Value copyInto(TileBuilder &t, Value v, Value destination) {
                    [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
 }
 
-FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location loc, QuantizedAttr term,
+FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location loc, const QuantizedAttr &term,
                                                           RankedTensorType type, const Fields &fields,
                                                           ValueRange destinations) const {
   TileBuilder t(b, loc);

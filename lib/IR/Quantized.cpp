@@ -142,8 +142,8 @@ SmallVector<int64_t> QuantizedAttr::getTileMultiples(RankedTensorType type, Tile
   return multiples;
 }
 
-Region QuantizedAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange, unsigned index,
-                                         const Region &region) const {
+Box QuantizedAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange, unsigned index,
+                                         const Box &region) const {
   return getStorage().getComponentRegion(b, loc, *this, type, index, region);
 }
 

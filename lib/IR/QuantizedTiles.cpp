@@ -33,7 +33,7 @@ struct GridValues {
 } // namespace
 
 static GridValues factorsOf(TileBuilder &t, ScaleAttrInterface tree, ArrayRef<int64_t> shape, ValueRange levels,
-                            const Region &region) {
+                            const Box &region) {
   GridValues grid;
   grid.value = tree.buildFactors(t.b, t.loc, shape, levels, region, grid.block);
   return grid;
@@ -71,7 +71,7 @@ struct Step {
 } // namespace
 
 Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                                     const Region &region) const {
+                                     const Box &region) const {
   TileBuilder t(b, loc);
   ArrayRef<int64_t> shape = type.getShape();
   Fields fields = getStorage().buildUnpack(b, loc, *this, type, components, region);
@@ -159,7 +159,7 @@ struct ChosenScale {
 } // namespace
 
 static FailureOr<ChosenScale> chooseScale(TileBuilder &t, QuantizedAttr term, const Rule &rule,
-                                          ArrayRef<int64_t> shape, Value tile, const Region &region) {
+                                          ArrayRef<int64_t> shape, Value tile, const Box &region) {
   numerics::Format format = term.getCodeFormat().getReference();
   SmallVector<ScaleLevel> levels = term.getScaleTree().getLevels(shape);
   BlockedView view = t.blocked(tile, levels.back().block);
@@ -272,7 +272,7 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
 
 FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Location loc, RankedTensorType type,
                                                              Value tile, ValueRange components,
-                                                             const Region &region) const {
+                                                             const Box &region) const {
   TileBuilder t(b, loc);
   ArrayRef<int64_t> shape = type.getShape();
   Rule rule = numerics::resolveRule(getReferenceTerm());

@@ -14,28 +14,28 @@ using namespace mlir;
 using namespace lowbit;
 using Ofrs = SmallVector<OpFoldResult>;
 
-template <typename RegionOp> static Region regionOf(RegionOp op) {
+template <typename RegionOp> static Box regionOf(RegionOp op) {
   Builder b(op.getContext());
   return {getMixedValues(op.getStaticOffsets(), op.getOffsets(), b), getMixedValues(op.getStaticSizes(), op.getSizes(), b)};
 }
 
 /// The region that a tile at `offsets`, relative to `base`, has in whole coordinates.
-static Region compose(OpBuilder &b, Location loc, const Region &base, ArrayRef<OpFoldResult> offsets,
+static Box compose(OpBuilder &b, Location loc, const Box &base, ArrayRef<OpFoldResult> offsets,
                       ArrayRef<OpFoldResult> sizes) {
   TileBuilder t(b, loc);
-  Region region{{}, llvm::to_vector(sizes)};
+  Box region{{}, llvm::to_vector(sizes)};
   for (auto [x, y] : llvm::zip(base.offsets, offsets))
     region.offsets.push_back(t.add(x, y));
   return region;
 }
 
-static SmallVector<Range> domainOf(OpBuilder &b, const Region &region) {
+static SmallVector<Range> domainOf(OpBuilder &b, const Box &region) {
   return llvm::map_to_vector(region.sizes,
                              [&](OpFoldResult size) { return Range{b.getIndexAttr(0), size, b.getIndexAttr(1)}; });
 }
 
 /// A tile is as large as the region it is cut from, or of a size that the encoding allows.
-static LogicalResult checkMultiples(Operation *op, RankedTensorType type, TileUse use, const Region &base,
+static LogicalResult checkMultiples(Operation *op, RankedTensorType type, TileUse use, const Box &base,
                                     ArrayRef<OpFoldResult> sizes) {
   for (auto [axis, multiple] : llvm::enumerate(getEncoding(type).getTileMultiples(type, use))) {
     auto size = getConstantIntValue(sizes[axis]);
@@ -61,11 +61,11 @@ static LogicalResult verifyRegion(Operation *op, RankedTensorType whole, size_t 
 // decode_region
 //===----------------------------------------------------------------------===//
 
-Region DecodeRegionOp::getTensorRegion() { return regionOf(*this); }
+Box DecodeRegionOp::getTensorRegion() { return regionOf(*this); }
 RankedTensorType DecodeRegionOp::getWholeType() { return cast<RankedTensorType>(getWhole()); }
 
 void DecodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType whole, ValueRange components,
-                           const Region &region) {
+                           const Box &region) {
   auto [staticOffsets, offsets] = decomposeMixedValues(region.offsets);
   auto [staticSizes, sizes] = decomposeMixedValues(region.sizes);
   build(b, state, RankedTensorType::get(staticSizes, whole.getElementType()), TypeAttr::get(whole), components, offsets,
@@ -95,7 +95,7 @@ FailureOr<TilingResult> DecodeRegionOp::getTiledImplementation(OpBuilder &b, Arr
                                                                ArrayRef<OpFoldResult> sizes) {
   if (failed(checkMultiples(*this, getWholeType(), TileUse::Decode, getTensorRegion(), sizes)))
     return failure();
-  Region region = compose(b, getLoc(), getTensorRegion(), offsets, sizes);
+  Box region = compose(b, getLoc(), getTensorRegion(), offsets, sizes);
   auto tile = DecodeRegionOp::create(b, getLoc(), getWholeType(), getComponents(), region);
   return TilingResult{{tile}, {tile.getResult()}, {}};
 }
@@ -119,11 +119,11 @@ LogicalResult DecodeRegionOp::reifyResultShapes(OpBuilder &, ReifiedRankedShaped
 // encode_region
 //===----------------------------------------------------------------------===//
 
-Region EncodeRegionOp::getTensorRegion() { return regionOf(*this); }
+Box EncodeRegionOp::getTensorRegion() { return regionOf(*this); }
 RankedTensorType EncodeRegionOp::getWholeType() { return cast<RankedTensorType>(getWhole()); }
 
 void EncodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType whole, Value source, ValueRange payload,
-                           ValueRange inputs, const Region &region) {
+                           ValueRange inputs, const Box &region) {
   auto [staticOffsets, offsets] = decomposeMixedValues(region.offsets);
   auto [staticSizes, sizes] = decomposeMixedValues(region.sizes);
   build(b, state, payload.getTypes(), TypeAttr::get(whole), source, payload, inputs, offsets, sizes,
@@ -159,7 +159,7 @@ SmallVector<utils::IteratorType> EncodeRegionOp::getLoopIteratorTypes() {
 SmallVector<Range> EncodeRegionOp::getIterationDomain(OpBuilder &b) { return domainOf(b, getTensorRegion()); }
 
 /// The part of the `result`-th payload component that belongs to `region`, both in whole coordinates.
-static Region payloadRegion(EncodeRegionOp op, OpBuilder &b, unsigned result, const Region &region) {
+static Box payloadRegion(EncodeRegionOp op, OpBuilder &b, unsigned result, const Box &region) {
   RankedTensorType type = op.getWholeType();
   EncodingAttrInterface encoding = getEncoding(type);
   unsigned index = 0;
@@ -172,11 +172,11 @@ static Region payloadRegion(EncodeRegionOp op, OpBuilder &b, unsigned result, co
 }
 
 /// The same for a tile of this op, relative to the payload tile that the op holds.
-static Region payloadTile(EncodeRegionOp op, OpBuilder &b, unsigned result, ArrayRef<OpFoldResult> offsets,
+static Box payloadTile(EncodeRegionOp op, OpBuilder &b, unsigned result, ArrayRef<OpFoldResult> offsets,
                           ArrayRef<OpFoldResult> sizes) {
   TileBuilder t(b, op.getLoc());
-  Region base = op.getTensorRegion();
-  Region tile = payloadRegion(op, b, result, compose(b, op.getLoc(), base, offsets, sizes));
+  Box base = op.getTensorRegion();
+  Box tile = payloadRegion(op, b, result, compose(b, op.getLoc(), base, offsets, sizes));
   if (llvm::all_of(base.offsets, isZeroInteger))
     return tile;
   for (auto [x, y] : llvm::zip(tile.offsets, payloadRegion(op, b, result, base).offsets))
@@ -197,7 +197,7 @@ FailureOr<TilingResult> EncodeRegionOp::getTiledImplementation(OpBuilder &b, Arr
   SmallVector<Value> tiles;
   for (auto [i, payload] : llvm::enumerate(getPayload()))
     tiles.push_back(t.slice(payload, payloadTile(*this, b, i, offsets, sizes)));
-  Region region = compose(b, getLoc(), getTensorRegion(), offsets, sizes);
+  Box region = compose(b, getLoc(), getTensorRegion(), offsets, sizes);
   auto tile = EncodeRegionOp::create(b, getLoc(), getWholeType(), source, tiles, getInputs(), region);
   return TilingResult{{tile}, llvm::to_vector_of<Value>(tile.getResults()), slices};
 }
@@ -206,11 +206,11 @@ LogicalResult EncodeRegionOp::getResultTilePosition(OpBuilder &b, unsigned resul
                                                     ArrayRef<OpFoldResult> sizes, Ofrs &resultOffsets,
                                                     Ofrs &resultSizes) {
   // Fusing a consumer asks the *tiled* op for its place in the whole, in whole coordinates.
-  Region base = getTensorRegion();
+  Box base = getTensorRegion();
   bool isOwn = llvm::all_of(llvm::zip(base.offsets, offsets), [](auto pair) {
     return isEqualConstantIntOrValue(std::get<0>(pair), std::get<1>(pair));
   });
-  Region region = isOwn ? payloadRegion(*this, b, result, base) : payloadTile(*this, b, result, offsets, sizes);
+  Box region = isOwn ? payloadRegion(*this, b, result, base) : payloadTile(*this, b, result, offsets, sizes);
   resultOffsets = region.offsets;
   resultSizes = region.sizes;
   return success();

@@ -137,7 +137,7 @@ static SmallVector<int64_t> ratioOf(ArrayRef<int64_t> outer, ArrayRef<int64_t> i
 }
 
 Value BlockScaleAttr::buildFactors(OpBuilder &b, Location loc, ArrayRef<int64_t> shape, ValueRange levels,
-                                   const Region &, SmallVectorImpl<int64_t> &block) const {
+                                   const Box &, SmallVectorImpl<int64_t> &block) const {
   TileBuilder t(b, loc);
   Value factors;
   SmallVector<int64_t> outer;
@@ -215,7 +215,7 @@ numerics::Scale Rank1ScaleAttr::getReference() const {
   return scale;
 }
 Value Rank1ScaleAttr::buildFactors(OpBuilder &b, Location loc, ArrayRef<int64_t>, ValueRange levels,
-                                   const Region &region, SmallVectorImpl<int64_t> &block) const {
+                                   const Box &region, SmallVectorImpl<int64_t> &block) const {
   TileBuilder t(b, loc);
   block.assign({1, 1});
   auto format = cast<FormatAttrInterface>(getElement());

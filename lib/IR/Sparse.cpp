@@ -18,11 +18,11 @@ using Ofrs = SmallVector<OpFoldResult>;
 
 static FormatAttrInterface formatOf(SparseAttr term) { return cast<FormatAttrInterface>(term.getElement()); }
 
-LogicalResult SparseAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute element, double density) {
+LogicalResult SparseAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute element, FloatAttr density) {
   auto format = dyn_cast_or_null<FormatAttrInterface>(element);
   if (!format || !format.getReference().isFloat())
     return emitError() << "the values of a sparse term are f16, bf16 or f32";
-  if (!(density >= 0.0 && density <= 1.0))
+  if (double d = density.getValueAsDouble(); !(d >= 0.0 && d <= 1.0))
     return emitError() << "a density is between 0 and 1";
   return success();
 }
@@ -61,8 +61,8 @@ SmallVector<int64_t> SparseAttr::getTileMultiples(RankedTensorType, TileUse use)
   return use == TileUse::Decode ? SmallVector<int64_t>{1, 1} : SmallVector<int64_t>{kWhole, kWhole};
 }
 
-Region SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
-                                      unsigned index, const Region &) const {
+Box SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
+                                      unsigned index, const Box &) const {
   // No slice of a CSR tensor is an affine slice of its components.
   Ofrs sizes = tensor::getMixedSizes(b, loc, components[index]);
   return {Ofrs(sizes.size(), b.getIndexAttr(0)), sizes};
@@ -96,7 +96,7 @@ static Value forEachEntry(
 }
 
 Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
-                                  const Region &region) const {
+                                  const Box &region) const {
   TileBuilder t(b, loc);
   Value zeros = t.filled(region.sizes, t.f32(0));
   return forEachEntry(
@@ -149,7 +149,7 @@ FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op,
 //===----------------------------------------------------------------------===//
 
 static numerics::Sparse referenceOf(SparseAttr term) {
-  return {formatOf(term).getReference(), term.getDensity()};
+  return {formatOf(term).getReference(), term.getDensity().getValueAsDouble()};
 }
 
 llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,

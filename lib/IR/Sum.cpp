@@ -69,8 +69,8 @@ Pieces SumAttr::getPieces(OpBuilder &, Location, RankedTensorType type, ValueRan
   return pieces;
 }
 
-Region SumAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                                   unsigned index, const Region &region) const {
+Box SumAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
+                                   unsigned index, const Box &region) const {
   for (Piece &piece : getPieces(b, loc, type, components).list)
     if (index < piece.first + piece.count)
       return encodingOf(piece).getComponentRegion(b, loc, piece.type, componentsOf(piece, components),
@@ -79,7 +79,7 @@ Region SumAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType 
 }
 
 Value SumAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                               const Region &region) const {
+                               const Box &region) const {
   TileBuilder t(b, loc);
   SmallVector<Value> tiles;
   for (Piece &piece : getPieces(b, loc, type, components).list)
@@ -126,7 +126,7 @@ llvm::Expected<std::vector<Buffer>> SumAttr::referenceEncode(ArrayRef<int64_t> s
   auto base = cast<EncodingAttrInterface>(getTerms().front());
   if (getTerms().size() != 2 || !sparse || isa<SparseAttr>(getTerms().front()))
     return llvm::createStringError("only a sum of a base and a sparse term can be encoded");
-  numerics::Sparse term{cast<FormatAttrInterface>(sparse.getElement()).getReference(), sparse.getDensity()};
+  numerics::Sparse term{cast<FormatAttrInterface>(sparse.getElement()).getReference(), sparse.getDensity().getValueAsDouble()};
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
     return llvm::createStringError(*message);

@@ -69,7 +69,7 @@ Value TileBuilder::empty(ArrayRef<Ofr> sizes, Type elementType) {
 Value TileBuilder::filled(ArrayRef<Ofr> sizes, Value scalar) {
   return linalg::FillOp::create(b, loc, scalar, empty(sizes, scalar.getType())).getResult(0);
 }
-Value TileBuilder::slice(Value v, const Region &region) {
+Value TileBuilder::slice(Value v, const Box &region) {
   return b.createOrFold<tensor::ExtractSliceOp>(loc, v, region.offsets, region.sizes,
                                                 Ofrs(region.offsets.size(), index(1)));
 }

@@ -28,7 +28,7 @@ class LinalgOp;
 namespace lowbit {
 
 /// A box in some tensor's coordinates.
-struct Region {
+struct Box {
   llvm::SmallVector<mlir::OpFoldResult> offsets, sizes;
 };
 
@@ -73,7 +73,7 @@ struct Fields {
 struct Piece {
   mlir::RankedTensorType type;
   unsigned first, count;
-  Region place;
+  Box place;
 };
 
 /// How a combinator's terms make the whole.

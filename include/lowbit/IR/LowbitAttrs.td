@@ -68,7 +68,7 @@ def Lowbit_CodebookFormatAttr : Lowbit_Format<"CodebookFormat", "codebook"> {
     `#lowbit.quantized<codebook<[-1.0, 0.0, 1.0]>, scale = f32 per tensor>`
   }];
   let parameters = (ins StringRefParameter<"name of a published table, or empty">:$name,
-                        ArrayRefParameter<"float">:$levels);
+                        "::mlir::DenseF32ArrayAttr":$levels);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
@@ -205,7 +205,7 @@ def Lowbit_SparseAttr : Lowbit_Encoding<"Sparse", "sparse",
 
     Example: `#lowbit.sparse<f16, density = 0.01>`
   }];
-  let parameters = (ins "::mlir::Attribute":$element, "double":$density);
+  let parameters = (ins "::mlir::Attribute":$element, "::mlir::FloatAttr":$density);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

@@ -157,9 +157,9 @@ def Lowbit_DecodeRegionOp : Lowbit_Op<"decode_region", [
     custom<DynamicIndexList>($sizes, $static_sizes) attr-dict `:` type($components) `->` type($result)
   }];
   let builders = [OpBuilder<(ins "::mlir::RankedTensorType":$whole, "::mlir::ValueRange":$components,
-                                 "const ::lowbit::Region &":$region)>];
+                                 "const ::lowbit::Box &":$region)>];
   let extraClassDeclaration = [{
-    ::lowbit::Region getTensorRegion();
+    ::lowbit::Box getTensorRegion();
     ::mlir::RankedTensorType getWholeType();
   }];
   let hasVerifier = 1;
@@ -192,10 +192,10 @@ def Lowbit_EncodeRegionOp : Lowbit_Op<"encode_region", [
   }];
   let builders = [OpBuilder<(ins "::mlir::RankedTensorType":$whole, "::mlir::Value":$source,
                                  "::mlir::ValueRange":$payload, "::mlir::ValueRange":$inputs,
-                                 "const ::lowbit::Region &":$region)>];
+                                 "const ::lowbit::Box &":$region)>];
   let extraClassDeclaration = [{
     ::mlir::MutableOperandRange getDpsInitsMutable() { return getPayloadMutable(); }
-    ::lowbit::Region getTensorRegion();
+    ::lowbit::Box getTensorRegion();
     ::mlir::RankedTensorType getWholeType();
     /// All components in order: payload as the tiles held here, others whole.
     ::llvm::SmallVector<::mlir::Value> getAllComponents();

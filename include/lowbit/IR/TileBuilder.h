@@ -65,7 +65,7 @@ public:
   // Tensors.
   mlir::Value empty(llvm::ArrayRef<Ofr> sizes, mlir::Type elementType);
   mlir::Value filled(llvm::ArrayRef<Ofr> sizes, mlir::Value scalar);
-  mlir::Value slice(mlir::Value v, const Region &region);
+  mlir::Value slice(mlir::Value v, const Box &region);
   /// The first `sizes` of v; v itself if it has them.
   mlir::Value cut(mlir::Value v, llvm::ArrayRef<Ofr> sizes);
   /// Splits the last dimension n into [n / product(inner), inner...].
