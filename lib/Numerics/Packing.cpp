@@ -84,8 +84,10 @@ void unpackRow(const uint8_t *row, int64_t columns, Plane plane, uint32_t *codes
   unpackRowOf(row, columns, plane, codes);
 }
 
+/// Rows that have elements: none in an empty tensor, whatever its leading extents.
 static int64_t rowCount(const Shape &shape) {
-  return *elementCount(Shape(shape.begin(), shape.end() - 1));
+  int64_t elements = *elementCount(shape);
+  return elements == 0 ? 0 : elements / shape.back();
 }
 
 template <typename Code>

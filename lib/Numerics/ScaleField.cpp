@@ -61,9 +61,7 @@ static Tiling parentTiling(const ScaleLevel &outer, const ScaleLevel &inner, con
 template <typename Visitor>
 static void forEachChild(const Tiling &parents, const Shape &grid, Visitor visit) {
   int64_t columns = grid.back();
-  int64_t rows = *elementCount(Shape(grid.begin(), grid.end() - 1));
-  if (columns == 0)
-    return;
+  int64_t rows = columns == 0 ? 0 : *elementCount(grid) / columns;
   for (int64_t row = 0; row < rows; ++row)
     parents.forEachRun(row, [&](int64_t parent, int64_t begin, int64_t end) {
       for (int64_t column = begin; column < end; ++column)
@@ -114,8 +112,12 @@ ScaleField decodeScale(const Scale &scale, const Shape &shape, const uint8_t *co
 //===----------------------------------------------------------------------===//
 
 static uint32_t encodeElement(const Format &element, float value, EncodeRule::Overflow overflow) {
-  if (element.isFloat() && overflow == EncodeRule::Overflow::Saturate)
+  if (element.isFloat() && overflow == EncodeRule::Overflow::Saturate) {
+    // The range of a block of nothing but one infinity, inf - inf, counts as empty.
+    if (std::isnan(value))
+      value = 0.0f;
     value = std::clamp(value, element.lowest(), element.highest());
+  }
   return element.encode(value);
 }
 

@@ -132,7 +132,9 @@ TEST(Rules, MinMaxWithAnIntegerZeroPoint) {
   // The range always contains zero, so that zero is exact and z fits the codes.
   EXPECT_EQ(roundTrip(term, {15, 30, 0, 4}), (Floats{16, 30, 0, 4}));
   EXPECT_EQ(encode1D(term, {15, 30, 4})[2], (Bytes{0}));
+  EXPECT_EQ(encode1D(term, {15, 30, 4})[1], encode1D(term, {0, 15, 30, 4})[1]);
   EXPECT_EQ(encode1D(term, {-15, -30, -4})[2], (Bytes{15}));
+  EXPECT_EQ(readF32(encode1D(term, {-15, -30, -4})[1]), 2.0f);
   Quantized isSigned =
       withZero(blockTerm(Format::integer(4)), ZeroKind::Integer, Format::integer(4));
   EXPECT_EQ(encode1D(isSigned, {-4, 11, 0, 2})[2], (Bytes{0x0c})); // -8 + 4
@@ -242,6 +244,14 @@ TEST(Special, ZeroBlocksDecodeToZero) {
   EXPECT_EQ(readHalfBits(encode1D(ggmlTerm(Layout::GgmlQ4_0, 1), Floats(32, 0.0f))[0]), 0x8000);
 }
 
+TEST(Special, MinimumTakesTheNegativeZero) {
+  Quantized term =
+      withZero(blockTerm(Format::unsignedInteger(4)), ZeroKind::Additive, Format::float16());
+  EXPECT_EQ(readHalfBits(encode1D(term, {0.0f, -0.0f, 3.0f})[2]), 0x8000);
+  EXPECT_EQ(readHalfBits(encode1D(term, {-0.0f, 0.0f, 3.0f})[2]), 0x8000);
+  EXPECT_EQ(readHalfBits(encode1D(term, {0.0f, 0.0f, 3.0f})[2]), 0x0000);
+}
+
 TEST(Special, ScaleThatRoundsToZero) {
   // 2^-30 / 7 is below half of the smallest f16: the block becomes zero, codes and all.
   std::vector<Bytes> data =
@@ -271,6 +281,8 @@ TEST(Special, InfinitySaturatesScaleAndCode) {
                               ZeroKind::Additive, Format::float16());
   for (float value : roundTrip(ranged, {-infinity, infinity, 0.0f}))
     EXPECT_TRUE(std::isfinite(value));
+  // The range inf - inf of this block is NaN, its scale zero.
+  EXPECT_EQ(roundTrip(ranged, {infinity, infinity}), (Floats{65504, 65504}));
 }
 
 TEST(Special, ScaleOverflow) {

@@ -8,6 +8,8 @@
 
 #include "Naive.h"
 
+#include "lowbit/Numerics/Half.h"
+
 #include "gtest/gtest.h"
 
 #include <algorithm>
@@ -47,6 +49,8 @@ TEST(Outliers, LargestMagnitudesInIndexOrder) {
   EXPECT_EQ(chosen({2, 2, -2, 2, 3}, 3), (Indices{0, 1, 4})) << "ties by lower index";
   EXPECT_EQ(chosen({infinity, nan, -infinity, nan}, 2), (Indices{1, 3})) << "NaN first";
   EXPECT_EQ(chosen({infinity, 1, -infinity, nan}, 2), (Indices{0, 3}));
+  EXPECT_EQ(chosen({1, floatOfBits(0x7fc00000), floatOfBits(0x7fffffff)}, 1), (Indices{1}))
+      << "every NaN is as large as every other";
   EXPECT_EQ(outlierCount(0.01, 199), 1);
   EXPECT_EQ(outlierCount(1.0, 7), 7);
 }
