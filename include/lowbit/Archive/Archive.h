@@ -38,9 +38,13 @@
 
 namespace lowbit {
 
+class MappedFile;
+class SafetensorsWriter;
+
 /// One array of a tensor's storage, in the mapped file.
 struct Component {
-  /// "values" for plain f32; the name the layout gives it otherwise ("codes", "scale", "blocks").
+  /// "values" for plain f32, "codes" for f16 and bf16; otherwise the name that the encoding's
+  /// layout gives it ("codes.0", "scale", "blocks").
   std::string name;
   DType dtype;
   llvm::SmallVector<int64_t, 4> shape;
@@ -94,7 +98,7 @@ protected:
   Archive(llvm::StringRef path, std::string format) : path(path), format(std::move(format)) {}
   void addTensor(TensorInfo info);
   virtual std::vector<Component> makeComponents(size_t index) const = 0;
-  virtual const class MappedFile &getFile() const = 0;
+  virtual const MappedFile &getFile() const = 0;
 
 private:
   llvm::Error makeUnsupportedError(const TensorInfo &tensor) const;
@@ -133,8 +137,8 @@ public:
   llvm::Error commit();
 
 private:
-  explicit ArchiveWriter(std::unique_ptr<class SafetensorsWriter> writer);
-  std::unique_ptr<class SafetensorsWriter> writer;
+  explicit ArchiveWriter(std::unique_ptr<SafetensorsWriter> writer);
+  std::unique_ptr<SafetensorsWriter> writer;
 };
 
 } // namespace lowbit

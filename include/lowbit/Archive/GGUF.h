@@ -46,6 +46,7 @@ struct GGUFTensor {
 class GGUFFile {
 public:
   static llvm::Expected<std::unique_ptr<GGUFFile>> open(llvm::StringRef path);
+  static llvm::Expected<std::unique_ptr<GGUFFile>> open(std::unique_ptr<MappedFile> file);
 
   const MappedFile &getFile() const { return *file; }
   uint32_t getVersion() const { return version; }

@@ -20,8 +20,9 @@
 
 namespace lowbit {
 
-/// A regular file mapped read-only. Pages come from the page cache, so a file larger than memory can
-/// be mapped. The file must not be truncated while it is mapped (replacing it by rename is safe).
+/// A regular file mapped read-only. Pages come from the page cache, so a file larger than memory
+/// can be mapped. The file must not be truncated while it is mapped (replacing it by rename is
+/// safe).
 class MappedFile {
 public:
   /// Fails, naming the path, for a missing, unreadable or empty file and for anything that is not a

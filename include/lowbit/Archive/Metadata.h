@@ -103,9 +103,9 @@ private:
   MetadataArray array;
 };
 
-/// An ordered collection of key-values with typed getters. The getters' errors name the file and the
-/// key: a missing key, another type, or a value that does not fit. Integer getters take any integer
-/// type whose value fits; float getters take f32 and f64, the latter only if exact.
+/// An ordered collection of key-values with typed getters. The getters' errors name the file and
+/// the key: a missing key, another type, or a value that does not fit. Integer getters take any
+/// integer type whose value fits; float getters take f32 and f64, the latter only if exact.
 class Metadata {
 public:
   /// `origin` is the file named in errors.
@@ -115,7 +115,7 @@ public:
 
   bool empty() const { return entries.empty(); }
   size_t size() const { return entries.size(); }
-  /// In the order of the file.
+  /// In the order of a GGUF file; by key if they come from JSON.
   llvm::ArrayRef<std::pair<llvm::StringRef, MetadataValue>> getEntries() const { return entries; }
 
   std::optional<MetadataValue> lookup(llvm::StringRef key) const;
@@ -140,7 +140,7 @@ public:
   /// exact in 64 bits, floats are printed with 17 digits; the floats JSON has no number for
   /// (infinities, NaNs, -0.0) are strings with their bits, "0x7fc00000".
   llvm::json::Value toJSON() const;
-  /// The inverse. An error names what is wrong with which key.
+  /// The inverse. An error says what is wrong with which key, not in which file.
   static llvm::Expected<Metadata> fromJSON(const llvm::json::Value &value, llvm::StringRef origin);
 
   // Building. Storage for what values refer to, living as long as this object:

@@ -22,7 +22,14 @@
 
 #include <vector>
 
+namespace llvm::json {
+class Value;
+} // namespace llvm::json
+
 namespace lowbit {
+
+/// The longest JSON header, in bytes: the format's own limit.
+constexpr uint64_t maxSafetensorsHeader = 100'000'000;
 
 struct SafetensorsTensor {
   std::string name;
@@ -36,6 +43,7 @@ struct SafetensorsTensor {
 class SafetensorsFile {
 public:
   static llvm::Expected<std::unique_ptr<SafetensorsFile>> open(llvm::StringRef path);
+  static llvm::Expected<std::unique_ptr<SafetensorsFile>> open(std::unique_ptr<MappedFile> file);
 
   const MappedFile &getFile() const { return *file; }
   /// In the order of their data.
@@ -43,21 +51,27 @@ public:
   const SafetensorsTensor *lookup(llvm::StringRef name) const;
   /// The strings of "__metadata__", in no order.
   const llvm::StringMap<std::string> &getMetadata() const { return metadata; }
+  /// Where "__metadata__" is, from the start of the file, for messages; 8 if there is none.
+  uint64_t getMetadataOffset() const { return metadataOffset; }
 
 private:
   explicit SafetensorsFile(std::unique_ptr<MappedFile> file) : file(std::move(file)) {}
   llvm::Error parse();
+  llvm::Error parseMetadata(const llvm::json::Value &value);
+  llvm::Error parseTensor(llvm::StringRef name, const llvm::json::Value &value, uint64_t dataStart,
+                          uint64_t headerOffset);
   llvm::Error checkCoverage(uint64_t dataStart);
 
   std::unique_ptr<MappedFile> file;
   std::vector<SafetensorsTensor> tensors;
   llvm::StringMap<size_t> index;
   llvm::StringMap<std::string> metadata;
+  uint64_t metadataOffset = 8;
 };
 
-/// Writes a file tensor by tensor, so that no more than a piece of one need be in memory. Everything
-/// goes to a temporary file beside `path`, which commit() renames; without commit() the destructor
-/// removes it, and `path` is as it was.
+/// Writes a file tensor by tensor, so that no more than a piece of one need be in memory.
+/// Everything goes to a temporary file beside `path`, which commit() renames; without commit() the
+/// destructor removes it, and `path` is as it was.
 ///
 /// In the file tensors are ordered by the alignment of their elements (largest first), then as
 /// declared, so that every one is aligned without gaps. The same declarations and bytes give the
@@ -91,18 +105,21 @@ private:
     uint64_t size;
   };
 
-  SafetensorsWriter(std::string path, llvm::sys::fs::TempFile temporary, std::vector<Slot> slots)
-      : path(std::move(path)), temporary(std::move(temporary)), slots(std::move(slots)) {}
+  SafetensorsWriter(std::string path, std::string temporaryPath, int descriptor,
+                    std::vector<Slot> slots)
+      : path(std::move(path)), temporaryPath(std::move(temporaryPath)), descriptor(descriptor),
+        slots(std::move(slots)) {}
   llvm::Error write(uint64_t offset, llvm::ArrayRef<uint8_t> bytes);
-  llvm::Error discard();
+  llvm::Error makeError(const llvm::Twine &what) const;
+  void discard();
   void skipComplete();
 
   std::string path;
-  llvm::sys::fs::TempFile temporary;
+  std::string temporaryPath;
+  int descriptor;          // -1 once committed or discarded
   std::vector<Slot> slots; // as declared
   size_t current = 0;
   uint64_t written = 0; // bytes of the current tensor
-  bool open = true;
 };
 
 } // namespace lowbit
