@@ -68,8 +68,8 @@ private:
       ContractionPlan plan{ContractionPlan::Form::Outer, left, right, dim, {}, dim, 0, {}};
       plan.rowDim = pickFreeDim(left, right);
       SmallVector<unsigned> reductions = dims(utils::IteratorType::reduction);
-      plan.reductionDim = *llvm::max_element(
-          reductions, [&](unsigned a, unsigned b) { return size(a) < size(b); });
+      plan.reductionDim =
+          *llvm::max_element(reductions, [&](unsigned a, unsigned b) { return size(a) < size(b); });
       return finish(plan);
     }
     return std::nullopt;
@@ -83,8 +83,8 @@ private:
     return plan;
   }
 
-  /// Between the two orders of a dot form: columns that the output holds contiguously can be stored as
-  /// a vector, and a lone free dimension should be the columns, which have the wider tiles.
+  /// Between the two orders of a dot form: columns that the output holds contiguously can be stored
+  /// as a vector, and a lone free dimension should be the columns, which have the wider tiles.
   bool prefer(const ContractionPlan &a, const ContractionPlan &b) {
     auto score = [&](const ContractionPlan &plan) {
       return plan.columnDim ? 1 + isContiguous(outIndex, *plan.columnDim) : 0;
@@ -92,8 +92,8 @@ private:
     return score(a) > score(b);
   }
 
-  /// The largest parallel dimension of `operand` that the other input lacks; the later one of equals,
-  /// since it is the nearer one in memory.
+  /// The largest parallel dimension of `operand` that the other input lacks; the later one of
+  /// equals, since it is the nearer one in memory.
   std::optional<unsigned> pickFreeDim(unsigned operand, unsigned other) {
     std::optional<unsigned> best;
     for (unsigned dim : dims(utils::IteratorType::parallel))
@@ -118,7 +118,8 @@ private:
 
   bool isContiguous(unsigned operand, unsigned dim) {
     AffineMap map = maps[operand];
-    return map.getNumResults() != 0 && map.getResults().back() == getAffineDimExpr(dim, op.getContext()) &&
+    return map.getNumResults() != 0 &&
+           map.getResults().back() == getAffineDimExpr(dim, op.getContext()) &&
            getUse(map, dim) == Use::Plain &&
            cast<MemRefType>(op->getOperand(operand).getType()).isLastDimUnitStride();
   }

@@ -13,9 +13,9 @@ Value constantIndex(OpBuilder &b, Location loc, int64_t value) {
   return arith::ConstantIndexOp::create(b, loc, value);
 }
 
-SmallVector<Value> emitLoop(
-    OpBuilder &b, Location loc, Value lower, Value upper, int64_t step, ValueRange init,
-    llvm::function_ref<SmallVector<Value>(OpBuilder &, Value, ValueRange)> body) {
+SmallVector<Value>
+emitLoop(OpBuilder &b, Location loc, Value lower, Value upper, int64_t step, ValueRange init,
+         llvm::function_ref<SmallVector<Value>(OpBuilder &, Value, ValueRange)> body) {
   auto loop = scf::ForOp::create(b, loc, lower, upper, constantIndex(b, loc, step), init);
   OpBuilder::InsertionGuard guard(b);
   if (init.empty()) {
@@ -32,8 +32,9 @@ SmallVector<Value> emitLoop(
 } // namespace
 
 std::pair<SmallVector<Value>, OpFoldResult> emitStrips(OpBuilder &b, Location loc,
-                                                       OpFoldResult extent, ArrayRef<int64_t> widths,
-                                                       ValueRange init, StripBody body) {
+                                                       OpFoldResult extent,
+                                                       ArrayRef<int64_t> widths, ValueRange init,
+                                                       StripBody body) {
   auto values = llvm::to_vector_of<Value>(init);
   OpFoldResult start = b.getIndexAttr(0);
   std::optional<int64_t> size = getConstantIntValue(extent);
@@ -58,11 +59,10 @@ std::pair<SmallVector<Value>, OpFoldResult> emitStrips(OpBuilder &b, Location lo
         end = arith::SubIOp::create(b, loc, whole, left).getResult();
       }
     }
-    values = emitLoop(b, loc, getValueOrCreateConstantIndexOp(b, loc, start),
-                      getValueOrCreateConstantIndexOp(b, loc, end), width, values,
-                      [&](OpBuilder &b, Value iv, ValueRange carried) {
-                        return body(b, iv, width, carried);
-                      });
+    values = emitLoop(
+        b, loc, getValueOrCreateConstantIndexOp(b, loc, start),
+        getValueOrCreateConstantIndexOp(b, loc, end), width, values,
+        [&](OpBuilder &b, Value iv, ValueRange carried) { return body(b, iv, width, carried); });
     start = end;
   }
   return {values, start};

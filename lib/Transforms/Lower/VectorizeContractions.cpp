@@ -1,12 +1,13 @@
 //===- VectorizeContractions.cpp - Register tiles for f32 contractions ----===//
 //
 // Why 4 x 4 by default. A step of the dot form loads rows + columns vectors for rows * columns
-// multiply-adds. Cores with two load ports and two fused multiply-add units are balanced from 4 x 4 on
-// (8 loads, 16 multiply-adds); 16 accumulators hide the latency of 4 cycles on two units (8 needed), and
-// leave half of the 32 registers of AVX-512 for operands. 16 sums of 16 lanes are also what one reduction
-// tree turns into a single vector. 6 x 4 has the better ratio but needs 29 registers and gained nothing
-// where it was measured. A single row has one load for each multiply-add at best: there the tile is
-// 1 x (2 * columns), just wide enough for the latency. With 16 registers (AVX2) choose 2 x 4.
+// multiply-adds. Cores with two load ports and two fused multiply-add units are balanced from 4 x 4
+// on (8 loads, 16 multiply-adds); 16 accumulators hide the latency of 4 cycles on two units (8
+// needed), and leave half of the 32 registers of AVX-512 for operands. 16 sums of 16 lanes are also
+// what one reduction tree turns into a single vector. 6 x 4 has the better ratio but needs 29
+// registers and gained nothing where it was measured. A single row has one load for each
+// multiply-add at best: there the tile is 1 x (2 * columns), just wide enough for the latency. With
+// 16 registers (AVX2) choose 2 x 4.
 //
 //===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeContractions.h"
@@ -107,7 +108,8 @@ private:
       return emitDotTile(b, rows, 1);
     OpFoldResult size = ranges[*plan.columnDim].size;
     SmallVector<int64_t> widths = {rows == 1 ? std::min(2 * columns, length) : columns};
-    // Halving widths cover a known rest in few tiles; for an unknown one they would multiply the code.
+    // Halving widths cover a known rest in few tiles; for an unknown one they would multiply the
+    // code.
     if (getConstantIntValue(size))
       while (widths.back() > 1)
         widths.push_back(widths.back() / 2);
@@ -125,7 +127,7 @@ private:
     OpFoldResult size = ranges[plan.vectorDim].size;
     int64_t count = rows == 1 ? 2 * tile.columns : tile.columns;
     SmallVector<int64_t> widths;
-    for (; count > 1; count = getConstantIntValue(size) ? count / 2 : 1)
+    for (; count > 1; count = rows == 1 || getConstantIntValue(size) ? count / 2 : 1)
       widths.push_back(count * length);
     widths.push_back(length);
     auto [none, covered] =
@@ -152,16 +154,16 @@ private:
       SmallVector<Value> rights = loadEach(b, plan.right, plan.columnDim, columns, mask);
       SmallVector<Value> next;
       for (int64_t i = 0; i < rows * columns; ++i)
-        next.push_back(vector::FMAOp::create(b, loc, lefts[i / columns], rights[i % columns], sums[i]));
+        next.push_back(
+            vector::FMAOp::create(b, loc, lefts[i / columns], rights[i % columns], sums[i]));
       return next;
     };
     OpFoldResult size = ranges[plan.vectorDim].size;
     OpFoldResult covered;
-    std::tie(sums, covered) =
-        emitStrips(b, loc, size, {length}, sums,
-                   [&](OpBuilder &b, Value start, int64_t, ValueRange sums) {
-                     return step(b, start, nullptr, sums);
-                   });
+    std::tie(sums, covered) = emitStrips(b, loc, size, {length}, sums,
+                                         [&](OpBuilder &b, Value start, int64_t, ValueRange sums) {
+                                           return step(b, start, nullptr, sums);
+                                         });
     sums = emitRest(b, loc, covered, size, length, sums,
                     [&](OpBuilder &b, Value start, OpFoldResult left, ValueRange sums) {
                       return step(b, start, createMask(b, left), sums);
@@ -189,34 +191,44 @@ private:
     }
   }
 
-  /// Turns vectors of partial sums (their number a power of two, at most the number of lanes) into one
-  /// vector of sums, in order. Each step adds the upper half of every sum's lanes to the lower half, so the
-  /// order of additions does not depend on how many sums are reduced together.
+  /// Turns vectors of partial sums (their number a power of two, at most the number of lanes) into
+  /// one vector of sums, in order. Each step adds the halves of every sum's lanes to each other, so
+  /// the order of additions does not depend on how many sums are reduced together.
   Value reduceLanes(OpBuilder &b, ArrayRef<Value> vectors) {
     SmallVector<Value> level(vectors);
     int64_t lanesPerSum = length;
-    while (level.size() > 1 || lanesPerSum > 1) {
-      // Two vectors become one that holds the sums of both; once there is one vector, it shrinks.
-      bool single = level.size() == 1;
-      int64_t lanes = cast<VectorType>(level.front().getType()).getDimSize(0);
+    for (; level.size() > 1; lanesPerSum /= 2) {
+      // Lower halves of the first vector's sums next to upper halves of the second's: lanes keep
+      // their places, which is a blend, not a shuffle. The rest is swapped. Pairing vectors that
+      // are half the list apart leaves the sums in order.
       int64_t half = lanesPerSum / 2;
-      SmallVector<int64_t> lower, upper;
-      for (int64_t lane = 0; lane < (single ? lanes : 2 * lanes); lane += lanesPerSum)
-        for (int64_t i = 0; i < half; ++i) {
-          lower.push_back(lane + i);
-          upper.push_back(lane + half + i);
-        }
-      SmallVector<Value> next;
-      for (size_t i = 0; i < level.size(); i += single ? 1 : 2) {
-        Value first = level[i], second = level[single ? i : i + 1];
-        Value low = vector::ShuffleOp::create(b, loc, first, second, lower);
-        Value high = vector::ShuffleOp::create(b, loc, first, second, upper);
-        next.push_back(arith::AddFOp::create(b, loc, low, high));
+      SmallVector<int64_t> kept, swapped;
+      for (int64_t lane = 0; lane < length; ++lane) {
+        bool upper = lane % lanesPerSum >= half;
+        kept.push_back(lane + (upper ? length : 0));
+        swapped.push_back(upper ? lane - half + length : lane + half);
       }
-      level = std::move(next);
-      lanesPerSum = half;
+      size_t pairs = level.size() / 2;
+      for (size_t i = 0; i < pairs; ++i)
+        level[i] = addShuffled(b, level[i], level[i + pairs], kept, swapped);
+      level.truncate(pairs);
     }
-    return level.front();
+    Value sums = level.front();
+    for (; lanesPerSum > 1; lanesPerSum /= 2) {
+      int64_t lanes = cast<VectorType>(sums.getType()).getDimSize(0), half = lanesPerSum / 2;
+      SmallVector<int64_t> lower, upper;
+      for (int64_t lane = 0; lane < lanes; ++lane)
+        (lane % lanesPerSum < half ? lower : upper).push_back(lane);
+      sums = addShuffled(b, sums, sums, lower, upper);
+    }
+    return sums;
+  }
+
+  Value addShuffled(OpBuilder &b, Value first, Value second, ArrayRef<int64_t> lanes,
+                    ArrayRef<int64_t> otherLanes) {
+    Value x = vector::ShuffleOp::create(b, loc, first, second, lanes);
+    Value y = vector::ShuffleOp::create(b, loc, first, second, otherLanes);
+    return arith::AddFOp::create(b, loc, x, y);
   }
 
   /// Adds `columns` lanes of `sums`, from lane `first`, to row `row` of the tile's output.
@@ -229,8 +241,9 @@ private:
       SmallVector<Value> indices = indicesAt(b, out, plan.rowDim, row);
       Value slice = sums;
       if (sums.getType() != type)
-        slice = vector::ExtractStridedSliceOp::create(b, loc, sums, ArrayRef<int64_t>(first),
-                                                      ArrayRef<int64_t>(columns), ArrayRef<int64_t>(1));
+        slice =
+            vector::ExtractStridedSliceOp::create(b, loc, sums, ArrayRef<int64_t>(first),
+                                                  ArrayRef<int64_t>(columns), ArrayRef<int64_t>(1));
       Value old = vector::LoadOp::create(b, loc, type, memref(out), indices);
       Value sum = arith::AddFOp::create(b, loc, old, slice);
       vector::StoreOp::create(b, loc, sum, memref(out), indices);
@@ -290,16 +303,19 @@ private:
     return arith::AddIOp::create(b, loc, index, arith::ConstantIndexOp::create(b, loc, delta));
   }
 
-  /// Where `operand` is accessed at the current indices, with `dim` moved on by `delta` (and `dim2` by
-  /// `delta2`).
+  /// Where `operand` is accessed at the current indices, with `dim` moved on by `delta` (and `dim2`
+  /// by `delta2`).
   SmallVector<Value> indicesAt(OpBuilder &b, unsigned operand, std::optional<unsigned> dim,
-                               int64_t delta, std::optional<unsigned> dim2 = {}, int64_t delta2 = 0) {
+                               int64_t delta, std::optional<unsigned> dim2 = {},
+                               int64_t delta2 = 0) {
     SmallVector<Value> indices;
     for (AffineExpr expr : maps[operand].getResults()) {
       if (auto dimExpr = dyn_cast<AffineDimExpr>(expr)) {
         unsigned position = dimExpr.getPosition();
-        indices.push_back(offset(
-            b, ivs[position], position == dim ? delta : position == dim2 ? delta2 : 0));
+        indices.push_back(offset(b, ivs[position],
+                                 position == dim    ? delta
+                                 : position == dim2 ? delta2
+                                                    : 0));
         continue;
       }
       // Only dimensions of the loops around the tile occur in nested expressions.
@@ -362,8 +378,7 @@ struct VectorizeContraction : OpInterfaceRewritePattern<linalg::LinalgOp> {
   RegisterTile tile;
 };
 
-struct VectorizeContractionsPass
-    : impl::VectorizeContractionsBase<VectorizeContractionsPass> {
+struct VectorizeContractionsPass : impl::VectorizeContractionsBase<VectorizeContractionsPass> {
   using VectorizeContractionsBase::VectorizeContractionsBase;
 
   void runOnOperation() override {

@@ -17,8 +17,8 @@ struct RegisterTile {
   int64_t columns = 4;
 };
 
-/// How a contraction `out += sum(left * right)` is laid onto vectors. Dimensions are positions in the
-/// iteration space of the op, operands are positions in its operand list.
+/// How a contraction `out += sum(left * right)` is laid onto vectors. Dimensions are positions in
+/// the iteration space of the op, operands are positions in its operand list.
 struct ContractionPlan {
   enum class Form {
     /// `vectorDim` is a reduction, contiguous in `left` and `right`.
@@ -39,8 +39,8 @@ struct ContractionPlan {
   llvm::SmallVector<unsigned> outerDims;
 };
 
-/// Chooses the form for `op`. On failure `reason` says what is missing, as a sentence for the user; it is
-/// empty if `op` is no contraction at all.
+/// Chooses the form for `op`. On failure `reason` says what is missing, as a sentence for the user;
+/// it is empty if `op` is no contraction at all.
 mlir::FailureOr<ContractionPlan> planContraction(mlir::linalg::LinalgOp op, std::string &reason);
 
 /// Rewrites every contraction that has a plan. Refused ones are left to other lowerings.
