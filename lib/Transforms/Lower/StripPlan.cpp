@@ -33,7 +33,8 @@ SmallVector<int64_t> StripPlan::getLaneIndices(unsigned which, int64_t width) co
   return indices;
 }
 
-/// The result of `map` that is `dim` by itself; nothing if there is none. Fails if `dim` occurs otherwise.
+/// The result of `map` that is `dim` by itself; nothing if there is none. Fails if `dim` occurs
+/// otherwise.
 static FailureOr<std::optional<unsigned>> findResult(AffineMap map, unsigned dim) {
   std::optional<unsigned> found;
   for (auto [position, expr] : llvm::enumerate(map.getResults())) {
@@ -92,7 +93,8 @@ public:
       plan = planReduction();
     if (plan)
       return *plan;
-    reason = "the operands are not contiguous along a common dimension";
+    reason = "the operands are not contiguous along a common dimension or a reduction has no known "
+             "combining op";
     return failure();
   }
 

@@ -1,5 +1,6 @@
 //===- VectorizeElementwise.cpp - Vector strips for linalg on memrefs ------===//
 #include "lowbit/Transforms/Lower/VectorizeElementwise.h"
+#include "VectorExp.h"
 #include "VectorStrips.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -7,6 +8,7 @@
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -61,10 +63,12 @@ private:
   }
 
   void emitParallel(OpBuilder &b) {
+    IRMapping uniform;
+    emitUniform(b, uniform);
     emitStrips(b, loc, ranges[plan.dim].size, getWidths({plan.step, 1}), {},
                [&](OpBuilder &b, Value start, int64_t width, ValueRange) -> SmallVector<Value> {
                  ivs[plan.dim] = start;
-                 IRMapping values;
+                 IRMapping values = uniform;
                  emitBody(b, width, values);
                  for (auto [operand, value] :
                       llvm::zip_equal(op.getDpsInitsMutable(), yield->getOperands()))
@@ -131,15 +135,56 @@ private:
 
   //===--- body -------------------------------------------------------------===//
 
-  static Value lookup(const IRMapping &values, Value value) { return values.lookupOrDefault(value); }
+  static Value lookup(const IRMapping &values, Value value) {
+    return values.lookupOrDefault(value);
+  }
 
-  /// Computes the body for a strip of `width` steps. Arguments that are mapped already are not loaded; what
-  /// is the same for all lanes stays scalar.
+  /// Computes what is the same for all strips, such as the scale of a block. LLVM cannot move these
+  /// loads out of the loop by itself, since it does not know that the stores leave their sources
+  /// alone.
+  void emitUniform(OpBuilder &b, IRMapping &values) {
+    for (OpOperand *input : op.getDpsInputOperands()) {
+      AffineMap map = maps[input->getOperandNumber()];
+      BlockArgument argument = op.getMatchingBlockArgument(input);
+      bool varies = llvm::any_of(llvm::seq(op.getNumLoops()), [&](unsigned dim) {
+        return plan.varies(dim) && map.isFunctionOfDim(dim);
+      });
+      if (!varies && !argument.use_empty())
+        values.map(argument, load(b, input->getOperandNumber(), 1));
+    }
+    for (Operation &inner : op.getBlock()->without_terminator()) {
+      if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
+        if (!plan.varies(index.getDim()))
+          values.map(index.getResult(), ivs[index.getDim()]);
+        continue;
+      }
+      if (isPure(&inner) && llvm::all_of(inner.getOperands(), [&](Value operand) {
+            return values.contains(operand) || operand.getParentBlock() != op.getBlock();
+          }))
+        emitScalar(b, inner, values);
+    }
+  }
+
+  void emitScalar(OpBuilder &b, Operation &inner, IRMapping &values) {
+    if (isExp(inner))
+      values.map(inner.getResult(0), emitExp(b, loc, lookup(values, inner.getOperand(0))));
+    else
+      b.clone(inner, values);
+  }
+
+  static bool isExp(Operation &inner) {
+    return isa<math::ExpOp>(inner) && inner.getResult(0).getType().isF32();
+  }
+
+  /// Computes the body for a strip of `width` steps. What is mapped already is not computed again;
+  /// what is the same for all lanes stays scalar.
   void emitBody(OpBuilder &b, int64_t width, IRMapping &values) {
     for (BlockArgument argument : op.getBlock()->getArguments())
       if (!values.contains(argument) && !argument.use_empty())
         values.map(argument, load(b, argument.getArgNumber(), width));
     for (Operation &inner : op.getBlock()->without_terminator()) {
+      if (inner.getNumResults() == 1 && values.contains(inner.getResult(0)))
+        continue;
       if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
         values.map(index.getResult(), emitIndex(b, index.getDim(), width));
         continue;
@@ -148,7 +193,11 @@ private:
         return isa<VectorType>(lookup(values, operand).getType());
       });
       if (isScalar) {
-        b.clone(inner, values);
+        emitScalar(b, inner, values);
+        continue;
+      }
+      if (isExp(inner)) {
+        values.map(inner.getResult(0), emitExp(b, loc, lookup(values, inner.getOperand(0))));
         continue;
       }
       SmallVector<Value> operands;
@@ -157,7 +206,8 @@ private:
         operands.push_back(toLanes(b, lookup(values, operand), width));
       for (Type type : inner.getResultTypes())
         types.push_back(VectorType::get({width * plan.getInnerLanes()}, type));
-      Operation *wide = b.create(loc, inner.getName().getIdentifier(), operands, types, inner.getAttrs());
+      Operation *wide =
+          b.create(loc, inner.getName().getIdentifier(), operands, types, inner.getAttrs());
       values.map(inner.getResults(), wide->getResults());
     }
   }
@@ -168,9 +218,10 @@ private:
       return ivs[dim];
     auto type = VectorType::get({(int64_t)lanes.size()}, b.getIndexType());
     Value distance = arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(type, llvm::map_to_vector(lanes, [&](int64_t lane) -> Attribute {
-          return b.getIndexAttr(lane);
-        })));
+        b, loc,
+        DenseElementsAttr::get(type, llvm::map_to_vector(lanes, [&](int64_t lane) -> Attribute {
+                                 return b.getIndexAttr(lane);
+                               })));
     if (dim != plan.dim)
       return distance;
     return arith::AddIOp::create(b, loc, toLanes(b, ivs[dim], width), distance);
@@ -185,7 +236,8 @@ private:
 
   Value combine(OpBuilder &b, Operation *combiner, Value x, Value y) {
     return b
-        .create(loc, combiner->getName().getIdentifier(), {x, y}, {x.getType()}, combiner->getAttrs())
+        .create(loc, combiner->getName().getIdentifier(), {x, y}, {x.getType()},
+                combiner->getAttrs())
         ->getResult(0);
   }
 

@@ -27,18 +27,18 @@ struct StripPlan {
   bool varies(unsigned which) const { return which == dim || llvm::is_contained(innerDims, which); }
 };
 
-/// Chooses the strip for `op` with vectors of `vectorLength` 32-bit elements. On failure `reason` says what
-/// is in the way; it is empty if `op` is a contraction.
+/// Chooses the strip for `op` with vectors of `vectorLength` 32-bit elements. On failure `reason`
+/// says what is in the way; it is empty if `op` is a contraction.
 mlir::FailureOr<StripPlan> planStrips(mlir::linalg::LinalgOp op, int64_t vectorLength,
                                       std::string &reason);
 
-/// Where each lane of a strip of `width` steps finds its element of `operand`, as a distance in memory from
-/// the first lane's; nothing if that is not known or not a short forward distance.
-std::optional<llvm::SmallVector<int64_t>> getLaneOffsets(mlir::linalg::LinalgOp op,
-                                                         const StripPlan &plan, unsigned operand,
-                                                         int64_t width);
+/// Where each lane of a strip of `width` steps finds its element of `operand`, as a distance in
+/// memory from the first lane's; nothing if that is not known or not a short forward distance.
+std::optional<llvm::SmallVector<int64_t>>
+getLaneOffsets(mlir::linalg::LinalgOp op, const StripPlan &plan, unsigned operand, int64_t width);
 
-void populateVectorizeElementwisePatterns(mlir::RewritePatternSet &patterns, int64_t vectorLength = 16);
+void populateVectorizeElementwisePatterns(mlir::RewritePatternSet &patterns,
+                                          int64_t vectorLength = 16);
 
 } // namespace lowbit
 

@@ -18,7 +18,8 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
       added in another order than by plain loops.
 
     The body's `arith` and `math` ops are applied to vectors as they are; `linalg.index` becomes a
-    scalar or a vector of lane numbers. What does not depend on the lane stays scalar. An op that does not
+    scalar or a vector of lane numbers and `math.exp` of f32 a polynomial that is right within one unit in
+    the last place, since LLVM would call expf for each lane. What does not depend on the lane stays scalar. An op that does not
     fit is left as it is with a remark that says why. Contractions are ignored.
   }];
   let options = [
@@ -26,8 +27,8 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
            "32-bit elements of a vector, a power of two; narrower elements get more lanes">,
   ];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect",
-                           "::mlir::vector::VectorDialect"];
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 #endif // LOWBIT_TRANSFORMS_LOWER_VECTORIZEELEMENTWISE
