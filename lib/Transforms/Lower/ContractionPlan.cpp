@@ -1,4 +1,9 @@
 //===- ContractionPlan.cpp - Which dimension of a contraction gets vectors -===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeContractions.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"

@@ -1,9 +1,14 @@
 //===- VectorExp.cpp - e^x without library calls ---------------------------===//
 //
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
 // LLVM takes `math.exp` on a vector apart into calls of expf, one for each lane. Upstream's
-// polynomial (populateMathPolynomialApproximationPatterns) was measured over all floats and is up
-// to 5.3 units in the last place off, because it multiplies and adds apart. This is the same
-// reduction, x = n ln 2 + r, with the polynomial of Cephes (S. Moshier, expf), fused.
+// polynomial (populateMathPolynomialApproximationPatterns) was measured to be up to 5.3 units in the
+// last place off. This is the same reduction, x = n ln 2 + r, with the polynomial of Cephes (S.
+// Moshier, expf), fused.
 //
 //===----------------------------------------------------------------------===//
 #include "VectorExp.h"

@@ -1,4 +1,9 @@
 //===- VectorExp.h - e^x without library calls -------------------*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef LOWBIT_LIB_TRANSFORMS_LOWER_VECTOREXP_H
 #define LOWBIT_LIB_TRANSFORMS_LOWER_VECTOREXP_H
 

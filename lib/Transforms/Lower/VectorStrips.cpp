@@ -1,6 +1,12 @@
 //===- VectorStrips.cpp - Loops that end in narrower steps -----------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #include "VectorStrips.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 
@@ -85,6 +91,30 @@ SmallVector<Value> emitRest(
                     Value left = arith::SubIOp::create(b, loc, upper, iv);
                     return body(b, iv, left, carried);
                   });
+}
+
+SmallVector<Value> emitIndices(OpBuilder &b, Location loc, AffineMap map, ArrayRef<Value> ivs) {
+  SmallVector<OpFoldResult> operands;
+  for (Value iv : ivs)
+    operands.push_back(iv ? OpFoldResult(iv) : OpFoldResult(b.getIndexAttr(0)));
+  SmallVector<Value> indices;
+  for (AffineExpr expr : map.getResults()) {
+    if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+      indices.push_back(ivs[dim.getPosition()]);
+      continue;
+    }
+    indices.push_back(getValueOrCreateConstantIndexOp(
+        b, loc,
+        affine::makeComposedFoldedAffineApply(b, loc, AffineMap::get(ivs.size(), 0, expr),
+                                              operands)));
+  }
+  return indices;
+}
+
+Value emitOffset(OpBuilder &b, Location loc, Value index, int64_t delta) {
+  return delta == 0
+             ? index
+             : arith::AddIOp::create(b, loc, index, constantIndex(b, loc, delta)).getResult();
 }
 
 } // namespace lowbit

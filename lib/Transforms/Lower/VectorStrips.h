@@ -1,4 +1,9 @@
 //===- VectorStrips.h - Loops that end in narrower steps ---------*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef LOWBIT_LIB_TRANSFORMS_LOWER_VECTORSTRIPS_H
 #define LOWBIT_LIB_TRANSFORMS_LOWER_VECTORSTRIPS_H
 
@@ -26,6 +31,13 @@ llvm::SmallVector<mlir::Value> emitRest(
     llvm::function_ref<llvm::SmallVector<mlir::Value>(
         mlir::OpBuilder &, mlir::Value start, mlir::OpFoldResult left, mlir::ValueRange values)>
         body);
+
+/// The operands of an access through `map` at the indices `ivs`; null ones do not occur in the map.
+llvm::SmallVector<mlir::Value> emitIndices(mlir::OpBuilder &b, mlir::Location loc,
+                                           mlir::AffineMap map, llvm::ArrayRef<mlir::Value> ivs);
+
+/// `index + delta`.
+mlir::Value emitOffset(mlir::OpBuilder &b, mlir::Location loc, mlir::Value index, int64_t delta);
 
 } // namespace lowbit
 

@@ -1,5 +1,10 @@
 //===- VectorizeContractions.cpp - Register tiles for f32 contractions ----===//
 //
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
 // Why 4 x 4 by default. A step of the dot form loads rows + columns vectors for rows * columns
 // multiply-adds. Cores with two load ports and two fused multiply-add units are balanced from 4 x 4
 // on (8 loads, 16 multiply-adds); 16 accumulators hide the latency of 4 cycles on two units (8
@@ -15,7 +20,6 @@
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -264,7 +268,7 @@ private:
     // The tile's columns: `count` vectors side by side, or one masked.
     SmallVector<Value> starts;
     for (int64_t i = 0; i < count; ++i)
-      starts.push_back(offset(b, start, i * length));
+      starts.push_back(emitOffset(b, loc, start, i * length));
     auto outIndices = [&](int64_t i) {
       ivs[plan.vectorDim] = starts[i % count];
       return indicesAt(b, out, plan.rowDim, i / count);
@@ -297,37 +301,17 @@ private:
 
   Value memref(unsigned operand) { return op->getOperand(operand); }
 
-  Value offset(OpBuilder &b, Value index, int64_t delta) {
-    if (delta == 0)
-      return index;
-    return arith::AddIOp::create(b, loc, index, arith::ConstantIndexOp::create(b, loc, delta));
-  }
-
   /// Where `operand` is accessed at the current indices, with `dim` moved on by `delta` (and `dim2`
   /// by `delta2`).
   SmallVector<Value> indicesAt(OpBuilder &b, unsigned operand, std::optional<unsigned> dim,
                                int64_t delta, std::optional<unsigned> dim2 = {},
                                int64_t delta2 = 0) {
-    SmallVector<Value> indices;
-    for (AffineExpr expr : maps[operand].getResults()) {
-      if (auto dimExpr = dyn_cast<AffineDimExpr>(expr)) {
-        unsigned position = dimExpr.getPosition();
-        indices.push_back(offset(b, ivs[position],
-                                 position == dim    ? delta
-                                 : position == dim2 ? delta2
-                                                    : 0));
-        continue;
-      }
-      // Only dimensions of the loops around the tile occur in nested expressions.
-      SmallVector<OpFoldResult> operands;
-      for (Value iv : ivs)
-        operands.push_back(iv ? OpFoldResult(iv) : OpFoldResult(b.getIndexAttr(0)));
-      indices.push_back(getValueOrCreateConstantIndexOp(
-          b, loc,
-          affine::makeComposedFoldedAffineApply(b, loc, AffineMap::get(ivs.size(), 0, expr),
-                                                operands)));
-    }
-    return indices;
+    SmallVector<Value> at = ivs;
+    if (dim)
+      at[*dim] = emitOffset(b, loc, at[*dim], delta);
+    if (dim2)
+      at[*dim2] = emitOffset(b, loc, at[*dim2], delta2);
+    return emitIndices(b, loc, maps[operand], at);
   }
 
   Value createMask(OpBuilder &b, OpFoldResult left) {

@@ -1,11 +1,15 @@
 //===- VectorizeElementwise.cpp - Vector strips for linalg on memrefs ------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeElementwise.h"
 #include "VectorExp.h"
 #include "VectorStrips.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -98,7 +102,7 @@ private:
       auto next = llvm::to_vector_of<Value>(carried);
       int64_t stripWidth = width == 1 ? 1 : plan.step;
       for (int64_t strip = 0; strip < width / stripWidth; ++strip) {
-        ivs[plan.dim] = offset(b, start, strip * stripWidth);
+        ivs[plan.dim] = emitOffset(b, loc, start, strip * stripWidth);
         MutableArrayRef<Value> chain =
             MutableArrayRef<Value>(next).slice((width == 1 ? chains : strip) * count, count);
         IRMapping values;
@@ -255,24 +259,8 @@ private:
 
   //===--- memory -----------------------------------------------------------===//
 
-  Value offset(OpBuilder &b, Value index, int64_t delta) {
-    if (delta == 0)
-      return index;
-    return arith::AddIOp::create(b, loc, index, arith::ConstantIndexOp::create(b, loc, delta));
-  }
-
   SmallVector<Value> indicesOf(OpBuilder &b, unsigned operand) {
-    SmallVector<Value> indices;
-    for (AffineExpr expr : maps[operand].getResults()) {
-      SmallVector<OpFoldResult> operands;
-      for (Value iv : ivs)
-        operands.push_back(iv ? OpFoldResult(iv) : OpFoldResult(b.getIndexAttr(0)));
-      indices.push_back(getValueOrCreateConstantIndexOp(
-          b, loc,
-          affine::makeComposedFoldedAffineApply(b, loc, AffineMap::get(ivs.size(), 0, expr),
-                                                operands)));
-    }
-    return indices;
+    return emitIndices(b, loc, maps[operand], ivs);
   }
 
   Value load(OpBuilder &b, unsigned operand, int64_t width) {

@@ -1,4 +1,9 @@
 //===- VectorizeContractions.h - Register tiles for f32 contractions ------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TRANSFORMS_LOWER_VECTORIZECONTRACTIONS_H
 #define LOWBIT_TRANSFORMS_LOWER_VECTORIZECONTRACTIONS_H
 

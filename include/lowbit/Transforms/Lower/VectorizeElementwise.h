@@ -1,4 +1,9 @@
 //===- VectorizeElementwise.h - Vector strips for linalg on memrefs --------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TRANSFORMS_LOWER_VECTORIZEELEMENTWISE_H
 #define LOWBIT_TRANSFORMS_LOWER_VECTORIZEELEMENTWISE_H
 

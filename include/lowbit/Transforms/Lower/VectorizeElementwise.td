@@ -1,4 +1,9 @@
 //===- VectorizeElementwise.td ----------------------------------*- tablegen -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TRANSFORMS_LOWER_VECTORIZEELEMENTWISE
 #define LOWBIT_TRANSFORMS_LOWER_VECTORIZEELEMENTWISE
 
@@ -18,8 +23,8 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
       added in another order than by plain loops.
 
     The body's `arith` and `math` ops are applied to vectors as they are; `linalg.index` becomes a
-    scalar or a vector of lane numbers and `math.exp` of f32 a polynomial that is right within one unit in
-    the last place, since LLVM would call expf for each lane. What does not depend on the lane stays scalar. An op that does not
+    scalar or a vector of lane numbers and `math.exp` of f32 a polynomial that is right within 1.01 units
+    in the last place, since LLVM would call expf for each lane. What does not depend on the lane stays scalar. An op that does not
     fit is left as it is with a remark that says why. Contractions are ignored.
   }];
   let options = [
