@@ -42,6 +42,10 @@ mlir::FailureOr<StripPlan> planStrips(mlir::linalg::LinalgOp op, int64_t vectorL
 std::optional<llvm::SmallVector<int64_t>>
 getLaneOffsets(mlir::linalg::LinalgOp op, const StripPlan &plan, unsigned operand, int64_t width);
 
+/// Whether `op` reads an element of a constant table: of a `memref.get_global` of rank 1 and known
+/// size.
+bool isTableLookup(mlir::Operation &op);
+
 void populateVectorizeElementwisePatterns(mlir::RewritePatternSet &patterns,
                                           int64_t vectorLength = 16);
 

@@ -24,7 +24,9 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
 
     The body's `arith` and `math` ops are applied to vectors as they are; `linalg.index` becomes a
     scalar or a vector of lane numbers and `math.exp` of f32 a polynomial that is right within 1.01 units
-    in the last place, since LLVM would call expf for each lane. What does not depend on the lane stays scalar. An op that does not
+    in the last place, since LLVM would call expf for each lane. Reads of constant
+    tables (`memref.load` from a `memref.get_global`, an index that the body computes) become
+    permutations of a register or, above 16 entries, gathers. What does not depend on the lane stays scalar. An op that does not
     fit is left as it is with a remark that says why. Contractions are ignored.
   }];
   let options = [
