@@ -240,6 +240,8 @@ FailureOr<StripPlan> planStrips(linalg::LinalgOp op, int64_t vectorLength, std::
     reason.clear();
     return failure();
   }
+  if (op.getNumLoops() == 0)
+    return failure();
   return StripPlanner(op, vectorLength).run(reason);
 }
 
