@@ -128,7 +128,9 @@ class Tokenizer:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of `tokens`; bytes that are no UTF-8 become U+FFFD."""
-        return b"".join(self.token_bytes(token) for token in tokens).decode("utf-8", errors="replace")
+        return b"".join(self.token_bytes(token) for token in tokens).decode(
+            "utf-8", errors="replace"
+        )
 
 
 class TextStream:
@@ -156,6 +158,8 @@ def _merges(lines: Sequence[str], vocabulary: dict[str, int]) -> list[tuple[str,
             raise LowbitError(f"merge {number} of the model's vocabulary is no pair: {line!r}")
         for part in (left, right, left + right):
             if part not in vocabulary:
-                raise LowbitError(f"merge {number} of the model's vocabulary uses {part!r}, which is no token")
+                raise LowbitError(
+                    f"merge {number} of the model's vocabulary uses {part!r}, which is no token"
+                )
         pairs.append((left, right))
     return pairs

@@ -49,7 +49,9 @@ class GgufFile:
 class Llama:
     """The model. `replace(name, weight)` may put another float32 array in the place of any weight."""
 
-    def __init__(self, file: GgufFile, replace: Callable[[str, np.ndarray], np.ndarray] | None = None):
+    def __init__(
+        self, file: GgufFile, replace: Callable[[str, np.ndarray], np.ndarray] | None = None
+    ):
         def number(key: str, default=None):
             value = file.metadata(f"llama.{key}")
             return default if value is None else value
@@ -127,7 +129,9 @@ class Llama:
         # Grouped queries: query heads h*group … (h+1)*group-1 share the key and value head h.
         group = self.heads // self.kv_heads
         q = q.reshape(self.kv_heads, group, length, self.head_width)
-        scores = q @ self.keys[layer][:, None].transpose(0, 1, 3, 2) / np.float32(self.head_width**0.5)
+        scores = (
+            q @ self.keys[layer][:, None].transpose(0, 1, 3, 2) / np.float32(self.head_width**0.5)
+        )
         visible = np.arange(self.keys[layer].shape[1])[None, :] <= positions[:, None]
         scores = np.where(visible, scores, np.float32(-np.inf))
         mixed = softmax(scores) @ self.values[layer][:, None]
