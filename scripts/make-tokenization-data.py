@@ -148,8 +148,8 @@ WRITTEN = [
     "if (a && b || !c) { x ^= ~y | z << 3; }",
     "SELECT * FROM users WHERE name = 'O''Brien' AND age >= 21;",
     '{"key": [1, 2.5, null, true], "nested": {"a": "b\\n"}}',
-    "<html>\n  <body class=\"x\">&nbsp;&lt;</body>\n</html>",
-    "git commit -m \"fix: off-by-one\" && git push --force-with-lease origin main",
+    '<html>\n  <body class="x">&nbsp;&lt;</body>\n</html>',
+    'git commit -m "fix: off-by-one" && git push --force-with-lease origin main',
     "$ ls -la | grep '^d' | awk '{print $9}' > /dev/null 2>&1",
     "\\begin{equation} E = mc^2 \\end{equation}",
     "func.func @f(%x: tensor<?x4096xf32>) -> tensor<4xf32> attributes {a}",
@@ -161,7 +161,7 @@ WRITTEN = [
     "===== ----- ***** ##### +++++ ~~~~~",
     "== != <= >= => -> <- := ... ?? ?. ||= **=",
     "\"\"\"docstring\"\"\" '''other''' `back` ```fence```",
-    "std::cout << \"Hello\\tWorld\\n\" << std::endl;",
+    'std::cout << "Hello\\tWorld\\n" << std::endl;',
     # Addresses.
     "https://example.com/path/to/page?query=1&other=%20two#fragment",
     "user.name+tag@mail.example.org",
@@ -204,7 +204,13 @@ def drawn(count: int) -> list[str]:
     """Random strings: mixtures of the written ones' pieces, and of any characters."""
     generator = random.Random(0)
     ranges = [(0x20, 0x7E)] * 6 + [(0xA0, 0x24F), (0x370, 0x52F), (0x590, 0x6FF), (0x900, 0x97F)]
-    ranges += [(0x2000, 0x22FF), (0x3040, 0x30FF), (0x4E00, 0x9FFF), (0xAC00, 0xD7A3), (0x1F300, 0x1F6FF)]
+    ranges += [
+        (0x2000, 0x22FF),
+        (0x3040, 0x30FF),
+        (0x4E00, 0x9FFF),
+        (0xAC00, 0xD7A3),
+        (0x1F300, 0x1F6FF),
+    ]
     out = []
     for number in range(count):
         if number % 2:
@@ -229,7 +235,10 @@ def main() -> None:
         ids = model.tokenize(text.encode("utf-8"), add_bos=True, special=False)
         cases.append({"text": text, "ids": ids})
     path = Path(__file__).parents[1] / "test/python/data/tokenization.json"
-    header = {"model": Path(sys.argv[1]).name, "oracle": f"llama-cpp-python {version('llama-cpp-python')}"}
+    header = {
+        "model": Path(sys.argv[1]).name,
+        "oracle": f"llama-cpp-python {version('llama-cpp-python')}",
+    }
     # One case a line, so that a change shows as one.
     lines = ",\n".join(json.dumps(case) for case in cases)
     path.write_text(f'{json.dumps(header)[:-1]}, "cases": [\n{lines}\n]}}\n')
