@@ -29,6 +29,14 @@ def reduce_blocks(operation: np.ufunc, x: np.ndarray, block: tuple) -> np.ndarra
     return x
 
 
+def smallest(x: np.ndarray, block: tuple) -> np.ndarray:
+    """The smallest of each block; -0 is below +0, which `np.minimum` leaves open."""
+    bits = x.view(np.int32)
+    ordered = np.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+    least = reduce_blocks(np.minimum, ordered, block)
+    return np.where(least < 0, least ^ 0x7FFFFFFF, least).view(np.float32)
+
+
 def spread(values: np.ndarray, block: tuple, shape: tuple) -> np.ndarray:
     """The number of each element's block."""
     for axis, size in enumerate(block):
@@ -39,6 +47,12 @@ def spread(values: np.ndarray, block: tuple, shape: tuple) -> np.ndarray:
 def divide(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """x / scale, 0 where the scale is 0."""
     return np.divide(x, scale, out=np.zeros_like(x), where=scale != 0)
+
+
+def stored(ideal: np.ndarray, element: type) -> np.ndarray:
+    """Rounded to the element; what is too large becomes the largest finite number."""
+    limit = np.float32(np.finfo(element).max)
+    return np.clip(ideal, -limit, limit).astype(element)
 
 
 def nearest(levels: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -90,17 +104,18 @@ class Integers:
 
         steps = np.float32(self.high)
         if self.zero_point is None:
-            scale = (reduce_blocks(np.maximum, np.abs(x), self.block) / steps).astype(self.scale)
+            scale = stored(reduce_blocks(np.maximum, np.abs(x), self.block) / steps, self.scale)
             codes = np.rint(divide(x, per_element(scale)))
             return {"codes": np.clip(codes, self.low, self.high), "scale": scale}
-        low = reduce_blocks(np.minimum, x, self.block)
+        low = smallest(x, self.block)
         high = reduce_blocks(np.maximum, x, self.block)
         if self.zero_point == "min":
-            scale, minimum = ((high - low) / steps).astype(self.scale), low.astype(self.scale)
+            scale = stored((high - low) / steps, self.scale)
+            minimum = stored(low, self.scale)
             codes = np.rint(divide(x - per_element(minimum), per_element(scale)))
             return {"codes": np.clip(codes, 0, self.high), "scale": scale, "min": minimum}
         low, high = np.minimum(low, 0), np.maximum(high, 0)
-        scale = ((high - low) / steps).astype(self.scale)
+        scale = stored((high - low) / steps, self.scale)
         zero = np.clip(np.rint(-divide(low, scale.astype(np.float32))), 0, self.high)
         codes = np.rint(divide(x, per_element(scale))) + per_element(zero)
         return {"codes": np.clip(codes, 0, self.high), "scale": scale, "zero": zero}
@@ -132,7 +147,7 @@ class Codebook:
     block: tuple
 
     def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        scale = reduce_blocks(np.maximum, np.abs(x), self.block).astype(self.scale)
+        scale = stored(reduce_blocks(np.maximum, np.abs(x), self.block), self.scale)
         codes = nearest(
             self.levels, divide(x, spread(scale.astype(np.float32), self.block, x.shape))
         )
@@ -167,12 +182,9 @@ class SumWithSparse:
         inliers.ravel()[chosen] = 0
         base = self.base.encode(inliers)
         remainder = x.ravel()[chosen] - self.base.decode(base, x.shape).ravel()[chosen]
-        return {
-            "base": base,
-            "chosen": chosen,
-            "values": remainder.astype(np.float16),
-            "shape": x.shape,
-        }
+        with np.errstate(over="ignore"):  # these do become infinite
+            values = remainder.astype(np.float16)
+        return {"base": base, "chosen": chosen, "values": values, "shape": x.shape}
 
     def decode(self, parts: dict, shape: tuple) -> np.ndarray:
         out = self.base.decode(parts["base"], shape)

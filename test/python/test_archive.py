@@ -78,6 +78,7 @@ def difficult(random: np.random.Generator) -> np.ndarray:
     x[6] = -3.0
     x[7] = np.abs(x[7]) + 1  # the zero point has to widen the range
     x[8] *= 2000
+    x[9, 10], x[10, 3] = 1e6, -1e6  # the f16 scale and minimum saturate
     x[70, 40:60] = 12345.0
     return x
 
@@ -107,6 +108,31 @@ def test_encode_equals_numpy_bit_for_bit(name, make_gguf, tmp_path):
     # One-dimensional tensors stay as they are.
     assert same_bits(archive.tensor_f32("b"), bias)
     assert sorted(file.name for file in tmp_path.iterdir()) == ["out.safetensors", "x.gguf"]
+
+
+@pytest.mark.parametrize(
+    "type, term",
+    [
+        (Type.Q4_0, "int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>"),
+        (
+            Type.Q4_1,
+            "uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>",
+        ),
+        (Type.Q8_0, "int<8>, scale = f16 per [1, 32], layout = ggml<q8_0>"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_encode_equals_the_gguf_package(type, term, make_gguf, tmp_path):
+    from lowbit._lowbit import Archive, encode_archive
+
+    random = np.random.default_rng(6)
+    x = random.standard_normal((64, 1024)).astype(np.float32)
+    x[0] = np.round(x[0] * 4) / 4  # ties
+    x[1, :64] = 0
+    path, out = make_gguf("x.gguf", {"w": x}), tmp_path / "out.safetensors"
+    encode_archive(str(path), str(out), f"#lowbit.quantized<{term}>", [], lambda *call: None)
+    (stored,) = Archive(str(out)).components("w").values()
+    assert stored.tobytes() == gguf.quants.quantize(x, type).tobytes()
 
 
 def test_keep_decides_by_the_first_match(make_gguf, tmp_path):
