@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Runs a real language model through Lowbit: gets SmolLM2-135M, compiles it as it is and generates text; encodes
-# its weights in two other ways and does the same; ends with a table of what each costs and gives.
+# Runs a real language model through Lowbit: gets SmolLM2-135M, compiles it as it is and generates
+# text; encodes its weights in two other ways and does the same; ends with a table of what each costs
+# and gives.
 #
 #   scripts/demo.sh [--perplexity-tokens N]     N: how much of the test text to read (default 1024)
 #
-# Safe to repeat. The encoded models stay in build/demo, the download in the cache (see get-smollm2.sh).
+# Safe to repeat. The encoded models stay in build/demo, the download in a cache (get-smollm2.sh).
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -49,8 +50,12 @@ measure() {
   say "generating with $1"
   "$lowbit" generate "$2" --prompt "$prompt" --tokens 48 --json >"$results/$1.generate.json"
   # On a terminal the text has been shown as it grew.
-  [ -t 2 ] || .venv/bin/python -c 'import json, sys; print(sys.argv[1] + json.load(sys.stdin)["text"])' \
-    "$prompt" <"$results/$1.generate.json"
+  [ -t 2 ] || .venv/bin/python - "$prompt" "$results/$1.generate.json" <<'SHOW'
+import json, sys
+
+with open(sys.argv[2]) as file:
+    print(sys.argv[1] + json.load(file)["text"])
+SHOW
   say "perplexity of the first $perplexity_tokens tokens of $text"
   "$lowbit" perplexity "$2" --text "$text" --max-tokens "$perplexity_tokens" --json \
     >"$results/$1.perplexity.json"
@@ -77,7 +82,8 @@ encode int8 "$int8"
 measure int8 "$results/int8.safetensors"
 
 say "in short"
-.venv/bin/python - "$results" original 'as in the file (q4_1, embedding q8_0)' nf4 "$nf4" int8 "$int8" <<'TABLE'
+original='as in the file (q4_1, embedding q8_0)'
+.venv/bin/python - "$results" original "$original" nf4 "$nf4" int8 "$int8" <<'TABLE'
 import json, sys
 
 folder, *pairs = sys.argv[1:]
@@ -93,5 +99,5 @@ for name, encoding in zip(pairs[::2], pairs[1::2]):
     rows.append((encoding, f"{megabytes:.1f}", f"{perplexity:.2f}", f"{speed:.1f}"))
 width = [max(len(row[column]) for row in rows) for column in range(4)]
 for row in rows:
-    print(f"{row[0]:<{width[0]}}", *(f"{cell:>{size}}" for cell, size in zip(row[1:], width[1:])), sep="  ")
+    print("  ".join([row[0].ljust(width[0]), *map(str.rjust, row[1:], width[1:])]))
 TABLE

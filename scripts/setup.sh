@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes a Debian 12 machine ready and builds Lowbit: Debian packages, the Python environment .venv, the
-# tools in build/bin and the Python package in build/python. Does only what is missing; safe to repeat.
+# Makes a Debian 12 machine ready and builds Lowbit: Debian packages, the Python environment .venv,
+# tools in build/bin, the Python package in build/python. Does only what is missing; safe to repeat.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -14,7 +14,8 @@ fail() {
 }
 
 packages=(
-  llvm-22-dev libmlir-22-dev mlir-22-tools llvm-22-tools clang-22 lld-22 libomp-22-dev libclang-rt-22-dev
+  llvm-22-dev libmlir-22-dev mlir-22-tools llvm-22-tools clang-22 lld-22
+  libomp-22-dev libclang-rt-22-dev
   cmake ninja-build libgtest-dev python3-venv python3-dev ca-certificates
 )
 
@@ -25,10 +26,10 @@ as_root() {
 apt_get() {
   local log
   log=$(mktemp)
-  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >"$log" 2>&1; then
+  if ! as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" </dev/null >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"
-    fail "apt-get $1 did not succeed (its words are above)" "see that the network and the apt sources work"
+    fail "apt-get $1 did not succeed (its words are above)" "check the network and the apt sources"
   fi
   rm -f "$log"
 }
@@ -36,24 +37,27 @@ apt_get() {
 install_packages() {
   local missing=() package
   for package in "${packages[@]}"; do
-    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || missing+=("$package")
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+      missing+=("$package")
   done
   if [ ${#missing[@]} = 0 ]; then
     return
   fi
 
   [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
-    fail "these Debian packages are missing and there is no sudo: ${missing[*]}" "run this script as root once"
+    fail "these Debian packages are missing, and there is no sudo: ${missing[*]}" \
+      "run this script as root once"
   say "installing Debian packages: ${missing[*]}"
   apt_get update
   if ! apt-cache show llvm-22-dev >/dev/null 2>&1; then
-    # LLVM 22 comes to Debian 12 through its security archive, which a bare debootstrap does not list.
+    # LLVM 22 comes to Debian 12 in its security archive, which a bare debootstrap does not list.
     [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] ||
       fail "apt knows no package llvm-22-dev, and this is not Debian 12 (bookworm)" \
         "add an apt source for LLVM and MLIR 22.1, then run this script again"
     local list=/etc/apt/sources.list.d/bookworm-security.list
     say "apt does not know llvm-22-dev: adding Debian's security archive in $list"
-    echo 'deb http://deb.debian.org/debian-security bookworm-security main' | as_root tee "$list" >/dev/null
+    echo 'deb http://deb.debian.org/debian-security bookworm-security main' |
+      as_root tee "$list" >/dev/null
     apt_get update
   fi
   apt_get install -y --no-install-recommends "${missing[@]}"
@@ -66,7 +70,7 @@ make_environment() {
     say "making the Python environment .venv"
     "$python" -m venv --clear .venv
   fi
-  stamp=$(cat python/requirements.txt python/requirements-dev.txt python/constraints.txt | sha256sum)
+  stamp=$(cat python/requirements*.txt python/constraints.txt | sha256sum)
   if [ "$(cat .venv/requirements.sha256 2>/dev/null)" != "$stamp" ]; then
     say "installing Python packages into .venv"
     .venv/bin/python -m pip install --quiet --disable-pip-version-check \

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Adds up test reports: summarize-tests.py NAME:EXIT_STATUS:REPORT …
 
-A report is what GoogleTest or pytest write as JUnit's XML (*.xml), or lit as JSON (*.json; its XML shows tests
-that pass unexpectedly as passed). A suite without a readable report, without tests, or with an exit status that
-its report does not explain counts as one failed test; so does a skip without a reason. The last line is
-"N passed, N failed"; the exit status is 0 only if none failed.
+A report is what GoogleTest or pytest write as JUnit's XML (*.xml), or lit as JSON (*.json; its XML
+shows tests that pass unexpectedly as passed). A suite without a readable report, without tests, or
+with an exit status that its report does not explain counts as one failed test; so does a skip without
+a reason. The last line is "N passed, N failed"; the exit status is 0 only if none failed.
 """
 
 import json

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds, and runs every test: GoogleTest programs, lit, pytest. The last line is
-# "N passed, N failed"; the exit status is 0 only if none failed. Safe to repeat. Reports: build/test/results.
+# Installs what is missing, builds, and runs every test: GoogleTest programs, lit, pytest. The last line
+# is "N passed, N failed"; the exit status is 0 only if none failed. Safe to repeat. The reports stay in
+# build/test/results.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -36,8 +37,10 @@ for program in "${programs[@]}"; do
   name=$(basename "$program")
   suite "$name" "$name.xml" "$program" --gtest_brief=1 "--gtest_output=xml:$results/$name.xml"
 done
-suite lit lit.json /usr/lib/llvm-22/bin/lit -v --no-progress-bar --output "$results/lit.json" build/test
-suite pytest pytest.xml .venv/bin/python -m pytest -q -rs "--junitxml=$results/pytest.xml" test/python
+suite lit lit.json \
+  /usr/lib/llvm-22/bin/lit -v --no-progress-bar --output "$results/lit.json" build/test
+suite pytest pytest.xml \
+  .venv/bin/python -m pytest -q -rs "--junitxml=$results/pytest.xml" test/python
 
 say "summary"
 .venv/bin/python scripts/summarize-tests.py "${suites[@]}"

@@ -1,7 +1,7 @@
 """The native module: archives, encoding and compiled models.
 
-Every failure (a missing or malformed file, an encoding that does not parse or does not fit a tensor, a
-model that cannot be compiled) raises RuntimeError with a located message.
+Every failure (a missing or malformed file, an encoding that does not parse or does not fit a tensor,
+a model that cannot be compiled) raises RuntimeError with a located message.
 """
 
 from typing import Any, Callable, Sequence
@@ -33,7 +33,7 @@ class Archive:
         """The decoded tensor, in its shape."""
 
     def components(self, name: str) -> dict[str, NDArray[Any]]:
-        """The stored components by name ('codes', 'scale', …), views into the mapped file, read-only."""
+        """The stored components by name ('codes', 'scale', …): read-only views of the file."""
 
 def encode_archive(
     path: str,
@@ -44,10 +44,10 @@ def encode_archive(
 ) -> None:
     """Write `path` again as `out` with its weights in another encoding, rounded to nearest.
 
-    weights: the encoding for each 2-D tensor that no pattern of `keep` matches and whose shape admits it;
-        1-D tensors stay as they are.
-    keep: (pattern, encoding) pairs, the first match decides; patterns as in fnmatch, the encoding 'same'
-        leaves a tensor as it is stored.
+    weights: the encoding for each 2-D tensor that no pattern of `keep` matches and whose shape
+        admits it; 1-D tensors stay as they are.
+    keep: (pattern, encoding) pairs, the first match decides; patterns as in fnmatch, the encoding
+        'same' leaves a tensor as it is stored.
     progress: called with (tensors done, tensors in all, name of the next one).
 
     Writes under a temporary name in the folder of `out`, then renames.
@@ -72,7 +72,7 @@ class Session:
         """How many positions the cache holds."""
 
     def prefill(self, tokens: NDArray[np.int64], rows: int) -> NDArray[np.float32]:
-        """Append `tokens` [n] to the cache; the logits [rows, vocabulary] after the last `rows` of them."""
+        """Append `tokens` [n] to the cache; the logits [rows, vocabulary] after the last `rows`."""
 
     def decode(self, token: int) -> NDArray[np.float32]:
         """Append one token; the logits [vocabulary] after it."""

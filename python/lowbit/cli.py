@@ -1,7 +1,7 @@
 """The command line: `lowbit COMMAND MODEL …`.
 
-Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 failed, 2 wrong
-usage, 130 interrupted.
+Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 failed,
+2 wrong usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _EXAMPLES = """\
 examples:
   lowbit generate model.gguf --prompt "Water boils at" --tokens 48
   lowbit inspect model.gguf
-  lowbit encode model.gguf --weights '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>' --output w4.safetensors
+  lowbit encode model.gguf --output w4.safetensors \\
+      --weights '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'
   lowbit perplexity w4.safetensors --text book.txt --max-tokens 1024
 """
 
@@ -114,7 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "generate",
         "continue a text, greedily unless a temperature is given",
-        'lowbit generate model.gguf --prompt "Once upon a time" --tokens 100 --temperature 0.8 --top-p 0.95',
+        'lowbit generate model.gguf --prompt "Once upon a time" --tokens 100 --temperature 0.8',
     )
     sub.add_argument("--prompt", required=True, metavar="TEXT", help="the text to continue")
     sub.add_argument(
@@ -197,8 +198,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = command(
         "encode",
         "write a model again with its weights in another encoding",
-        "lowbit encode model.gguf --weights '#lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>' "
-        "--keep 'token_embd.*=same' --output nf4.safetensors",
+        "lowbit encode model.gguf --keep 'token_embd.*=same' --output nf4.safetensors \\\n"
+        "      --weights '#lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>'",
     )
     sub.add_argument(
         "--weights",
@@ -212,7 +213,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=_keep,
         metavar="PATTERN=ENCODING",
-        help="another encoding for tensors of these names (* and ? match; 'same' leaves them as stored); may be repeated, the first match decides",
+        help="another encoding for tensors of these names (* and ? match; 'same' leaves them as "
+        "stored); may be repeated, the first match decides",
     )
     sub.add_argument(
         "--output", required=True, metavar="OUT", help="the new model, for every command again"

@@ -55,6 +55,16 @@ def _check_folder(path: str) -> None:
         raise LowbitError(f"'{path}' is a folder", hint="give the name of a file in it")
 
 
+def _compile(model: Model) -> None:
+    """Compiles now, and says so to someone who watches: it takes seconds."""
+    watched = sys.stderr.isatty()
+    if watched:
+        print(f"compiling {model.path} …", file=sys.stderr, end="\r", flush=True)
+    seconds = model.compile_seconds
+    if watched:
+        print(f"compiled {model.path} in {seconds:.1f} s", file=sys.stderr)
+
+
 def generate(options: Namespace) -> None:
     model = Model(options.model, options.activations)
     tokenizer = model.tokenizer
@@ -62,7 +72,9 @@ def generate(options: Namespace) -> None:
     if not prompt:
         raise LowbitError("the prompt is empty", hint="give at least one character with --prompt")
 
-    # With --json standard output is the object's alone; someone who watches still sees the text grow.
+    _compile(model)
+
+    # With --json standard output is the object's alone; who watches still sees the text grow.
     echo = not options.json or sys.stderr.isatty()
     shown = sys.stderr if options.json else sys.stdout
     stream = TextStream(tokenizer)
@@ -106,6 +118,7 @@ def generate(options: Namespace) -> None:
 def logits(options: Namespace) -> None:
     _check_folder(options.output)
     model = Model(options.model, options.activations)
+    _compile(model)
     shape = (len(options.tokens), model.vocabulary)
     with _whole_file(options.output, ".npy") as temporary:
         # A first chunk before the file: token ids that are out of range leave nothing behind.
@@ -132,15 +145,15 @@ def perplexity(options: Namespace) -> None:
         ) from None
     model = Model(options.model, options.activations)
     tokens = model.tokenizer.encode(text, add_bos=False)[: options.max_tokens]
+    if len(tokens) > 1:
+        _compile(model)
     with _progress(len(tokens), "token") as bar:
         nll = model.nll(tokens, progress=bar.update)
     record = {"tokens": len(tokens), "nll": nll, "perplexity": math.exp(nll)}
     if options.json:
         print(json.dumps(record))
     else:
-        print(
-            f"perplexity {record['perplexity']:.4f} ({len(tokens)} tokens, {nll:.4f} nats per token)"
-        )
+        print(f"perplexity {math.exp(nll):.4f} ({len(tokens)} tokens, {nll:.4f} nats per token)")
 
 
 def inspect(options: Namespace) -> None:

@@ -37,7 +37,7 @@ def open_archive(path: str | os.PathLike) -> Archive:
 class Sampler:
     """Chooses a token from logits: the highest, unless `temperature` is above 0.
 
-    top_k keeps the k most likely tokens (0: all), then top_p the fewest whose probabilities reach p.
+    top_k keeps the k likeliest tokens (0: all), then top_p the fewest whose probabilities reach p.
     """
 
     temperature: float = 0.0
@@ -77,7 +77,7 @@ class Generation:
 
 
 class Model:
-    """A model file, compiled for this machine.
+    """A model file, compiled for this machine when it is first needed.
 
     activations: the type in which activations are computed ('f32').
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
@@ -86,15 +86,19 @@ class Model:
     def __init__(
         self, path: str | os.PathLike, activations: str = "f32", context_length: int | None = None
     ):
+        self.path = os.fspath(path)
         self.archive = open_archive(path)
-        options: dict[str, object] = {"activations": activations}
+        self._options: dict[str, object] = {"activations": activations}
         if context_length is not None:
-            options["context_length"] = context_length
-        self._session = Session(os.fspath(path), options)
+            self._options["context_length"] = context_length
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
         return Tokenizer(self.archive.metadata)
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self.path, self._options)
 
     @property
     def compile_seconds(self) -> float:
@@ -153,7 +157,7 @@ class Model:
         on_token: Callable[[int], None] = lambda token: None,
         stop: frozenset[int] = frozenset(),
     ) -> Generation:
-        """`count` tokens after `prompt`, or fewer if one of `stop` comes up (it is the last one then).
+        """`count` tokens after `prompt`, or fewer if one of `stop` comes up: then it is the last.
 
         on_token is called with each token as soon as it is known.
         """

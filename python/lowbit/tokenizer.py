@@ -1,8 +1,8 @@
 """Text to tokens and back, from the vocabulary that a GGUF file carries.
 
-A model file names its byte-pair vocabulary (`tokenizer.ggml.tokens`, `.merges`, `.token_type`) and the
-way text is cut before merging (`tokenizer.ggml.pre`). From these we build a Hugging Face `tokenizers`
-object; its ids equal llama.cpp's (test/python/test_tokenizer.py).
+A model file names its byte-pair vocabulary (`tokenizer.ggml.tokens`, `.merges`, `.token_type`) and
+the way text is cut before merging (`tokenizer.ggml.pre`). From these we build a Hugging Face
+`tokenizers` object; its ids equal llama.cpp's (test/python/test_tokenizer.py).
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from .errors import LowbitError
 CONTROL = 3
 USER_DEFINED = 4
 
-# The pre-tokenizers that cut single digits, then as GPT-2 does. llama.cpp lists the same names together.
+# The pre-tokenizers that cut single digits, then as GPT-2 does; llama.cpp groups these names, too.
 _DIGITS_THEN_GPT2 = frozenset(["smollm", "command-r", "refact", "starcoder", "codeshell", "exaone"])
 _GPT2 = frozenset(["gpt-2", "gpt2", "phi-2", "mpt", "olmo", "jais", "trillion"])
 
 
 def _byte_to_character() -> dict[int, str]:
-    """GPT-2's printable stand-in for each byte: itself where it prints, else the next from U+0100 on."""
+    """GPT-2's stand-in for each byte: itself where it prints, else the next from U+0100 on."""
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     table = {byte: chr(byte) for byte in printable}
     for byte in range(256):
@@ -71,7 +71,8 @@ class Tokenizer:
         kind = need("tokenizer.ggml.model")
         if kind != "gpt2":
             raise LowbitError(
-                f"the model's tokenizer is of the kind '{kind}'; only byte-pair encoding ('gpt2') is supported"
+                f"the model's tokenizer is of the kind '{kind}'",
+                hint="only byte-pair encoding ('gpt2') is supported",
             )
         self._tokens: list[str] = list(need("tokenizer.ggml.tokens"))
         types = metadata("tokenizer.ggml.token_type") or [1] * len(self._tokens)
@@ -102,8 +103,8 @@ class Tokenizer:
     def encode(self, text: str, special: bool = False, add_bos: bool | None = None) -> list[int]:
         """The ids of `text`.
 
-        special: read control tokens such as `<|im_start|>` in the text as themselves, not as plain text.
-        add_bos: put the beginning-of-sequence token first; None does what the file asks for.
+        special: read control tokens in the text, as `<|im_start|>`, as themselves, not as text.
+        add_bos: put the beginning-of-sequence token first; None: what the file asks for.
         """
         self._tokenizer.encode_special_tokens = not special
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
@@ -116,7 +117,7 @@ class Tokenizer:
     def token_bytes(self, token: int) -> bytes:
         """The bytes that one token stands for; nothing for control tokens.
 
-        A token may end in the middle of a UTF-8 sequence: join before decoding, or use `TextStream`.
+        A token may end within a UTF-8 sequence: join before decoding, or use `TextStream`.
         """
         if token in self._control:
             return b""
@@ -151,7 +152,7 @@ def _merges(lines: Sequence[str], vocabulary: dict[str, int]) -> list[tuple[str,
     """The merges as pairs, in order of priority."""
     pairs = []
     for number, line in enumerate(lines):
-        # A token may itself begin with the separator, never be empty: llama.cpp looks from index 1, too.
+        # A token may begin with the separator, but not be empty: llama.cpp looks from 1, too.
         cut = line.find(" ", 1)
         left, right = line[:cut], line[cut + 1 :]
         if cut < 0 or not right:

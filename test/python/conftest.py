@@ -75,7 +75,7 @@ def run_lowbit():
 
 @pytest.fixture
 def make_gguf(tmp_path):
-    """Writes a GGUF file of the given arrays; a pair (uint8 rows of blocks, type) is stored as it is."""
+    """Writes a GGUF file of arrays; a pair (uint8 rows of blocks, type) is stored as it is."""
 
     def make(name: str, tensors: dict, **metadata: str) -> Path:
         path = tmp_path / name

@@ -23,7 +23,7 @@ NF4 = np.array(  # Dettmers et al. 2023 (QLoRA), appendix E
 
 
 def reduce_blocks(operation: np.ufunc, x: np.ndarray, block: tuple) -> np.ndarray:
-    """One number for each block; None in `block` is the whole axis, the last block may be partial."""
+    """One number for each block; None in `block`: the whole axis; the last one may be partial."""
     for axis, size in enumerate(block):
         x = operation.reduceat(x, np.arange(0, x.shape[axis], size or x.shape[axis]), axis=axis)
     return x
@@ -163,7 +163,7 @@ class Codebook:
 
 @dataclass(frozen=True)
 class SumWithSparse:
-    """A base and the outliers' remainders: the floor(density * elements) largest |x|, ties by index."""
+    """A base and remainders of the floor(density * elements) largest |x|, ties by lower index."""
 
     base: Integers | Codebook
     density: float

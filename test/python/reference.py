@@ -3,8 +3,8 @@
 Weights come from the `gguf` package, decoded to float32; every size from the file's metadata. It is
 written to be read: prefill of all positions at once, and a key-value cache for continuing.
 
-Sources: Touvron et al. 2023 (LLaMA); Su et al. 2021 (rotary embedding; GGUF permutes the rows of q and k
-so that the rotated pairs are neighbours, 2i and 2i+1); Ainslie et al. 2023 (grouped queries).
+Sources: Touvron et al. 2023 (LLaMA); Su et al. 2021 (rotary embedding; GGUF permutes the rows of q
+and k so that the rotated pairs are neighbours, 2i and 2i+1); Ainslie et al. 2023 (grouped queries).
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class GgufFile:
 
 
 class Llama:
-    """The model. `replace(name, weight)` may put another float32 array in the place of any weight."""
+    """The model. `replace(name, weight)` may put another float32 array in a weight's place."""
 
     def __init__(
         self, file: GgufFile, replace: Callable[[str, np.ndarray], np.ndarray] | None = None
@@ -102,7 +102,7 @@ class Llama:
         return x / np.sqrt(mean_square + self.epsilon) * self.weights[f"{name}.weight"]
 
     def _rotate(self, x: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        """x [heads, length, head_width]; neighbours (2i, 2i+1) turn by position * base^(-2i/width)."""
+        """x [heads, length, head_width]; pairs (2i, 2i+1) turn by position * base^(-2i/width)."""
         width = self.rotary_width
         frequency = self.rotary_base ** (-np.arange(0, width, 2) / width)
         angle = positions[:, None] * frequency[None, :]
