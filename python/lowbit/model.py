@@ -18,6 +18,8 @@ from .tokenizer import Tokenizer
 # Positions for which all logits are held at once: 256 rows of 49,152 take 50 MB.
 CHUNK = 256
 
+_NOT_FINITE = "its weights may be damaged, or encoded with scales that overflow"
+
 
 def open_archive(path: str | os.PathLike) -> Archive:
     """The archive at `path`; a LowbitError says what is wrong with it."""
@@ -144,6 +146,8 @@ class Model:
             total += float((normalizer - scored[np.arange(len(target)), target]).sum())
             position += len(logits)
             progress(len(logits))
+        if not math.isfinite(total):
+            raise LowbitError("the model's logits are not finite", hint=_NOT_FINITE)
         return total / len(targets)
 
     def perplexity(self, tokens: Sequence[int]) -> float:
@@ -176,6 +180,8 @@ class Model:
         prefill_seconds = time.perf_counter() - start
         decode_seconds = 0.0
         while len(tokens) < count:
+            if not np.isfinite(logits).all():
+                raise LowbitError("the model's logits are not finite", hint=_NOT_FINITE)
             tokens.append(sampler(logits))
             on_token(tokens[-1])
             if len(tokens) == count or tokens[-1] in stop:

@@ -106,6 +106,10 @@ class Tokenizer:
         special: read control tokens in the text, as `<|im_start|>`, as themselves, not as text.
         add_bos: put the beginning-of-sequence token first; None: what the file asks for.
         """
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError:  # as from a command line in another character set
+            raise LowbitError("the text is not valid Unicode", hint="write it in UTF-8") from None
         self._tokenizer.encode_special_tokens = not special
         ids = self._tokenizer.encode(text, add_special_tokens=False).ids
         if self.adds_bos if add_bos is None else add_bos:

@@ -50,6 +50,11 @@ def test_control_tokens_decode_to_nothing(tokenizer):
     assert tokenizer.decode([1, *tokenizer.encode("user"), 2]) == "user"
 
 
+def test_text_that_is_no_unicode_is_refused(tokenizer):
+    with pytest.raises(LowbitError, match="not valid Unicode"):
+        tokenizer.encode("caf\udce9")
+
+
 def test_bos_is_added_only_on_request(tokenizer):
     assert tokenizer.encode("a", add_bos=True) == [tokenizer.bos, *tokenizer.encode("a")]
     assert tokenizer.encode("a", add_bos=False) == tokenizer.encode("a")
