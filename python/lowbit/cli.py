@@ -233,6 +233,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LowbitError as error:
         report(str(error), error.hint)
         return 1
+    except ModuleNotFoundError as error:
+        if error.name != "lowbit._lowbit":
+            raise
+        report("the compiler is not built", hint="run scripts/setup.sh")
+        return 1
     except BrokenPipeError:
         # The reader went away (as `| head` does): nothing is wrong, and nobody is left to tell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
