@@ -49,13 +49,13 @@ install_packages() {
       "run this script as root once"
   say "installing Debian packages: ${missing[*]}"
   apt_get update
-  if ! apt-cache show llvm-22-dev >/dev/null 2>&1; then
+  if ! apt-get --simulate -qq install "${missing[@]}" >/dev/null 2>&1; then
     # LLVM 22 comes to Debian 12 in its security archive, which a bare debootstrap does not list.
     [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] ||
-      fail "apt knows no package llvm-22-dev, and this is not Debian 12 (bookworm)" \
+      fail "apt cannot install these packages, and this is not Debian 12 (bookworm): ${missing[*]}" \
         "add an apt source for LLVM and MLIR 22.1, then run this script again"
     local list=/etc/apt/sources.list.d/bookworm-security.list
-    say "apt does not know llvm-22-dev: adding Debian's security archive in $list"
+    say "apt does not have all of them: adding Debian's security archive in $list"
     echo 'deb http://deb.debian.org/debian-security bookworm-security main' |
       as_root tee "$list" >/dev/null
     apt_get update
@@ -92,8 +92,8 @@ EOF
 
 build() {
   say "building (tools in build/bin)"
-  cmake --preset release -DLOWBIT_ENABLE_PYTHON=ON -DPython_EXECUTABLE="$root/.venv/bin/python" \
-    --log-level=WARNING >&2
+  cmake --preset release -DLOWBIT_ENABLE_PYTHON=ON \
+    -DPython_EXECUTABLE="$root/.venv/bin/python" >/dev/null # errors and warnings go to stderr
   cmake --build build --parallel "$(nproc)" >&2
 }
 
