@@ -49,7 +49,7 @@ install_packages() {
       "run this script as root once"
   say "installing Debian packages: ${missing[*]}"
   apt_get update
-  if ! apt-get --simulate -qq install "${missing[@]}" >/dev/null 2>&1; then
+  if ! apt-get --simulate -qq install --no-install-recommends "${missing[@]}" >/dev/null 2>&1; then
     # LLVM 22 comes to Debian 12 in its security archive, which a bare debootstrap does not list.
     [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = bookworm ] ||
       fail "apt cannot install these packages, and this is not Debian 12 (bookworm): ${missing[*]}" \
