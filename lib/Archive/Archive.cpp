@@ -1,0 +1,331 @@
+//===- Archive.cpp - Named, encoded tensors in a file --------------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Archive/Archive.h"
+
+#include "JSONText.h"
+#include "LowbitFormat.h"
+
+#include "lowbit/Archive/GGUF.h"
+#include "lowbit/Archive/Safetensors.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace llvm;
+
+namespace lowbit {
+
+//===----------------------------------------------------------------------===//
+// Archive
+//===----------------------------------------------------------------------===//
+
+std::string TensorInfo::describeEncoding() const {
+  if (!supported)
+    return storedAs + " (not supported)";
+  return encoding.empty() ? "f32" : encoding;
+}
+
+Archive::~Archive() = default;
+
+void Archive::addTensor(TensorInfo info) {
+  index[info.name] = infos.size();
+  infos.push_back(std::move(info));
+}
+
+const TensorInfo *Archive::lookup(StringRef name) const {
+  auto found = index.find(name);
+  return found == index.end() ? nullptr : &infos[found->second];
+}
+
+Expected<const TensorInfo *> Archive::find(StringRef name) const {
+  if (const TensorInfo *info = lookup(name))
+    return info;
+  const TensorInfo *nearest = nullptr;
+  unsigned nearestDistance = name.size() / 3 + 1;
+  for (const TensorInfo &info : infos) {
+    unsigned distance = name.edit_distance(info.name, true, nearestDistance);
+    if (distance < nearestDistance) {
+      nearest = &info;
+      nearestDistance = distance;
+    }
+  }
+  return createStringError(std::make_error_code(std::errc::invalid_argument),
+                           Twine(path) + ": no tensor is named '" + name + "'" +
+                               (nearest ? "; did you mean '" + nearest->name + "'?" : ""));
+}
+
+Error Archive::makeUnsupportedError(const TensorInfo &tensor) const {
+  return createStringError(std::make_error_code(std::errc::not_supported),
+                           Twine(path) + ": tensor '" + tensor.name + "' is stored as " +
+                               tensor.storedAs +
+                               ", for which there is no encoding: convert it to F32, F16, BF16, "
+                               "Q4_0, Q4_1 or Q8_0");
+}
+
+Expected<StringRef> Archive::getEncoding(const TensorInfo &tensor) const {
+  if (!tensor.supported)
+    return makeUnsupportedError(tensor);
+  return StringRef(tensor.encoding);
+}
+
+Expected<std::vector<Component>> Archive::getComponents(const TensorInfo &tensor) const {
+  if (!tensor.supported)
+    return makeUnsupportedError(tensor);
+  return makeComponents(static_cast<size_t>(&tensor - infos.data()));
+}
+
+void Archive::willNeed(const TensorInfo &tensor) const {
+  for (const Component &component : makeComponents(static_cast<size_t>(&tensor - infos.data())))
+    getFile().willNeed(component.data);
+}
+
+void Archive::release(const TensorInfo &tensor) const {
+  for (const Component &component : makeComponents(static_cast<size_t>(&tensor - infos.data())))
+    getFile().release(component.data);
+}
+
+static int64_t countElementsOf(ArrayRef<int64_t> shape) { return countElements(shape).value_or(0); }
+
+namespace {
+
+//===----------------------------------------------------------------------===//
+// GGUF
+//===----------------------------------------------------------------------===//
+
+class GGUFArchive final : public Archive {
+public:
+  GGUFArchive(std::unique_ptr<GGUFFile> source)
+      : Archive(source->getFile().getPath(), "GGUF " + std::to_string(source->getVersion())),
+        source(std::move(source)) {
+    for (const GGUFTensor &tensor : this->source->getTensors()) {
+      std::optional<std::string> encoding = encodingOf(tensor);
+      addTensor({tensor.name.str(), tensor.shape, encoding.value_or(""), encoding.has_value(),
+                 ("ggml " + tensor.type->name).str(), tensor.data.size(),
+                 static_cast<uint64_t>(countElementsOf(tensor.shape))});
+    }
+  }
+
+  const Metadata &metadata() const override { return source->getMetadata(); }
+
+protected:
+  const MappedFile &getFile() const override { return source->getFile(); }
+
+  std::vector<Component> makeComponents(size_t index) const override {
+    const GGUFTensor &tensor = source->getTensors()[index];
+    if (const PlainEncoding *plain = plainEncodingOf(tensor))
+      return {{plain->component.str(), plain->dtype, tensor.shape, tensor.data}};
+    SmallVector<int64_t, 4> shape = tensor.shape;
+    shape.back() /= tensor.type->blockSize;
+    shape.push_back(tensor.type->blockBytes);
+    return {{"blocks", DType::U8, shape, tensor.data}};
+  }
+
+private:
+  static const PlainEncoding *plainEncodingOf(const GGUFTensor &tensor) {
+    std::optional<DType> dtype = parseDType(tensor.type->name);
+    return dtype ? lookupPlainEncoding(*dtype) : nullptr;
+  }
+
+  // Nothing for a type that has no encoding.
+  static std::optional<std::string> encodingOf(const GGUFTensor &tensor) {
+    if (const PlainEncoding *plain = plainEncodingOf(tensor))
+      return plain->encoding.str();
+    // ggml's blocks lie along rows: one block of extent 1 on every other axis.
+    SmallVector<int64_t, 4> block(tensor.shape.size(), 1);
+    block.back() = tensor.type->blockSize;
+    std::string scale = ", scale = f16 per " + formatShape(block);
+    if (tensor.type->name == "Q4_0")
+      return "#lowbit.quantized<int<4>" + scale + ", layout = ggml<q4_0>>";
+    if (tensor.type->name == "Q4_1")
+      return "#lowbit.quantized<uint<4>" + scale + ", min = f16 per " + formatShape(block) +
+             ", layout = ggml<q4_1>>";
+    if (tensor.type->name == "Q8_0")
+      return "#lowbit.quantized<int<8>" + scale + ", layout = ggml<q8_0>>";
+    return std::nullopt;
+  }
+
+  std::unique_ptr<GGUFFile> source;
+};
+
+//===----------------------------------------------------------------------===//
+// Safetensors, from elsewhere and ours
+//===----------------------------------------------------------------------===//
+
+class SafetensorsArchive final : public Archive {
+public:
+  /// A file from elsewhere: every array is a tensor.
+  static std::unique_ptr<Archive> createPlain(std::unique_ptr<SafetensorsFile> source) {
+    std::unique_ptr<SafetensorsArchive> archive(
+        new SafetensorsArchive(std::move(source), "safetensors"));
+    for (const SafetensorsTensor &tensor : archive->source->getTensors()) {
+      const PlainEncoding *plain = lookupPlainEncoding(tensor.dtype);
+      archive->addTensor({tensor.name, tensor.shape, plain ? plain->encoding.str() : "",
+                          plain != nullptr, ("safetensors " + getDTypeName(tensor.dtype)).str(),
+                          tensor.data.size(),
+                          static_cast<uint64_t>(countElementsOf(tensor.shape))});
+      archive->parts.push_back(
+          {{plain ? plain->component.str() : "values", tensor.dtype, tensor.shape, tensor.data}});
+    }
+    return archive;
+  }
+
+  /// A file with "lowbit.version" in its metadata.
+  static Expected<std::unique_ptr<Archive>> createLowbit(std::unique_ptr<SafetensorsFile> source) {
+    std::unique_ptr<SafetensorsArchive> archive(
+        new SafetensorsArchive(std::move(source), "Lowbit " + formatVersion.str()));
+    if (Error error = archive->readDirectory())
+      return std::move(error);
+    if (Error error = archive->readModel())
+      return std::move(error);
+    return archive;
+  }
+
+  const Metadata &metadata() const override { return model; }
+
+protected:
+  const MappedFile &getFile() const override { return source->getFile(); }
+  std::vector<Component> makeComponents(size_t index) const override { return parts[index]; }
+
+private:
+  SafetensorsArchive(std::unique_ptr<SafetensorsFile> file, std::string format)
+      : Archive(file->getFile().getPath(), std::move(format)), source(std::move(file)),
+        model(source->getFile().getPath()) {}
+
+  Error fail(const Twine &what) const {
+    return getFile().makeError(source->getMetadataOffset(), what + ": encode the model again");
+  }
+  Error readDirectory();
+  Error readTensor(StringRef name, const json::Value &value);
+  Error readComponent(TensorInfo &info, StringRef component);
+  Error readModel();
+
+  std::unique_ptr<SafetensorsFile> source;
+  std::vector<std::vector<Component>> parts; // of tensors(), one to one
+  StringSet<> claimed;                       // stored arrays that belong to a tensor
+  Metadata model;
+};
+
+} // namespace
+
+Error SafetensorsArchive::readDirectory() {
+  const StringMap<std::string> &entries = source->getMetadata();
+  StringRef version = entries.find(versionKey)->second;
+  if (version != formatVersion)
+    return getFile().makeError(source->getMetadataOffset(),
+                               versionKey + " is '" + version + "', but this reader knows only '" +
+                                   formatVersion + "': use a newer Lowbit");
+  auto directory = entries.find(tensorsKey);
+  if (directory == entries.end())
+    return fail("__metadata__ has no '" + tensorsKey + "'");
+  JSONText text;
+  if (std::optional<JSONProblem> problem = parseJSON(directory->second, text))
+    return fail(problem->what + " at byte " + Twine(problem->offset) + " of '" + tensorsKey + "'");
+  const json::Object *object = text.value.getAsObject();
+  if (!object)
+    return fail("'" + tensorsKey + "' is not a JSON object");
+  for (const JSONMember &member : text.members)
+    if (Error error = readTensor(member.key, *object->get(member.key)))
+      return error;
+  for (const SafetensorsTensor &stored : source->getTensors())
+    if (!claimed.contains(stored.name))
+      return getFile().makeError(stored.headerOffset, "'" + Twine(stored.name) +
+                                                          "' belongs to no tensor of '" +
+                                                          tensorsKey + "': encode the model again");
+  return Error::success();
+}
+
+Error SafetensorsArchive::readTensor(StringRef name, const json::Value &value) {
+  const json::Object *object = value.getAsObject();
+  const json::Array *shape = object ? object->getArray("shape") : nullptr;
+  const json::Array *components = object ? object->getArray("components") : nullptr;
+  std::optional<StringRef> encoding = object ? object->getString("encoding") : std::nullopt;
+  if (!shape || !components || !encoding || components->empty())
+    return fail("tensor '" + name + "' is not described by a shape, an encoding and components");
+
+  TensorInfo info{name.str(), {}, encoding->str(), true, "lowbit", 0, 0};
+  for (const json::Value &extent : *shape)
+    info.shape.push_back(extent.getAsInteger().value_or(-1));
+  std::optional<int64_t> elements = countElements(info.shape);
+  if (!elements)
+    return fail("tensor '" + name + "' has an impossible shape");
+  info.elements = static_cast<uint64_t>(*elements);
+
+  parts.emplace_back();
+  for (const json::Value &component : *components) {
+    std::optional<StringRef> componentName = component.getAsString();
+    if (!componentName)
+      return fail("tensor '" + name + "' has a component whose name is not a string");
+    if (Error error = readComponent(info, *componentName))
+      return error;
+  }
+  if (const PlainEncoding *plain = lookupPlainEncoding(info.encoding)) {
+    const Component &values = parts.back().front();
+    if (parts.back().size() != 1 || values.name != plain->component ||
+        values.dtype != plain->dtype || values.shape != info.shape)
+      return fail("tensor '" + name + "' should be stored as one array '" + plain->component +
+                  "', " + formatShape(info.shape) + " of " + getDTypeName(plain->dtype));
+  }
+  addTensor(std::move(info));
+  return Error::success();
+}
+
+Error SafetensorsArchive::readComponent(TensorInfo &info, StringRef component) {
+  std::string storedName = getStoredName(info.name, info.encoding, component);
+  const SafetensorsTensor *stored = source->lookup(storedName);
+  if (!stored)
+    return fail("component '" + component + "' of tensor '" + info.name +
+                "' is missing: there is "
+                "no '" +
+                storedName + "'");
+  if (!claimed.insert(storedName).second)
+    return fail("'" + storedName + "' is used twice");
+  parts.back().push_back({component.str(), stored->dtype, stored->shape, stored->data});
+  info.bytes += stored->data.size();
+  return Error::success();
+}
+
+Error SafetensorsArchive::readModel() {
+  auto entry = source->getMetadata().find(modelKey);
+  if (entry == source->getMetadata().end())
+    return Error::success();
+  JSONText text;
+  if (std::optional<JSONProblem> problem = parseJSON(entry->second, text))
+    return fail(problem->what + " at byte " + Twine(problem->offset) + " of '" + modelKey + "'");
+  Expected<Metadata> parsed = Metadata::fromJSON(text.value, getPath());
+  if (!parsed)
+    return fail(toString(parsed.takeError()));
+  model = std::move(*parsed);
+  return Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Opening
+//===----------------------------------------------------------------------===//
+
+Expected<std::unique_ptr<Archive>> Archive::open(StringRef path) {
+  Expected<std::unique_ptr<MappedFile>> file = MappedFile::open(path);
+  if (!file)
+    return file.takeError();
+  StringRef text = toStringRef((*file)->getBytes());
+  if (text.starts_with("GGUF")) {
+    Expected<std::unique_ptr<GGUFFile>> source = GGUFFile::open(std::move(*file));
+    if (!source)
+      return source.takeError();
+    return std::make_unique<GGUFArchive>(std::move(*source));
+  }
+  if (text.size() <= 8 || text[8] != '{')
+    return (*file)->makeError(0, "neither a GGUF file (they begin with \"GGUF\") nor a safetensors "
+                                 "file (they have '{' at byte 8): give one of these");
+  Expected<std::unique_ptr<SafetensorsFile>> source = SafetensorsFile::open(std::move(*file));
+  if (!source)
+    return source.takeError();
+  if ((*source)->getMetadata().contains(versionKey))
+    return SafetensorsArchive::createLowbit(std::move(*source));
+  return SafetensorsArchive::createPlain(std::move(*source));
+}
+
+} // namespace lowbit
