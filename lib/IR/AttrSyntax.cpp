@@ -65,16 +65,22 @@ static void printShort(AsmPrinter &printer, Attribute attribute) {
     printer.printAttribute(attribute);
 }
 
-static FailureOr<Attribute> parseFormat(AsmParser &parser) {
-  FloatType type;
-  // Only the keywords f16, bf16, f32 are types here; everything else is an attribute.
-  llvm::SMLoc loc = parser.getCurrentLocation();
+/// `f16`, `bf16` or `f32`, which the general attribute parser would take for a type.
+static Attribute parseOptionalStoredFloat(AsmParser &parser) {
   StringRef keyword;
-  if (succeeded(parser.parseOptionalKeyword(&keyword, {"f16", "bf16", "f32"}))) {
-    Builder b(parser.getContext());
-    type = keyword == "f16" ? FloatType(b.getF16Type()) : keyword == "bf16" ? FloatType(b.getBF16Type()) : FloatType(b.getF32Type());
-    return Attribute(FloatFormatAttr::get(parser.getContext(), type));
-  }
+  if (failed(parser.parseOptionalKeyword(&keyword, {"f16", "bf16", "f32"})))
+    return {};
+  MLIRContext *context = parser.getContext();
+  FloatType type = keyword == "f16"    ? FloatType(Float16Type::get(context))
+                   : keyword == "bf16" ? FloatType(BFloat16Type::get(context))
+                                       : FloatType(Float32Type::get(context));
+  return FloatFormatAttr::get(context, type);
+}
+
+static FailureOr<Attribute> parseFormat(AsmParser &parser) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  if (Attribute stored = parseOptionalStoredFloat(parser))
+    return stored;
   FailureOr<Attribute> format = parseShort(parser);
   if (succeeded(format) && !isa<FormatAttrInterface>(*format))
     return parser.emitError(loc) << "expected a number format such as int<4>, f16 or codebook<nf4>";
@@ -148,15 +154,13 @@ static FailureOr<Attribute> parseScale(AsmParser &parser) {
   llvm::SMLoc loc = parser.getCurrentLocation();
   do {
     llvm::SMLoc levelLoc = parser.getCurrentLocation();
-    Attribute foreign;
-    OptionalParseResult isForeign = parser.parseOptionalAttribute(foreign);
-    if (isForeign.has_value() && failed(*isForeign))
-      return failure();
-    if (foreign && isa<ScaleAttrInterface>(foreign))
-      return foreign;
-    FailureOr<Attribute> element = foreign ? FailureOr<Attribute>(foreign) : parseFormat(parser);
+    FailureOr<Attribute> element = parseOptionalStoredFloat(parser);
+    if (!*element)
+      element = parseShort(parser);
     if (failed(element))
       return failure();
+    if (levels.empty() && isa<ScaleAttrInterface>(*element))
+      return element;
     if (levels.empty() && succeeded(parser.parseOptionalKeyword("rank1"))) {
       StringRef combiner;
       if (parser.parseLess() || parser.parseKeyword(&combiner) || parser.parseGreater())

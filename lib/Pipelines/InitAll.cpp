@@ -7,6 +7,8 @@
 
 #include "lowbit/InitAll.h"
 #include "lowbit/IR/LowbitDialect.h"
+#include "lowbit/Pipelines/Pipelines.h"
+#include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -19,4 +21,8 @@ void lowbit::registerAllDialects(mlir::DialectRegistry &registry) {
   registry.insert<LowbitDialect>();
 }
 
-void lowbit::registerAllPasses() { mlir::registerAllPasses(); }
+void lowbit::registerAllPasses() {
+  mlir::registerAllPasses();
+  registerLowbitLowerPasses();
+  registerPipelines();
+}

@@ -41,7 +41,8 @@ namespace lowbit {
 class MappedFile;
 class SafetensorsWriter;
 
-/// One array of a tensor's storage, in the mapped file.
+/// One array of a tensor's storage, in the mapped file: dense, row-major, little-endian. `data` is
+/// aligned to its elements in an archive written here; files from elsewhere need not keep to that.
 struct Component {
   /// "values" for plain f32, "codes" for f16 and bf16; otherwise the name that the encoding's
   /// layout gives it ("codes.0", "scale", "blocks").

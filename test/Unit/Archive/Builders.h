@@ -19,6 +19,7 @@
 #include "llvm/Support/raw_ostream.h"
 #include "gtest/gtest.h"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,8 @@ protected:
   }
   std::string writeFile(llvm::StringRef name, llvm::StringRef bytes) const {
     std::string path = pathOf(name);
+    // Some file systems flush a file that replaces its own content: slow, thousands of times.
+    llvm::sys::fs::remove(path);
     std::error_code code;
     llvm::raw_fd_ostream os(path, code);
     EXPECT_FALSE(code) << code.message();

@@ -9,8 +9,6 @@
 
 #include "Builders.h"
 
-#include <cmath>
-
 using namespace llvm;
 
 namespace lowbit {
@@ -160,10 +158,7 @@ struct Hostile {
 
 void PrintTo(const Hostile &hostile, std::ostream *os) { *os << hostile.name; }
 
-class HostileGGUF : public TemporaryFolder, public ::testing::WithParamInterface<Hostile> {
-public:
-  // The fixture's own members are protected; a parameterised test derives from this class.
-};
+class HostileGGUF : public TemporaryFolder, public ::testing::WithParamInterface<Hostile> {};
 
 TEST_P(HostileGGUF, IsRefused) {
   std::string path = writeFile("hostile.gguf", GetParam().bytes);

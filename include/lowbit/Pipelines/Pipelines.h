@@ -1,0 +1,55 @@
+//===- Pipelines.h - Named pipelines with typed options ---------*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_PIPELINES_PIPELINES_H
+#define LOWBIT_PIPELINES_PIPELINES_H
+
+#include "mlir/Pass/PassOptions.h"
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace lowbit {
+
+/// Options of `lowbit-cpu-pipeline`.
+struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
+  Option<int64_t> rows{*this, "rows", llvm::cl::desc("Rows of decoded weights in a tile of a contraction"),
+                       llvm::cl::init(16)};
+  Option<int64_t> tileElements{*this, "tile-elements", llvm::cl::desc("Decoded weights in a tile, at most"),
+                               llvm::cl::init(32768)};
+  Option<int64_t> parallelElements{
+      *this, "parallel-elements",
+      llvm::cl::desc("An op that is no contraction runs in parallel from this many elements on"), llvm::cl::init(4096)};
+  Option<int64_t> vectorLength{*this, "vector-length", llvm::cl::desc("f32 elements of a vector register"),
+                               llvm::cl::init(16)};
+};
+
+/// From the notation to an explicit program, checked: the beginning of every pipeline.
+void buildExplicitPipeline(mlir::OpPassManager &pm);
+
+/// Explicit program to tiles on components: parallel loops, decodes inside; still tensors.
+void buildTilingPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions &options);
+
+/// Tensors to buffers, with the entry ABI.
+void buildBufferizationPipeline(mlir::OpPassManager &pm);
+
+/// Buffers to the LLVM dialect. Contractions and loops become explicit vector code if `options` is given, plain loops
+/// otherwise.
+void buildLLVMPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions *options);
+
+/// `lowbit-cpu-pipeline`: everything, for the CPU.
+void buildCpuPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions &options);
+
+/// `lowbit-reference-pipeline`: decode all, compute in f32 by plain loops, encode. Slow and obvious, for tests.
+void buildReferencePipeline(mlir::OpPassManager &pm);
+
+void registerPipelines();
+
+} // namespace lowbit
+
+#endif // LOWBIT_PIPELINES_PIPELINES_H

@@ -1,0 +1,136 @@
+//===- Pipelines.cpp - Named pipelines with typed options -----------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Pipelines/Pipelines.h"
+#include "lowbit/Transforms/Lower/Passes.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/Bufferization/Pipelines/Passes.h"
+#include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
+#include "mlir/Dialect/Bufferization/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/SCF/Transforms/Passes.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+static void addCleanup(OpPassManager &pm) {
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(createCSEPass());
+}
+
+void lowbit::buildExplicitPipeline(OpPassManager &pm) {
+  pm.addPass(createMaterialize());
+  pm.addPass(createVerifyExplicit());
+}
+
+void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
+  pm.addPass(createLinalgElementwiseOpFusionPass());
+  addCleanup(pm);
+  pm.addPass(createComponents());
+  addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createDistribute());
+  TileOptions tile;
+  tile.rows = options.rows;
+  tile.tileElements = options.tileElements;
+  tile.parallelElements = options.parallelElements;
+  pm.addNestedPass<func::FuncOp>(createTile(tile));
+  // Left-over questions for the shape of a decode would keep the whole decode alive.
+  pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
+  addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createBuildTiles());
+  addCleanup(pm);
+}
+
+void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
+  pm.addPass(createEntryABI());
+  pm.addPass(createVerifyPlain());
+  pm.addPass(bufferization::createEmptyTensorEliminationPass());
+  bufferization::OneShotBufferizePassOptions bufferize;
+  bufferize.bufferizeFunctionBoundaries = true;
+  bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
+  pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
+  addCleanup(pm);
+  pm.addPass(createCanonicalizerPass());
+  pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
+  addCleanup(pm);
+  bufferization::PromoteBuffersToStackPassOptions stack;
+  stack.maxAllocSizeInBytes = 1 << 19;
+  pm.addNestedPass<func::FuncOp>(bufferization::createPromoteBuffersToStackPass(stack));
+  bufferization::BufferDeallocationPipelineOptions deallocation;
+  bufferization::buildBufferDeallocationPipeline(pm, deallocation);
+  pm.addPass(createConvertBufferizationToMemRefPass());
+  addCleanup(pm);
+}
+
+void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *options) {
+  if (options) {
+    VectorizeContractionsOptions contractions;
+    contractions.vectorLength = options->vectorLength;
+    pm.addNestedPass<func::FuncOp>(createVectorizeContractions(contractions));
+    VectorizeElementwiseOptions elementwise;
+    elementwise.vectorLength = options->vectorLength;
+    pm.addNestedPass<func::FuncOp>(createVectorizeElementwise(elementwise));
+  }
+  pm.addPass(createConvertLinalgToLoopsPass());
+  pm.addPass(createForallToParallelLoopPass());
+  addCleanup(pm);
+  pm.addPass(createConvertVectorToSCFPass());
+  pm.addPass(createConvertSCFToOpenMPPass());
+  addCleanup(pm);
+  pm.addPass(memref::createExpandStridedMetadataPass());
+  pm.addPass(createLowerAffinePass());
+  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addPass(createConvertVectorToLLVMPass());
+  // Before control flow is lowered, or stack buffers in OpenMP regions cannot be.
+  pm.addPass(createParametersToLLVM());
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  pm.addPass(createSCFToControlFlowPass());
+  pm.addPass(createConvertMathToLLVMPass());
+  pm.addPass(createConvertMathToLibmPass());
+  pm.addPass(createConvertControlFlowToLLVMPass());
+  pm.addPass(createArithToLLVMConversionPass());
+  pm.addPass(createConvertIndexToLLVMPass());
+  pm.addPass(createUBToLLVMConversionPass());
+  pm.addPass(createConvertFuncToLLVMPass());
+  pm.addPass(createConvertOpenMPToLLVMPass());
+  addCleanup(pm);
+  pm.addPass(createReconcileUnrealizedCastsPass());
+}
+
+void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
+  buildExplicitPipeline(pm);
+  buildTilingPipeline(pm, options);
+  buildBufferizationPipeline(pm);
+  buildLLVMPipeline(pm, &options);
+}
+
+void lowbit::buildReferencePipeline(OpPassManager &pm) {
+  buildExplicitPipeline(pm);
+  pm.addPass(createComponents());
+  pm.addNestedPass<func::FuncOp>(createBuildTiles());
+  buildBufferizationPipeline(pm);
+  buildLLVMPipeline(pm, nullptr);
+}
+
+void lowbit::registerPipelines() {
+  PassPipelineRegistration<CpuPipelineOptions>("lowbit-cpu-pipeline", "From linalg on encoded tensors to the LLVM dialect",
+                                               buildCpuPipeline);
+  PassPipelineRegistration<>("lowbit-reference-pipeline",
+                             "The reference lowering: decode all, f32 loops, encode; for tests", buildReferencePipeline);
+  PassPipelineRegistration<>("lowbit-explicit-pipeline", "Notation to explicit program, checked", buildExplicitPipeline);
+  PassPipelineRegistration<CpuPipelineOptions>("lowbit-tiling-pipeline", "Explicit program to tiles on components",
+                                               buildTilingPipeline);
+  PassPipelineRegistration<>("lowbit-bufferization-pipeline", "Tensors to buffers, with the entry ABI",
+                             buildBufferizationPipeline);
+}

@@ -1,0 +1,304 @@
+//===- Components.cpp - Encoded values become their components ------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitOps.h"
+#include "lowbit/IR/TileBuilder.h"
+#include "lowbit/Transforms/Lower/Passes.h"
+#include "lowbit/Transforms/Lower/Patterns.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/ControlFlow/Transforms/StructuralTypeConversions.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Func/Transforms/FuncConversions.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/SCF/Transforms/Patterns.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Transforms/DialectConversion.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_COMPONENTS
+#include "lowbit/Transforms/Lower/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+
+static Box wholeBox(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components) {
+  SmallVector<OpFoldResult> sizes = getEncoding(type).getExtents(b, loc, type, components);
+  return {SmallVector<OpFoldResult>(sizes.size(), b.getIndexAttr(0)), sizes};
+}
+
+/// Encodes `source` over the components `old`; all components of the result in order.
+static FailureOr<SmallVector<Value>> encodeWhole(OpBuilder &b, Location loc, RankedTensorType type, Value source,
+                                                 ValueRange old) {
+  EncodingAttrInterface encoding = getEncoding(type);
+  auto statistics = encoding.buildStatistics(b, loc, type, source, old);
+  if (failed(statistics))
+    return failure();
+  SmallVector<EncodingComponent> components = encoding.getComponents(type);
+  SmallVector<Value> payload, inputs, result;
+  unsigned nextStatistic = 0, nextPayload = 0;
+  for (auto [component, value] : llvm::zip(components, old)) {
+    if (component.role == ComponentRole::Payload)
+      payload.push_back(value);
+    else
+      inputs.push_back(component.role == ComponentRole::Statistic ? (*statistics)[nextStatistic++] : value);
+  }
+  auto encode = EncodeRegionOp::create(b, loc, type, source, payload, inputs, wholeBox(b, loc, type, old));
+  nextStatistic = 0;
+  for (auto [component, value] : llvm::zip(components, old)) {
+    if (component.role == ComponentRole::Payload)
+      result.push_back(encode.getResult(nextPayload++));
+    else if (component.role == ComponentRole::Structure)
+      result.push_back(value);
+    else // Old statistics may be read until the last tile is encoded: only now are they overwritten.
+      result.push_back(bufferization::MaterializeInDestinationOp::create(b, loc, (*statistics)[nextStatistic++], value)
+                           .getResult());
+  }
+  return result;
+}
+
+/// Storage for a tensor of `type`; structure that only data can give has no empty form.
+static FailureOr<SmallVector<Value>> emptyComponents(OpBuilder &b, Location loc, RankedTensorType type,
+                                                     ArrayRef<OpFoldResult> sizes) {
+  EncodingAttrInterface encoding = getEncoding(type);
+  TileBuilder t(b, loc);
+  Box whole{SmallVector<OpFoldResult>(sizes.size(), b.getIndexAttr(0)), llvm::to_vector(sizes)};
+  SmallVector<EncodingComponent> components = encoding.getComponents(type);
+  SmallVector<Value> all;
+  for (auto [i, component] : llvm::enumerate(components)) {
+    auto tensor = dyn_cast<RankedTensorType>(component.type);
+    if (!tensor && component.name == "extent") {
+      all.push_back(t.value(sizes.back()));
+    } else if (!tensor || component.role == ComponentRole::Structure) {
+      return failure();
+    } else {
+      // The region of the whole gives extents that are dynamic in the type.
+      Box box = encoding.getComponentRegion(b, loc, type, {}, i, whole);
+      for (auto [axis, n] : llvm::enumerate(tensor.getShape()))
+        if (!ShapedType::isDynamic(n))
+          box.sizes[axis] = b.getIndexAttr(n);
+      all.push_back(t.empty(box.sizes, tensor.getElementType()));
+    }
+  }
+  return all;
+}
+
+//===----------------------------------------------------------------------===//
+// Patterns
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct DecodePattern : OpConversionPattern<DecodeOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(DecodeOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+    auto type = cast<RankedTensorType>(op.getSource().getType());
+    ValueRange components = adaptor.getSource();
+    Value tile = DecodeRegionOp::create(rw, op.getLoc(), type, components, wholeBox(rw, op.getLoc(), type, components));
+    if (tile.getType() != op.getType())
+      tile = tensor::CastOp::create(rw, op.getLoc(), op.getType(), tile);
+    rw.replaceOp(op, tile);
+    return success();
+  }
+};
+
+struct EncodePattern : OpConversionPattern<EncodeOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(EncodeOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+    auto result = encodeWhole(rw, op.getLoc(), cast<RankedTensorType>(op.getType()), adaptor.getSource()[0], adaptor.getDest());
+    if (failed(result))
+      return op.emitError("this encoding cannot be encoded");
+    rw.replaceOpWithMultiple(op, {*result});
+    return success();
+  }
+};
+
+/// Between layouts of one term the bytes move; otherwise the values are rounded again.
+struct ConvertPattern : OpConversionPattern<ConvertOp> {
+  using OpConversionPattern::OpConversionPattern;
+
+  static bool isSameTerm(QuantizedAttr a, QuantizedAttr b) {
+    return a && b && a.getFormat() == b.getFormat() && a.getScale() == b.getScale() && a.getZero() == b.getZero() &&
+           a.getAdditive() == b.getAdditive();
+  }
+  LogicalResult matchAndRewrite(ConvertOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+    Location loc = op.getLoc();
+    auto from = cast<RankedTensorType>(op.getSource().getType()), to = cast<RankedTensorType>(op.getType());
+    ValueRange components = adaptor.getSource();
+    Box whole = wholeBox(rw, loc, from, components);
+    auto storage = emptyComponents(rw, loc, to, whole.sizes);
+    if (failed(storage))
+      return op.emitError("a conversion to an encoding whose structure comes from data needs lowbit.encode into storage");
+    auto source = dyn_cast<QuantizedAttr>(from.getEncoding()), target = dyn_cast<QuantizedAttr>(to.getEncoding());
+    if (isSameTerm(source, target)) {
+      if (source.getLayout() == target.getLayout()) {
+        rw.replaceOpWithMultiple(op, {llvm::to_vector(components)});
+        return success();
+      }
+      Fields fields = source.getStorage().buildUnpack(rw, loc, source, from, components, whole);
+      auto packed = target.getStorage().buildPack(rw, loc, target, to, fields, *storage);
+      if (failed(packed))
+        return op.emitError("this layout can only be read");
+      for (auto [i, value] : llvm::enumerate(*packed))
+        (*storage)[i] = value;
+      rw.replaceOpWithMultiple(op, {*storage});
+      return success();
+    }
+    Value values = DecodeRegionOp::create(rw, loc, from, components, whole);
+    auto result = encodeWhole(rw, loc, to, values, *storage);
+    if (failed(result))
+      return op.emitError("this encoding cannot be encoded");
+    rw.replaceOpWithMultiple(op, {*result});
+    return success();
+  }
+};
+
+struct AssemblePattern : OpConversionPattern<AssembleOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(AssembleOp op, OneToNOpAdaptor, ConversionPatternRewriter &rw) const override {
+    rw.replaceOpWithMultiple(op, {llvm::to_vector(op.getComponents())});
+    return success();
+  }
+};
+
+struct DisassemblePattern : OpConversionPattern<DisassembleOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(DisassembleOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+    rw.replaceOp(op, adaptor.getSource());
+    return success();
+  }
+};
+
+struct ParameterPattern : OpConversionPattern<ParameterOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(ParameterOp op, OneToNOpAdaptor, ConversionPatternRewriter &rw) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    SmallVector<EncodingComponent> components;
+    if (EncodingAttrInterface encoding = getEncoding(type))
+      components = encoding.getComponents(type);
+    else
+      components.push_back({"values", type, ComponentRole::Structure});
+    SmallVector<Value> values;
+    for (EncodingComponent &component : components) {
+      auto tensor = dyn_cast<RankedTensorType>(component.type);
+      if (!tensor) {
+        values.push_back(ParameterBufferOp::create(rw, op.getLoc(), component.type, op.getKey(), component.name));
+        continue;
+      }
+      auto memref = MemRefType::get(tensor.getShape(), tensor.getElementType());
+      Value buffer = ParameterBufferOp::create(rw, op.getLoc(), memref, op.getKey(), component.name);
+      values.push_back(bufferization::ToTensorOp::create(rw, op.getLoc(), tensor, buffer, /*restrict=*/true));
+    }
+    rw.replaceOpWithMultiple(op, {values});
+    return success();
+  }
+};
+
+struct EmptyPattern : OpConversionPattern<tensor::EmptyOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(tensor::EmptyOp op, OneToNOpAdaptor, ConversionPatternRewriter &rw) const override {
+    if (!getEncoding(op.getType()))
+      return failure();
+    auto components = emptyComponents(rw, op.getLoc(), op.getType(), op.getMixedSizes());
+    if (failed(components))
+      return op.emitError("storage of an encoding whose structure comes from data cannot be empty");
+    rw.replaceOpWithMultiple(op, {*components});
+    return success();
+  }
+};
+
+struct DimPattern : OpConversionPattern<tensor::DimOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(tensor::DimOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+    auto type = dyn_cast<RankedTensorType>(op.getSource().getType());
+    std::optional<int64_t> axis = op.getConstantIndex();
+    if (!type || !getEncoding(type) || !axis)
+      return failure();
+    SmallVector<OpFoldResult> extents = getEncoding(type).getExtents(rw, op.getLoc(), type, adaptor.getSource());
+    rw.replaceOp(op, TileBuilder(rw, op.getLoc()).value(extents[*axis]));
+    return success();
+  }
+};
+
+struct SelectPattern : OpConversionPattern<arith::SelectOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(arith::SelectOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+    if (!getEncoding(op.getType()))
+      return failure();
+    SmallVector<Value> components;
+    for (auto [a, b] : llvm::zip(adaptor.getTrueValue(), adaptor.getFalseValue()))
+      components.push_back(arith::SelectOp::create(rw, op.getLoc(), adaptor.getCondition()[0], a, b));
+    rw.replaceOpWithMultiple(op, {components});
+    return success();
+  }
+};
+} // namespace
+
+void lowbit::populateComponentsPatterns(TypeConverter &converter, RewritePatternSet &patterns, ConversionTarget &target) {
+  converter.addConversion([](Type type) { return type; });
+  converter.addConversion([](RankedTensorType type, SmallVectorImpl<Type> &out) -> std::optional<LogicalResult> {
+    EncodingAttrInterface encoding = getEncoding(type);
+    if (!encoding)
+      return std::nullopt;
+    for (EncodingComponent &component : encoding.getComponents(type))
+      out.push_back(component.type);
+    return success();
+  });
+  scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
+  cf::populateCFStructuralTypeConversionsAndLegality(converter, patterns, target);
+  populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
+  populateCallOpTypeConversionPattern(patterns, converter);
+  populateReturnOpTypeConversionPattern(patterns, converter);
+  patterns.add<AssemblePattern, ConvertPattern, DecodePattern, DimPattern, DisassemblePattern, EmptyPattern, EncodePattern,
+               ParameterPattern, SelectPattern>(converter, patterns.getContext());
+  target.addIllegalOp<AssembleOp, ConvertOp, DecodeOp, DisassembleOp, EncodeOp, ParameterOp>();
+  target.addDynamicallyLegalOp<func::FuncOp>(
+      [&](func::FuncOp function) { return converter.isSignatureLegal(function.getFunctionType()); });
+  target.markUnknownOpDynamicallyLegal([&](Operation *op) { return converter.isLegal(op); });
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+/// `lowbit.updates` counts results and arguments one by one; afterwards there are several for an encoded one.
+static void expandUpdates(func::FuncOp function) {
+  auto updates = function->getAttrOfType<DenseI64ArrayAttr>(LowbitDialect::kUpdatesAttrName);
+  if (!updates)
+    return;
+  auto countOf = [](Type type) -> int64_t {
+    EncodingAttrInterface encoding = getEncoding(type);
+    return encoding ? encoding.getComponents(cast<RankedTensorType>(type)).size() : 1;
+  };
+  SmallVector<int64_t> first, expanded;
+  int64_t next = 0;
+  for (Type type : function.getArgumentTypes()) {
+    first.push_back(next);
+    next += countOf(type);
+  }
+  for (auto [type, argument] : llvm::zip(function.getResultTypes(), updates.asArrayRef()))
+    for (int64_t i = 0, n = countOf(type); i < n; ++i)
+      expanded.push_back(argument < 0 ? -1 : first[argument] + i);
+  function->setAttr(LowbitDialect::kUpdatesAttrName, DenseI64ArrayAttr::get(function.getContext(), expanded));
+}
+
+namespace {
+struct ComponentsPass : lowbit::impl::ComponentsBase<ComponentsPass> {
+  void runOnOperation() override {
+    getOperation().walk(expandUpdates);
+    TypeConverter converter;
+    RewritePatternSet patterns(&getContext());
+    ConversionTarget target(getContext());
+    populateComponentsPatterns(converter, patterns, target);
+    if (failed(applyPartialConversion(getOperation(), target, std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace

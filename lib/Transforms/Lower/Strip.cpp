@@ -1,0 +1,57 @@
+//===- Strip.cpp - The full-precision program -----------------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitOps.h"
+#include "lowbit/Transforms/Lower/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/AttrTypeSubElements.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_STRIP
+#include "lowbit/Transforms/Lower/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+
+namespace {
+struct StripPass : lowbit::impl::StripBase<StripPass> {
+  void runOnOperation() override {
+    bool failedAny = false;
+    SmallVector<Operation *> conversions;
+    getOperation().walk([&](Operation *op) {
+      if (isa<DecodeOp, EncodeOp, ConvertOp>(op))
+        conversions.push_back(op);
+      else if (isa<LowbitDialect>(op->getDialect()) && !isa<ParameterOp>(op)) {
+        op->emitError() << "a program that takes components apart has no full-precision form; strip it before";
+        failedAny = true;
+      }
+    });
+    if (failedAny)
+      return signalPassFailure();
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([](RankedTensorType type) -> std::optional<Type> {
+      if (getEncoding(type))
+        return getPlainType(type);
+      return std::nullopt;
+    });
+    replacer.addReplacement([](DenseElementsAttr values) -> std::optional<std::pair<Attribute, WalkResult>> {
+      if (!getEncoding(values.getType()))
+        return std::nullopt;
+      return std::make_pair(Attribute(values.reshape(getPlainType(cast<RankedTensorType>(values.getType())))),
+                            WalkResult::skip());
+    });
+    replacer.recursivelyReplaceElementsIn(getOperation(), /*replaceAttrs=*/true, /*replaceLocs=*/false,
+                                          /*replaceTypes=*/true);
+    for (Operation *op : conversions) {
+      op->getResult(0).replaceAllUsesWith(op->getOperand(0));
+      op->erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,294 @@
+//===- Tile.cpp - Parallel loops with decodes inside ----------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Tiling.h"
+#include "lowbit/Transforms/Lower/Passes.h"
+#include "lowbit/Transforms/Lower/Patterns.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Tensor/Transforms/Transforms.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_TILE
+#include "lowbit/Transforms/Lower/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+using Sizes = SmallVector<int64_t>;
+
+//===----------------------------------------------------------------------===//
+// Tile sizes
+//===----------------------------------------------------------------------===//
+
+void lowbit::legalizeTileSizes(MutableArrayRef<int64_t> sizes, AffineMap map, RankedTensorType type, TileUse use) {
+  for (auto [axis, multiple] : llvm::enumerate(getEncoding(type).getTileMultiples(type, use)))
+    if (auto loop = dyn_cast<AffineDimExpr>(map.getResult(axis))) {
+      int64_t &size = sizes[loop.getPosition()];
+      size = multiple == kWhole ? 0 : llvm::divideCeil(size, multiple) * multiple;
+    }
+}
+
+void lowbit::legalizeTileSizes(MutableArrayRef<int64_t> sizes, TilingInterface op) {
+  MLIRContext *context = op.getContext();
+  AffineMap identity = AffineMap::getMultiDimIdentityMap(sizes.size(), context);
+  if (auto encode = dyn_cast<EncodeRegionOp>(*op))
+    legalizeTileSizes(sizes, identity, encode.getWholeType(), encodeUseOf(encode));
+  if (auto decode = dyn_cast<DecodeRegionOp>(*op))
+    legalizeTileSizes(sizes, identity, decode.getWholeType(), TileUse::Decode);
+  auto structured = dyn_cast<linalg::LinalgOp>(*op);
+  if (!structured)
+    return;
+  for (OpOperand &operand : structured->getOpOperands())
+    if (auto decode = operand.get().getDefiningOp<DecodeRegionOp>())
+      legalizeTileSizes(sizes, structured.getMatchingIndexingMap(&operand), decode.getWholeType(), TileUse::Decode);
+  for (OpResult result : op->getResults())
+    for (Operation *user : result.getUsers())
+      if (auto encode = dyn_cast<EncodeRegionOp>(user); encode && encode.getSource() == result)
+        legalizeTileSizes(sizes, structured.getIndexingMapMatchingResult(result), encode.getWholeType(),
+                          encodeUseOf(encode));
+}
+
+/// Static extents of the loops of an op; kDynamic where unknown.
+static Sizes loopRanges(TilingInterface op) {
+  if (auto structured = dyn_cast<linalg::LinalgOp>(*op))
+    return structured.getStaticLoopRanges();
+  if (auto decode = dyn_cast<DecodeRegionOp>(*op))
+    return Sizes(decode.getStaticSizes());
+  return Sizes(cast<EncodeRegionOp>(*op).getStaticSizes());
+}
+
+Sizes lowbit::parallelTileSizes(TilingInterface op, int64_t parallelElements) {
+  Sizes ranges = loopRanges(op), sizes(ranges.size(), 0);
+  int64_t elements = 1;
+  for (int64_t n : ranges)
+    elements = ShapedType::isDynamic(n) || elements < 0 ? -1 : elements * n;
+  if (elements >= 0 && elements < parallelElements)
+    return sizes;
+  // Outer parallel loops until there are enough iterations for any number of threads that pays.
+  constexpr int64_t enough = 64;
+  int64_t iterations = 1;
+  for (auto [n, kind, size] : llvm::zip(ranges, op.getLoopIteratorTypes(), sizes)) {
+    if (kind != utils::IteratorType::parallel || iterations >= enough)
+      break;
+    size = ShapedType::isDynamic(n) ? 1 : std::max<int64_t>(1, n / llvm::divideCeil(enough, iterations));
+    // Equal tiles: a ragged last one would need buffers of a size known only at run time.
+    while (!ShapedType::isDynamic(n) && n % size != 0)
+      --size;
+    iterations *= ShapedType::isDynamic(n) ? enough : n / std::max<int64_t>(size, 1);
+  }
+  legalizeTileSizes(sizes, op);
+  return sizes;
+}
+
+//===----------------------------------------------------------------------===//
+// Tiling
+//===----------------------------------------------------------------------===//
+
+FailureOr<scf::SCFTileAndFuseResult> lowbit::tileAndFuse(RewriterBase &rewriter, TilingInterface op,
+                                                         ArrayRef<int64_t> sizes, bool isParallel) {
+  rewriter.setInsertionPoint(op);
+  scf::SCFTileAndFuseOptions options;
+  options.tilingOptions.setTileSizes(getAsIndexOpFoldResult(rewriter.getContext(), sizes));
+  if (isParallel)
+    options.tilingOptions.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
+  options.setFusionControlFn([isParallel](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
+                                 -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+    // A fill fused into a reduction loop would restart the accumulator at each tile; any other producer would be
+    // computed again for each tile.
+    bool isFill = isa<linalg::FillOp>(producer.getOwner()) && isParallel && isDestination;
+    if (!isFill && !isa<DecodeRegionOp>(producer.getOwner()))
+      return std::nullopt;
+    return scf::SCFTileAndFuseOptions::ControlFnResult{};
+  });
+  auto result = scf::tileConsumerAndFuseProducersUsingSCF(rewriter, op, options);
+  if (failed(result)) {
+    op->emitError("could not be tiled");
+    return failure();
+  }
+  for (auto [from, to] : result->replacements)
+    rewriter.replaceAllUsesWith(from, to);
+  return result;
+}
+
+/// The parallel loops of a contraction: rows of decoded weights, or batches and heads where nothing is decoded.
+static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t parallelElements) {
+  auto dims = linalg::inferContractionDims(op);
+  Sizes sizes(op.getNumLoops(), 0), ranges = op.getStaticLoopRanges();
+  bool hasDecode = false;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    auto decode = input->get().getDefiningOp<DecodeRegionOp>();
+    if (!decode)
+      continue;
+    hasDecode = true;
+    AffineMap map = op.getMatchingIndexingMap(input);
+    for (auto *kinds : {&dims->m, &dims->n})
+      for (unsigned dim : *kinds)
+        if (map.isFunctionOfDim(dim)) {
+          // Equal tiles where the extent allows.
+          int64_t size = rows;
+          while (!ShapedType::isDynamic(ranges[dim]) && ranges[dim] % size != 0 && size > rows / 2)
+            --size;
+          sizes[dim] = ShapedType::isDynamic(ranges[dim]) || ranges[dim] % size == 0 ? size : rows;
+          break;
+        }
+  }
+  if (hasDecode || failed(dims)) {
+    legalizeTileSizes(sizes, cast<TilingInterface>(op.getOperation()));
+    return sizes;
+  }
+  for (unsigned dim : dims->batch)
+    sizes[dim] = 1;
+  if (dims->m.size() > 1)
+    sizes[dims->m.front()] = 1;
+  if (dims->batch.empty() && dims->m.size() <= 1)
+    return parallelTileSizes(cast<TilingInterface>(op.getOperation()), parallelElements);
+  return sizes;
+}
+
+/// A sequential loop over the reduction where a tile of decoded weights would leave the cache; all 0 where not.
+static Sizes reductionTileSizes(linalg::LinalgOp op, int64_t tileElements) {
+  Sizes sizes(op.getNumLoops(), 0), ranges = op.getStaticLoopRanges();
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    auto decode = input->get().getDefiningOp<DecodeRegionOp>();
+    if (!decode || !decode.getType().hasStaticShape())
+      continue;
+    int64_t elements = decode.getType().getNumElements();
+    AffineMap map = op.getMatchingIndexingMap(input);
+    for (auto [dim, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
+      if (kind != utils::IteratorType::reduction || !map.isFunctionOfDim(dim) || elements <= tileElements ||
+          ShapedType::isDynamic(ranges[dim]))
+        continue;
+      int64_t tiles = llvm::divideCeil(elements, tileElements);
+      Sizes legal(sizes);
+      legal[dim] = llvm::divideCeil(ranges[dim], tiles);
+      legalizeTileSizes(legal, map, decode.getWholeType(), TileUse::Decode);
+      // Equal tiles: the next larger legal size that divides.
+      int64_t step = std::max<int64_t>(legal[dim], 1);
+      Sizes one(sizes.size(), 1);
+      legalizeTileSizes(one, map, decode.getWholeType(), TileUse::Decode);
+      for (int64_t size = step; one[dim] > 0 && size < ranges[dim]; size += one[dim])
+        if (ranges[dim] % size == 0) {
+          sizes[dim] = size;
+          break;
+        }
+      break;
+    }
+  }
+  return sizes;
+}
+
+static bool isTiled(ArrayRef<int64_t> sizes) {
+  return llvm::any_of(sizes, [](int64_t size) { return size != 0; });
+}
+
+namespace {
+struct TilePass : lowbit::impl::TileBase<TilePass> {
+  using TileBase::TileBase;
+
+  /// Cuts what is left over at the end of a loop off into an op of its own, so that all tiles have one size.
+  SmallVector<linalg::LinalgOp> peel(IRRewriter &rewriter, linalg::LinalgOp op) {
+    Sizes sizes = contractionTileSizes(op, rows, parallelElements), ranges = op.getStaticLoopRanges();
+    for (auto [dim, n] : llvm::enumerate(ranges)) {
+      if (sizes[dim] == 0 || ShapedType::isDynamic(n) || n % sizes[dim] == 0 || n < sizes[dim])
+        continue;
+      rewriter.setInsertionPoint(op);
+      auto [main, rest] = linalg::splitOp(rewriter, cast<TilingInterface>(op.getOperation()), dim,
+                                          rewriter.getIndexAttr(n / sizes[dim] * sizes[dim]));
+      if (!rest)
+        continue;
+      return {cast<linalg::LinalgOp>(*main), cast<linalg::LinalgOp>(*rest)};
+    }
+    return {op};
+  }
+
+  LogicalResult tileContractions(IRRewriter &rewriter) {
+    SmallVector<linalg::LinalgOp> contractions;
+    auto collect = [&] {
+      contractions.clear();
+      getOperation().walk([&](linalg::LinalgOp op) {
+        if (linalg::isaContractionOpInterface(op) && !op->getParentOfType<scf::ForallOp>())
+          contractions.push_back(op);
+      });
+    };
+    collect();
+    for (linalg::LinalgOp op : contractions)
+      peel(rewriter, op);
+    RewritePatternSet slices(&getContext());
+    populateFoldSliceOfDecodePatterns(slices);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(slices))))
+      return failure();
+    collect();
+    for (linalg::LinalgOp op : contractions) {
+      auto tilable = cast<TilingInterface>(op.getOperation());
+      Sizes sizes = contractionTileSizes(op, rows, parallelElements);
+      TilingInterface inner = tilable;
+      if (isTiled(sizes)) {
+        auto loops = tileAndFuse(rewriter, tilable, sizes, /*isParallel=*/true);
+        if (failed(loops))
+          return failure();
+        inner = cast<TilingInterface>(loops->tiledAndFusedOps[0]);
+      }
+      Sizes reduction = reductionTileSizes(cast<linalg::LinalgOp>(inner.getOperation()), tileElements);
+      if (isTiled(reduction) && failed(tileAndFuse(rewriter, inner, reduction, /*isParallel=*/false)))
+        return failure();
+    }
+    return success();
+  }
+
+  LogicalResult tileOthers(IRRewriter &rewriter) {
+    SmallVector<TilingInterface> others;
+    getOperation().walk([&](Operation *op) {
+      if (op->getParentOfType<LoopLikeOpInterface>() || op->hasAttr(LowbitDialect::kStatisticsAttrName))
+        return;
+      bool isStructured = isa<linalg::LinalgOp>(op) && !isa<linalg::FillOp>(op);
+      if (isStructured && !op->getResults().empty())
+        others.push_back(cast<TilingInterface>(op));
+    });
+    for (TilingInterface op : others) {
+      Sizes sizes = parallelTileSizes(op, parallelElements);
+      if (isTiled(sizes) && failed(tileAndFuse(rewriter, op, sizes, /*isParallel=*/true)))
+        return failure();
+    }
+    // A decode that something else needs as a whole.
+    SmallVector<DecodeRegionOp> decodes;
+    getOperation().walk([&](DecodeRegionOp op) {
+      if (!op->use_empty() && !op->getParentOfType<LoopLikeOpInterface>())
+        decodes.push_back(op);
+    });
+    for (DecodeRegionOp op : decodes) {
+      auto tilable = cast<TilingInterface>(op.getOperation());
+      Sizes sizes = parallelTileSizes(tilable, parallelElements);
+      if (isTiled(sizes) && failed(tileAndFuse(rewriter, tilable, sizes, /*isParallel=*/true)))
+        return failure();
+    }
+    return success();
+  }
+
+  void runOnOperation() override {
+    IRRewriter rewriter(&getContext());
+    RewritePatternSet slices(&getContext());
+    populateFoldSliceOfDecodePatterns(slices);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(slices))) ||
+        failed(tileEncodes(rewriter, getOperation(), parallelElements)) || failed(tileContractions(rewriter)) ||
+        failed(tileOthers(rewriter)))
+      return signalPassFailure();
+    // A slice of a whole empty tensor would become a buffer of the whole.
+    RewritePatternSet empties(&getContext());
+    tensor::populateFoldTensorEmptyPatterns(empties);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(empties))))
+      signalPassFailure();
+  }
+};
+} // namespace

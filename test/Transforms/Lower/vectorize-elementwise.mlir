@@ -1,0 +1,224 @@
+// RUN: lowbit-opt %s -split-input-file -verify-diagnostics --lowbit-vectorize-elementwise -canonicalize | FileCheck %s
+// RUN: not lowbit-opt %s --lowbit-vectorize-elementwise=vector-length=12 2>&1 | FileCheck %s --check-prefix=OPTION
+
+// OPTION: error: vector-length must be a power of two
+
+// Two codes in a byte, then the block's scale: 8 bytes are spread over 16 lanes, the shifts become constants,
+// and the scale is loaded and extended once for each block.
+
+// CHECK-LABEL: func @decode(
+// CHECK-SAME: %[[BYTES:.*]]: memref<16x18x16xi8>, %[[SCALES:.*]]: memref<16x18xf16>, %[[OUT:.*]]: memref<16x18x16x2xf32>
+// CHECK-DAG: %[[SHIFTS:.*]] = arith.constant dense<[0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4, 0, 4]> : vector<16xi8>
+// CHECK: scf.for %[[ROW:.*]] = %c0 to %c16 step %c1 {
+// CHECK: scf.for %[[BLOCK:.*]] = %c0 to %c18 step %c1 {
+// CHECK: %[[SCALE:.*]] = memref.load %[[SCALES]][%[[ROW]], %[[BLOCK]]]
+// CHECK: %[[WIDE:.*]] = arith.extf %[[SCALE]] : f16 to f32
+// CHECK: scf.for %[[BYTE:.*]] = %c0 to %c16 step %c8 {
+// CHECK: %[[STRETCH:.*]] = vector.load %[[BYTES]][%[[ROW]], %[[BLOCK]], %[[BYTE]]] : memref<16x18x16xi8>, vector<8xi8>
+// CHECK: %[[TWICE:.*]] = vector.shuffle %[[STRETCH]], %[[STRETCH]] [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
+// CHECK: %[[SHIFTED:.*]] = arith.shrui %[[TWICE]], %[[SHIFTS]]
+// CHECK: arith.andi %[[SHIFTED]]
+// CHECK: arith.uitofp {{.*}} : vector<16xi8> to vector<16xf32>
+// CHECK: vector.broadcast %[[WIDE]] : f32 to vector<16xf32>
+// CHECK: vector.store %{{.*}}, %[[OUT]][%[[ROW]], %[[BLOCK]], %[[BYTE]], %c0]
+func.func @decode(%bytes: memref<16x18x16xi8>, %scales: memref<16x18xf16>, %out: memref<16x18x16x2xf32>) {
+  linalg.generic {
+      indexing_maps = [affine_map<(i, b, y, h) -> (i, b, y)>, affine_map<(i, b, y, h) -> (i, b)>, affine_map<(i, b, y, h) -> (i, b, y, h)>],
+      iterator_types = ["parallel", "parallel", "parallel", "parallel"]}
+      ins(%bytes, %scales : memref<16x18x16xi8>, memref<16x18xf16>) outs(%out : memref<16x18x16x2xf32>) {
+    ^bb0(%byte: i8, %scale: f16, %old: f32):
+      %half = linalg.index 3 : index
+      %h = arith.index_cast %half : index to i8
+      %c4 = arith.constant 4 : i8
+      %shift = arith.muli %h, %c4 : i8
+      %low = arith.shrui %byte, %shift : i8
+      %c15 = arith.constant 15 : i8
+      %code = arith.andi %low, %c15 : i8
+      %q = arith.uitofp %code : i8 to f32
+      %s = arith.extf %scale : f16 to f32
+      %x = arith.mulf %s, %q : f32
+      linalg.yield %x : f32
+  }
+  return
+}
+
+// -----
+
+// 64 lanes of bytes; half an axis apart, both codes of a byte have the same shift in all lanes.
+
+// CHECK-LABEL: func @bytes_only(
+// CHECK: scf.for %[[HALF:.*]] = %c0 to %c2 step %c1 {
+// CHECK: %[[H:.*]] = arith.index_cast %[[HALF]] : index to i8
+// CHECK: %[[SHIFT:.*]] = arith.muli %[[H]], %{{.*}} : i8
+// CHECK: scf.for {{.*}} step %c64 {
+// CHECK: vector.load {{.*}} vector<64xi8>
+// CHECK: vector.broadcast %[[SHIFT]] : i8 to vector<64xi8>
+func.func @bytes_only(%bytes: memref<128xi8>, %out: memref<2x128xi8>) {
+  linalg.generic {
+      indexing_maps = [affine_map<(h, y) -> (y)>, affine_map<(h, y) -> (h, y)>],
+      iterator_types = ["parallel", "parallel"]}
+      ins(%bytes : memref<128xi8>) outs(%out : memref<2x128xi8>) {
+    ^bb0(%byte: i8, %old: i8):
+      %half = linalg.index 0 : index
+      %h = arith.index_cast %half : index to i8
+      %c4 = arith.constant 4 : i8
+      %shift = arith.muli %h, %c4 : i8
+      %low = arith.shrui %byte, %shift : i8
+      linalg.yield %low : i8
+  }
+  return
+}
+
+// -----
+
+// What a dynamic size leaves over is done by single elements, here of the strip's dimension. The index of
+// that dimension is a vector, and stays a scalar there.
+
+// CHECK-LABEL: func @rest(
+// CHECK-SAME: %[[X:.*]]: memref<?xf32>
+// CHECK-DAG: %[[LANES:.*]] = arith.constant dense<[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]> : vector<16xindex>
+// CHECK: %[[SIZE:.*]] = memref.dim %[[X]]
+// CHECK: %[[OVER:.*]] = arith.remui %[[SIZE]], %c16
+// CHECK: %[[END:.*]] = arith.subi %[[SIZE]], %[[OVER]]
+// CHECK: scf.for %[[I:.*]] = %c0 to %[[END]] step %c16 {
+// CHECK: vector.load %[[X]][%[[I]]]
+// CHECK: %[[START:.*]] = vector.broadcast %[[I]] : index to vector<16xindex>
+// CHECK: arith.addi %[[START]], %[[LANES]]
+// CHECK: vector.store
+// CHECK: scf.for %[[I:.*]] = %[[END]] to %[[SIZE]] step %c1 {
+// CHECK: memref.load %[[X]][%[[I]]]
+// CHECK: arith.index_cast %[[I]] : index to i32
+// CHECK: memref.store
+func.func @rest(%x: memref<?xf32>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      outs(%x : memref<?xf32>) {
+    ^bb0(%old: f32):
+      %i = linalg.index 0 : index
+      %j = arith.index_cast %i : index to i32
+      %f = arith.sitofp %j : i32 to f32
+      %new = arith.addf %old, %f : f32
+      linalg.yield %new : f32
+  }
+  return
+}
+
+// -----
+
+// A sum over rows: four chains of vectors, then one by one what is left, then the output.
+
+// CHECK-LABEL: func @sum_of_squares(
+// CHECK-SAME: %[[X:.*]]: memref<4x?xf32>, %[[Y:.*]]: memref<4xf32>
+// CHECK: %[[FOUR:.*]]:4 = scf.for {{.*}} step %c64 iter_args
+// CHECK-COUNT-4: vector.load %[[X]]
+// CHECK: %[[ONE:.*]] = scf.for {{.*}} step %c16 iter_args(%{{.*}} = %[[FOUR]]#0)
+// CHECK: vector.load %[[X]]
+// CHECK: %[[REST:.*]] = scf.for {{.*}} step %c1 iter_args(%{{.*}} = %{{.*}}) -> (f32)
+// CHECK: memref.load %[[X]]
+// CHECK: arith.addf %[[ONE]], %[[FOUR]]#1
+// CHECK: arith.addf %[[FOUR]]#2, %[[FOUR]]#3
+// CHECK: vector.shuffle
+// CHECK: arith.addf %{{.*}}, %[[REST]]
+// CHECK: %[[OLD:.*]] = memref.load %[[Y]]
+// CHECK: %[[NEW:.*]] = arith.addf %[[OLD]], %{{.*}} : f32
+// CHECK: memref.store %[[NEW]], %[[Y]]
+func.func @sum_of_squares(%x: memref<4x?xf32>, %y: memref<4xf32>) {
+  linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<4x?xf32>) outs(%y : memref<4xf32>) {
+    ^bb0(%a: f32, %sum: f32):
+      %square = arith.mulf %a, %a : f32
+      %new = arith.addf %square, %sum : f32
+      linalg.yield %new : f32
+  }
+  return
+}
+
+// -----
+
+// An exponential is computed inline, for vectors and for the rest.
+
+// CHECK-LABEL: func @exponential(
+// CHECK-NOT: math.exp
+// CHECK: vector.fma
+// CHECK-NOT: math.exp
+// CHECK: math.fma
+// CHECK-NOT: math.exp
+// CHECK: return
+func.func @exponential(%x: memref<?xf32>, %y: memref<?xf32>) {
+  linalg.exp ins(%x : memref<?xf32>) outs(%y : memref<?xf32>)
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @transposed(
+// CHECK: linalg.transpose
+func.func @transposed(%x: memref<32x64xf32>, %y: memref<64x32xf32>) {
+  // expected-remark @+1 {{op left for scalar loops: the operands are not contiguous along a common dimension or a reduction has no known combining op}}
+  linalg.transpose ins(%x : memref<32x64xf32>) outs(%y : memref<64x32xf32>) permutation = [1, 0]
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @unknown_body(
+// CHECK: linalg.generic
+func.func @unknown_body(%table: memref<16xf32>, %codes: memref<64xindex>, %bytes: memref<64xi8>, %y: memref<64xf32>) {
+  // expected-remark @+1 {{op left for scalar loops: its body has 'memref.load'}}
+  linalg.generic {
+      indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%bytes : memref<64xi8>) outs(%y : memref<64xf32>) {
+    ^bb0(%byte: i8, %old: f32):
+      %i = arith.index_castui %byte : i8 to index
+      %level = memref.load %table[%i] : memref<16xf32>
+      linalg.yield %level : f32
+  }
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @bits(
+// CHECK: linalg.generic
+func.func @bits(%x: memref<64xf32>, %y: memref<64xi1>) {
+  // expected-remark @+1 {{op left for scalar loops: an operand's elements are not whole bytes}}
+  linalg.generic {
+      indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%x : memref<64xf32>) outs(%y : memref<64xi1>) {
+    ^bb0(%a: f32, %old: i1):
+      %b = arith.cmpf ogt, %a, %a : f32
+      linalg.yield %b : i1
+  }
+  return
+}
+
+// -----
+
+// A reduction that is no single associative op.
+
+// CHECK-LABEL: func @unknown_combiner(
+// CHECK: linalg.generic
+func.func @unknown_combiner(%x: memref<4x64xf32>, %y: memref<4xf32>) {
+  // expected-remark @+1 {{op left for scalar loops: the operands are not contiguous along a common dimension or a reduction has no known combining op}}
+  linalg.generic {
+      indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i)>],
+      iterator_types = ["parallel", "reduction"]}
+      ins(%x : memref<4x64xf32>) outs(%y : memref<4xf32>) {
+    ^bb0(%a: f32, %old: f32):
+      %new = arith.subf %a, %old : f32
+      linalg.yield %new : f32
+  }
+  return
+}
+
+// -----
+
+// Contractions belong to lowbit-vectorize-contractions; no remark here.
+
+// CHECK-LABEL: func @contraction(
+// CHECK: linalg.matmul
+func.func @contraction(%x: memref<8x8xf16>, %y: memref<8x8xf16>) {
+  linalg.matmul ins(%x, %x : memref<8x8xf16>, memref<8x8xf16>) outs(%y : memref<8x8xf16>)
+  return
+}
