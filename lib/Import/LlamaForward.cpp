@@ -1,0 +1,384 @@
+//===- LlamaForward.cpp - Emits the forward pass of a llama ---------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "LlamaForward.h"
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/IR/LowbitOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/IndexingUtils.h"
+
+#include <cmath>
+#include <limits>
+
+using namespace llvm;
+using namespace mlir;
+
+namespace lowbit {
+
+static Value constant(ImplicitLocOpBuilder &b, double value) {
+  return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
+}
+
+LlamaForward::LlamaForward(const LlamaModel &model, ModuleOp module, int64_t rows)
+    : model(model), module(module), staticRows(rows), t(module.getContext()) {}
+
+RankedTensorType LlamaForward::rowsType(int64_t columns) {
+  return RankedTensorType::get({staticRows, columns}, t.get().getF32Type());
+}
+
+RankedTensorType LlamaForward::cacheType() {
+  return RankedTensorType::get({model.context, model.kvHeads, model.headSize},
+                               t.get().getF32Type());
+}
+
+func::FuncOp LlamaForward::startFunction(StringRef name, FunctionType type,
+                                         ArrayRef<std::string> arguments) {
+  t.get().setInsertionPointToEnd(module.getBody());
+  auto function = func::FuncOp::create(t.get(), t.name(name), name, type);
+  Block *entry = function.addEntryBlock();
+  for (auto [argument, text] : zip_equal(entry->getArguments(), arguments))
+    argument.setLoc(t.name(text));
+  t.get().setInsertionPointToStart(entry);
+  return function;
+}
+
+void LlamaForward::setRows(Value tensor) {
+  rows = ShapedType::isDynamic(staticRows) ? OpFoldResult(t.dim("rows", tensor, 0))
+                                           : t.size(staticRows);
+}
+
+Value LlamaForward::weight(StringRef role) const {
+  Value found = weights.lookup(role);
+  assert(found && "the model was checked to have every weight");
+  return found;
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of a layer
+//===----------------------------------------------------------------------===//
+
+Value LlamaForward::norm(StringRef name, Value x, Value weight) {
+  Value zeros = t.fill("zeros", 0, t.empty({rows}));
+  Value squares = t.generic("squares", 2, {{x, {0, 1}}}, {zeros, {0}},
+                            [](ImplicitLocOpBuilder &b, ValueRange e) {
+                              Value square = arith::MulFOp::create(b, e[0], e[0]);
+                              return arith::AddFOp::create(b, e[1], square).getResult();
+                            });
+  Value scale = t.elementwise(
+      "scale", {{squares, {0}}}, t.empty({rows}), [&](ImplicitLocOpBuilder &b, ValueRange e) {
+        Value mean = arith::DivFOp::create(b, e[0], constant(b, model.width));
+        Value root =
+            math::SqrtOp::create(b, arith::AddFOp::create(b, mean, constant(b, model.epsilon)));
+        return arith::DivFOp::create(b, constant(b, 1), root).getResult();
+      });
+  return t.elementwise(name, {{x, {0, 1}}, {scale, {0}}, {weight, {1}}},
+                       t.empty({rows, t.size(model.width)}),
+                       [](ImplicitLocOpBuilder &b, ValueRange e) {
+                         Value scaled = arith::MulFOp::create(b, e[0], e[1]);
+                         return arith::MulFOp::create(b, scaled, e[2]).getResult();
+                       });
+}
+
+Value LlamaForward::linear(StringRef name, Value x, Value init) {
+  Value matrix = weight((name + ".weight").str());
+  OpFoldResult columns = t.size(cast<RankedTensorType>(matrix.getType()).getDimSize(0));
+  Value bias = weights.lookup((name + ".bias").str());
+  if (bias && init)
+    init = t.elementwise("biased", {{init, {0, 1}}, {bias, {1}}}, t.empty({rows, columns}),
+                         [](ImplicitLocOpBuilder &b, ValueRange e) {
+                           return arith::AddFOp::create(b, e[0], e[1]).getResult();
+                         });
+  else if (bias)
+    init = t.elementwise("biases", {{bias, {1}}}, t.empty({rows, columns}),
+                         [](ImplicitLocOpBuilder &, ValueRange e) { return e[0]; });
+  else if (!init)
+    init = t.fill("zeros", 0, t.empty({rows, columns}));
+  return t.matmul(name, x, matrix, init);
+}
+
+Value LlamaForward::rotate(StringRef name, Value x, ArrayRef<int64_t> heads) {
+  SmallVector<OpFoldResult> sizes = {rows};
+  for (int64_t count : heads)
+    sizes.push_back(t.size(count));
+  sizes.append({t.size(model.headSize / 2), t.size(2)});
+  int64_t last = sizes.size() - 1;
+  Value pairs = t.split("pairs", x, 1, sizes);
+
+  SmallVector<OpFoldResult> evenOffsets(sizes.size(), t.size(0)), oddOffsets = evenOffsets,
+                                                                  partSizes = sizes;
+  oddOffsets[last] = t.size(1);
+  partSizes[last] = t.size(1);
+  partSizes[last - 1] = t.size(model.rotarySize / 2);
+  Value even = t.slice("even", pairs, evenOffsets, partSizes, {last});
+  Value odd = t.slice("odd", pairs, oddOffsets, partSizes, {last});
+
+  SmallVector<unsigned> all = to_vector(seq<unsigned>(last));
+  SmallVector<unsigned> rowAndPair = {0, unsigned(last) - 1};
+  auto combine = [&](StringRef text, Value a, Value b, bool subtract) {
+    TensorBuilder::Access inputs[] = {{a, all}, {cosine, rowAndPair}, {b, all}, {sine, rowAndPair}};
+    return t.elementwise(text, inputs, t.empty(ArrayRef(partSizes).drop_back()),
+                         [&](ImplicitLocOpBuilder &b, ValueRange e) -> Value {
+                           Value first = arith::MulFOp::create(b, e[0], e[1]);
+                           Value second = arith::MulFOp::create(b, e[2], e[3]);
+                           if (subtract)
+                             return arith::SubFOp::create(b, first, second);
+                           return arith::AddFOp::create(b, first, second);
+                         });
+  };
+  Value newEven = combine("rotated_even", even, odd, /*subtract=*/true);
+  Value newOdd = combine("rotated_odd", odd, even, /*subtract=*/false);
+  // What is not rotated stays; where everything is, nothing of the old tensor is needed.
+  Value dest = model.rotarySize == model.headSize ? t.empty(sizes) : pairs;
+  dest = t.insert("with_even", newEven, dest, evenOffsets, partSizes);
+  dest = t.insert("with_odd", newOdd, dest, oddOffsets, partSizes);
+  return t.merge(name, dest, last - 1, 2);
+}
+
+Value LlamaForward::isVisible(ImplicitLocOpBuilder &b, unsigned rowLoop, unsigned timeLoop) {
+  Value row = linalg::IndexOp::create(b, rowLoop);
+  Value time = linalg::IndexOp::create(b, timeLoop);
+  Value now = arith::AddIOp::create(b, position, row);
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::sle, time, now);
+}
+
+Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
+  OpFoldResult zero = t.size(0), kv = t.size(model.kvHeads),
+               group = t.size(model.heads / model.kvHeads), headSize = t.size(model.headSize);
+  Value count = ShapedType::isDynamic(staticRows) ? cast<Value>(rows) : t.index(staticRows);
+  OpFoldResult length = t.add("length", position, count);
+  Value keys = t.slice("keys", keyCache, {zero, zero, zero}, {length, kv, headSize});
+  Value values = t.slice("values", valueCache, {zero, zero, zero}, {length, kv, headSize});
+
+  // Loops: kv, g, m, t, d. A single row is the last position, which sees all of them.
+  enum { KV, G, M, T, D };
+  bool masked = staticRows != 1;
+  const double minusInfinity = -std::numeric_limits<double>::infinity();
+  Value scores = t.fill("zeros", 0, t.empty({kv, group, rows, length}));
+  scores =
+      t.contraction("scores", 5, {q, {M, KV, G, D}}, {keys, {T, KV, D}}, {scores, {KV, G, M, T}});
+
+  Value lowest = t.fill("lowest", minusInfinity, t.empty({kv, group, rows}));
+  Value highest = t.generic("highest", 4, {{scores, {KV, G, M, T}}}, {lowest, {KV, G, M}},
+                            [&](ImplicitLocOpBuilder &b, ValueRange e) {
+                              Value score = e[0];
+                              if (masked)
+                                score = arith::SelectOp::create(b, isVisible(b, M, T), score,
+                                                                constant(b, minusInfinity));
+                              return arith::MaximumFOp::create(b, e[1], score).getResult();
+                            });
+  Value mass =
+      t.elementwise("mass", {{scores, {KV, G, M, T}}, {highest, {KV, G, M}}},
+                    t.empty({kv, group, rows, length}), [&](ImplicitLocOpBuilder &b, ValueRange e) {
+                      Value below = arith::SubFOp::create(b, e[0], e[1]);
+                      Value scale = constant(b, 1 / std::sqrt(double(model.headSize)));
+                      Value mass = math::ExpOp::create(b, arith::MulFOp::create(b, below, scale));
+                      if (masked)
+                        mass = arith::SelectOp::create(b, isVisible(b, M, T), mass, constant(b, 0));
+                      return mass;
+                    });
+  Value zeros = t.fill("zeros", 0, t.empty({kv, group, rows}));
+  Value total = t.generic("total", 4, {{mass, {KV, G, M, T}}}, {zeros, {KV, G, M}},
+                          [](ImplicitLocOpBuilder &b, ValueRange e) {
+                            return arith::AddFOp::create(b, e[1], e[0]).getResult();
+                          });
+
+  Value mixed = t.fill("zeros", 0, t.empty({rows, kv, group, headSize}));
+  mixed = t.contraction("mixed", 5, {mass, {KV, G, M, T}}, {values, {T, KV, D}},
+                        {mixed, {M, KV, G, D}});
+  mixed = t.elementwise("normalized", {{mixed, {0, 1, 2, 3}}, {total, {1, 2, 0}}},
+                        t.empty({rows, kv, group, headSize}),
+                        [](ImplicitLocOpBuilder &b, ValueRange e) {
+                          return arith::DivFOp::create(b, e[0], e[1]).getResult();
+                        });
+  return t.merge("attention", mixed, 1, 3);
+}
+
+Value LlamaForward::feedForward(Value x) {
+  Value gate = linear("ffn_gate", x);
+  Value up = linear("ffn_up", x);
+  return t.elementwise("gated", {{gate, {0, 1}}, {up, {0, 1}}},
+                       t.empty({rows, t.size(model.hiddenWidth)}),
+                       [](ImplicitLocOpBuilder &b, ValueRange e) {
+                         Value exponential = math::ExpOp::create(b, arith::NegFOp::create(b, e[0]));
+                         Value denominator = arith::AddFOp::create(b, constant(b, 1), exponential);
+                         Value silu = arith::DivFOp::create(b, e[0], denominator);
+                         return arith::MulFOp::create(b, silu, e[1]).getResult();
+                       });
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
+  RankedTensorType x = rowsType(model.width), table = rowsType(model.rotarySize / 2),
+                   cache = cacheType();
+  SmallVector<Type> types = {x, table, table, t.get().getIndexType()};
+  SmallVector<std::string> names = {"x", "cosine", "sine", "position"};
+  for (const LlamaParameter &parameter : layer.parameters) {
+    types.push_back(parameter.type);
+    names.push_back(StringRef(parameter.role).ends_with(".weight")
+                        ? StringRef(parameter.role).drop_back(strlen(".weight")).str()
+                        : parameter.role);
+  }
+  types.append({cache, cache});
+  names.append({"k_cache", "v_cache"});
+  func::FuncOp function =
+      startFunction(name, t.get().getFunctionType(types, {x, cache, cache}), names);
+  function.setPrivate();
+
+  Value stream = function.getArgument(0);
+  cosine = function.getArgument(1);
+  sine = function.getArgument(2);
+  position = function.getArgument(3);
+  setRows(stream);
+  weights.clear();
+  for (auto [i, parameter] : enumerate(layer.parameters))
+    weights[parameter.role] = function.getArgument(4 + i);
+  Value keyCache = function.getArgument(types.size() - 2);
+  Value valueCache = function.getArgument(types.size() - 1);
+
+  OpFoldResult zero = t.size(0), kv = t.size(model.kvHeads), headSize = t.size(model.headSize);
+  Value h = norm("attn_normed", stream, weight("attn_norm.weight"));
+  Value q = rotate("q", linear("attn_q", h), {model.kvHeads, model.heads / model.kvHeads});
+  Value k = rotate("k", linear("attn_k", h), {model.kvHeads});
+  Value v = t.split("v", linear("attn_v", h), 1, {rows, kv, headSize});
+  keyCache = t.insert("k_cache", k, keyCache, {position, zero, zero}, {rows, kv, headSize});
+  valueCache = t.insert("v_cache", v, valueCache, {position, zero, zero}, {rows, kv, headSize});
+  stream = linear("attn_output", attend(q, keyCache, valueCache), stream);
+  h = norm("ffn_normed", stream, weight("ffn_norm.weight"));
+  stream = linear("ffn_down", feedForward(h), stream);
+  func::ReturnOp::create(t.get(), t.name("return"), ValueRange{stream, keyCache, valueCache});
+  return function;
+}
+
+Value LlamaForward::parameter(const LlamaParameter &parameter) {
+  return ParameterOp::create(t.get(), t.name(parameter.key), parameter.type,
+                             t.get().getStringAttr(parameter.key));
+}
+
+Value LlamaForward::embed(Value tokens, Value table) {
+  OpBuilder &builder = t.get();
+  if (getEncoding(table.getType()))
+    table = DecodeOp::create(builder, t.name("table"), table);
+  OpFoldResult one = t.size(1), zero = t.size(0), width = t.size(model.width);
+  Value first = t.index(0), last = t.index(model.vocabulary - 1);
+  auto lookUp = [&](Value token) {
+    Value id = tensor::ExtractOp::create(builder, t.name("id"), tokens, token);
+    id = arith::IndexCastOp::create(builder, t.name("id"), builder.getIndexType(), id);
+    // A wrong id must not read outside of the table.
+    id = arith::MaxSIOp::create(builder, t.name("id"), id, first);
+    id = arith::MinSIOp::create(builder, t.name("id"), id, last);
+    return t.slice("row", table, {id, zero}, {one, width});
+  };
+  if (staticRows == 1)
+    return lookUp(first);
+  auto loop = scf::ForOp::create(builder, t.name("x"), first, cast<Value>(rows), t.index(1),
+                                 ValueRange{t.empty({rows, width})});
+  loop.getInductionVar().setLoc(t.name("m"));
+  loop.getRegionIterArg(0).setLoc(t.name("filled"));
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(loop.getBody());
+  Value m = loop.getInductionVar();
+  Value filled = t.insert("filled", lookUp(m), loop.getRegionIterArg(0), {m, zero}, {one, width});
+  scf::YieldOp::create(builder, t.name("yield"), filled);
+  return loop.getResult(0);
+}
+
+void LlamaForward::emitRotaryTables() {
+  OpBuilder &builder = t.get();
+  int64_t pairs = model.rotarySize / 2;
+  SmallVector<float> values;
+  for (int64_t i = 0; i < pairs; ++i)
+    values.push_back(
+        float(std::pow(double(model.rotaryBase), -2.0 * double(i) / double(model.rotarySize))));
+  auto type = RankedTensorType::get({pairs}, builder.getF32Type());
+  Value frequencies = arith::ConstantOp::create(builder, t.name("frequencies"),
+                                                DenseElementsAttr::get(type, ArrayRef(values)));
+  auto table = [&](StringRef name, TensorBuilder::Access input, TensorBuilder::Body body) {
+    return t.elementwise(name, {input}, t.empty({rows, t.size(pairs)}), body);
+  };
+  Value angles = table("angles", {frequencies, {1}}, [&](ImplicitLocOpBuilder &b, ValueRange e) {
+    Value row = linalg::IndexOp::create(b, 0);
+    Value integer =
+        arith::IndexCastOp::create(b, b.getI64Type(), arith::AddIOp::create(b, position, row));
+    Value number = arith::SIToFPOp::create(b, b.getF32Type(), integer);
+    return arith::MulFOp::create(b, number, e[0]).getResult();
+  });
+  cosine = table("cosine", {angles, {0, 1}}, [](ImplicitLocOpBuilder &b, ValueRange e) {
+    return math::CosOp::create(b, e[0]).getResult();
+  });
+  sine = table("sine", {angles, {0, 1}}, [](ImplicitLocOpBuilder &b, ValueRange e) {
+    return math::SinOp::create(b, e[0]).getResult();
+  });
+}
+
+void LlamaForward::emitEntry(StringRef name, ArrayRef<func::FuncOp> layerFunctions) {
+  OpBuilder &builder = t.get();
+  SmallVector<Type> types = {RankedTensorType::get({staticRows}, builder.getI64Type()),
+                             builder.getIndexType()};
+  SmallVector<std::string> names = {staticRows == 1 ? "token" : "tokens", "position"};
+  for (size_t i = 0; i < model.layers.size(); ++i) {
+    types.append({cacheType(), cacheType()});
+    names.append({("k_" + Twine(i)).str(), ("v_" + Twine(i)).str()});
+  }
+  types.push_back(rowsType(model.vocabulary));
+  names.push_back("logits");
+  ArrayRef<Type> results = ArrayRef(types).drop_front(2);
+  func::FuncOp function = startFunction(name, builder.getFunctionType(types, results), names);
+  function->setAttr(LowbitDialect::kEntryAttrName, builder.getUnitAttr());
+  function->setAttr(LowbitDialect::kUpdatesAttrName,
+                    builder.getDenseI64ArrayAttr(to_vector(seq<int64_t>(2, types.size()))));
+
+  Value tokens = function.getArgument(0);
+  position = function.getArgument(1);
+  Value logits = function.getArguments().back();
+  setRows(tokens);
+  Value table = parameter(model.embedding);
+  Value x = embed(tokens, table);
+  emitRotaryTables();
+
+  SmallVector<Value> updated;
+  for (auto [i, layer] : enumerate(model.layers)) {
+    SmallVector<Value> arguments = {x, cosine, sine, position};
+    for (const LlamaParameter &weight : layer.parameters)
+      arguments.push_back(parameter(weight));
+    arguments.append({function.getArgument(2 + 2 * i), function.getArgument(3 + 2 * i)});
+    auto call = func::CallOp::create(builder, t.name(("layer_" + Twine(i)).str()),
+                                     layerFunctions[layer.kind], arguments);
+    x = call.getResult(0);
+    updated.append({call.getResult(1), call.getResult(2)});
+  }
+
+  // Only the last rows have logits.
+  if (staticRows != 1) {
+    Value before = cast<Value>(rows);
+    setRows(logits);
+    Value skipped = t.subtract("skipped", before, cast<Value>(rows));
+    x = t.slice("last", x, {skipped, t.size(0)}, {rows, t.size(model.width)});
+  }
+  x = norm("normed", x, parameter(model.finalNorm));
+  Value head = model.head.key == model.embedding.key ? table : parameter(model.head);
+  updated.push_back(t.matmul("logits", x, head, t.fill("zeros", 0, logits)));
+  func::ReturnOp::create(builder, t.name("return"), updated);
+}
+
+void LlamaForward::emit(StringRef name) {
+  SmallVector<func::FuncOp> layerFunctions;
+  for (const LlamaLayer &layer : model.layers)
+    if (layer.kind == layerFunctions.size())
+      layerFunctions.push_back(emitLayer(
+          layer, (name + "_layer" + (layer.kind ? "_" + Twine(layer.kind) : Twine())).str()));
+  emitEntry(name, layerFunctions);
+}
+
+} // namespace lowbit

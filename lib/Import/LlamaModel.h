@@ -1,0 +1,61 @@
+//===- LlamaModel.h - Sizes and tensors of a llama-like model ---*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_LIB_IMPORT_LLAMAMODEL_H
+#define LOWBIT_LIB_IMPORT_LLAMAMODEL_H
+
+#include "mlir/IR/BuiltinTypes.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+#include <vector>
+
+namespace lowbit {
+
+class Archive;
+struct LlamaImportOptions;
+
+/// A tensor of the archive.
+struct LlamaParameter {
+  std::string role; ///< its name within the layer ("attn_q.weight"), or its whole name
+  std::string key;
+  mlir::RankedTensorType type;
+};
+
+struct LlamaLayer {
+  /// In the order of the layer function's arguments; biases only where the model has them.
+  std::vector<LlamaParameter> parameters;
+  /// Layers with the same roles and types are one function, numbered from 0 in order of appearance.
+  unsigned kind;
+};
+
+/// A model that the archive says it has, checked: every tensor is there, in the shape that the
+/// metadata asks for, and none is left over.
+struct LlamaModel {
+  int64_t context;     ///< positions that the cache has room for
+  int64_t width;       ///< of the residual stream
+  int64_t hiddenWidth; ///< of the feed-forward part
+  int64_t heads;       ///< of queries, a multiple of kvHeads
+  int64_t kvHeads;     ///< of keys and values
+  int64_t headSize;
+  int64_t rotarySize; ///< how many leading elements of a head are rotated; even
+  float rotaryBase;
+  float epsilon; ///< of the root mean square norms
+  int64_t vocabulary;
+
+  LlamaParameter embedding;
+  std::vector<LlamaLayer> layers;
+  LlamaParameter finalNorm;
+  LlamaParameter head; ///< the embedding itself in a model that ties them
+
+  static llvm::Expected<LlamaModel> read(const Archive &archive, const LlamaImportOptions &options,
+                                         mlir::MLIRContext *context);
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_LIB_IMPORT_LLAMAMODEL_H

@@ -1,0 +1,67 @@
+//===- lowbit-translate.cpp - Models in, MLIR out -------------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Archive/Archive.h"
+#include "lowbit/Import/Llama.h"
+#include "lowbit/InitAll.h"
+#include "mlir/IR/DialectRegistry.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/WithColor.h"
+
+using namespace llvm;
+
+static cl::OptionCategory category("lowbit-translate options");
+static cl::opt<std::string> input(cl::Positional, cl::Required, cl::desc("MODEL"),
+                                  cl::cat(category));
+static cl::opt<std::string> output("o", cl::desc("Output file (default: standard output)"),
+                                   cl::value_desc("file"), cl::init("-"), cl::cat(category));
+static cl::opt<bool>
+    ggufToMlir("gguf-to-mlir",
+               cl::desc("Program of a llama-like model, from a GGUF file or a Lowbit archive"),
+               cl::cat(category));
+static cl::opt<uint64_t>
+    contextLength("context",
+                  cl::desc("Positions in the key-value cache (default: the model's own)"),
+                  cl::value_desc("N"), cl::cat(category));
+
+static Error translate() {
+  if (!ggufToMlir)
+    return createStringError("no translation was asked for: give --gguf-to-mlir");
+  Expected<std::unique_ptr<lowbit::Archive>> archive = lowbit::Archive::open(input);
+  if (!archive)
+    return archive.takeError();
+  mlir::DialectRegistry registry;
+  lowbit::registerAllDialects(registry);
+  mlir::MLIRContext context(registry);
+  lowbit::LlamaImportOptions options;
+  if (contextLength.getNumOccurrences())
+    options.contextLength = contextLength;
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
+      lowbit::importLlama(**archive, options, &context);
+  if (!module)
+    return module.takeError();
+  if (failed(mlir::verify(**module)))
+    return createStringError("the imported program is invalid: please report this");
+  return writeToOutput(output, [&](raw_ostream &stream) {
+    (*module)->print(stream, mlir::OpPrintingFlags().printNameLocAsPrefix());
+    return Error::success();
+  });
+}
+
+int main(int argc, char **argv) {
+  InitLLVM initLLVM(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::ParseCommandLineOptions(argc, argv, "Lowbit translation driver\n");
+  if (Error error = translate()) {
+    WithColor::error(errs(), "lowbit-translate") << toString(std::move(error)) << '\n';
+    return 1;
+  }
+  return 0;
+}
