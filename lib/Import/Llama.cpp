@@ -21,10 +21,11 @@
 using namespace llvm;
 using namespace mlir;
 
-Expected<OwningOpRef<ModuleOp>> lowbit::importLlama(const Archive &archive, const LlamaImportOptions &options,
+Expected<OwningOpRef<ModuleOp>> lowbit::importLlama(const Archive &archive,
+                                                    const LlamaImportOptions &options,
                                                     MLIRContext *context) {
-  context->loadDialect<LowbitDialect, arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect, math::MathDialect,
-                       scf::SCFDialect, tensor::TensorDialect>();
+  context->loadDialect<LowbitDialect, arith::ArithDialect, func::FuncDialect, linalg::LinalgDialect,
+                       math::MathDialect, scf::SCFDialect, tensor::TensorDialect>();
   Expected<LlamaModel> model = LlamaModel::read(archive, options, context);
   if (!model)
     return model.takeError();

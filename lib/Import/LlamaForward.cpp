@@ -36,10 +36,12 @@ RankedTensorType LlamaForward::rowsType(int64_t columns) {
 }
 
 RankedTensorType LlamaForward::cacheType() {
-  return RankedTensorType::get({model.context, model.kvHeads, model.headSize}, t.get().getF32Type());
+  return RankedTensorType::get({model.context, model.kvHeads, model.headSize},
+                               t.get().getF32Type());
 }
 
-func::FuncOp LlamaForward::startFunction(StringRef name, FunctionType type, ArrayRef<std::string> arguments) {
+func::FuncOp LlamaForward::startFunction(StringRef name, FunctionType type,
+                                         ArrayRef<std::string> arguments) {
   t.get().setInsertionPointToEnd(module.getBody());
   auto function = func::FuncOp::create(t.get(), t.name(name), name, type);
   Block *entry = function.addEntryBlock();
@@ -50,7 +52,8 @@ func::FuncOp LlamaForward::startFunction(StringRef name, FunctionType type, Arra
 }
 
 void LlamaForward::setRows(Value tensor) {
-  rows = ShapedType::isDynamic(staticRows) ? OpFoldResult(t.dim("rows", tensor, 0)) : t.size(staticRows);
+  rows = ShapedType::isDynamic(staticRows) ? OpFoldResult(t.dim("rows", tensor, 0))
+                                           : t.size(staticRows);
 }
 
 Value LlamaForward::weight(StringRef role) const {
@@ -65,16 +68,20 @@ Value LlamaForward::weight(StringRef role) const {
 
 Value LlamaForward::norm(StringRef name, Value x, Value weight) {
   Value zeros = t.fill("zeros", 0, t.empty({rows}));
-  Value squares = t.generic("squares", 2, {{x, {0, 1}}}, {zeros, {0}}, [](ImplicitLocOpBuilder &b, ValueRange e) {
-    Value square = arith::MulFOp::create(b, e[0], e[0]);
-    return arith::AddFOp::create(b, e[1], square).getResult();
-  });
-  Value scale = t.elementwise("scale", {{squares, {0}}}, t.empty({rows}), [&](ImplicitLocOpBuilder &b, ValueRange e) {
-    Value mean = arith::DivFOp::create(b, e[0], constant(b, model.width));
-    Value root = math::SqrtOp::create(b, arith::AddFOp::create(b, mean, constant(b, model.epsilon)));
-    return arith::DivFOp::create(b, constant(b, 1), root).getResult();
-  });
-  return t.elementwise(name, {{x, {0, 1}}, {scale, {0}}, {weight, {1}}}, t.empty({rows, t.size(model.width)}),
+  Value squares = t.generic("squares", 2, {{x, {0, 1}}}, {zeros, {0}},
+                            [](ImplicitLocOpBuilder &b, ValueRange e) {
+                              Value square = arith::MulFOp::create(b, e[0], e[0]);
+                              return arith::AddFOp::create(b, e[1], square).getResult();
+                            });
+  Value scale = t.elementwise(
+      "scale", {{squares, {0}}}, t.empty({rows}), [&](ImplicitLocOpBuilder &b, ValueRange e) {
+        Value mean = arith::DivFOp::create(b, e[0], constant(b, model.width));
+        Value root =
+            math::SqrtOp::create(b, arith::AddFOp::create(b, mean, constant(b, model.epsilon)));
+        return arith::DivFOp::create(b, constant(b, 1), root).getResult();
+      });
+  return t.elementwise(name, {{x, {0, 1}}, {scale, {0}}, {weight, {1}}},
+                       t.empty({rows, t.size(model.width)}),
                        [](ImplicitLocOpBuilder &b, ValueRange e) {
                          Value scaled = arith::MulFOp::create(b, e[0], e[1]);
                          return arith::MulFOp::create(b, scaled, e[2]).getResult();
@@ -106,7 +113,8 @@ Value LlamaForward::rotate(StringRef name, Value x, ArrayRef<int64_t> heads) {
   int64_t last = sizes.size() - 1;
   Value pairs = t.split("pairs", x, 1, sizes);
 
-  SmallVector<OpFoldResult> evenOffsets(sizes.size(), t.size(0)), oddOffsets = evenOffsets, partSizes = sizes;
+  SmallVector<OpFoldResult> evenOffsets(sizes.size(), t.size(0)), oddOffsets = evenOffsets,
+                                                                  partSizes = sizes;
   oddOffsets[last] = t.size(1);
   partSizes[last] = t.size(1);
   partSizes[last - 1] = t.size(model.rotarySize / 2);
@@ -143,8 +151,8 @@ Value LlamaForward::isVisible(ImplicitLocOpBuilder &b, unsigned rowLoop, unsigne
 }
 
 Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
-  OpFoldResult zero = t.size(0), kv = t.size(model.kvHeads), group = t.size(model.heads / model.kvHeads),
-               headSize = t.size(model.headSize);
+  OpFoldResult zero = t.size(0), kv = t.size(model.kvHeads),
+               group = t.size(model.heads / model.kvHeads), headSize = t.size(model.headSize);
   Value count = ShapedType::isDynamic(staticRows) ? cast<Value>(rows) : t.index(staticRows);
   OpFoldResult length = t.add("length", position, count);
   Value keys = t.slice("keys", keyCache, {zero, zero, zero}, {length, kv, headSize});
@@ -155,7 +163,8 @@ Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
   bool masked = staticRows != 1;
   const double minusInfinity = -std::numeric_limits<double>::infinity();
   Value scores = t.fill("zeros", 0, t.empty({kv, group, rows, length}));
-  scores = t.contraction("scores", 5, {q, {M, KV, G, D}}, {keys, {T, KV, D}}, {scores, {KV, G, M, T}});
+  scores =
+      t.contraction("scores", 5, {q, {M, KV, G, D}}, {keys, {T, KV, D}}, {scores, {KV, G, M, T}});
 
   Value lowest = t.fill("lowest", minusInfinity, t.empty({kv, group, rows}));
   Value highest = t.generic("highest", 4, {{scores, {KV, G, M, T}}}, {lowest, {KV, G, M}},
@@ -166,15 +175,16 @@ Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
                                                                 constant(b, minusInfinity));
                               return arith::MaximumFOp::create(b, e[1], score).getResult();
                             });
-  Value mass = t.elementwise("mass", {{scores, {KV, G, M, T}}, {highest, {KV, G, M}}},
-                             t.empty({kv, group, rows, length}), [&](ImplicitLocOpBuilder &b, ValueRange e) {
-                               Value below = arith::SubFOp::create(b, e[0], e[1]);
-                               Value scale = constant(b, 1 / std::sqrt(double(model.headSize)));
-                               Value mass = math::ExpOp::create(b, arith::MulFOp::create(b, below, scale));
-                               if (masked)
-                                 mass = arith::SelectOp::create(b, isVisible(b, M, T), mass, constant(b, 0));
-                               return mass;
-                             });
+  Value mass =
+      t.elementwise("mass", {{scores, {KV, G, M, T}}, {highest, {KV, G, M}}},
+                    t.empty({kv, group, rows, length}), [&](ImplicitLocOpBuilder &b, ValueRange e) {
+                      Value below = arith::SubFOp::create(b, e[0], e[1]);
+                      Value scale = constant(b, 1 / std::sqrt(double(model.headSize)));
+                      Value mass = math::ExpOp::create(b, arith::MulFOp::create(b, below, scale));
+                      if (masked)
+                        mass = arith::SelectOp::create(b, isVisible(b, M, T), mass, constant(b, 0));
+                      return mass;
+                    });
   Value zeros = t.fill("zeros", 0, t.empty({kv, group, rows}));
   Value total = t.generic("total", 4, {{mass, {KV, G, M, T}}}, {zeros, {KV, G, M}},
                           [](ImplicitLocOpBuilder &b, ValueRange e) {
@@ -182,9 +192,11 @@ Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
                           });
 
   Value mixed = t.fill("zeros", 0, t.empty({rows, kv, group, headSize}));
-  mixed = t.contraction("mixed", 5, {mass, {KV, G, M, T}}, {values, {T, KV, D}}, {mixed, {M, KV, G, D}});
+  mixed = t.contraction("mixed", 5, {mass, {KV, G, M, T}}, {values, {T, KV, D}},
+                        {mixed, {M, KV, G, D}});
   mixed = t.elementwise("normalized", {{mixed, {0, 1, 2, 3}}, {total, {1, 2, 0}}},
-                        t.empty({rows, kv, group, headSize}), [](ImplicitLocOpBuilder &b, ValueRange e) {
+                        t.empty({rows, kv, group, headSize}),
+                        [](ImplicitLocOpBuilder &b, ValueRange e) {
                           return arith::DivFOp::create(b, e[0], e[1]).getResult();
                         });
   return t.merge("attention", mixed, 1, 3);
@@ -193,7 +205,8 @@ Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
 Value LlamaForward::feedForward(Value x) {
   Value gate = linear("ffn_gate", x);
   Value up = linear("ffn_up", x);
-  return t.elementwise("gated", {{gate, {0, 1}}, {up, {0, 1}}}, t.empty({rows, t.size(model.hiddenWidth)}),
+  return t.elementwise("gated", {{gate, {0, 1}}, {up, {0, 1}}},
+                       t.empty({rows, t.size(model.hiddenWidth)}),
                        [](ImplicitLocOpBuilder &b, ValueRange e) {
                          Value exponential = math::ExpOp::create(b, arith::NegFOp::create(b, e[0]));
                          Value denominator = arith::AddFOp::create(b, constant(b, 1), exponential);
@@ -207,7 +220,8 @@ Value LlamaForward::feedForward(Value x) {
 //===----------------------------------------------------------------------===//
 
 func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
-  RankedTensorType x = rowsType(model.width), table = rowsType(model.rotarySize / 2), cache = cacheType();
+  RankedTensorType x = rowsType(model.width), table = rowsType(model.rotarySize / 2),
+                   cache = cacheType();
   SmallVector<Type> types = {x, table, table, t.get().getIndexType()};
   SmallVector<std::string> names = {"x", "cosine", "sine", "position"};
   for (const LlamaParameter &parameter : layer.parameters) {
@@ -218,7 +232,8 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
   }
   types.append({cache, cache});
   names.append({"k_cache", "v_cache"});
-  func::FuncOp function = startFunction(name, t.get().getFunctionType(types, {x, cache, cache}), names);
+  func::FuncOp function =
+      startFunction(name, t.get().getFunctionType(types, {x, cache, cache}), names);
   function.setPrivate();
 
   Value stream = function.getArgument(0);
@@ -247,7 +262,8 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
 }
 
 Value LlamaForward::parameter(const LlamaParameter &parameter) {
-  return ParameterOp::create(t.get(), t.name(parameter.key), parameter.type, t.get().getStringAttr(parameter.key));
+  return ParameterOp::create(t.get(), t.name(parameter.key), parameter.type,
+                             t.get().getStringAttr(parameter.key));
 }
 
 Value LlamaForward::embed(Value tokens, Value table) {
@@ -283,28 +299,33 @@ void LlamaForward::emitRotaryTables() {
   int64_t pairs = model.rotarySize / 2;
   SmallVector<float> values;
   for (int64_t i = 0; i < pairs; ++i)
-    values.push_back(float(std::pow(double(model.rotaryBase), -2.0 * double(i) / double(model.rotarySize))));
+    values.push_back(
+        float(std::pow(double(model.rotaryBase), -2.0 * double(i) / double(model.rotarySize))));
   auto type = RankedTensorType::get({pairs}, builder.getF32Type());
-  Value frequencies =
-      arith::ConstantOp::create(builder, t.name("frequencies"), DenseElementsAttr::get(type, ArrayRef(values)));
+  Value frequencies = arith::ConstantOp::create(builder, t.name("frequencies"),
+                                                DenseElementsAttr::get(type, ArrayRef(values)));
   auto table = [&](StringRef name, TensorBuilder::Access input, TensorBuilder::Body body) {
     return t.elementwise(name, {input}, t.empty({rows, t.size(pairs)}), body);
   };
   Value angles = table("angles", {frequencies, {1}}, [&](ImplicitLocOpBuilder &b, ValueRange e) {
     Value row = linalg::IndexOp::create(b, 0);
-    Value integer = arith::IndexCastOp::create(b, b.getI64Type(), arith::AddIOp::create(b, position, row));
+    Value integer =
+        arith::IndexCastOp::create(b, b.getI64Type(), arith::AddIOp::create(b, position, row));
     Value number = arith::SIToFPOp::create(b, b.getF32Type(), integer);
     return arith::MulFOp::create(b, number, e[0]).getResult();
   });
-  cosine = table("cosine", {angles, {0, 1}},
-                 [](ImplicitLocOpBuilder &b, ValueRange e) { return math::CosOp::create(b, e[0]).getResult(); });
-  sine = table("sine", {angles, {0, 1}},
-               [](ImplicitLocOpBuilder &b, ValueRange e) { return math::SinOp::create(b, e[0]).getResult(); });
+  cosine = table("cosine", {angles, {0, 1}}, [](ImplicitLocOpBuilder &b, ValueRange e) {
+    return math::CosOp::create(b, e[0]).getResult();
+  });
+  sine = table("sine", {angles, {0, 1}}, [](ImplicitLocOpBuilder &b, ValueRange e) {
+    return math::SinOp::create(b, e[0]).getResult();
+  });
 }
 
 void LlamaForward::emitEntry(StringRef name, ArrayRef<func::FuncOp> layerFunctions) {
   OpBuilder &builder = t.get();
-  SmallVector<Type> types = {RankedTensorType::get({staticRows}, builder.getI64Type()), builder.getIndexType()};
+  SmallVector<Type> types = {RankedTensorType::get({staticRows}, builder.getI64Type()),
+                             builder.getIndexType()};
   SmallVector<std::string> names = {staticRows == 1 ? "token" : "tokens", "position"};
   for (size_t i = 0; i < model.layers.size(); ++i) {
     types.append({cacheType(), cacheType()});
@@ -332,7 +353,8 @@ void LlamaForward::emitEntry(StringRef name, ArrayRef<func::FuncOp> layerFunctio
     for (const LlamaParameter &weight : layer.parameters)
       arguments.push_back(parameter(weight));
     arguments.append({function.getArgument(2 + 2 * i), function.getArgument(3 + 2 * i)});
-    auto call = func::CallOp::create(builder, t.name(("layer_" + Twine(i)).str()), layerFunctions[layer.kind], arguments);
+    auto call = func::CallOp::create(builder, t.name(("layer_" + Twine(i)).str()),
+                                     layerFunctions[layer.kind], arguments);
     x = call.getResult(0);
     updated.append({call.getResult(1), call.getResult(2)});
   }
@@ -354,8 +376,8 @@ void LlamaForward::emit(StringRef name) {
   SmallVector<func::FuncOp> layerFunctions;
   for (const LlamaLayer &layer : model.layers)
     if (layer.kind == layerFunctions.size())
-      layerFunctions.push_back(
-          emitLayer(layer, (name + "_layer" + (layer.kind ? "_" + Twine(layer.kind) : Twine())).str()));
+      layerFunctions.push_back(emitLayer(
+          layer, (name + "_layer" + (layer.kind ? "_" + Twine(layer.kind) : Twine())).str()));
   emitEntry(name, layerFunctions);
 }
 

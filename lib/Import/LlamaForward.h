@@ -35,7 +35,8 @@ private:
   mlir::func::FuncOp emitLayer(const LlamaLayer &layer, llvm::StringRef name);
   void emitEntry(llvm::StringRef name, llvm::ArrayRef<mlir::func::FuncOp> layerFunctions);
   /// A function whose arguments are named, with the builder in its body.
-  mlir::func::FuncOp startFunction(llvm::StringRef name, mlir::FunctionType type, llvm::ArrayRef<std::string> arguments);
+  mlir::func::FuncOp startFunction(llvm::StringRef name, mlir::FunctionType type,
+                                   llvm::ArrayRef<std::string> arguments);
   /// `rows` from here on: the extent of axis 0 of `tensor`, unless it is static.
   void setRows(Value tensor);
 
@@ -68,7 +69,7 @@ private:
   // Of the function that is being written.
   mlir::OpFoldResult rows;
   Value position;
-  Value cosine, sine; // [m, i]
+  Value cosine, sine;             // [m, i]
   llvm::StringMap<Value> weights; // by role
 };
 

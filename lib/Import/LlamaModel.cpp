@@ -96,13 +96,15 @@ Error Reader::rejectArchitecture() const {
   if (*architecture == "llama")
     return Error::success();
   return makeKeyError("general.architecture",
-                      "is '" + *architecture + "', which is not supported: give a model of the architecture 'llama'");
+                      "is '" + *architecture +
+                          "', which is not supported: give a model of the architecture 'llama'");
 }
 
 Error Reader::rejectFeatures() const {
   auto absent = [&](StringRef key, StringRef feature) -> Error {
     return metadata.contains(key)
-               ? makeKeyError(key, "asks for " + feature + ", which is not supported: give a model without it")
+               ? makeKeyError(key, "asks for " + feature +
+                                       ", which is not supported: give a model without it")
                : Error::success();
   };
   // "none" is what a converter may write for a model without scaling.
@@ -118,10 +120,12 @@ Error Reader::rejectFeatures() const {
       return absent("llama.expert_count", "a mixture of experts");
   if (Error error = absent("llama.attention.sliding_window", "a sliding window"))
     return error;
-  for (StringRef name : {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"})
+  for (StringRef name :
+       {"rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"})
     if (archive.lookup(name))
       return makeError("tensor '" + name +
-                       "' asks for scaling of the rotary embedding, which is not supported: give a model without it");
+                       "' asks for scaling of the rotary embedding, which is not supported: give a "
+                       "model without it");
   return Error::success();
 }
 
@@ -138,7 +142,8 @@ Error Reader::readSizes(const LlamaImportOptions &options) {
     return error;
   if (Error error = readInto(model.heads, readCount("llama.attention.head_count")))
     return error;
-  if (Error error = readInto(model.kvHeads, readCount("llama.attention.head_count_kv", model.heads)))
+  if (Error error =
+          readInto(model.kvHeads, readCount("llama.attention.head_count_kv", model.heads)))
     return error;
   if (Error error = readInto(model.epsilon, readPositive("llama.attention.layer_norm_rms_epsilon")))
     return error;
@@ -151,14 +156,17 @@ Error Reader::readSizes(const LlamaImportOptions &options) {
 
 Error Reader::readHeads() {
   if (model.heads % model.kvHeads)
-    return makeKeyError("llama.attention.head_count_kv", "is " + Twine(model.kvHeads) + ", which does not divide the " +
-                                                             Twine(model.heads) + " heads: the file is damaged");
+    return makeKeyError("llama.attention.head_count_kv",
+                        "is " + Twine(model.kvHeads) + ", which does not divide the " +
+                            Twine(model.heads) + " heads: the file is damaged");
   bool hasKeyLength = metadata.contains("llama.attention.key_length");
   if (!hasKeyLength && model.width % model.heads)
-    return makeKeyError("llama.attention.head_count", "is " + Twine(model.heads) +
-                                                          ", which does not divide the embedding length " +
-                                                          Twine(model.width) + ": the file is damaged");
-  Expected<int64_t> headSize = readCount("llama.attention.key_length", hasKeyLength ? 0 : model.width / model.heads);
+    return makeKeyError("llama.attention.head_count",
+                        "is " + Twine(model.heads) +
+                            ", which does not divide the embedding length " + Twine(model.width) +
+                            ": the file is damaged");
+  Expected<int64_t> headSize =
+      readCount("llama.attention.key_length", hasKeyLength ? 0 : model.width / model.heads);
   if (!headSize)
     return headSize.takeError();
   model.headSize = *headSize;
@@ -166,16 +174,16 @@ Error Reader::readHeads() {
   if (!valueSize)
     return valueSize.takeError();
   if (*valueSize != model.headSize)
-    return makeKeyError("llama.attention.value_length", "is " + Twine(*valueSize) + ", but keys have length " +
-                                                            Twine(model.headSize) +
-                                                            ": only equal lengths are supported");
+    return makeKeyError("llama.attention.value_length",
+                        "is " + Twine(*valueSize) + ", but keys have length " +
+                            Twine(model.headSize) + ": only equal lengths are supported");
   Expected<int64_t> rotarySize = readCount("llama.rope.dimension_count", model.headSize);
   if (!rotarySize)
     return rotarySize.takeError();
   if (*rotarySize % 2 || *rotarySize > model.headSize || model.headSize % 2)
-    return makeKeyError("llama.rope.dimension_count", "is " + Twine(*rotarySize) + " for heads of size " +
-                                                          Twine(model.headSize) +
-                                                          ": both must be even, and the first no larger");
+    return makeKeyError("llama.rope.dimension_count",
+                        "is " + Twine(*rotarySize) + " for heads of size " + Twine(model.headSize) +
+                            ": both must be even, and the first no larger");
   model.rotarySize = *rotarySize;
   return Error::success();
 }
@@ -186,11 +194,12 @@ Error Reader::readContext(const LlamaImportOptions &options) {
     return trained.takeError();
   uint64_t length = options.contextLength.value_or(*trained);
   if (length == 0 || length > uint64_t(*trained))
-    return makeError("a context of " + Twine(length) + " positions was asked for: the model takes 1 to " +
-                     Twine(*trained));
+    return makeError("a context of " + Twine(length) +
+                     " positions was asked for: the model takes 1 to " + Twine(*trained));
   if (length > maxContext)
-    return makeKeyError("llama.context_length", "is " + Twine(length) + ": at most " + Twine(maxContext) +
-                                                    " positions are supported, ask for a shorter context");
+    return makeKeyError("llama.context_length",
+                        "is " + Twine(length) + ": at most " + Twine(maxContext) +
+                            " positions are supported, ask for a shorter context");
   model.context = length;
   return Error::success();
 }
@@ -204,7 +213,8 @@ Expected<RankedTensorType> Reader::readType(const TensorInfo &tensor) const {
     return plain;
   // What the dialect complains about becomes part of this function's error.
   std::string complaint;
-  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) { complaint = diagnostic.str(); });
+  ScopedDiagnosticHandler handler(context,
+                                  [&](Diagnostic &diagnostic) { complaint = diagnostic.str(); });
   RankedTensorType type;
   if (EncodingAttrInterface encoding = parseEncoding(*text, context)) {
     auto encoded = RankedTensorType::get(plain.getShape(), plain.getElementType(), encoding);
@@ -214,10 +224,12 @@ Expected<RankedTensorType> Reader::readType(const TensorInfo &tensor) const {
   }
   if (type)
     return type;
-  return makeError("tensor '" + tensor.name + "' has the unusable encoding '" + *text + "': " + complaint);
+  return makeError("tensor '" + tensor.name + "' has the unusable encoding '" + *text +
+                   "': " + complaint);
 }
 
-Expected<LlamaParameter> Reader::readTensor(StringRef prefix, StringRef role, ArrayRef<int64_t> shape) {
+Expected<LlamaParameter> Reader::readTensor(StringRef prefix, StringRef role,
+                                            ArrayRef<int64_t> shape) {
   std::string key = (prefix + role).str();
   Expected<const TensorInfo *> tensor = archive.find(key);
   if (!tensor)
@@ -281,9 +293,10 @@ Error Reader::readLayer(int64_t index) {
 void Reader::numberKind(LlamaLayer &layer) {
   unsigned kinds = 0;
   for (const LlamaLayer &other : model.layers) {
-    if (llvm::equal(layer.parameters, other.parameters, [](const LlamaParameter &a, const LlamaParameter &b) {
-          return a.role == b.role && a.type == b.type;
-        })) {
+    if (llvm::equal(layer.parameters, other.parameters,
+                    [](const LlamaParameter &a, const LlamaParameter &b) {
+                      return a.role == b.role && a.type == b.type;
+                    })) {
       layer.kind = other.kind;
       return;
     }
@@ -331,9 +344,10 @@ Error Reader::readTensors() {
 Error Reader::rejectLeftOvers() const {
   for (const TensorInfo &tensor : archive.tensors())
     if (!used.contains(tensor.name))
-      return makeError("tensor '" + tensor.name +
-                       "' has no place in a 'llama' model: the model is of another kind, and would compute "
-                       "something else without it");
+      return makeError(
+          "tensor '" + tensor.name +
+          "' has no place in a 'llama' model: the model is of another kind, and would compute "
+          "something else without it");
   return Error::success();
 }
 

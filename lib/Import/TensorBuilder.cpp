@@ -43,7 +43,8 @@ Value TensorBuilder::fill(StringRef text, double value, Value dest) {
   return linalg::FillOp::create(builder, name(text), scalar, dest).getResult(0);
 }
 
-Value TensorBuilder::generic(StringRef text, unsigned loops, ArrayRef<Access> inputs, Access output, Body body) {
+Value TensorBuilder::generic(StringRef text, unsigned loops, ArrayRef<Access> inputs, Access output,
+                             Body body) {
   SmallVector<AffineMap> maps;
   SmallVector<Value> tensors;
   auto addMap = [&](const Access &access) {
@@ -82,11 +83,13 @@ Value TensorBuilder::contraction(StringRef text, unsigned loops, Access a, Acces
 }
 
 Value TensorBuilder::matmul(StringRef text, Value x, Value weight, Value init) {
-  return linalg::MatmulTransposeBOp::create(builder, name(text), ValueRange{x, weight}, ValueRange{init})
+  return linalg::MatmulTransposeBOp::create(builder, name(text), ValueRange{x, weight},
+                                            ValueRange{init})
       .getResult(0);
 }
 
-Value TensorBuilder::slice(StringRef text, Value tensor, Sizes offsets, Sizes sizes, ArrayRef<int64_t> dropped) {
+Value TensorBuilder::slice(StringRef text, Value tensor, Sizes offsets, Sizes sizes,
+                           ArrayRef<int64_t> dropped) {
   SmallVector<OpFoldResult> strides(offsets.size(), size(1));
   SmallVector<int64_t> shape;
   for (auto [axis, extent] : enumerate(sizes))
@@ -102,7 +105,8 @@ Value TensorBuilder::insert(StringRef text, Value tensor, Value dest, Sizes offs
 }
 
 /// Axis i on its own, but `count` axes from `axis` on together.
-static SmallVector<ReassociationIndices> getReassociation(int64_t rank, int64_t axis, int64_t count) {
+static SmallVector<ReassociationIndices> getReassociation(int64_t rank, int64_t axis,
+                                                          int64_t count) {
   SmallVector<ReassociationIndices> groups;
   for (int64_t i = 0; i < rank; i += i == axis ? count : 1)
     groups.push_back(to_vector<2>(seq(i, i + (i == axis ? count : 1))));
@@ -115,13 +119,15 @@ Value TensorBuilder::split(StringRef text, Value tensor, int64_t axis, Sizes siz
   for (OpFoldResult extent : sizes)
     shape.push_back(getConstantIntValue(extent).value_or(ShapedType::kDynamic));
   int64_t count = sizes.size() - type.getRank() + 1;
-  return tensor::ExpandShapeOp::create(builder, name(text), RankedTensorType::get(shape, type.getElementType()), tensor,
+  return tensor::ExpandShapeOp::create(builder, name(text),
+                                       RankedTensorType::get(shape, type.getElementType()), tensor,
                                        getReassociation(shape.size(), axis, count), sizes);
 }
 
 Value TensorBuilder::merge(StringRef text, Value tensor, int64_t axis, int64_t count) {
   int64_t rank = cast<RankedTensorType>(tensor.getType()).getRank();
-  return tensor::CollapseShapeOp::create(builder, name(text), tensor, getReassociation(rank, axis, count));
+  return tensor::CollapseShapeOp::create(builder, name(text), tensor,
+                                         getReassociation(rank, axis, count));
 }
 
 } // namespace lowbit

@@ -51,9 +51,11 @@ public:
   mlir::Value fill(llvm::StringRef name, double value, mlir::Value dest);
 
   /// A generic over `loops` loops; those that do not index the output are reductions.
-  mlir::Value generic(llvm::StringRef name, unsigned loops, llvm::ArrayRef<Access> inputs, Access output, Body body);
+  mlir::Value generic(llvm::StringRef name, unsigned loops, llvm::ArrayRef<Access> inputs,
+                      Access output, Body body);
   /// A generic with one loop for each axis of `dest`.
-  mlir::Value elementwise(llvm::StringRef name, llvm::ArrayRef<Access> inputs, mlir::Value dest, Body body);
+  mlir::Value elementwise(llvm::StringRef name, llvm::ArrayRef<Access> inputs, mlir::Value dest,
+                          Body body);
   /// `init` plus the sum of the products of the elements of `a` and `b`.
   mlir::Value contraction(llvm::StringRef name, unsigned loops, Access a, Access b, Access init);
   /// `init[m, n] + x[m, k] * weight[n, k]`, summed over k.
@@ -63,7 +65,8 @@ public:
   mlir::Value slice(llvm::StringRef name, mlir::Value tensor, Sizes offsets, Sizes sizes,
                     llvm::ArrayRef<int64_t> dropped = {});
   /// `dest` with that slice replaced; `tensor` may lack axes of size 1.
-  mlir::Value insert(llvm::StringRef name, mlir::Value tensor, mlir::Value dest, Sizes offsets, Sizes sizes);
+  mlir::Value insert(llvm::StringRef name, mlir::Value tensor, mlir::Value dest, Sizes offsets,
+                     Sizes sizes);
   /// Axis `axis` split so that the whole tensor has `sizes`.
   mlir::Value split(llvm::StringRef name, mlir::Value tensor, int64_t axis, Sizes sizes);
   /// `count` axes from `axis` on made one.

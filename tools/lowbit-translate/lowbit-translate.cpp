@@ -18,13 +18,18 @@
 using namespace llvm;
 
 static cl::OptionCategory category("lowbit-translate options");
-static cl::opt<std::string> input(cl::Positional, cl::Required, cl::desc("MODEL"), cl::cat(category));
-static cl::opt<std::string> output("o", cl::desc("Output file (default: standard output)"), cl::value_desc("file"),
-                                   cl::init("-"), cl::cat(category));
-static cl::opt<bool> ggufToMlir("gguf-to-mlir", cl::desc("Program of a llama-like model, from a GGUF file or a Lowbit archive"),
-                                cl::cat(category));
-static cl::opt<uint64_t> contextLength("context", cl::desc("Positions in the key-value cache (default: the model's own)"),
-                                       cl::value_desc("N"), cl::cat(category));
+static cl::opt<std::string> input(cl::Positional, cl::Required, cl::desc("MODEL"),
+                                  cl::cat(category));
+static cl::opt<std::string> output("o", cl::desc("Output file (default: standard output)"),
+                                   cl::value_desc("file"), cl::init("-"), cl::cat(category));
+static cl::opt<bool>
+    ggufToMlir("gguf-to-mlir",
+               cl::desc("Program of a llama-like model, from a GGUF file or a Lowbit archive"),
+               cl::cat(category));
+static cl::opt<uint64_t>
+    contextLength("context",
+                  cl::desc("Positions in the key-value cache (default: the model's own)"),
+                  cl::value_desc("N"), cl::cat(category));
 
 static Error translate() {
   if (!ggufToMlir)
@@ -38,7 +43,8 @@ static Error translate() {
   lowbit::LlamaImportOptions options;
   if (contextLength.getNumOccurrences())
     options.contextLength = contextLength;
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = lowbit::importLlama(**archive, options, &context);
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
+      lowbit::importLlama(**archive, options, &context);
   if (!module)
     return module.takeError();
   if (failed(mlir::verify(**module)))

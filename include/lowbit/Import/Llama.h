@@ -32,17 +32,19 @@ struct LlamaImportOptions {
   std::optional<uint64_t> contextLength;
 };
 
-/// The module of a model. It has two entries (`lowbit.entry`), both over the same cache, one pair of
-/// tensors `tensor<CONTEXT x KV_HEADS x HEAD_SIZE x f32>` for each layer:
+/// The module of a model. It has two entries (`lowbit.entry`), both over the same cache, one pair
+/// of tensors `tensor<CONTEXT x KV_HEADS x HEAD_SIZE x f32>` for each layer:
 ///
-///     @prefill(%tokens: tensor<?xi64>, %position: index, %k_0, %v_0, ..., %logits: tensor<?xVOCABxf32>)
-///     @decode (%tokens: tensor<1xi64>, %position: index, %k_0, %v_0, ..., %logits: tensor<1xVOCABxf32>)
+///     @prefill(%tokens: tensor<?xi64>, %position: index, %k_0, %v_0, ..., %logits:
+///     tensor<?xVOCABxf32>)
+///     @decode (%tokens: tensor<1xi64>, %position: index, %k_0, %v_0, ..., %logits:
+///     tensor<1xVOCABxf32>)
 ///
 /// `%position` is where the first token goes: the number of positions already in the cache. Both
-/// return the caches and the logits, in the storage of those arguments (`lowbit.updates`). The caller
-/// sees to it that `%position` plus the number of tokens is at most CONTEXT, and that `%logits` of a
-/// prefill, which takes the logits of the last tokens, has at most as many rows as there are tokens.
-/// Token ids outside of the vocabulary are clamped to it.
+/// return the caches and the logits, in the storage of those arguments (`lowbit.updates`). The
+/// caller sees to it that `%position` plus the number of tokens is at most CONTEXT, and that
+/// `%logits` of a prefill, which takes the logits of the last tokens, has at most as many rows as
+/// there are tokens. Token ids outside of the vocabulary are clamped to it.
 ///
 /// Weights are written in the implicit notation, encoded tensors as operands of linalg ops:
 /// `lowbit-materialize` comes next. Loads the dialects it needs into `context`.
