@@ -29,7 +29,7 @@ def Lowbit_IntFormatAttr : Lowbit_Format<"IntFormat", "int", ["buildDecode", "bu
     Example: `#lowbit.quantized<int<4>, scale = f16 per [1, 32]>`
   }];
   let parameters = (ins "unsigned":$bits);
-  let assemblyFormat = "`<` $bits `>`";
+  let assemblyFormat = "`<` custom<Bits>($bits) `>`";
   let genVerifyDecl = 1;
 }
 
@@ -41,7 +41,7 @@ def Lowbit_UIntFormatAttr : Lowbit_Format<"UIntFormat", "uint", ["buildDecode", 
     Example: `#lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32]>`
   }];
   let parameters = (ins "unsigned":$bits);
-  let assemblyFormat = "`<` $bits `>`";
+  let assemblyFormat = "`<` custom<Bits>($bits) `>`";
   let genVerifyDecl = 1;
 }
 
@@ -153,7 +153,7 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
     Example: `#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>`
   }];
   let parameters = (ins "::lowbit::GgmlBlock":$block);
-  let assemblyFormat = "`<` $block `>`";
+  let assemblyFormat = "`<` custom<Block>($block) `>`";
 }
 
 //===----------------------------------------------------------------------===//
@@ -220,7 +220,7 @@ def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
     Example: `#lowbit.sum<#lowbit.quantized<int<3>, scale = f16 per [1, 32]>, #lowbit.sparse<f16, density = 0.01>>`
   }];
   let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$terms);
-  let assemblyFormat = "`<` $terms `>`";
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 
