@@ -26,5 +26,8 @@ if os.environ.get("LOWBIT_ROUNDTRIP"):
 config.substitutions += [
     ("%python", config.python),
     ("%plugins", os.path.join(config.lowbit_build, "lib")),
+    ("%lowbit_build", config.lowbit_build),
+    ("%lowbit_tools", os.path.join(config.lowbit_build, "bin")),
+    ("%llvm_tools", config.llvm_tools),
     (r"\blowbit-opt\b", opt),
 ]
