@@ -11,6 +11,7 @@
 #include "lowbit/IR/LowbitAttrs.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 
 using namespace llvm;
 using namespace lowbit;
@@ -63,6 +64,15 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
   }
   program->compileSeconds = stopwatch.lap();
   return program;
+}
+
+Expected<std::unique_ptr<Program>> Program::compileText(StringRef text, StringRef name,
+                                                        const ProgramOptions &options) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  return compile(**module, options);
 }
 
 static Error checkInput(StringRef entry, unsigned number, const ValueType &type,

@@ -36,12 +36,20 @@ parseModule(llvm::StringRef text, llvm::StringRef name, mlir::MLIRContext *conte
 /// Runs a pipeline, named as in ProgramOptions. The module is of no use after an error.
 llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
 
+/// Both in one: the text after a pipeline.
+llvm::Expected<std::string> transformText(llvm::StringRef text, llvm::StringRef name,
+                                          llvm::StringRef pipeline);
+
 /// A compiled module whose entries take arrays and give arrays.
 class Program {
 public:
   /// Consumes `module`: it is lowered in place.
   static llvm::Expected<std::unique_ptr<Program>> compile(mlir::ModuleOp module,
                                                           const ProgramOptions &options);
+
+  /// From text; `name` is the file in errors.
+  static llvm::Expected<std::unique_ptr<Program>>
+  compileText(llvm::StringRef text, llvm::StringRef name, const ProgramOptions &options);
 
   JitSession &getSession() { return *session; }
   /// Of all that compile() did.
