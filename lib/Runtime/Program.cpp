@@ -52,9 +52,12 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
       program->results[function.getName()] = placeResults(function);
   if (Error error = runPipeline(module, options.pipeline))
     return std::move(error);
+  double lower = stopwatch.lap();
   Expected<std::unique_ptr<JitSession>> session = JitSession::create(module, options.jit);
   if (!session)
     return session.takeError();
+  program->times = (*session)->getTimes();
+  program->times.lower = lower;
   program->session = std::move(*session);
   for (const EntrySignature &entry : program->session->getSignature().entries) {
     auto [slot, isNew] = program->results.try_emplace(entry.name);
@@ -62,7 +65,6 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
       append_range(slot->second, seq<unsigned>(entry.arguments.size() - entry.outputs,
                                                entry.arguments.size()));
   }
-  program->compileSeconds = stopwatch.lap();
   return program;
 }
 

@@ -130,7 +130,7 @@ static Error measure(Program &program, const RunModuleOptions &options) {
     stream.attribute("runs", options.time);
     stream.attribute("median_seconds", median);
     stream.attribute("minimum_seconds", seconds.front());
-    stream.attribute("compile_seconds", program.getCompileSeconds());
+    stream.attribute("compile_seconds", program.getTimes().total());
   });
   errs() << "\n";
   return Error::success();

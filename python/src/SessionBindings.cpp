@@ -81,11 +81,24 @@ static nb::object decode(LanguageModel &model, int64_t token) {
   return toNumpy(std::move(logits));
 }
 
+static nb::dict getCompileTimes(const LanguageModel &model) {
+  const CompileTimes &times = model.getCompileTimes();
+  nb::dict seconds;
+  seconds["import"] = times.import;
+  seconds["lower"] = times.lower;
+  seconds["translate"] = times.translate;
+  seconds["optimize"] = times.optimize;
+  seconds["codegen"] = times.codegen;
+  return seconds;
+}
+
 void python::bindSession(nb::module_ &module) {
   nb::class_<LanguageModel>(module, "Session",
                             "A compiled model with its key-value cache, which starts empty.")
       .def(nb::new_(&open), nb::arg("archive_path"), nb::arg("options") = nb::dict())
-      .def_prop_ro("compile_seconds", &LanguageModel::getCompileSeconds)
+      .def_prop_ro("compile_seconds",
+                   [](const LanguageModel &model) { return model.getCompileTimes().total(); })
+      .def_prop_ro("compile_times", &getCompileTimes, "Seconds of each step.")
       .def_prop_ro("context_length", &LanguageModel::getContextLength)
       .def_prop_ro("vocabulary", &LanguageModel::getVocabulary)
       .def_prop_ro("position", &LanguageModel::getPosition)

@@ -53,7 +53,7 @@ public:
 
   JitSession &getSession() { return *session; }
   /// Of all that compile() did.
-  double getCompileSeconds() const { return compileSeconds; }
+  const CompileTimes &getTimes() const { return times; }
 
   /// Calls an entry. One input for each argument of the compiled entry that is not a fresh output
   /// (an encoded tensor is as many as it has components, a scalar is an array of rank 0). The
@@ -66,7 +66,7 @@ private:
   Program() = default;
 
   std::unique_ptr<JitSession> session;
-  double compileSeconds = 0;
+  CompileTimes times;
   /// For each result of an entry the number of the argument that has it.
   llvm::StringMap<llvm::SmallVector<unsigned>> results;
 };
