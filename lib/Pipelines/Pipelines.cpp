@@ -35,7 +35,7 @@ void lowbit::buildExplicitPipeline(OpPassManager &pm) {
 }
 
 void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
-  pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   addCleanup(pm);
   pm.addPass(createComponents());
   addCleanup(pm);
@@ -74,6 +74,7 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
 }
 
 void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *options) {
+  pm.addNestedPass<func::FuncOp>(createExpandCopies());
   if (options) {
     VectorizeContractionsOptions contractions;
     contractions.vectorLength = options->vectorLength;
