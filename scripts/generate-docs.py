@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the reference pages of docs/ from the TableGen files in include/, by mlir-tblgen.
 
-    scripts/generate-docs.py            writes them (`cmake --build build --target lowbit-doc` does the same)
-    scripts/generate-docs.py --check    writes nothing; names the pages that are stale, and fails if any is
+scripts/generate-docs.py            writes them, as does `cmake --build build --target lowbit-doc`
+scripts/generate-docs.py --check    writes nothing; shows what is stale, and fails if anything is
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-# A page: its title if the generator gives none, an introduction, the TableGen files, the generator's options.
+# A page: title if the generator gives none, introduction, TableGen files, generator options.
 PAGES = {
     "Dialect.md": (
         None,
@@ -26,15 +26,16 @@ PAGES = {
     "Interfaces.md": (
         "Interfaces of encodings",
         "What an attribute implements to be a number format, a scale, a layout or an encoding; "
-        "[AddingAnEncoding.md](AddingAnEncoding.md) shows how. The types that the methods exchange are in "
-        "`include/lowbit/IR/Encoding.h`. A method whose note says that it has a default may be left out.",
+        "[AddingAnEncoding.md](AddingAnEncoding.md) shows how. The types that the methods exchange "
+        "are in `include/lowbit/IR/Encoding.h`. A method whose note says that it has a default may "
+        "be left out.",
         ["lowbit/IR/LowbitInterfaces.td"],
         ["-gen-attr-interface-docs"],
     ),
     "Passes.md": (
         "Passes",
-        "In alphabetical order; [Pipelines.md](Pipelines.md) has them in the order in which they run. Each example "
-        "begins with the command that makes its second half from its first.",
+        "In alphabetical order; [Pipelines.md](Pipelines.md) has them in the order in which they "
+        "run. An example begins with the command that makes its second half from its first.",
         ["lowbit/Transforms/Lower/Passes.td"],
         ["-gen-pass-doc"],
     ),
@@ -44,16 +45,25 @@ PAGES = {
 def methods_with_default(records: str) -> set[tuple[str, str]]:
     """(interface, method): mlir-tblgen 22 says of these, too, that they must be implemented."""
     # An interface lists the names of its methods, which are records of their own.
-    methods = re.findall(r"^def (\w+) \{[^\n]* InterfaceMethod\b[^\n]*\n(.*?)^\}", records, re.M | re.S)
+    methods = re.findall(
+        r"^def (\w+) \{[^\n]* InterfaceMethod\b[^\n]*\n(.*?)^\}", records, re.M | re.S
+    )
     named = {
         record: re.search(r'string name = "(\w+)"', body).group(1)
         for record, body in methods
         if not re.search(r'defaultBody = (?:""|\[\{\s*\}\]);', body)
     }
     interfaces = re.findall(
-        r"^def (\w+) \{[^\n]* AttrInterface\b.*?list<InterfaceMethod> methods = \[(.*?)\];", records, re.M | re.S
+        r"^def (\w+) \{[^\n]* AttrInterface\b.*?list<InterfaceMethod> methods = \[(.*?)\];",
+        records,
+        re.M | re.S,
     )
-    return {(interface, named[m]) for interface, all in interfaces for m in all.split(", ") if m in named}
+    return {
+        (interface, named[m])
+        for interface, all in interfaces
+        for m in all.split(", ")
+        if m in named
+    }
 
 
 def note_defaults(text: str, defaults: set[tuple[str, str]]) -> str:
@@ -74,11 +84,12 @@ def generate(page: str, tblgen: Path, includes: list[str]) -> str:
     title, introduction, sources, options = PAGES[page]
 
     def run(*options: str) -> str:
-        # Interfaces and passes are listed only if they stand in the main file; the dialect has several.
+        # Interfaces and passes are listed only from the main file; the dialect has several files.
         if len(sources) == 1:
-            command, text = [tblgen, *options, *includes, str(ROOT / "include" / sources[0])], None
+            text, main = None, str(ROOT / "include" / sources[0])
         else:
-            command, text = [tblgen, *options, *includes, "-"], "".join(f'include "{path}"\n' for path in sources)
+            text, main = "".join(f'include "{path}"\n' for path in sources), "-"
+        command = [tblgen, *options, *includes, main]
         result = subprocess.run(command, input=text, capture_output=True, text=True)
         if result.returncode:
             sys.exit(f"generate-docs: error: {page}: {tblgen} failed:\n{result.stderr}")
@@ -99,11 +110,20 @@ def generate(page: str, tblgen: Path, includes: list[str]) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--check", action="store_true", help="compare only")
-    parser.add_argument("--tools", type=Path, default="/usr/lib/llvm-22/bin", help="folder of mlir-tblgen and llvm-config")
+    parser.add_argument(
+        "--tools",
+        type=Path,
+        default="/usr/lib/llvm-22/bin",
+        help="folder of mlir-tblgen and llvm-config",
+    )
     options = parser.parse_args()
-    config = subprocess.run([options.tools / "llvm-config", "--includedir"], capture_output=True, text=True, check=True)
+    config = subprocess.run(
+        [options.tools / "llvm-config", "--includedir"], capture_output=True, text=True, check=True
+    )
     includes = ["-I", str(ROOT / "include"), "-I", config.stdout.strip()]
     stale = False
     for page in PAGES:
@@ -115,7 +135,9 @@ def main() -> int:
         if options.check:
             stale = True
             print(f"docs/{page} is stale: run scripts/generate-docs.py")
-            sys.stdout.writelines(difflib.unified_diff(old.splitlines(True), text.splitlines(True), "old", "new", n=1))
+            sys.stdout.writelines(
+                difflib.unified_diff(old.splitlines(True), text.splitlines(True), "old", "new", n=1)
+            )
         else:
             temporary = path.with_suffix(".tmp")
             temporary.write_text(text)

@@ -4,12 +4,18 @@
     check-examples.py [--each REGEX] [--tools FOLDER] PAGE...
 
 A block ```mlir is a whole module, or a list of attributes `#lowbit…`, each of which is put on a
-tensor<128x256xf32>. It must verify, print, and parse again to the same (lowbit-opt --verify-roundtrip).
-A block that begins with the comment `// lowbit-opt OPTIONS` is also run with these options: what it expects
-as a diagnostic (`expected-error`) must come, and if the paragraph after it is just "becomes", the output
-must equal the next block, up to names of values.
-A block that begins with the comment `// NAME.mlir` is saved as that file for the blocks ```sh of the page. In
-these, each command `build/bin/lowbit-…` runs, in a folder of its own, and must succeed; other lines are skipped.
+tensor<128x256xf32>. It must verify, print, and parse again to the same (--verify-roundtrip).
+
+A block that begins with the comment `// lowbit-opt OPTIONS` is also run with these options: what it
+expects as a diagnostic (`expected-error`) must come, and if the paragraph after it is "becomes",
+the output must equal the next block, up to names of values.
+
+An attribute `#lowbit…` in a row of a table is treated like one in a block.
+
+A block that begins with the comment `// NAME.mlir` is saved as that file for the blocks ```sh of
+the page. In these, each command `build/bin/lowbit-…` runs, in a folder of the page's own, and must
+succeed; other lines are skipped.
+
 --each: every heading of level 3 that matches must have an example.
 """
 
@@ -59,6 +65,9 @@ def read(page: Path) -> list[Section]:
             between = []
         else:
             between.append(line.strip())
+            if line.startswith("|"):
+                for attribute in re.findall(r"`(#lowbit\.[^`]*)`", line):
+                    sections[-1].blocks.append(Block(number, "mlir", attribute))
     if block is not None:
         sys.exit(f"{page}:{block.line}: error: the block has no end")
     return sections
@@ -107,7 +116,9 @@ class Checker:
             return
         wanted = self.opt(f"{where} (becomes)", block.becomes.text, "--verify-roundtrip")
         if wanted is not None and self.opt(where, output) != wanted:
-            self.fail(where, f"becomes something else, namely\n{output}\nbut the page says\n{wanted}")
+            self.fail(
+                where, f"becomes something else, namely\n{output}\nbut the page says\n{wanted}"
+            )
 
     def shell(self, where: str, block: Block, folder: str) -> None:
         for command in block.text.replace("\\\n", " ").splitlines():
@@ -116,7 +127,10 @@ class Checker:
             self.examples += 1
             command = command.replace("build/bin/", f"{self.tools}/")
             run = subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", command], cwd=folder, capture_output=True, text=True
+                ["bash", "-euo", "pipefail", "-c", command],
+                cwd=folder,
+                capture_output=True,
+                text=True,
             )
             if run.returncode:
                 self.fail(where, f"`{command}` failed:\n{run.stderr}")
@@ -139,9 +153,13 @@ class Checker:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("pages", nargs="+", type=Path, metavar="PAGE")
-    parser.add_argument("--each", default="", metavar="REGEX", help="headings that must have an example")
+    parser.add_argument(
+        "--each", default="", metavar="REGEX", help="headings that must have an example"
+    )
     parser.add_argument("--tools", type=Path, default="build/bin", help="folder of lowbit-opt")
     options = parser.parse_args()
     checker = Checker(options.tools.resolve())

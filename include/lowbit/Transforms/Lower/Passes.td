@@ -370,6 +370,26 @@ def ExpandCopies : Pass<"lowbit-expand-copies", "::mlir::func::FuncOp"> {
   let description = [{
     `memref.copy` of strided buffers would become a call into a run-time library; as linalg it becomes vector code or
     loops like everything else.
+
+    ```mlir
+    // lowbit-opt --lowbit-expand-copies
+    func.func @copy(%row: memref<64xf32, strided<[2]>>, %to: memref<64xf32>) {
+      memref.copy %row, %to : memref<64xf32, strided<[2]>> to memref<64xf32>
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    #id = affine_map<(i) -> (i)>
+    func.func @copy(%row: memref<64xf32, strided<[2]>>, %to: memref<64xf32>) {
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%row : memref<64xf32, strided<[2]>>) outs(%to : memref<64xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          linalg.yield %in : f32
+      }
+      return
+    }
+    ```
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
