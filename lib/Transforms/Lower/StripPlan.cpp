@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -36,6 +37,14 @@ SmallVector<int64_t> StripPlan::getLaneIndices(unsigned which, int64_t width) co
     indices.push_back(index);
   }
   return indices;
+}
+
+bool isTableLookup(Operation &op) {
+  auto load = dyn_cast<memref::LoadOp>(op);
+  if (!load || !load.getMemRef().getDefiningOp<memref::GetGlobalOp>())
+    return false;
+  MemRefType type = load.getMemRefType();
+  return type.getRank() == 1 && type.hasStaticShape() && type.getElementType().isIntOrFloat();
 }
 
 /// The result of `map` that is `dim` by itself; nothing if there is none. Fails if `dim` occurs
@@ -120,7 +129,7 @@ private:
       widest = std::max<int64_t>(widest, element.getIntOrFloatBitWidth());
     }
     for (Operation &inner : op.getBlock()->without_terminator()) {
-      bool known = isa<linalg::IndexOp, arith::ConstantOp>(inner) ||
+      bool known = isa<linalg::IndexOp, arith::ConstantOp>(inner) || isTableLookup(inner) ||
                    (OpTrait::hasElementwiseMappableTraits(&inner) && isMemoryEffectFree(&inner));
       if (!known) {
         reason = ("its body has '" + inner.getName().getStringRef() + "'").str();
@@ -231,6 +240,8 @@ FailureOr<StripPlan> planStrips(linalg::LinalgOp op, int64_t vectorLength, std::
     reason.clear();
     return failure();
   }
+  if (op.getNumLoops() == 0)
+    return failure();
   return StripPlanner(op, vectorLength).run(reason);
 }
 

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // LLVM takes `math.exp` on a vector apart into calls of expf, one for each lane. Upstream's
-// polynomial (populateMathPolynomialApproximationPatterns) was measured to be up to 5.3 units in the
-// last place off. This is the same reduction, x = n ln 2 + r, with the polynomial of Cephes (S.
+// polynomial (populateMathPolynomialApproximationPatterns) was measured to be up to 5.3 units in
+// the last place off. This is the same reduction, x = n ln 2 + r, with the polynomial of Cephes (S.
 // Moshier, expf), fused.
 //
 //===----------------------------------------------------------------------===//

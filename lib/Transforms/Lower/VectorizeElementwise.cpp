@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeElementwise.h"
 #include "VectorExp.h"
+#include "VectorLookup.h"
 #include "VectorStrips.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -202,6 +203,12 @@ private:
       }
       if (isExp(inner)) {
         values.map(inner.getResult(0), emitExp(b, loc, lookup(values, inner.getOperand(0))));
+        continue;
+      }
+      if (isTableLookup(inner)) {
+        auto read = cast<memref::LoadOp>(inner);
+        values.map(read.getResult(),
+                   emitLookup(b, loc, read.getMemRef(), lookup(values, read.getIndices().front())));
         continue;
       }
       SmallVector<Value> operands;

@@ -162,6 +162,49 @@ func.func @transposed(%x: memref<32x64xf32>, %y: memref<64x32xf32>) {
 
 // -----
 
+// A table of 16 levels is one permutation, written lane by lane.
+
+// CHECK-LABEL: func @codebook(
+// CHECK: %[[TABLE:.*]] = memref.get_global @levels
+// CHECK: %[[LEVELS:.*]] = vector.load %[[TABLE]][%c0] : memref<16xf32>, vector<16xf32>
+// CHECK: %[[LAST:.*]] = vector.extract %{{.*}}[15] : i32 from vector<16xi32>
+// CHECK: %[[AT:.*]] = arith.index_castui %[[LAST]] : i32 to index
+// CHECK: vector.extract %[[LEVELS]][%[[AT]]] : f32 from vector<16xf32>
+// CHECK: vector.from_elements {{.*}} : vector<16xf32>
+memref.global "private" constant @levels : memref<16xf32> = dense<1.0>
+func.func @codebook(%codes: memref<64xi8>, %y: memref<64xf32>) {
+  %table = memref.get_global @levels : memref<16xf32>
+  linalg.generic {
+      indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%codes : memref<64xi8>) outs(%y : memref<64xf32>) {
+    ^bb0(%code: i8, %old: f32):
+      %i = arith.index_castui %code : i8 to index
+      %level = memref.load %table[%i] : memref<16xf32>
+      linalg.yield %level : f32
+  }
+  return
+}
+
+// -----
+
+// CHECK-LABEL: func @large_codebook(
+// CHECK: vector.gather
+memref.global "private" constant @many_levels : memref<256xf32> = dense<1.0>
+func.func @large_codebook(%codes: memref<64xi8>, %y: memref<64xf32>) {
+  %table = memref.get_global @many_levels : memref<256xf32>
+  linalg.generic {
+      indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+      ins(%codes : memref<64xi8>) outs(%y : memref<64xf32>) {
+    ^bb0(%code: i8, %old: f32):
+      %i = arith.index_castui %code : i8 to index
+      %level = memref.load %table[%i] : memref<256xf32>
+      linalg.yield %level : f32
+  }
+  return
+}
+
+// -----
+
 // CHECK-LABEL: func @unknown_body(
 // CHECK: linalg.generic
 func.func @unknown_body(%table: memref<16xf32>, %codes: memref<64xindex>, %bytes: memref<64xi8>, %y: memref<64xf32>) {

@@ -13,22 +13,22 @@ def VectorizeContractions : Pass<"lowbit-vectorize-contractions", "::mlir::func:
   let summary = "Turn f32 contractions on memrefs into loops over register tiles of vectors";
   let description = [{
     Rewrites every linalg op that computes `out += sum(a * b)` in f32 on memrefs, whatever its
-    indexing maps, into `scf.for` loops around a register tile of `vector.fma`. The form follows from
-    the dimension that is contiguous in memory:
+    indexing maps, into `scf.for` loops around a register tile of `vector.fma`. The form follows
+    from the dimension that is contiguous in memory:
 
     - *dot*: a reduction dimension is contiguous in both inputs (`x[m, k] * w[n, k]`). Vectors run
-      along it, `rows x columns` accumulators stay in registers, and each tile ends in one reduction
-      tree that transposes and adds. An accumulator sums in the same order in every tile, so the
-      result of a row does not depend on how many rows there are.
-    - *outer*: a parallel dimension is contiguous in one input and in the output, and absent from the
-      other input (`p[m, t] * v[t, d]`). Vectors run along it, `rows x columns` vectors of the output
-      stay in registers over the reduction, and the other input is broadcast.
+      along it, `rows x columns` accumulators stay in registers, and each tile ends in one
+      reduction tree that transposes and adds. An accumulator sums in the same order in every
+      tile, so the result of a row does not depend on how many rows there are.
+    - *outer*: a parallel dimension is contiguous in one input and in the output, and absent from
+      the other input (`p[m, t] * v[t, d]`). Vectors run along it, `rows x columns` vectors of the
+      output stay in registers over the reduction, and the other input is broadcast.
 
-    Sizes may be static or dynamic; ends of the vector dimension use masks, ends of the others smaller
-    tiles. Nothing is assumed about alignment. The inputs must not overlap the output.
+    Sizes may be static or dynamic; ends of the vector dimension use masks, ends of the others
+    smaller tiles. Nothing is assumed about alignment. The inputs must not overlap the output.
 
-    A contraction that has neither form, or another element type, is left as it is with a remark that
-    says why.
+    A contraction that has neither form, or another element type, is left as it is with a remark
+    that says why.
 
     ```mlir
     linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>,

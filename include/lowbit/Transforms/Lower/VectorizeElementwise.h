@@ -33,7 +33,7 @@ struct StripPlan {
 };
 
 /// Chooses the strip for `op` with vectors of `vectorLength` 32-bit elements. On failure `reason`
-/// says what is in the way; it is empty if `op` is a contraction.
+/// says what is in the way; it is empty if `op` is a contraction or a single element.
 mlir::FailureOr<StripPlan> planStrips(mlir::linalg::LinalgOp op, int64_t vectorLength,
                                       std::string &reason);
 
@@ -41,6 +41,10 @@ mlir::FailureOr<StripPlan> planStrips(mlir::linalg::LinalgOp op, int64_t vectorL
 /// memory from the first lane's; nothing if that is not known or not a short forward distance.
 std::optional<llvm::SmallVector<int64_t>>
 getLaneOffsets(mlir::linalg::LinalgOp op, const StripPlan &plan, unsigned operand, int64_t width);
+
+/// Whether `op` reads an element of a constant table: of a `memref.get_global` of rank 1 and known
+/// size.
+bool isTableLookup(mlir::Operation &op);
 
 void populateVectorizeElementwisePatterns(mlir::RewritePatternSet &patterns,
                                           int64_t vectorLength = 16);

@@ -12,20 +12,24 @@ include "mlir/Pass/PassBase.td"
 def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::FuncOp"> {
   let summary = "Turn elementwise and reducing linalg ops on memrefs into loops over vector strips";
   let description = [{
-    Rewrites linalg ops on memrefs that are no contractions into `scf.for` loops, of which the innermost
-    goes by strips of one vector, with single elements for what remains:
+    Rewrites linalg ops on memrefs that are no contractions into `scf.for` loops, of which the
+    innermost goes by strips of one vector, with single elements for what remains:
 
-    - *parallel*: the outputs are contiguous along their last dimensions. Short last dimensions, such as
-      the codes within a byte, join the strip of the dimension before them. Inputs are loaded as a
-      vector, as a vector that is spread over the lanes (one byte for two codes), or as a scalar.
-    - *reduction*: an input is contiguous along a reduction dimension that the outputs lack, and each
-      output is combined by one associative op. Four accumulators run in parallel, so sums of floats are
-      added in another order than by plain loops.
+    - *parallel*: the outputs are contiguous along their last dimensions. Short last dimensions,
+      such as the codes within a byte, join the strip of the dimension before them. Inputs are
+      loaded as a vector, as a vector that is spread over the lanes (one byte for two codes), or
+      as a scalar.
+    - *reduction*: an input is contiguous along a reduction dimension that the outputs lack, and
+      each output is combined by one associative op. Four accumulators run in parallel, so sums of
+      floats are added in another order than by plain loops.
 
     The body's `arith` and `math` ops are applied to vectors as they are; `linalg.index` becomes a
-    scalar or a vector of lane numbers and `math.exp` of f32 a polynomial that is right within 1.01 units
-    in the last place, since LLVM would call expf for each lane. What does not depend on the lane stays scalar. An op that does not
-    fit is left as it is with a remark that says why. Contractions are ignored.
+    scalar or a vector of lane numbers and `math.exp` of f32 a polynomial that is right within
+    1.01 units in the last place, since LLVM would call expf for each lane. Reads of constant
+    tables (`memref.load` from a `memref.get_global`, an index that the body computes) become
+    permutations of a register or, above 16 entries, gathers. What does not depend on the lane
+    stays scalar. An op that does not fit is left as it is with a remark that says why.
+    Contractions are ignored.
   }];
   let options = [
     Option<"vectorLength", "vector-length", "int64_t", /*default=*/"16",

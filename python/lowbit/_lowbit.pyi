@@ -1,0 +1,81 @@
+"""The native module: archives, encoding and compiled models.
+
+Every failure (a missing or malformed file, an encoding that does not parse or does not fit a tensor,
+a model that cannot be compiled) raises RuntimeError with a located message.
+"""
+
+from typing import Any, Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+class TensorInfo:
+    """One tensor of an archive."""
+
+    name: str
+    shape: list[int]
+    """Row-major: a weight that maps 576 inputs to 1536 outputs is [1536, 576]."""
+    encoding: str
+    """The attribute's text, as '#lowbit.quantized<f16>'."""
+    bits_per_weight: float
+    bytes: int
+
+class Archive:
+    """A memory-mapped GGUF or safetensors file."""
+
+    def __init__(self, path: str) -> None: ...
+    @property
+    def tensors(self) -> list[TensorInfo]: ...
+    def metadata(self, key: str) -> str | int | float | bool | list[Any] | None:
+        """The value of a key, as 'tokenizer.ggml.tokens'; None where the file has no such key."""
+
+    def tensor_f32(self, name: str) -> NDArray[np.float32]:
+        """The decoded tensor, in its shape."""
+
+    def components(self, name: str) -> dict[str, NDArray[Any]]:
+        """The stored components by name ('codes', 'scale', …): read-only views of the file."""
+
+def encode_archive(
+    path: str,
+    out: str,
+    weights: str,
+    keep: Sequence[tuple[str, str]],
+    progress: Callable[[int, int, str], None],
+) -> None:
+    """Write `path` again as `out` with its weights in another encoding, rounded to nearest.
+
+    weights: the encoding for each 2-D tensor that no pattern of `keep` matches and whose shape
+        admits it; 1-D tensors stay as they are.
+    keep: (pattern, encoding) pairs, the first match decides; patterns as in fnmatch, the encoding
+        'same' leaves a tensor as it is stored.
+    progress: called with (tensors done, tensors in all, name of the next one).
+
+    Writes under a temporary name in the folder of `out`, then renames.
+    """
+
+class Session:
+    """A compiled model with its key-value cache, which starts empty.
+
+    options: 'activations' (str): the type in which activations are computed, 'f32';
+        'context_length' (int, optional): positions to hold in the cache, the model's own if absent.
+    """
+
+    def __init__(self, archive_path: str, options: dict[str, Any]) -> None: ...
+    @property
+    def compile_seconds(self) -> float: ...
+    @property
+    def context_length(self) -> int: ...
+    @property
+    def vocabulary(self) -> int: ...
+    @property
+    def position(self) -> int:
+        """How many positions the cache holds."""
+
+    def prefill(self, tokens: NDArray[np.int64], rows: int) -> NDArray[np.float32]:
+        """Append `tokens` [n] to the cache; the logits [rows, vocabulary] after the last `rows`."""
+
+    def decode(self, token: int) -> NDArray[np.float32]:
+        """Append one token; the logits [vocabulary] after it."""
+
+    def reset(self) -> None:
+        """Forget all positions."""

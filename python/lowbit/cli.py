@@ -1,0 +1,257 @@
+"""The command line: `lowbit COMMAND MODEL …`.
+
+Results go to standard output, progress and errors to standard error. Exit status: 0 done, 1 failed,
+2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from typing import NoReturn, Sequence
+
+from .errors import LowbitError
+
+_EXAMPLES = """\
+examples:
+  lowbit generate model.gguf --prompt "Water boils at" --tokens 48
+  lowbit inspect model.gguf
+  lowbit encode model.gguf --output w4.safetensors \\
+      --weights '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'
+  lowbit perplexity w4.safetensors --text book.txt --max-tokens 1024
+"""
+
+
+def report(message: str, hint: str | None = None) -> None:
+    print(f"lowbit: error: {message}", file=sys.stderr)
+    if hint:
+        print(f"lowbit: hint: {hint}", file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        report(message, hint=f"`{self.prog} --help` shows the options and examples")
+        raise SystemExit(2)
+
+
+def _whole(least: int):
+    def parse(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = least - 1
+        if value < least:
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+        return value
+
+    return parse
+
+
+def _between(low: float, high: float):
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or math.isinf(value):
+            limit = f"from {low:g} to {high:g}" if high < math.inf else f"of at least {low:g}"
+            raise argparse.ArgumentTypeError(f"'{text}' is not a number {limit}")
+        return value
+
+    return parse
+
+
+def _token_list(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not a list of token ids separated by commas, as 504,3575,282"
+        ) from None
+
+
+def _keep(text: str) -> tuple[str, str]:
+    # Encodings contain '=', patterns do not: the first one divides.
+    pattern, equals, encoding = text.partition("=")
+    if not (pattern.strip() and equals and encoding.strip()):
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not PATTERN=ENCODING, as 'token_embd.*=same'"
+        )
+    return pattern.strip(), encoding.strip()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lowbit",
+        description="Run, measure and re-encode language models whose weights have encoded types.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, summary: str, example: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            epilog=f"example:\n  {example}\n",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.add_argument(
+            "model", metavar="MODEL", help="a .gguf file, or one written by `lowbit encode`"
+        )
+        return sub
+
+    def activations(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--activations",
+            choices=["f32"],
+            default="f32",
+            help="type in which activations are computed (f32)",
+        )
+
+    sub = command(
+        "generate",
+        "continue a text, greedily unless a temperature is given",
+        'lowbit generate model.gguf --prompt "Once upon a time" --tokens 100 --temperature 0.8',
+    )
+    sub.add_argument("--prompt", required=True, metavar="TEXT", help="the text to continue")
+    sub.add_argument(
+        "--tokens", required=True, type=_whole(1), metavar="N", help="how many tokens to generate"
+    )
+    sub.add_argument(
+        "--temperature",
+        type=_between(0, math.inf),
+        default=0.0,
+        metavar="T",
+        help="0: always the likeliest token (default)",
+    )
+    sub.add_argument(
+        "--top-k",
+        type=_whole(0),
+        default=0,
+        metavar="K",
+        help="sample from the K likeliest tokens (0: all)",
+    )
+    sub.add_argument(
+        "--top-p",
+        type=_between(0, 1),
+        default=1.0,
+        metavar="P",
+        help="sample from the fewest tokens that reach probability P (1: all)",
+    )
+    sub.add_argument("--seed", type=_whole(0), metavar="S", help="makes sampling repeatable")
+    sub.add_argument(
+        "--stop", action="store_true", help="stop early at the model's end-of-sequence token"
+    )
+    sub.add_argument(
+        "--special",
+        action="store_true",
+        help="read control tokens in the prompt, as <|im_start|>, as themselves",
+    )
+    activations(sub)
+    sub.add_argument(
+        "--json", action="store_true", help="print one JSON object when done, instead of the text"
+    )
+
+    sub = command(
+        "logits",
+        "compute the logits after each token of a sequence",
+        "lowbit logits model.gguf --tokens 504,3575,282 --output out.npy",
+    )
+    sub.add_argument(
+        "--tokens", required=True, type=_token_list, metavar="ID,ID,…", help="token ids"
+    )
+    sub.add_argument(
+        "--output", required=True, metavar="FILE.npy", help="gets float32 [length, vocabulary]"
+    )
+    activations(sub)
+
+    sub = command(
+        "perplexity",
+        "measure how well the model predicts a text",
+        "lowbit perplexity model.gguf --text /usr/share/common-licenses/Artistic --max-tokens 1024",
+    )
+    sub.add_argument(
+        "--text",
+        required=True,
+        metavar="FILE",
+        help="a UTF-8 text; it is one window, its first token is not scored",
+    )
+    sub.add_argument(
+        "--max-tokens", type=_whole(2), metavar="N", help="use the first N tokens only"
+    )
+    activations(sub)
+    sub.add_argument(
+        "--json", action="store_true", help='print {"tokens", "nll" (mean, in nats), "perplexity"}'
+    )
+
+    sub = command(
+        "inspect",
+        "list the tensors of a model with their encodings and sizes",
+        "lowbit inspect model.gguf",
+    )
+    sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+    sub = command(
+        "encode",
+        "write a model again with its weights in another encoding",
+        "lowbit encode model.gguf --keep 'token_embd.*=same' --output nf4.safetensors \\\n"
+        "      --weights '#lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>'",
+    )
+    sub.add_argument(
+        "--weights",
+        required=True,
+        metavar="ENCODING",
+        help="for every 2-D tensor, as '#lowbit.quantized<int<8>, scale = f32 per axis 0>'",
+    )
+    sub.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        type=_keep,
+        metavar="PATTERN=ENCODING",
+        help="another encoding for tensors of these names (* and ? match; 'same' leaves them as "
+        "stored); may be repeated, the first match decides",
+    )
+    sub.add_argument(
+        "--output", required=True, metavar="OUT", help="the new model, for every command again"
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        # Only now: --help and wrong usage need neither numpy nor the compiler.
+        from . import commands
+
+        getattr(commands, options.command)(options)
+        sys.stdout.flush()
+    except LowbitError as error:
+        report(str(error), error.hint)
+        return 1
+    except ModuleNotFoundError as error:
+        if error.name != "lowbit._lowbit":
+            raise
+        report("the compiler is not built", hint="run scripts/setup.sh")
+        return 1
+    except BrokenPipeError:
+        # The reader went away (as `| head` does): nothing is wrong, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        report(f"{error.strerror}: '{error.filename}'" if error.filename else str(error))
+        return 1
+    except MemoryError:
+        report("out of memory", hint="close other programs, or choose an encoding with fewer bits")
+        return 1
+    except RuntimeError as error:
+        report(str(error).removeprefix("error: "))
+        return 1
+    except KeyboardInterrupt:
+        print("\nlowbit: interrupted", file=sys.stderr)
+        return 130
+    return 0

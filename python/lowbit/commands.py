@@ -1,0 +1,214 @@
+"""What each command of `lowbit` does, given its parsed options."""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import json
+import math
+import os
+import sys
+import tempfile
+from argparse import Namespace
+from typing import Iterator
+
+import numpy as np
+from tqdm import tqdm
+
+from .errors import LowbitError
+from .model import Model, Sampler, open_archive
+from .tokenizer import TextStream
+
+
+def _progress(total: int, unit: str, **options) -> tqdm:
+    # disable=None: only where standard error is a terminal.
+    return tqdm(total=total, unit=unit, file=sys.stderr, disable=None, leave=False, **options)
+
+
+@contextlib.contextmanager
+def _whole_file(path: str, suffix: str) -> Iterator[str]:
+    """A temporary name next to `path` that takes its place at the end, or vanishes on failure."""
+    folder = os.path.dirname(path) or "."
+    _check_folder(path)
+    handle, temporary = tempfile.mkstemp(
+        prefix=f".{os.path.basename(path)}.", suffix=suffix, dir=folder
+    )
+    os.close(handle)
+    umask = os.umask(0)
+    os.umask(umask)
+    try:
+        yield temporary
+        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+
+
+def _check_folder(path: str) -> None:
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise LowbitError(
+            f"there is no folder '{folder}' to write '{path}' in", hint=f"mkdir -p '{folder}'"
+        )
+    if os.path.isdir(path):
+        raise LowbitError(f"'{path}' is a folder", hint="give the name of a file in it")
+
+
+def _compile(model: Model) -> None:
+    """Compiles now, and says so to someone who watches: it takes seconds."""
+    watched = sys.stderr.isatty()
+    if watched:
+        print(f"compiling {model.path} …", file=sys.stderr, end="\r", flush=True)
+    seconds = model.compile_seconds
+    if watched:
+        print(f"compiled {model.path} in {seconds:.1f} s", file=sys.stderr)
+
+
+def generate(options: Namespace) -> None:
+    model = Model(options.model, options.activations)
+    tokenizer = model.tokenizer
+    prompt = tokenizer.encode(options.prompt, special=options.special)
+    if not prompt:
+        raise LowbitError("the prompt is empty", hint="give at least one character with --prompt")
+
+    _compile(model)
+
+    # With --json standard output is the object's alone; who watches still sees the text grow.
+    echo = not options.json or sys.stderr.isatty()
+    shown = sys.stderr if options.json else sys.stdout
+    stream = TextStream(tokenizer)
+
+    def show(text: str) -> None:
+        if echo:
+            shown.write(text)
+            shown.flush()
+
+    stop = frozenset([tokenizer.eos]) if options.stop and tokenizer.eos is not None else frozenset()
+    show(options.prompt)
+    result = model.generate(
+        prompt,
+        options.tokens,
+        Sampler(options.temperature, options.top_k, options.top_p, options.seed),
+        on_token=lambda token: show(stream.push(token)),
+        stop=stop,
+    )
+    show(stream.finish() + "\n")
+    if options.json:
+        record = {
+            "prompt_tokens": result.prompt_tokens,
+            "tokens": result.tokens,
+            "text": tokenizer.decode(result.tokens),
+            "tokens_per_second": result.tokens_per_second,
+            "prefill_tokens_per_second": result.prefill_tokens_per_second,
+            "compile_seconds": model.compile_seconds,
+        }
+        print(json.dumps(record))
+        return
+    speed = f"{len(result.tokens)} tokens"
+    if result.tokens_per_second is not None:
+        speed += f", {result.tokens_per_second:.1f} tokens/s"
+    print(
+        f"{speed}; prompt {len(prompt)} tokens, {result.prefill_tokens_per_second:.1f} tokens/s; "
+        f"compiled in {model.compile_seconds:.1f} s",
+        file=sys.stderr,
+    )
+
+
+def logits(options: Namespace) -> None:
+    _check_folder(options.output)
+    model = Model(options.model, options.activations)
+    _compile(model)
+    shape = (len(options.tokens), model.vocabulary)
+    with _whole_file(options.output, ".npy") as temporary:
+        # A first chunk before the file: token ids that are out of range leave nothing behind.
+        chunks = model.logits(options.tokens)
+        chunk = next(chunks)
+        out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.float32, shape=shape)
+        position = 0
+        with _progress(shape[0], "token") as bar:
+            while chunk is not None:
+                out[position : position + len(chunk)] = chunk
+                position += len(chunk)
+                bar.update(len(chunk))
+                chunk = next(chunks, None)
+        out.flush()
+
+
+def perplexity(options: Namespace) -> None:
+    try:
+        with open(options.text, encoding="utf-8", newline="") as file:
+            text = file.read()
+    except UnicodeDecodeError as error:
+        raise LowbitError(
+            f"'{options.text}' is not UTF-8 (byte {error.start})", hint="convert it with iconv"
+        ) from None
+    model = Model(options.model, options.activations)
+    tokens = model.tokenizer.encode(text, add_bos=False)[: options.max_tokens]
+    if len(tokens) > 1:
+        _compile(model)
+    with _progress(len(tokens), "token") as bar:
+        nll = model.nll(tokens, progress=bar.update)
+    record = {"tokens": len(tokens), "nll": nll, "perplexity": math.exp(nll)}
+    if options.json:
+        print(json.dumps(record))
+    else:
+        print(f"perplexity {math.exp(nll):.4f} ({len(tokens)} tokens, {nll:.4f} nats per token)")
+
+
+def inspect(options: Namespace) -> None:
+    tensors = [
+        {
+            "name": tensor.name,
+            "shape": list(tensor.shape),
+            "encoding": tensor.encoding,
+            "bits_per_weight": tensor.bits_per_weight,
+            "bytes": tensor.bytes,
+        }
+        for tensor in open_archive(options.model).tensors
+    ]
+    parameters = sum(math.prod(tensor["shape"]) for tensor in tensors)
+    total = sum(tensor["bytes"] for tensor in tensors)
+    bits = 8 * total / parameters if parameters else 0.0
+    if options.json:
+        totals = {"parameters": parameters, "bits_per_weight": bits, "bytes": total}
+        print(json.dumps({"tensors": tensors, "totals": totals}))
+        return
+    rows = [("tensor", "shape", "bits/weight", "bytes", "encoding")]
+    for tensor in tensors:
+        shape = "x".join(map(str, tensor["shape"]))
+        size = f"{tensor['bytes']:,}"
+        rows.append(
+            (tensor["name"], shape, f"{tensor['bits_per_weight']:.3f}", size, tensor["encoding"])
+        )
+    width = [max(len(row[column]) for row in rows) for column in range(4)]
+    for name, shape, weight, size, encoding in rows:
+        print(
+            f"{name:<{width[0]}}  {shape:>{width[1]}}  {weight:>{width[2]}}  {size:>{width[3]}}  {encoding}"
+        )
+    print(
+        f"{len(tensors)} tensors, {parameters:,} parameters, {bits:.3f} bits/weight, {total:,} bytes"
+    )
+
+
+def encode(options: Namespace) -> None:
+    from ._lowbit import encode_archive
+
+    _check_folder(options.output)
+    names = [tensor.name for tensor in open_archive(options.model).tensors]
+    if os.path.exists(options.output) and os.path.samefile(options.model, options.output):
+        raise LowbitError("the output is the model itself", hint="give another name with --output")
+    for pattern, _ in options.keep:
+        if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
+            raise LowbitError(
+                f"no tensor has a name like '{pattern}' (from --keep)",
+                hint=f"`lowbit inspect {options.model}` lists the names",
+            )
+    with _progress(len(names), "tensor") as bar:
+
+        def progress(done: int, total: int, name: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(name, refresh=False)
+            bar.update(done - bar.n)
+
+        encode_archive(options.model, options.output, options.weights, options.keep, progress)

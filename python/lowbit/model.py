@@ -1,0 +1,214 @@
+"""A compiled language model: logits, perplexity, generation."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Callable, Iterator, Sequence
+
+import numpy as np
+
+from ._lowbit import Archive, Session
+from .errors import LowbitError
+from .tokenizer import Tokenizer
+
+# Positions for which all logits are held at once: 256 rows of 49,152 take 50 MB.
+CHUNK = 256
+
+_NOT_FINITE = "its weights may be damaged, or encoded with scales that overflow"
+
+
+def open_archive(path: str | os.PathLike) -> Archive:
+    """The archive at `path`; a LowbitError says what is wrong with it."""
+    path = os.fspath(path)
+    if os.path.isdir(path):
+        raise LowbitError(
+            f"'{path}' is a folder", hint="name the model file in it (.gguf or .safetensors)"
+        )
+    if not os.path.exists(path):
+        raise LowbitError(
+            f"there is no file '{path}'", hint="a model is a .gguf or .safetensors file"
+        )
+    return Archive(path)
+
+
+@dataclass
+class Sampler:
+    """Chooses a token from logits: the highest, unless `temperature` is above 0.
+
+    top_k keeps the k likeliest tokens (0: all), then top_p the fewest whose probabilities reach p.
+    """
+
+    temperature: float = 0.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int | None = None
+    _random: np.random.Generator = field(init=False, repr=False)
+
+    def __post_init__(self):
+        self._random = np.random.default_rng(self.seed)
+
+    def __call__(self, logits: np.ndarray) -> int:
+        if self.temperature <= 0:
+            return int(logits.argmax())
+        order = np.argsort(-logits, kind="stable")
+        if self.top_k > 0:
+            order = order[: self.top_k]
+        scaled = logits[order].astype(np.float64) / self.temperature
+        probability = np.exp(scaled - scaled[0])
+        probability /= probability.sum()
+        if self.top_p < 1:
+            count = int(np.searchsorted(np.cumsum(probability), self.top_p)) + 1
+            order, probability = order[:count], probability[:count]
+            probability /= probability.sum()
+        return int(self._random.choice(order, p=probability))
+
+
+@dataclass
+class Generation:
+    """Tokens that a model produced, and how fast. Speeds are None where nothing was timed."""
+
+    prompt_tokens: list[int]
+    tokens: list[int]
+    tokens_per_second: float | None
+    """Decode only: the first token comes from the prefill and is not counted."""
+    prefill_tokens_per_second: float | None
+
+
+class Model:
+    """A model file, compiled for this machine when it is first needed.
+
+    activations: the type in which activations are computed ('f32').
+    context_length: positions to reserve in the key-value cache; None reserves the model's own.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, activations: str = "f32", context_length: int | None = None
+    ):
+        self.path = os.fspath(path)
+        self.archive = open_archive(path)
+        self._options: dict[str, object] = {"activations": activations}
+        if context_length is not None:
+            self._options["context_length"] = context_length
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.archive.metadata)
+
+    @cached_property
+    def _session(self) -> Session:
+        return Session(self.path, self._options)
+
+    @property
+    def compile_seconds(self) -> float:
+        return self._session.compile_seconds
+
+    @property
+    def context_length(self) -> int:
+        return self._session.context_length
+
+    @property
+    def vocabulary(self) -> int:
+        return self._session.vocabulary
+
+    def logits(self, tokens: Sequence[int]) -> Iterator[np.ndarray]:
+        """The logits after each of `tokens`, as chunks float32 [≤ CHUNK, vocabulary] in order."""
+        checked = self._check(tokens)
+        self._session.reset()
+        for start in range(0, len(checked), CHUNK):
+            chunk = checked[start : start + CHUNK]
+            yield self._session.prefill(chunk, len(chunk))
+
+    def nll(
+        self, tokens: Sequence[int], progress: Callable[[int], None] = lambda count: None
+    ) -> float:
+        """The mean negative log likelihood of tokens[1:], each given all before it.
+
+        progress is called with the number of tokens just read.
+        """
+        if len(tokens) < 2:
+            raise LowbitError(
+                f"perplexity needs at least 2 tokens, the text has {len(tokens)}",
+                hint="the first token is not scored",
+            )
+        targets = np.asarray(tokens, np.int64)[1:]
+        total, position = 0.0, 0
+        for logits in self.logits(tokens):
+            target = targets[position : position + len(logits)]
+            scored = logits[: len(target)]
+            largest = scored.max(axis=1, keepdims=True)
+            normalizer = (
+                np.log(np.exp(scored - largest).sum(axis=1, dtype=np.float64)) + largest[:, 0]
+            )
+            total += float((normalizer - scored[np.arange(len(target)), target]).sum())
+            position += len(logits)
+            progress(len(logits))
+        if not math.isfinite(total):
+            raise LowbitError("the model's logits are not finite", hint=_NOT_FINITE)
+        return total / len(targets)
+
+    def perplexity(self, tokens: Sequence[int]) -> float:
+        return math.exp(self.nll(tokens))
+
+    def generate(
+        self,
+        prompt: Sequence[int],
+        count: int,
+        sampler: Callable[[np.ndarray], int] = Sampler(),
+        on_token: Callable[[int], None] = lambda token: None,
+        stop: frozenset[int] = frozenset(),
+    ) -> Generation:
+        """`count` tokens after `prompt`, or fewer if one of `stop` comes up: then it is the last.
+
+        on_token is called with each token as soon as it is known.
+        """
+        checked = self._check(prompt)
+        # The last token is produced, but not read again.
+        if len(checked) + count - 1 > self.context_length:
+            raise LowbitError(
+                f"{len(checked)} prompt tokens and {count} new ones do not fit the context of "
+                f"{self.context_length} tokens",
+                hint=f"ask for at most {max(self.context_length - len(checked) + 1, 0)} tokens",
+            )
+        tokens: list[int] = []
+        self._session.reset()
+        start = time.perf_counter()
+        logits = self._session.prefill(checked, 1)[0]
+        prefill_seconds = time.perf_counter() - start
+        decode_seconds = 0.0
+        while len(tokens) < count:
+            if not np.isfinite(logits).all():
+                raise LowbitError("the model's logits are not finite", hint=_NOT_FINITE)
+            tokens.append(sampler(logits))
+            on_token(tokens[-1])
+            if len(tokens) == count or tokens[-1] in stop:
+                break
+            start = time.perf_counter()
+            logits = self._session.decode(tokens[-1])
+            decode_seconds += time.perf_counter() - start
+        return Generation(
+            prompt_tokens=[int(token) for token in checked],
+            tokens=tokens,
+            tokens_per_second=(len(tokens) - 1) / decode_seconds if len(tokens) > 1 else None,
+            prefill_tokens_per_second=len(checked) / prefill_seconds,
+        )
+
+    def _check(self, tokens: Sequence[int]) -> np.ndarray:
+        checked = np.asarray(tokens, dtype=np.int64)
+        if checked.size == 0:
+            raise LowbitError("there are no tokens to read", hint="give a prompt that is not empty")
+        outside = checked[(checked < 0) | (checked >= self.vocabulary)]
+        if outside.size:
+            raise LowbitError(
+                f"token {outside[0]} is not in the vocabulary",
+                hint=f"this model's tokens are 0 to {self.vocabulary - 1}",
+            )
+        if checked.size > self.context_length:
+            raise LowbitError(
+                f"{checked.size} tokens do not fit the context of {self.context_length} tokens",
+                hint="give fewer tokens (`lowbit perplexity` has --max-tokens)",
+            )
+        return checked

@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test: GoogleTest programs, lit, pytest. The last line
+# is "N passed, N failed"; the exit status is 0 only if none failed. Safe to repeat. The reports stay in
+# build/test/results.
+set -euo pipefail
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+cd "$root"
+
+say() { printf '\n\033[1m==>\033[0m %s\n' "$*"; }
+
+scripts/setup.sh
+model=$(scripts/get-smollm2.sh)
+LOWBIT_CACHE=$(dirname "$model")
+export LOWBIT_CACHE
+
+results=$root/build/test/results
+rm -rf "$results"
+mkdir -p "$results"
+suites=()
+
+# suite NAME REPORT COMMAND…: runs it, whatever comes of it; it writes its report to $results/REPORT.
+suite() {
+  local name=$1 report=$results/$2 status=0
+  shift 2
+  say "$name"
+  timeout --kill-after=10 1800 "$@" || status=$?
+  suites+=("$name:$status:$report")
+}
+
+shopt -s nullglob
+programs=(build/test/unit/*Tests)
+if [ ${#programs[@]} = 0 ]; then
+  suites+=("unit:0:$results/unit.xml") # no program is a failure, not a pass
+fi
+for program in "${programs[@]}"; do
+  name=$(basename "$program")
+  suite "$name" "$name.xml" "$program" --gtest_brief=1 "--gtest_output=xml:$results/$name.xml"
+done
+suite lit lit.json \
+  /usr/lib/llvm-22/bin/lit -v --no-progress-bar --output "$results/lit.json" build/test
+suite pytest pytest.xml \
+  .venv/bin/python -m pytest -q -rs "--junitxml=$results/pytest.xml" test/python
+
+say "summary"
+.venv/bin/python scripts/summarize-tests.py "${suites[@]}"

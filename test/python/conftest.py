@@ -1,0 +1,96 @@
+"""What the tests share: the real model, its reference, and runs of the command line."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import gguf
+import numpy as np
+import pytest
+from reference import GgufFile, Llama
+
+ARTISTIC = Path("/usr/share/common-licenses/Artistic")
+
+
+@pytest.fixture(scope="session")
+def model_path() -> Path:
+    """SmolLM2-135M-Instruct, as scripts/get-smollm2.sh leaves it."""
+    cache = os.environ.get("LOWBIT_CACHE")
+    if not cache:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lowbit"
+    path = Path(cache) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    if not path.exists():
+        pytest.fail(f"no model at {path}: run scripts/get-smollm2.sh", pytrace=False)
+    return path
+
+
+@pytest.fixture(scope="session")
+def gguf_file(model_path) -> GgufFile:
+    return GgufFile(model_path)
+
+
+@pytest.fixture(scope="session")
+def tokenizer(gguf_file):
+    """Our tokenizer, from the metadata as the `gguf` package reads it."""
+    from lowbit.tokenizer import Tokenizer
+
+    return Tokenizer(gguf_file.metadata)
+
+
+@pytest.fixture(scope="session")
+def artistic_tokens(tokenizer) -> list[int]:
+    """The first 1,024 tokens of a text that every Debian has."""
+    return tokenizer.encode(ARTISTIC.read_text())[:1024]
+
+
+@pytest.fixture(scope="session")
+def reference(gguf_file) -> Llama:
+    """The model in numpy. Tests that use it call reset() first."""
+    return Llama(gguf_file)
+
+
+@pytest.fixture(scope="session")
+def model(model_path):
+    """The compiled model, once for all tests."""
+    from lowbit import Model
+
+    return Model(model_path)
+
+
+@pytest.fixture(scope="session")
+def run_lowbit():
+    """Runs `lowbit ARGUMENTS…` in a process of its own; checks its exit status."""
+
+    def run(*arguments, status: int = 0) -> subprocess.CompletedProcess:
+        command = [sys.executable, "-m", "lowbit", *map(str, arguments)]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.returncode == status, done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture
+def make_gguf(tmp_path):
+    """Writes a GGUF file of arrays; a pair (uint8 rows of blocks, type) is stored as it is."""
+
+    def make(name: str, tensors: dict, **metadata: str) -> Path:
+        path = tmp_path / name
+        writer = gguf.GGUFWriter(path, "llama")
+        for key, value in metadata.items():
+            writer.add_string(key.replace("__", "."), value)
+        for tensor, data in tensors.items():
+            if isinstance(data, tuple):
+                writer.add_tensor(tensor, data[0], raw_dtype=data[1])
+            else:
+                writer.add_tensor(tensor, np.ascontiguousarray(data))
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_tensors_to_file()
+        writer.close()
+        return path
+
+    return make
