@@ -35,7 +35,7 @@ void lowbit::buildExplicitPipeline(OpPassManager &pm) {
 }
 
 void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
-  pm.addPass(createLinalgElementwiseOpFusionPass());
+  pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   addCleanup(pm);
   pm.addPass(createComponents());
   addCleanup(pm);

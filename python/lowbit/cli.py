@@ -124,9 +124,8 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--temperature",
         type=_between(0, math.inf),
-        default=0.0,
         metavar="T",
-        help="0: always the likeliest token (default)",
+        help="0: always the likeliest token (default; 1 where another sampling flag is given)",
     )
     sub.add_argument(
         "--top-k",
@@ -142,7 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="P",
         help="sample from the fewest tokens that reach probability P (1: all)",
     )
-    sub.add_argument("--seed", type=_whole(0), metavar="S", help="makes sampling repeatable")
+    sub.add_argument("--seed", type=_whole(0), metavar="S", help="sample repeatably")
     sub.add_argument(
         "--stop", action="store_true", help="stop early at the model's end-of-sequence token"
     )

@@ -65,6 +65,15 @@ def _compile(model: Model) -> None:
         print(f"compiled {model.path} in {seconds:.1f} s", file=sys.stderr)
 
 
+def _sampler(options: Namespace) -> Sampler:
+    """Greedy, unless any sampling flag was given."""
+    temperature = options.temperature
+    if temperature is None:
+        sampling = options.top_k > 0 or options.top_p < 1 or options.seed is not None
+        temperature = 1.0 if sampling else 0.0
+    return Sampler(temperature, options.top_k, options.top_p, options.seed)
+
+
 def generate(options: Namespace) -> None:
     model = Model(options.model, options.activations)
     tokenizer = model.tokenizer
@@ -89,7 +98,7 @@ def generate(options: Namespace) -> None:
     result = model.generate(
         prompt,
         options.tokens,
-        Sampler(options.temperature, options.top_k, options.top_p, options.seed),
+        _sampler(options),
         on_token=lambda token: show(stream.push(token)),
         stop=stop,
     )

@@ -37,6 +37,26 @@ def test_generate_text(run_lowbit, model_path, model, tokenizer):
     assert "tokens/s" in done.stderr
 
 
+@pytest.mark.parametrize(
+    "flags, temperature",
+    [
+        ([], 0),
+        (["--temperature", "0.7"], 0.7),
+        (["--top-k", "5"], 1),
+        (["--top-p", "0.9"], 1),
+        (["--seed", "3"], 1),
+        (["--top-k", "5", "--temperature", "0"], 0),
+    ],
+)
+def test_generate_is_greedy_unless_sampling_flags_are_given(flags, temperature, monkeypatch):
+    from lowbit import commands
+
+    seen = []
+    monkeypatch.setattr(commands, "generate", lambda options: seen.append(options))
+    assert cli.main(["generate", "m", "--prompt", "a", "--tokens", "1", *flags]) == 0
+    assert commands._sampler(seen[0]).temperature == temperature
+
+
 def test_logits(run_lowbit, model_path, reference, tmp_path):
     out = tmp_path / "out.npy"
     run_lowbit("logits", model_path, "--tokens", "504,3575,282", "--output", out)

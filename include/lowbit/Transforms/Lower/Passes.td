@@ -68,6 +68,15 @@ def Strip : Pass<"lowbit-strip", "::mlir::ModuleOp"> {
 // Components and tiles
 //===----------------------------------------------------------------------===//
 
+def FuseElementwise : Pass<"lowbit-fuse-elementwise", "::mlir::func::FuncOp"> {
+  let summary = "Fuse elementwise ops into their only consumer";
+  let description = [{
+    Upstream's elementwise fusion without its reshape patterns, which would give a contraction the shape of what reads
+    it, and its decode with it.
+  }];
+  let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect"];
+}
+
 def Components : Pass<"lowbit-components", "::mlir::ModuleOp"> {
   let summary = "Replace encoded values by their stored components";
   let description = [{

@@ -1,0 +1,68 @@
+//===- Program.h - From MLIR text to results --------------------*- C++ -*-===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_RUNTIME_PROGRAM_H
+#define LOWBIT_RUNTIME_PROGRAM_H
+
+#include "lowbit/Runtime/JitSession.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace mlir {
+class MLIRContext;
+class ModuleOp;
+template <typename OpTy> class OwningOpRef;
+} // namespace mlir
+
+namespace lowbit {
+
+struct ProgramOptions {
+  /// "cpu" or "reference"; "none" for a module that is in the LLVM dialect already; else a textual
+  /// pass pipeline that leads there, "builtin.module(...)".
+  std::string pipeline = "cpu";
+  JitOptions jit;
+};
+
+/// A context in which every dialect is available; all passes are registered as well.
+std::unique_ptr<mlir::MLIRContext> makeContext();
+
+/// Parses and verifies; an error is `NAME:LINE:COLUMN: MESSAGE`.
+llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+parseModule(llvm::StringRef text, llvm::StringRef name, mlir::MLIRContext *context);
+
+/// Runs a pipeline, named as in ProgramOptions. The module is of no use after an error.
+llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
+
+/// A compiled module whose entries take arrays and give arrays.
+class Program {
+public:
+  /// Consumes `module`: it is lowered in place.
+  static llvm::Expected<std::unique_ptr<Program>> compile(mlir::ModuleOp module,
+                                                          const ProgramOptions &options);
+
+  JitSession &getSession() { return *session; }
+  /// Of all that compile() did.
+  double getCompileSeconds() const { return compileSeconds; }
+
+  /// Calls an entry. One input for each argument of the compiled entry that is not a fresh output
+  /// (an encoded tensor is as many as it has components, a scalar is an array of rank 0). The
+  /// results are those of the function, in order, encoded ones again by component; one that takes
+  /// the storage of an argument is that input's array, updated. (Of a module that was lowered before
+  /// it came here: the fresh outputs only.) Errors name the input by its number, from 0.
+  llvm::Expected<std::vector<Array>> run(llvm::StringRef entry, std::vector<Array> inputs);
+
+private:
+  Program() = default;
+
+  std::unique_ptr<JitSession> session;
+  double compileSeconds = 0;
+  /// For each result of an entry the number of the argument that has it.
+  llvm::StringMap<llvm::SmallVector<unsigned>> results;
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_RUNTIME_PROGRAM_H

@@ -1,0 +1,83 @@
+//===- Signature.h - What a compiled module takes ---------------*- C++ -*-===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Pipelines leave two attributes on the modules that they compile:
+//
+//   lowbit.entries = [{name = "step", arguments = [memref<?xi64>, index, memref<4x8xf32>],
+//                      outputs = 1 : i64}]
+//   lowbit.parameters = [{key = "blk.0.attn_q.weight", component = "blocks",
+//                         type = memref<576x18x20xi8>, symbol = @lowbit.parameter.0}]
+//
+// An entry's arguments are those of its C wrapper `_mlir_ciface_NAME`; the last
+// `outputs` of them receive fresh results. A parameter's symbol is a global that
+// holds the memref's descriptor (or an i64 for an `index`), to be filled before
+// the first call. These classes hold the same without MLIR.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_RUNTIME_SIGNATURE_H
+#define LOWBIT_RUNTIME_SIGNATURE_H
+
+#include "lowbit/Archive/DType.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/Support/Error.h"
+
+#include <vector>
+
+namespace mlir {
+class ModuleOp;
+class Type;
+} // namespace mlir
+
+namespace lowbit {
+
+/// The type of an argument or of a component: a memref of identity layout, or a scalar.
+struct ValueType {
+  static constexpr int64_t dynamic = -1;
+
+  bool isMemRef;
+  /// Of the elements, or of the scalar; an `index` is I64, an i1 Bool, other integers I8 to I64.
+  DType dtype;
+  /// Memrefs only; an extent may be `dynamic`.
+  llvm::SmallVector<int64_t, 4> shape;
+
+  static llvm::Expected<ValueType> get(mlir::Type type);
+  /// Whether an array of these extents has this type.
+  bool acceptsShape(llvm::ArrayRef<int64_t> extents) const;
+  /// Whether elements of `stored` can be read as ours: equal, or integers of equal width (a memref
+  /// of i8 is not told whether it is signed), or the bits of a bf16 as u16.
+  bool acceptsDType(DType stored) const;
+  /// "f32 [?, 3]" for a memref, "f32" for a scalar.
+  std::string str() const;
+};
+
+struct EntrySignature {
+  std::string name;
+  std::vector<ValueType> arguments;
+  unsigned outputs; ///< how many of the last arguments are fresh results
+};
+
+struct ParameterSignature {
+  std::string key;
+  std::string component;
+  ValueType type;
+  std::string symbol;
+};
+
+struct ModuleSignature {
+  std::vector<EntrySignature> entries;
+  std::vector<ParameterSignature> parameters;
+
+  /// Reads the two attributes; a malformed one is an error that says what was expected.
+  static llvm::Expected<ModuleSignature> read(mlir::ModuleOp module);
+  /// A missing entry is an error that lists those there are.
+  llvm::Expected<const EntrySignature *> find(llvm::StringRef entry) const;
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_RUNTIME_SIGNATURE_H

@@ -1,0 +1,151 @@
+//===- EncodedTensor.cpp - Encodes and decodes arrays ---------------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Runtime/EncodedTensor.h"
+
+#include "lowbit/Runtime/Array.h"
+#include "lowbit/Runtime/Diagnostics.h"
+#include "mlir/AsmParser/AsmParser.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+using namespace lowbit;
+
+Expected<EncodingAttrInterface> lowbit::readEncoding(StringRef text, mlir::MLIRContext *context) {
+  text = text.trim();
+  if (text.empty() || text == "f32")
+    return EncodingAttrInterface();
+  context->loadDialect<LowbitDialect>();
+  DiagnosticCollector diagnostics(context);
+  mlir::Attribute attribute = mlir::parseAttribute(text, context);
+  if (!attribute)
+    return createStringError("'" + text + "' is not an encoding: " + diagnostics.takeText());
+  if (auto encoding = dyn_cast<EncodingAttrInterface>(attribute))
+    return encoding;
+  return createStringError("'" + text +
+                           "' is not an encoding: write one as '#lowbit.quantized<int<4>, scale = "
+                           "f16 per [1, 32]>', or f32 for plain values");
+}
+
+bool ComponentType::isStatic() const { return !is_contained(shape, -1); }
+
+static std::optional<DType> getStoredType(mlir::Type type) {
+  if (type.isIndex() || type.isInteger(64))
+    return DType::I64;
+  if (type.isInteger(8)) // bits of codes, which have no sign
+    return DType::U8;
+  if (type.isInteger(16))
+    return DType::I16;
+  if (type.isInteger(32))
+    return DType::I32;
+  if (type.isF16())
+    return DType::F16;
+  if (type.isBF16())
+    return DType::BF16;
+  if (type.isF32())
+    return DType::F32;
+  return std::nullopt;
+}
+
+Expected<std::vector<ComponentType>> lowbit::getComponentTypes(EncodingAttrInterface encoding,
+                                                               ArrayRef<int64_t> shape) {
+  if (!encoding)
+    return std::vector<ComponentType>{{"values", DType::F32, SmallVector<int64_t, 4>(shape)}};
+  mlir::MLIRContext *context = encoding.getContext();
+  DiagnosticCollector diagnostics(context);
+  auto type = mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);
+  if (failed(verifyEncodedType(
+          type, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); })))
+    return createStringError("the encoding does not fit a tensor of shape " + formatShape(shape) +
+                             ": " + diagnostics.takeText());
+  std::vector<ComponentType> types;
+  for (const EncodingComponent &component : encoding.getComponents(type)) {
+    auto tensor = dyn_cast<mlir::RankedTensorType>(component.type);
+    std::optional<DType> dtype =
+        getStoredType(tensor ? tensor.getElementType() : component.type);
+    if (!dtype)
+      return createStringError("component '" + component.name +
+                               "' has an element type that no archive can store");
+    ComponentType &stored = types.emplace_back(ComponentType{component.name, *dtype, {}});
+    if (tensor)
+      for (int64_t extent : tensor.getShape())
+        stored.shape.push_back(mlir::ShapedType::isDynamic(extent) ? -1 : extent);
+  }
+  return types;
+}
+
+Expected<std::vector<EncodedComponent>> lowbit::encodeValues(EncodingAttrInterface encoding,
+                                                             ArrayRef<int64_t> shape,
+                                                             ArrayRef<float> values) {
+  Expected<std::vector<ComponentType>> types = getComponentTypes(encoding, shape);
+  if (!types)
+    return types.takeError();
+  if (countElements(shape) != int64_t(values.size()))
+    return createStringError("a tensor of shape " + formatShape(shape) + " does not have " +
+                             Twine(values.size()) + " values");
+  std::vector<EncodedComponent> result;
+  if (!encoding) {
+    auto bytes = reinterpret_cast<const uint8_t *>(values.data());
+    result.push_back({"values", DType::F32, SmallVector<int64_t, 4>(shape),
+                      std::vector<uint8_t>(bytes, bytes + values.size() * sizeof(float))});
+    return result;
+  }
+  Expected<std::vector<Buffer>> buffers = encoding.referenceEncode(shape, values);
+  if (!buffers)
+    return buffers.takeError();
+  if (buffers->size() != types->size())
+    return createStringError("the encoding has " + Twine(types->size()) +
+                             " components, its reference gives " + Twine(buffers->size()));
+  for (auto [type, buffer] : zip_equal(*types, *buffers))
+XX
+                      std::move(buffer.bytes)});
+  return result;
+}
+
+Error lowbit::decodeComponents(EncodingAttrInterface encoding, ArrayRef<int64_t> shape,
+                               ArrayRef<Component> components, MutableArrayRef<float> values) {
+  Expected<std::vector<ComponentType>> types = getComponentTypes(encoding, shape);
+  if (!types)
+    return types.takeError();
+  SmallVector<BufferRef> buffers;
+  for (const ComponentType &type : *types) {
+    auto found = find_if(components, [&](const Component &c) { return c.name == type.name; });
+    if (found == components.end())
+      return createStringError("component '" + type.name + "' is missing");
+    bool fits = found->shape.size() == type.shape.size() &&
+                found->data.size() == countBytes(found->dtype, found->shape);
+    for (auto [expected, given] : zip(type.shape, found->shape))
+      fits &= expected == -1 || expected == given;
+    // Codes are bytes, whether called signed or not.
+    bool sameBits = found->dtype == type.dtype ||
+                    (type.dtype == DType::U8 && found->dtype == DType::I8);
+    if (!fits || !sameBits)
+      return createStringError("component '" + type.name + "' is " +
+                               formatArrayType(found->dtype, found->shape) +
+                               ", the encoding wants " + formatArrayType(type.dtype, type.shape));
+    buffers.push_back({found->shape, found->data});
+  }
+  if (countElements(shape) != int64_t(values.size()))
+    return createStringError("a tensor of shape " + formatShape(shape) + " does not have " +
+                             Twine(values.size()) + " values");
+  if (encoding)
+    return encoding.referenceDecode(shape, buffers, values);
+  memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
+  return Error::success();
+}
+
+Error lowbit::decodeTensor(const Archive &archive, const TensorInfo &tensor,
+                           EncodingAttrInterface encoding, MutableArrayRef<float> values) {
+  Expected<std::vector<Component>> components = archive.getComponents(tensor);
+  if (!components)
+    return components.takeError();
+  if (Error error = decodeComponents(encoding, tensor.shape, *components, values))
+    return createStringError(archive.getPath() + ": tensor '" + tensor.name +
+                             "': " + toString(std::move(error)));
+  return Error::success();
+}

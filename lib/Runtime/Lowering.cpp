@@ -1,0 +1,76 @@
+//===- Lowering.cpp - Parsing and pipelines with llvm::Error --------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/InitAll.h"
+#include "lowbit/Pipelines/Pipelines.h"
+#include "lowbit/Runtime/Diagnostics.h"
+#include "lowbit/Runtime/Program.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace llvm;
+using namespace lowbit;
+
+std::unique_ptr<mlir::MLIRContext> lowbit::makeContext() {
+  static const bool registered = (registerAllPasses(), true);
+  (void)registered;
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  return std::make_unique<mlir::MLIRContext>(registry);
+}
+
+Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+lowbit::parseModule(StringRef text, StringRef name, mlir::MLIRContext *context) {
+  DiagnosticCollector diagnostics(context);
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::parseSourceString<mlir::ModuleOp>(text, mlir::ParserConfig(context), name);
+  if (!module) {
+    std::string errors = diagnostics.takeText();
+    return createStringError(errors.empty() ? (name + ": this is not an MLIR module").str()
+                                            : errors);
+  }
+  return module;
+}
+
+/// f32 elements in a vector register of this machine.
+static int64_t getVectorLength() {
+  StringMap<bool> features = sys::getHostCPUFeatures();
+  if (features.lookup("avx512f"))
+    return 16;
+  return features.lookup("avx") ? 8 : 4;
+}
+
+Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
+  DiagnosticCollector diagnostics(module.getContext());
+  mlir::PassManager passes(module.getContext());
+  if (pipeline == "none")
+    return Error::success();
+  if (pipeline == "cpu") {
+    CpuPipelineOptions options;
+    options.vectorLength = getVectorLength();
+    buildCpuPipeline(passes, options);
+  } else if (pipeline == "reference") {
+    buildReferencePipeline(passes);
+  } else {
+    std::string errors;
+    raw_string_ostream stream(errors);
+    FailureOr<mlir::OpPassManager> parsed = mlir::parsePassPipeline(pipeline, stream);
+    if (failed(parsed) || parsed->getOpAnchorName() != "builtin.module")
+      return createStringError("'" + pipeline +
+                               "' is no pipeline: give cpu, reference, none, or passes as "
+                               "'builtin.module(canonicalize)'" +
+                               (errors.empty() ? "" : " (" + StringRef(errors).rtrim() + ")"));
+    static_cast<mlir::OpPassManager &>(passes) = std::move(*parsed);
+  }
+  if (failed(passes.run(module)))
+    return diagnostics.takeError("the module cannot be lowered");
+  return Error::success();
+}

@@ -1,0 +1,50 @@
+//===- OpenMPRuntime.cpp - LLVM's OpenMP library, loaded on demand --------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "OpenMPRuntime.h"
+
+#include "llvm/Support/DynamicLibrary.h"
+#include "llvm/Support/FileSystem.h"
+
+#include <dlfcn.h>
+#include <mutex>
+
+using namespace llvm;
+using namespace lowbit;
+
+// The entry point of a parallel region, in LLVM's and in Intel's library.
+static constexpr char forkCall[] = "__kmpc_fork_call";
+
+Expected<const OpenMPRuntime *> OpenMPRuntime::get() {
+  static std::mutex mutex;
+  static OpenMPRuntime runtime;
+  std::lock_guard<std::mutex> lock(mutex);
+  if (runtime.setNumThreads)
+    return &runtime;
+
+  // The process's own; else the one beside the LLVM that we are built with; else, where that is not
+  // installed, the one that the dynamic linker finds.
+  const char *path = sys::fs::exists(LOWBIT_LIBOMP_PATH) ? LOWBIT_LIBOMP_PATH : "libomp.so.5";
+  Dl_info present;
+  if (void *address = dlsym(RTLD_DEFAULT, forkCall); address && dladdr(address, &present))
+    path = present.dli_fname;
+  std::string reason;
+  // Permanently, and for the whole process: compiled code finds it as it finds libm.
+  sys::DynamicLibrary library = sys::DynamicLibrary::getPermanentLibrary(path, &reason);
+  if (!library.isValid())
+    return createStringError("the OpenMP library libomp.so.5 cannot be loaded (" + reason +
+                             "): install libomp-22-dev (Debian), or name its folder in "
+                             "LD_LIBRARY_PATH");
+  auto setNumThreads = library.getAddressOfSymbol("omp_set_num_threads");
+  auto getMaxThreads = library.getAddressOfSymbol("omp_get_max_threads");
+  if (!library.getAddressOfSymbol(forkCall) || !setNumThreads || !getMaxThreads)
+    return createStringError(StringRef(path) +
+                             " is not LLVM's OpenMP library: install libomp-22-dev (Debian)");
+  runtime.getMaxThreads = reinterpret_cast<int (*)()>(getMaxThreads);
+  runtime.setNumThreads = reinterpret_cast<void (*)(int)>(setNumThreads);
+  return &runtime;
+}
