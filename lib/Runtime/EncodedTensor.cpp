@@ -102,7 +102,8 @@ Expected<std::vector<EncodedComponent>> lowbit::encodeValues(EncodingAttrInterfa
     return createStringError("the encoding has " + Twine(types->size()) +
                              " components, its reference gives " + Twine(buffers->size()));
   for (auto [type, buffer] : zip_equal(*types, *buffers))
-XX
+    result.push_back({type.name, type.dtype,
+                      SmallVector<int64_t, 4>(buffer.shape.begin(), buffer.shape.end()),
                       std::move(buffer.bytes)});
   return result;
 }
