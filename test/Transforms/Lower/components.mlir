@@ -16,7 +16,7 @@ func.func @decode(%w: tensor<8x64xf32, #w> {test.name = "w"}) -> tensor<8x64xf32
 // The storage of an encode is the destination's.
 // CHECK-LABEL: func @encode(
 // CHECK-SAME: %[[X:.*]]: tensor<8x64xf32>, %[[C:.*]]: tensor<8x32xi8>, %[[S:.*]]: tensor<8x2xf16>) -> (tensor<8x32xi8>, tensor<8x2xf16>)
-// CHECK: %[[E:.*]]:2 = lowbit.encode_region {{.*}} %[[X]] into(%[[C]], %[[S]]) with [] [0, 0] [8, 64]
+// CHECK: %[[E:.*]]:2 = lowbit.encode_region {{.*}} %[[X]] into(%[[C]], %[[S]]) with[] [0, 0] [8, 64]
 // CHECK: return %[[E]]#0, %[[E]]#1
 func.func @encode(%x: tensor<8x64xf32>, %d: tensor<8x64xf32, #w>) -> tensor<8x64xf32, #w> {
   %0 = lowbit.encode %x into %d : tensor<8x64xf32> into tensor<8x64xf32, #w>
@@ -129,13 +129,13 @@ func.func @terms(%w: tensor<8x64xf32, #ggml>) -> tensor<8x64xf32, #other> {
 // -----
 
 #a = #lowbit.quantized<int<4>, scale = f32 per [1, 32]>
-#b = #lowbit.quantized<int<4>, scale = f32 per [1, 32], rule = signedmax>
+#b = #lowbit.quantized<int<4>, scale = f32 per [1, 32], rule = signed_max>
 
 // How codes were chosen is no part of what they mean: nothing is left of the conversion.
 
 // CHECK-LABEL: func @rules(
 // CHECK-SAME: %[[C:.*]]: tensor<8x32xi8>, %[[S:.*]]: tensor<8x2xf32>
-// CHECK-NEXT: return %[[C]], %[[S]]
+// CHECK: return %[[C]], %[[S]]
 func.func @rules(%w: tensor<8x64xf32, #a>) -> tensor<8x64xf32, #b> {
   %0 = lowbit.convert %w : tensor<8x64xf32, #a> to tensor<8x64xf32, #b>
   return %0 : tensor<8x64xf32, #b>
@@ -187,7 +187,7 @@ func.func @updates(%x: tensor<4xf32>, %w: tensor<8x64xf32, #w>, %y: tensor<4xf32
 // CHECK-DAG: bufferization.alloc_tensor() : tensor<8xf32>
 // CHECK-DAG: bufferization.alloc_tensor() : tensor<64xf32>
 // CHECK: linalg.generic {{.*}}iterator_types = ["reduction", "reduction"]} ins(%[[X]] : tensor<8x64xf32>) {{.*}} attrs = {lowbit.statistics}
-// CHECK: lowbit.encode_region {{.*}} %[[X]] into(%[[C]]) with [%{{.*}}, %{{.*}}]
+// CHECK: lowbit.encode_region {{.*}} %[[X]] into(%[[C]]) with[%{{.*}}, %{{.*}}]
 // CHECK: bufferization.materialize_in_destination %{{.*}} in %[[R]]
 // CHECK: bufferization.materialize_in_destination %{{.*}} in %[[K]]
 func.func @statistics(%x: tensor<8x64xf32>, %d: tensor<8x64xf32, #w>) -> tensor<8x64xf32, #w> {
