@@ -73,10 +73,10 @@ func.func @reduction(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #k>, %y: tensor
 #rows = #lowbit.part<axis = 0, at = [?], #lowbit.quantized<int<8>, scale = f32 per axis 0>, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
 #nt = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
 
-// CHECK: #[[REST:.*]] = affine_map<()[s0] -> (-s0 + 48)>
+// CHECK: #[[$REST:.*]] = affine_map<()[s0] -> (-s0 + 48)>
 // CHECK-LABEL: func @cut(
 // CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, %[[CUT:.*]]: index, %[[C0:.*]]: tensor<?x64xi8>,
-// CHECK: %[[REST_SIZE:.*]] = affine.apply #[[REST]]()[%[[CUT]]]
+// CHECK: %[[REST_SIZE:.*]] = affine.apply #[[$REST]]()[%[[CUT]]]
 // CHECK: lowbit.decode_region tensor<?x64xf32, #lowbit.quantized<int<8>, {{.*}} [0, 0] [%[[CUT]], 64]
 // CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 0] [2, %[[CUT]]]
 // CHECK: lowbit.decode_region tensor<?x64xf32, #lowbit.quantized<int<4>, {{.*}} [0, 0] [%[[REST_SIZE]], 64]
