@@ -74,6 +74,7 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
 }
 
 void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *options) {
+  pm.addNestedPass<func::FuncOp>(createExpandCopies());
   if (options) {
     VectorizeContractionsOptions contractions;
     contractions.vectorLength = options->vectorLength;

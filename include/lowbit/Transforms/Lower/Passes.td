@@ -135,6 +135,15 @@ def EntryABI : Pass<"lowbit-entry-abi", "::mlir::ModuleOp"> {
   let dependentDialects = Lowbit_TensorDialects;
 }
 
+def ExpandCopies : Pass<"lowbit-expand-copies", "::mlir::func::FuncOp"> {
+  let summary = "Turn copies between buffers into linalg ops";
+  let description = [{
+    `memref.copy` of strided buffers would become a call into a run-time library; as linalg it becomes vector code or
+    loops like everything else.
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
 def ParametersToLLVM : Pass<"lowbit-parameters-to-llvm", "::mlir::ModuleOp"> {
   let summary = "Turn parameter buffers into globals that the loader fills";
   let description = [{
