@@ -75,7 +75,8 @@ LogicalResult PartAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
 }
 LogicalResult PartAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                        function_ref<InFlightDiagnostic()> emitError) const {
-  return verifyTerm(shape, elementType, emitError);
+  // MLIR's parser asks even where it could not read the element type.
+  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
 }
 
 SmallVector<EncodingComponent> PartAttr::getComponents(RankedTensorType type) const {

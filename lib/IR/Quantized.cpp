@@ -98,7 +98,8 @@ LogicalResult QuantizedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementTyp
 
 LogicalResult QuantizedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                             function_ref<InFlightDiagnostic()> emitError) const {
-  return verifyTerm(shape, elementType, emitError);
+  // MLIR's parser asks even where it could not read the element type.
+  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
 }
 
 //===----------------------------------------------------------------------===//

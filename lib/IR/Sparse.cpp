@@ -37,7 +37,8 @@ LogicalResult SparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
 }
 LogicalResult SparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                          function_ref<InFlightDiagnostic()> emitError) const {
-  return verifyTerm(shape, elementType, emitError);
+  // MLIR's parser asks even where it could not read the element type.
+  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
 }
 
 SmallVector<EncodingComponent> SparseAttr::getComponents(RankedTensorType type) const {

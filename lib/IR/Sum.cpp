@@ -34,7 +34,8 @@ LogicalResult SumAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
 }
 LogicalResult SumAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                       function_ref<InFlightDiagnostic()> emitError) const {
-  return verifyTerm(shape, elementType, emitError);
+  // MLIR's parser asks even where it could not read the element type.
+  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
 }
 
 SmallVector<EncodingComponent> SumAttr::getComponents(RankedTensorType type) const {

@@ -519,3 +519,24 @@ func.func private @f(tensor<4294967296x4294967296xf32, #lowbit.sparse<f16, densi
 
 // expected-error @below {{an encoded tensor has fewer elements than this shape}}
 func.func private @f(tensor<?x9223372036854775807xf32, #lowbit.part<axis = 0, at = [4], #lowbit.quantized<f16>, #lowbit.quantized<f32>>>)
+
+// -----
+
+// An element type that is none has its error; the encoding adds nothing.
+// expected-error @below {{expected non-function type}}
+func.func private @f(tensor<8x64xq4, #lowbit.quantized<f16>>)
+
+// -----
+
+// expected-error @below {{expected non-function type}}
+func.func private @f(tensor<8x64x, #lowbit.sparse<f16, density = 0.01>>)
+
+// -----
+
+// expected-error @below {{expected non-function type}}
+func.func private @f(tensor<8x64x, #lowbit.sum<#lowbit.quantized<f16>, #lowbit.quantized<f32>>>)
+
+// -----
+
+// expected-error @below {{expected non-function type}}
+func.func private @f(tensor<8x64x, #lowbit.part<axis = 0, at = [4], #lowbit.quantized<f16>, #lowbit.quantized<f32>>>)

@@ -1,6 +1,6 @@
 // Every operation is read and printed.
 // RUN: lowbit-opt %s | lowbit-opt | FileCheck %s
-// RUN: lowbit-opt %s --verify-roundtrip -o /dev/null
+// RUN: lowbit-opt %s --emit-bytecode | lowbit-opt | FileCheck %s
 // RUN: lowbit-opt %s --mlir-print-op-generic | lowbit-opt | FileCheck %s
 
 #q = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>

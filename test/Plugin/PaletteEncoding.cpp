@@ -32,7 +32,7 @@ struct PaletteAttr : Attribute::AttrBase<PaletteAttr, Attribute, AttributeStorag
     return type.isF32() ? codes().verifyTerm(shape, type, emitError) : emitError() << "a palette has f32 colours, not " << type;
   }
   LogicalResult verifyEncoding(ArrayRef<int64_t> shape, Type type, Emit emitError) const {
-    return verifyTerm(shape, type, emitError);
+    return type ? verifyTerm(shape, type, emitError) : failure();
   }
   SmallVector<EncodingComponent> getComponents(RankedTensorType type) const {
     SmallVector<EncodingComponent> all = codes().getComponents(type);

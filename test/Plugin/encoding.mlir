@@ -1,6 +1,7 @@
 // A third party's encoding, brought by a plug-in: read, checked, tiled, compiled and run by passes that do not know it.
 // DEFINE: %{opt} = lowbit-opt --load-dialect-plugin=%plugins/palette-encoding.so
-// RUN: %{opt} %s --verify-roundtrip | FileCheck %s
+// RUN: %{opt} %s | %{opt} | FileCheck %s
+// RUN: %{opt} %s --emit-bytecode | %{opt} | FileCheck %s
 // RUN: %{opt} %s --pass-pipeline='builtin.module(lowbit-explicit-pipeline,lowbit-tiling-pipeline)' | FileCheck %s --check-prefix=TILED
 
 // Compiled with tiles and by the reference lowering, it computes what numpy computes from the components.
