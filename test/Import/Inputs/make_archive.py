@@ -1,6 +1,6 @@
 """Writes the model of a GGUF file as a Lowbit archive with plain f32 tensors.
 
-    make_archive.py model.gguf model.safetensors --claim blk.0.attn_q.weight='#lowbit.quantized<int<4>, scale = f16 per [1, 7]>'
+    make_archive.py model.gguf model.safetensors --claim blk.0.attn_q.weight='#lowbit.quantized<f16>'
 
 `--claim` says that a tensor has an encoding, for which one array of zeros stands.
 """
@@ -13,11 +13,17 @@ import json
 import gguf
 import numpy as np
 
-TYPES = {gguf.GGUFValueType.UINT32: "u32", gguf.GGUFValueType.FLOAT32: "f32", gguf.GGUFValueType.STRING: "string"}
+TYPES = {
+    gguf.GGUFValueType.UINT32: "u32",
+    gguf.GGUFValueType.FLOAT32: "f32",
+    gguf.GGUFValueType.STRING: "string",
+}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("out")
     parser.add_argument("--claim", metavar="TENSOR=ENCODING", default="=")
@@ -34,16 +40,32 @@ def main() -> None:
     for tensor in reader.tensors:
         values = gguf.quants.dequantize(tensor.data, tensor.tensor_type).astype(np.float32)
         if tensor.name == claimed:
-            tensors[claimed] = {"shape": list(values.shape), "encoding": encoding, "components": ["codes"]}
+            tensors[claimed] = {
+                "shape": list(values.shape),
+                "encoding": encoding,
+                "components": ["codes"],
+            }
             arrays[f"{claimed}::codes"] = ("U8", np.zeros(1, np.uint8))
         else:
-            tensors[tensor.name] = {"shape": list(values.shape), "encoding": "", "components": ["values"]}
+            tensors[tensor.name] = {
+                "shape": list(values.shape),
+                "encoding": "",
+                "components": ["values"],
+            }
             arrays[tensor.name] = ("F32", values)
 
-    metadata = {"lowbit.version": "1", "lowbit.tensors": json.dumps(tensors), "lowbit.model": json.dumps(model)}
+    metadata = {
+        "lowbit.version": "1",
+        "lowbit.tensors": json.dumps(tensors),
+        "lowbit.model": json.dumps(model),
+    }
     header, end = {"__metadata__": metadata}, 0
     for name, (dtype, array) in arrays.items():
-        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [end, end + array.nbytes]}
+        header[name] = {
+            "dtype": dtype,
+            "shape": list(array.shape),
+            "data_offsets": [end, end + array.nbytes],
+        }
         end += array.nbytes
     text = json.dumps(header).encode()
     with open(options.out, "wb") as file:
