@@ -24,7 +24,7 @@ struct Job {
   const TensorInfo *tensor;
   /// False: the stored components are copied.
   bool isEncoded = false;
-  EncodingAttrInterface stored, wanted;
+  TensorEncoding stored, wanted;
   ArchiveWriter::TensorDeclaration declaration;
   /// Kept from when it was encoded to learn its components' extents.
   std::vector<EncodedComponent> kept;
@@ -56,7 +56,7 @@ private:
   const Archive &archive;
   const EncodeArchiveOptions &options;
   EncodeProgress progress;
-  mlir::MLIRContext context;
+  EncodingContext encodings;
   DefaultThreadPool pool;
   std::vector<Job> jobs;
   size_t done = 0;
@@ -107,24 +107,19 @@ Error ArchiveEncoder::declareEncoded(Job &job, StringRef text) {
                              toString(std::move(error)) + " (give it another encoding: --keep '" +
                              job.tensor->name + "=same')");
   };
-  Expected<EncodingAttrInterface> wanted = readEncoding(text, &context);
+  Expected<TensorEncoding> wanted = encodings.read(text);
   if (!wanted)
     return wanted.takeError();
-  Expected<StringRef> storedText = archive.getEncoding(*job.tensor);
-  if (!storedText)
-    return storedText.takeError();
-  Expected<EncodingAttrInterface> stored = readEncoding(*storedText, &context);
+  Expected<TensorEncoding> stored = encodings.read(archive, *job.tensor);
   if (!stored)
-    return fail(stored.takeError());
-  Expected<std::vector<ComponentType>> types = getComponentTypes(*wanted, job.tensor->shape);
+    return stored.takeError();
+  Expected<std::vector<ComponentType>> types = wanted->getComponents(job.tensor->shape);
   if (!types)
     return fail(types.takeError());
   job.isEncoded = true;
   job.stored = *stored;
   job.wanted = *wanted;
-  // As the IR prints it, so that one encoding has one text.
-  if (*wanted)
-    raw_string_ostream(job.declaration.encoding) << mlir::Attribute(*wanted);
+  job.declaration.encoding = wanted->str();
   for (ComponentType &type : *types)
     job.declaration.components.push_back({type.name, type.dtype, std::move(type.shape)});
   return Error::success();
@@ -143,10 +138,10 @@ ArchiveEncoder::Encoded ArchiveEncoder::encode(const Job &job) const {
   Expected<Array> values = Array::allocate(DType::F32, job.tensor->shape);
   if (!values)
     return fail(values.takeError());
-  if (Error error = decodeTensor(archive, *job.tensor, job.stored, values->values<float>()))
+  if (Error error = job.stored.decode(archive, *job.tensor, values->values<float>()))
     return std::move(error);
   archive.release(*job.tensor);
-  Encoded encoded = encodeValues(job.wanted, job.tensor->shape, values->values<float>());
+  Encoded encoded = job.wanted.encode(job.tensor->shape, values->values<float>());
   if (!encoded)
     return fail(encoded.takeError());
   return encoded;
@@ -213,11 +208,12 @@ Error ArchiveEncoder::plan() {
   if (Error error = checkPatterns())
     return error;
   // A wrong encoding is wrong even if no tensor takes it.
-  for (StringRef text : concat<const StringRef>(
-           SmallVector<StringRef>{options.weights},
-           map_to_vector(options.keep, [](const auto &pair) { return StringRef(pair.second); })))
+  SmallVector<StringRef> texts = {options.weights};
+  for (const auto &[pattern, encoding] : options.keep)
+    texts.push_back(encoding);
+  for (StringRef text : texts)
     if (text.trim() != "same")
-      if (Error error = readEncoding(text, &context).takeError())
+      if (Error error = encodings.read(text).takeError())
         return error;
   for (const TensorInfo &tensor : archive.tensors()) {
     Job &job = jobs.emplace_back();

@@ -7,6 +7,7 @@
 
 #include "lowbit/Runtime/EncodedTensor.h"
 
+#include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/Runtime/Array.h"
 #include "lowbit/Runtime/Diagnostics.h"
 #include "mlir/AsmParser/AsmParser.h"
@@ -16,20 +17,47 @@
 using namespace llvm;
 using namespace lowbit;
 
-Expected<EncodingAttrInterface> lowbit::readEncoding(StringRef text, mlir::MLIRContext *context) {
+EncodingContext::EncodingContext() : context(std::make_unique<mlir::MLIRContext>()) {
+  context->loadDialect<LowbitDialect>();
+}
+
+EncodingContext::~EncodingContext() = default;
+
+Expected<TensorEncoding> EncodingContext::read(StringRef text) {
   text = text.trim();
   if (text.empty() || text == "f32")
-    return EncodingAttrInterface();
-  context->loadDialect<LowbitDialect>();
-  DiagnosticCollector diagnostics(context);
-  mlir::Attribute attribute = mlir::parseAttribute(text, context);
+    return TensorEncoding();
+  DiagnosticCollector diagnostics(context.get());
+  mlir::Attribute attribute = mlir::parseAttribute(text, context.get());
   if (!attribute)
     return createStringError("'" + text + "' is not an encoding: " + diagnostics.takeText());
-  if (auto encoding = dyn_cast<EncodingAttrInterface>(attribute))
-    return encoding;
+  if (isa<EncodingAttrInterface>(attribute))
+    return TensorEncoding(attribute.getAsOpaquePointer());
   return createStringError("'" + text +
                            "' is not an encoding: write one as '#lowbit.quantized<int<4>, scale = "
                            "f16 per [1, 32]>', or f32 for plain values");
+}
+
+Expected<TensorEncoding> EncodingContext::read(const Archive &archive, const TensorInfo &tensor) {
+  Expected<StringRef> text = archive.getEncoding(tensor);
+  if (!text)
+    return text.takeError();
+  Expected<TensorEncoding> encoding = read(*text);
+  if (!encoding)
+    return createStringError(archive.getPath() + ": tensor '" + tensor.name +
+                             "': " + toString(encoding.takeError()));
+  return encoding;
+}
+
+static EncodingAttrInterface getAttribute(const void *opaque) {
+  return cast<EncodingAttrInterface>(mlir::Attribute::getFromOpaquePointer(opaque));
+}
+
+std::string TensorEncoding::str() const {
+  std::string text;
+  if (attribute)
+    raw_string_ostream(text) << mlir::Attribute::getFromOpaquePointer(attribute);
+  return text;
 }
 
 bool ComponentType::isStatic() const { return !is_contained(shape, -1); }
@@ -52,10 +80,11 @@ static std::optional<DType> getStoredType(mlir::Type type) {
   return std::nullopt;
 }
 
-Expected<std::vector<ComponentType>> lowbit::getComponentTypes(EncodingAttrInterface encoding,
-                                                               ArrayRef<int64_t> shape) {
-  if (!encoding)
+Expected<std::vector<ComponentType>>
+TensorEncoding::getComponents(ArrayRef<int64_t> shape) const {
+  if (!attribute)
     return std::vector<ComponentType>{{"values", DType::F32, SmallVector<int64_t, 4>(shape)}};
+  EncodingAttrInterface encoding = getAttribute(attribute);
   mlir::MLIRContext *context = encoding.getContext();
   DiagnosticCollector diagnostics(context);
   auto type = mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);
@@ -79,38 +108,43 @@ Expected<std::vector<ComponentType>> lowbit::getComponentTypes(EncodingAttrInter
   return types;
 }
 
-Expected<std::vector<EncodedComponent>> lowbit::encodeValues(EncodingAttrInterface encoding,
-                                                             ArrayRef<int64_t> shape,
-                                                             ArrayRef<float> values) {
-  Expected<std::vector<ComponentType>> types = getComponentTypes(encoding, shape);
+Expected<std::vector<EncodedComponent>> TensorEncoding::encode(ArrayRef<int64_t> shape,
+                                                               ArrayRef<float> values) const {
+  Expected<std::vector<ComponentType>> types = getComponents(shape);
   if (!types)
     return types.takeError();
   if (countElements(shape) != int64_t(values.size()))
     return createStringError("a tensor of shape " + formatShape(shape) + " does not have " +
                              Twine(values.size()) + " values");
   std::vector<EncodedComponent> result;
-  if (!encoding) {
+  if (!attribute) {
     auto bytes = reinterpret_cast<const uint8_t *>(values.data());
     result.push_back({"values", DType::F32, SmallVector<int64_t, 4>(shape),
                       std::vector<uint8_t>(bytes, bytes + values.size() * sizeof(float))});
     return result;
   }
-  Expected<std::vector<Buffer>> buffers = encoding.referenceEncode(shape, values);
+  Expected<std::vector<Buffer>> buffers = getAttribute(attribute).referenceEncode(shape, values);
   if (!buffers)
     return buffers.takeError();
   if (buffers->size() != types->size())
     return createStringError("the encoding has " + Twine(types->size()) +
                              " components, its reference gives " + Twine(buffers->size()));
   for (auto [type, buffer] : zip_equal(*types, *buffers))
-    result.push_back({type.name, type.dtype,
-                      SmallVector<int64_t, 4>(buffer.shape.begin(), buffer.shape.end()),
+    result.push_back({type.name, type.dtype, SmallVector<int64_t, 4>(ArrayRef(buffer.shape)),
                       std::move(buffer.bytes)});
   return result;
 }
 
-Error lowbit::decodeComponents(EncodingAttrInterface encoding, ArrayRef<int64_t> shape,
-                               ArrayRef<Component> components, MutableArrayRef<float> values) {
-  Expected<std::vector<ComponentType>> types = getComponentTypes(encoding, shape);
+/// Whether arrays of these types have the same bits. Codes are bytes, whether called signed or not,
+/// and numpy has no bf16.
+static bool haveSameBits(DType wanted, DType given) {
+  return wanted == given || (wanted == DType::U8 && given == DType::I8) ||
+         (wanted == DType::BF16 && given == DType::U16);
+}
+
+Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> components,
+                             MutableArrayRef<float> values) const {
+  Expected<std::vector<ComponentType>> types = getComponents(shape);
   if (!types)
     return types.takeError();
   SmallVector<BufferRef> buffers;
@@ -122,10 +156,7 @@ Error lowbit::decodeComponents(EncodingAttrInterface encoding, ArrayRef<int64_t>
                 found->data.size() == countBytes(found->dtype, found->shape);
     for (auto [expected, given] : zip(type.shape, found->shape))
       fits &= expected == -1 || expected == given;
-    // Codes are bytes, whether called signed or not.
-    bool sameBits = found->dtype == type.dtype ||
-                    (type.dtype == DType::U8 && found->dtype == DType::I8);
-    if (!fits || !sameBits)
+    if (!fits || !haveSameBits(type.dtype, found->dtype))
       return createStringError("component '" + type.name + "' is " +
                                formatArrayType(found->dtype, found->shape) +
                                ", the encoding wants " + formatArrayType(type.dtype, type.shape));
@@ -134,18 +165,18 @@ Error lowbit::decodeComponents(EncodingAttrInterface encoding, ArrayRef<int64_t>
   if (countElements(shape) != int64_t(values.size()))
     return createStringError("a tensor of shape " + formatShape(shape) + " does not have " +
                              Twine(values.size()) + " values");
-  if (encoding)
-    return encoding.referenceDecode(shape, buffers, values);
+  if (attribute)
+    return getAttribute(attribute).referenceDecode(shape, buffers, values);
   memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
   return Error::success();
 }
 
-Error lowbit::decodeTensor(const Archive &archive, const TensorInfo &tensor,
-                           EncodingAttrInterface encoding, MutableArrayRef<float> values) {
+Error TensorEncoding::decode(const Archive &archive, const TensorInfo &tensor,
+                             MutableArrayRef<float> values) const {
   Expected<std::vector<Component>> components = archive.getComponents(tensor);
   if (!components)
     return components.takeError();
-  if (Error error = decodeComponents(encoding, tensor.shape, *components, values))
+  if (Error error = decode(tensor.shape, *components, values))
     return createStringError(archive.getPath() + ": tensor '" + tensor.name +
                              "': " + toString(std::move(error)));
   return Error::success();

@@ -11,6 +11,7 @@
 #include "JitCompile.h"
 #include "OpenMPRuntime.h"
 #include "Stopwatch.h"
+#include "StridedCopy.h"
 #include "WriteFile.h"
 #include "lowbit/Runtime/Diagnostics.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -61,9 +62,13 @@ static Expected<std::unique_ptr<orc::LLJIT>> link(std::unique_ptr<Module> module
   if (!jit)
     return jit.takeError();
   orc::SymbolMap helpers;
-  for (auto [name, address] : getFloatHelpers())
+  auto add = [&](StringRef name, void *address) {
     helpers[(*jit)->mangleAndIntern(name)] = {orc::ExecutorAddr::fromPtr(address),
                                               JITSymbolFlags::Exported | JITSymbolFlags::Callable};
+  };
+  add("memrefCopy", reinterpret_cast<void *>(copyStrided));
+  for (auto [name, address] : getFloatHelpers())
+    add(name, address);
   if (Error error = (*jit)->getMainJITDylib().define(orc::absoluteSymbols(std::move(helpers))))
     return std::move(error);
   if (!options.dumpObjectPath.empty())
@@ -125,18 +130,23 @@ Expected<std::unique_ptr<JitSession>> JitSession::create(mlir::ModuleOp module,
   if (!jit)
     return jit.takeError();
   session->jit = std::move(*jit);
+  // What went wrong comes here; a lookup's own error only lists what there is not because of it.
+  session->jit->getExecutionSession().setErrorReporter([&errors](Error error) {
+    errors += (errors.empty() ? "" : "\n") + toString(std::move(error));
+  });
   // Looking up the first one compiles them all.
   for (const EntrySignature &entry : session->signature.entries) {
     Expected<orc::ExecutorAddr> address = session->jit->lookup(getPackedName(entry.name));
     if (!errors.empty()) {
       if (!address)
         consumeError(address.takeError());
-      return createStringError("LLVM cannot compile the module: " + errors);
+      return createStringError("the module cannot be compiled to machine code: " + errors);
     }
     if (!address)
       return address.takeError();
     session->entryAddresses.push_back(address->toPtr<void *>());
   }
+  session->jit->getExecutionSession().setErrorReporter(consumeError);
   session->times.codegen = stopwatch.lap();
   session->parametersBound = session->signature.parameters.empty();
   return session;

@@ -34,6 +34,7 @@ LanguageModel::open(StringRef path, const LanguageModelOptions &options) {
       importLlama(*archive, import, context.get());
   if (!module)
     return module.takeError();
+  double imported = stopwatch.lap();
   Expected<std::unique_ptr<Program>> program = Program::compile(**module, options.program);
   if (!program)
     return program.takeError();
@@ -43,9 +44,10 @@ LanguageModel::open(StringRef path, const LanguageModelOptions &options) {
   std::unique_ptr<LanguageModel> model(new LanguageModel);
   model->path = path;
   model->program = std::move(*program);
+  model->compileTimes = model->program->getTimes();
+  model->compileTimes.import = imported;
   if (Error error = model->allocateCaches())
     return std::move(error);
-  model->compileSeconds = stopwatch.lap();
   return model;
 }
 

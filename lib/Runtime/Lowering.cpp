@@ -74,3 +74,15 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
     return diagnostics.takeError("the module cannot be lowered");
   return Error::success();
 }
+
+Expected<std::string> lowbit::transformText(StringRef text, StringRef name, StringRef pipeline) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  if (Error error = runPipeline(**module, pipeline))
+    return std::move(error);
+  std::string result;
+  raw_string_ostream(result) << **module << "\n";
+  return result;
+}

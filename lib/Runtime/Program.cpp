@@ -11,6 +11,7 @@
 #include "lowbit/IR/LowbitAttrs.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
 
 using namespace llvm;
 using namespace lowbit;
@@ -51,9 +52,12 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
       program->results[function.getName()] = placeResults(function);
   if (Error error = runPipeline(module, options.pipeline))
     return std::move(error);
+  double lower = stopwatch.lap();
   Expected<std::unique_ptr<JitSession>> session = JitSession::create(module, options.jit);
   if (!session)
     return session.takeError();
+  program->times = (*session)->getTimes();
+  program->times.lower = lower;
   program->session = std::move(*session);
   for (const EntrySignature &entry : program->session->getSignature().entries) {
     auto [slot, isNew] = program->results.try_emplace(entry.name);
@@ -61,8 +65,16 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
       append_range(slot->second, seq<unsigned>(entry.arguments.size() - entry.outputs,
                                                entry.arguments.size()));
   }
-  program->compileSeconds = stopwatch.lap();
   return program;
+}
+
+Expected<std::unique_ptr<Program>> Program::compileText(StringRef text, StringRef name,
+                                                        const ProgramOptions &options) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  return compile(**module, options);
 }
 
 static Error checkInput(StringRef entry, unsigned number, const ValueType &type,

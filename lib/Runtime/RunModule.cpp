@@ -11,8 +11,6 @@
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Numerics/Half.h"
 #include "lowbit/Runtime/Npy.h"
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -132,7 +130,7 @@ static Error measure(Program &program, const RunModuleOptions &options) {
     stream.attribute("runs", options.time);
     stream.attribute("median_seconds", median);
     stream.attribute("minimum_seconds", seconds.front());
-    stream.attribute("compile_seconds", program.getCompileSeconds());
+    stream.attribute("compile_seconds", program.getTimes().total());
   });
   errs() << "\n";
   return Error::success();
@@ -155,12 +153,8 @@ Error lowbit::runModule(const RunModuleOptions &options) {
     archives.push_back(std::move(*archive));
   }
 
-  std::unique_ptr<mlir::MLIRContext> context = makeContext();
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
-      parseModule((*text)->getBuffer(), options.module, context.get());
-  if (!module)
-    return module.takeError();
-  Expected<std::unique_ptr<Program>> program = Program::compile(**module, options.program);
+  Expected<std::unique_ptr<Program>> program =
+      Program::compileText((*text)->getBuffer(), options.module, options.program);
   if (!program)
     return program.takeError();
   if (Error error = (*program)->getSession().bindParameters(archives))

@@ -24,7 +24,7 @@ int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
   cl::OptionCategory category("lowbit-run options");
   lowbit::RunModuleOptions options;
-  auto text = [&](const char *name, std::string &value, const char *help) {
+  auto text = [&](StringRef name, std::string &value, StringRef help) {
     return cl::opt<std::string, true>(name, cl::location(value), cl::desc(help), cl::init(value),
                                       cl::cat(category));
   };

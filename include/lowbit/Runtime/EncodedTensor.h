@@ -14,19 +14,18 @@
 #define LOWBIT_RUNTIME_ENCODEDTENSOR_H
 
 #include "lowbit/Archive/Archive.h"
-#include "lowbit/IR/LowbitAttrs.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
+namespace mlir {
+class MLIRContext;
+} // namespace mlir
+
 namespace lowbit {
 
-/// An encoding from what people write: the text of an attribute. "f32" and "" are no encoding:
-/// null, plain values. An error says where the text is wrong.
-llvm::Expected<EncodingAttrInterface> readEncoding(llvm::StringRef text,
-                                                   mlir::MLIRContext *context);
-
-/// A component as the encoding wants it.
+/// A component as an encoding wants it.
 struct ComponentType {
   std::string name;
   DType dtype;
@@ -34,10 +33,6 @@ struct ComponentType {
 
   bool isStatic() const;
 };
-
-/// The components of a tensor of this shape. Fails if the encoding does not fit the shape.
-llvm::Expected<std::vector<ComponentType>> getComponentTypes(EncodingAttrInterface encoding,
-                                                             llvm::ArrayRef<int64_t> shape);
 
 /// A component that owns its bytes.
 struct EncodedComponent {
@@ -47,20 +42,47 @@ struct EncodedComponent {
   std::vector<uint8_t> bytes;
 };
 
-/// Rounds values into components. Thread-safe, as the next two.
-llvm::Expected<std::vector<EncodedComponent>> encodeValues(EncodingAttrInterface encoding,
-                                                           llvm::ArrayRef<int64_t> shape,
-                                                           llvm::ArrayRef<float> values);
+/// An encoding of an EncodingContext, which must outlive it; by default plain f32 values. The
+/// methods may be called from several threads.
+class TensorEncoding {
+public:
+  TensorEncoding() = default;
+  /// As the IR prints it, so that an encoding has one text; "" for plain values.
+  std::string str() const;
 
-/// Decodes stored components, which may come in any order.
-llvm::Error decodeComponents(EncodingAttrInterface encoding, llvm::ArrayRef<int64_t> shape,
-                             llvm::ArrayRef<Component> components,
-                             llvm::MutableArrayRef<float> values);
+  /// The components of a tensor of this shape. Fails if the encoding does not fit the shape.
+  llvm::Expected<std::vector<ComponentType>> getComponents(llvm::ArrayRef<int64_t> shape) const;
+  /// Rounds row-major values into components.
+  llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
+                                                       llvm::ArrayRef<float> values) const;
+  /// Decodes stored components, which may come in any order. bf16 may come as u16, codes as i8.
+  llvm::Error decode(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<Component> components,
+                     llvm::MutableArrayRef<float> values) const;
+  /// Decodes a tensor of an archive, whose encoding this is. Errors name file and tensor.
+  llvm::Error decode(const Archive &archive, const TensorInfo &tensor,
+                     llvm::MutableArrayRef<float> values) const;
 
-/// Decodes a tensor of an archive; `encoding` is what readEncoding made of its text. Errors name
-/// file and tensor.
-llvm::Error decodeTensor(const Archive &archive, const TensorInfo &tensor,
-                         EncodingAttrInterface encoding, llvm::MutableArrayRef<float> values);
+private:
+  friend class EncodingContext;
+  explicit TensorEncoding(const void *attribute) : attribute(attribute) {}
+  const void *attribute = nullptr; // an MLIR attribute's storage
+};
+
+/// Understands the texts of encodings.
+class EncodingContext {
+public:
+  EncodingContext();
+  ~EncodingContext();
+
+  /// What people write: the text of an attribute; "f32" or "" for plain values. An error says where
+  /// the text is wrong.
+  llvm::Expected<TensorEncoding> read(llvm::StringRef text);
+  /// The encoding of a tensor of an archive.
+  llvm::Expected<TensorEncoding> read(const Archive &archive, const TensorInfo &tensor);
+
+private:
+  std::unique_ptr<mlir::MLIRContext> context;
+};
 
 } // namespace lowbit
 

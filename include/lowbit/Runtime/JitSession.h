@@ -34,11 +34,15 @@ struct JitOptions {
   std::string dumpObjectPath;
 };
 
-/// How long create() took, in seconds.
-struct JitTimes {
+/// How long compiling took, in seconds.
+struct CompileTimes {
+  double import = 0;    ///< from an archive to a module (LanguageModel)
+  double lower = 0;     ///< the pipeline, to the LLVM dialect (Program)
   double translate = 0; ///< from the LLVM dialect to LLVM IR
   double optimize = 0;
   double codegen = 0; ///< and link
+
+  double total() const { return import + lower + translate + optimize + codegen; }
 };
 
 /// Memory in the shape that MLIR's C interface takes: {base, aligned, offset, sizes, strides} of a
@@ -64,7 +68,7 @@ public:
   ~JitSession();
 
   const ModuleSignature &getSignature() const { return signature; }
-  const JitTimes &getTimes() const { return times; }
+  const CompileTimes &getTimes() const { return times; }
 
   /// Points the module's parameters at tensors of these archives, straight into the mapped files
   /// (an array at an address that does not suit its elements is copied). For a key that several
@@ -84,7 +88,7 @@ private:
   JitSession() = default;
 
   ModuleSignature signature;
-  JitTimes times;
+  CompileTimes times;
   std::unique_ptr<llvm::orc::LLJIT> jit;
   const OpenMPRuntime *openMP = nullptr; // of the process; null: the module uses no OpenMP
   unsigned threads = 0;

@@ -29,8 +29,7 @@ public:
   static llvm::Expected<std::unique_ptr<LanguageModel>> open(llvm::StringRef path,
                                                              const LanguageModelOptions &options);
 
-  double getCompileSeconds() const { return compileSeconds; }
-  const JitTimes &getJitTimes() const { return program->getSession().getTimes(); }
+  const CompileTimes &getCompileTimes() const { return compileTimes; }
   int64_t getContextLength() const { return contextLength; }
   int64_t getVocabulary() const { return vocabulary; }
   /// How many positions the cache holds.
@@ -58,7 +57,7 @@ private:
   std::string path;
   std::vector<Array> caches; // in the order of the entries' arguments
   int64_t contextLength = 0, vocabulary = 0, position = 0;
-  double compileSeconds = 0;
+  CompileTimes compileTimes;
 };
 
 } // namespace lowbit

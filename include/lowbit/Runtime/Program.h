@@ -36,6 +36,10 @@ parseModule(llvm::StringRef text, llvm::StringRef name, mlir::MLIRContext *conte
 /// Runs a pipeline, named as in ProgramOptions. The module is of no use after an error.
 llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
 
+/// Both in one: the text after a pipeline.
+llvm::Expected<std::string> transformText(llvm::StringRef text, llvm::StringRef name,
+                                          llvm::StringRef pipeline);
+
 /// A compiled module whose entries take arrays and give arrays.
 class Program {
 public:
@@ -43,9 +47,13 @@ public:
   static llvm::Expected<std::unique_ptr<Program>> compile(mlir::ModuleOp module,
                                                           const ProgramOptions &options);
 
+  /// From text; `name` is the file in errors.
+  static llvm::Expected<std::unique_ptr<Program>>
+  compileText(llvm::StringRef text, llvm::StringRef name, const ProgramOptions &options);
+
   JitSession &getSession() { return *session; }
   /// Of all that compile() did.
-  double getCompileSeconds() const { return compileSeconds; }
+  const CompileTimes &getTimes() const { return times; }
 
   /// Calls an entry. One input for each argument of the compiled entry that is not a fresh output
   /// (an encoded tensor is as many as it has components, a scalar is an array of rank 0). The
@@ -58,7 +66,7 @@ private:
   Program() = default;
 
   std::unique_ptr<JitSession> session;
-  double compileSeconds = 0;
+  CompileTimes times;
   /// For each result of an entry the number of the argument that has it.
   llvm::StringMap<llvm::SmallVector<unsigned>> results;
 };

@@ -1,0 +1,105 @@
+//===- ArchiveBindings.cpp - Archive, TensorInfo --------------------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bindings.h"
+
+#include "lowbit/Archive/Archive.h"
+#include "lowbit/Runtime/EncodedTensor.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+using namespace llvm;
+using namespace lowbit;
+using namespace lowbit::python;
+
+static nb::object toPython(StringRef text) { return nb::str(text.data(), text.size()); }
+
+static nb::object toPython(const MetadataValue &value) {
+  if (auto text = value.asString())
+    return toPython(*text);
+  if (auto flag = value.asBool())
+    return nb::bool_(*flag);
+  if (auto integer = value.asI64())
+    return nb::int_(*integer);
+  if (auto integer = value.asU64())
+    return nb::int_(*integer);
+  if (auto number = value.asF64())
+    return nb::float_(*number);
+  nb::list list;
+  MetadataArray array = *value.asArray();
+  for (size_t i = 0; i < array.size(); ++i)
+    list.append(toPython(array[i]));
+  return list;
+}
+
+static Expected<Array> decode(const Archive &archive, const TensorInfo &tensor) {
+  EncodingContext encodings;
+  Expected<TensorEncoding> encoding = encodings.read(archive, tensor);
+  if (!encoding)
+    return encoding.takeError();
+  Expected<Array> values = Array::allocate(DType::F32, tensor.shape);
+  if (!values)
+    return values.takeError();
+  if (Error error = encoding->decode(archive, tensor, values->values<float>()))
+    return std::move(error);
+  return values;
+}
+
+static nb::object getValues(const Archive &archive, const std::string &name) {
+  const TensorInfo *tensor = unwrap(archive.find(name));
+  Expected<Array> values = [&] {
+    nb::gil_scoped_release unlocked;
+    return decode(archive, *tensor);
+  }();
+  return toNumpy(unwrap(std::move(values)));
+}
+
+static nb::dict getComponents(nb::handle self, const std::string &name) {
+  auto &archive = nb::cast<const Archive &>(self);
+  nb::dict components;
+  for (const Component &component :
+       unwrap(archive.getComponents(*unwrap(archive.find(name)))))
+    // The archive itself is the views' owner, so it outlives them.
+    components[component.name.c_str()] =
+        makeView(component.dtype, component.shape, component.data, self);
+  return components;
+}
+
+void python::bindArchive(nb::module_ &module) {
+  nb::class_<TensorInfo>(module, "TensorInfo", "One tensor of an archive.")
+      .def_ro("name", &TensorInfo::name)
+      .def_prop_ro("shape",
+                   [](const TensorInfo &tensor) {
+                     return std::vector<int64_t>(tensor.shape.begin(), tensor.shape.end());
+                   })
+      .def_prop_ro("encoding", &TensorInfo::describeEncoding)
+      .def_prop_ro("bits_per_weight", &TensorInfo::getBitsPerWeight)
+      .def_ro("bytes", &TensorInfo::bytes)
+      .def("__repr__", [](const TensorInfo &tensor) {
+        return "<TensorInfo '" + tensor.name + "' " + formatShape(tensor.shape) + " " +
+               tensor.describeEncoding() + ">";
+      });
+
+  nb::class_<Archive>(module, "Archive", "A memory-mapped GGUF or safetensors file.")
+      .def(nb::new_([](const std::string &path) {
+             return unwrap(Archive::open(path)).release();
+           }),
+           nb::arg("path"))
+      .def_prop_ro("path", [](const Archive &archive) { return archive.getPath().str(); })
+      .def_prop_ro("tensors",
+                   [](const Archive &archive) { return archive.tensors().vec(); })
+      .def(
+          "metadata",
+          [](const Archive &archive, const std::string &key) -> nb::object {
+            auto value = archive.metadata().lookup(key);
+            return value ? toPython(*value) : nb::none();
+          },
+          nb::arg("key"), nb::sig("def metadata(self, key: str) -> object"))
+      .def("tensor_f32", &getValues, nb::arg("name"))
+      .def("components", &getComponents, nb::arg("name"));
+}

@@ -1,0 +1,104 @@
+//===- EncodingBindings.cpp - encode_archive, encode, decode --------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bindings.h"
+
+#include "lowbit/Runtime/EncodeArchive.h"
+#include "lowbit/Runtime/EncodedTensor.h"
+
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+using namespace llvm;
+using namespace lowbit;
+using namespace lowbit::python;
+
+static void encodeFile(const std::string &path, const std::string &out, const std::string &weights,
+                       const std::vector<std::pair<std::string, std::string>> &keep,
+                       nb::callable progress) {
+  EncodeArchiveOptions options;
+  options.weights = weights;
+  options.keep = keep;
+  auto report = [&](size_t done, size_t total, StringRef next) -> Error {
+    nb::gil_scoped_acquire lock;
+    try {
+      progress(done, total, nb::str(next.data(), next.size()));
+    } catch (nb::python_error &error) {
+      error.restore(); // raise() throws it again
+      return createStringError("the progress callback failed");
+    }
+    return checkInterrupt();
+  };
+  Error error = [&] {
+    nb::gil_scoped_release unlocked;
+    return encodeArchive(path, out, options, report);
+  }();
+  raise(std::move(error));
+}
+
+static nb::object toNumpy(const EncodedComponent &component) {
+  Array array = unwrap(Array::allocate(component.dtype, component.shape));
+  if (!component.bytes.empty())
+    memcpy(array.bytes().data(), component.bytes.data(), component.bytes.size());
+  return python::toNumpy(std::move(array));
+}
+
+static nb::dict encodeArray(const InputArray &values, const std::string &text) {
+  if (getDType(values) != DType::F32)
+    throw Failure("encode() takes float32 values: convert them with astype()");
+  EncodingContext encodings;
+  TensorEncoding encoding = unwrap(encodings.read(text));
+  SmallVector<int64_t, 4> shape = getShape(values);
+  auto encoded = [&] {
+    nb::gil_scoped_release unlocked;
+    return encoding.encode(shape,
+                           ArrayRef(static_cast<const float *>(values.data()), values.size()));
+  }();
+  nb::dict result;
+  for (const EncodedComponent &component : unwrap(std::move(encoded)))
+    result[component.name.c_str()] = toNumpy(component);
+  return result;
+}
+
+static nb::object decodeArray(const std::string &text, const std::vector<int64_t> &shape,
+                         nb::dict arrays) {
+  EncodingContext encodings;
+  TensorEncoding encoding = unwrap(encodings.read(text));
+  std::vector<InputArray> alive;
+  std::vector<Component> components;
+  for (auto [name, array] : arrays) {
+    const InputArray &input = alive.emplace_back(nb::cast<InputArray>(array));
+    ArrayRef<uint8_t> bytes(static_cast<const uint8_t *>(input.data()), input.nbytes());
+    components.push_back({nb::cast<std::string>(name), getDType(input), getShape(input), bytes});
+  }
+  Array values = unwrap(Array::allocate(DType::F32, shape));
+  raise([&] {
+    nb::gil_scoped_release unlocked;
+    return encoding.decode(shape, components, values.values<float>());
+  }());
+  return python::toNumpy(std::move(values));
+}
+
+static std::vector<std::string> getComponentNames(const std::string &text,
+                                                  const std::vector<int64_t> &shape) {
+  EncodingContext encodings;
+  std::vector<std::string> names;
+  for (ComponentType &type : unwrap(unwrap(encodings.read(text)).getComponents(shape)))
+    names.push_back(std::move(type.name));
+  return names;
+}
+
+void python::bindEncodings(nb::module_ &module) {
+  module.def("encode_archive", &encodeFile, nb::arg("path"), nb::arg("out"), nb::arg("weights"),
+             nb::arg("keep"), nb::arg("progress"));
+  module.def("encode", &encodeArray, nb::arg("values"), nb::arg("encoding"),
+             "The components of float32 values, rounded by the scalar reference.");
+  module.def("decode", &decodeArray, nb::arg("encoding"), nb::arg("shape"), nb::arg("components"),
+             "The float32 values of components, by the scalar reference.");
+  module.def("component_names", &getComponentNames, nb::arg("encoding"), nb::arg("shape"));
+}
