@@ -9,9 +9,9 @@
 // RUN: not lowbit-translate --gguf-to-mlir %t.gguf -o %t.mlir 2>&1 | FileCheck %s --check-prefix=CASE1
 // CASE1: lowbit-translate: error: {{.*}}.gguf: metadata 'llama.embedding_length' is missing
 
-// RUN: %python %S/Inputs/make_tiny_llama.py %t.gguf --set llama.attention.head_count=many
+// RUN: %python %S/Inputs/make_tiny_llama.py %t.gguf --set llama.attention.layer_norm_rms_epsilon=small
 // RUN: not lowbit-translate --gguf-to-mlir %t.gguf -o %t.mlir 2>&1 | FileCheck %s --check-prefix=CASE2
-// CASE2: lowbit-translate: error: {{.*}}.gguf: metadata 'llama.attention.head_count' is string, not an integer
+// CASE2: lowbit-translate: error: {{.*}}.gguf: metadata 'llama.attention.layer_norm_rms_epsilon' is string, not a float
 
 // RUN: %python %S/Inputs/make_tiny_llama.py %t.gguf --set llama.block_count=0
 // RUN: not lowbit-translate --gguf-to-mlir %t.gguf -o %t.mlir 2>&1 | FileCheck %s --check-prefix=CASE3

@@ -7,8 +7,6 @@
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Import/Llama.h"
-#include "lowbit/InitAll.h"
-#include "mlir/IR/DialectRegistry.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/CommandLine.h"
@@ -22,14 +20,10 @@ static cl::opt<std::string> input(cl::Positional, cl::Required, cl::desc("MODEL"
                                   cl::cat(category));
 static cl::opt<std::string> output("o", cl::desc("Output file (default: standard output)"),
                                    cl::value_desc("file"), cl::init("-"), cl::cat(category));
-static cl::opt<bool>
-    ggufToMlir("gguf-to-mlir",
-               cl::desc("Program of a llama-like model, from a GGUF file or a Lowbit archive"),
-               cl::cat(category));
-static cl::opt<uint64_t>
-    contextLength("context",
-                  cl::desc("Positions in the key-value cache (default: the model's own)"),
-                  cl::value_desc("N"), cl::cat(category));
+static cl::opt<bool> ggufToMlir("gguf-to-mlir", cl::cat(category),
+                                cl::desc("A llama-like model, GGUF or Lowbit archive, as linalg"));
+static cl::opt<uint64_t> context("context", cl::value_desc("N"), cl::cat(category),
+                                 cl::desc("Positions in the cache (default: the model's own)"));
 
 static Error translate() {
   if (!ggufToMlir)
@@ -37,14 +31,12 @@ static Error translate() {
   Expected<std::unique_ptr<lowbit::Archive>> archive = lowbit::Archive::open(input);
   if (!archive)
     return archive.takeError();
-  mlir::DialectRegistry registry;
-  lowbit::registerAllDialects(registry);
-  mlir::MLIRContext context(registry);
   lowbit::LlamaImportOptions options;
-  if (contextLength.getNumOccurrences())
-    options.contextLength = contextLength;
+  if (context.getNumOccurrences())
+    options.contextLength = context;
+  mlir::MLIRContext mlirContext;
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
-      lowbit::importLlama(**archive, options, &context);
+      lowbit::importLlama(**archive, options, &mlirContext);
   if (!module)
     return module.takeError();
   if (failed(mlir::verify(**module)))
