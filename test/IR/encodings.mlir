@@ -126,7 +126,7 @@ func.func private @q8_0(tensor<64xf32, #lowbit.quantized<int<8>, scale = f16 per
 func.func private @sum(tensor<8x64xf32, #lowbit.sum<#lowbit.quantized<int<3>, scale = f16 per [1, 32]>, #lowbit.sparse<f16, density = 0.01>>>)
 // CHECK-DAG: #lowbit.sparse<f32, density = 1.0>
 // CHECK-DAG: #lowbit.sparse<bf16, density = 1.0E-7>
-// CHECK-DAG: #lowbit.sparse<bf16, density = 0.33333333333333331>
+// CHECK-DAG: #lowbit.sparse<bf16, density = 0.3333333333333333>
 // CHECK-DAG: #sum{{.*}} = #lowbit.sum<#f16_codes{{[0-9]*}}, #sparse{{[0-9]*}}, #sparse{{[0-9]*}}, #sparse{{[0-9]*}}>
 func.func private @sum4(tensor<?x?xf32, #lowbit.sum<#lowbit.quantized<f16>, #lowbit.sparse<f32, density = 1.0>, #lowbit.sparse<bf16, density = 1.0e-7>, #lowbit.sparse<bf16, density = 0.3333333333333333>>>)
 // CHECK-DAG: #part{{.*}} = #lowbit.part<axis = 0, at = [64], #{{.*}}, #{{.*}}>

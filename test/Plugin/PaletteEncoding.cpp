@@ -23,7 +23,6 @@ struct PaletteAttr : Attribute::AttrBase<PaletteAttr, Attribute, AttributeStorag
   using Base::Base;
   using Emit = function_ref<InFlightDiagnostic()>;
   static constexpr StringLiteral name = "palette.colors16";
-
   /// The numbers of the colours, as an encoding of their own.
   QuantizedAttr codes() const {
     return QuantizedAttr::get(getContext(), UIntFormatAttr::get(getContext(), 4), {}, {}, /*additive=*/false,
@@ -75,17 +74,18 @@ struct PaletteAttr : Attribute::AttrBase<PaletteAttr, Attribute, AttributeStorag
     llvm::Expected<std::vector<Buffer>> parts = codes().referenceEncode(shape, numbers);
     if (!parts)
       return parts;
-    float colours[16];
-    for (int i = 0; i < 16; ++i)
-      colours[i] = low + float(i) * step;
-    auto *bytes = reinterpret_cast<const uint8_t *>(colours);
-    parts->push_back({{16}, std::vector<uint8_t>(bytes, bytes + sizeof colours)});
+    parts->push_back({{16}, std::vector<uint8_t>(16 * sizeof low)});
+    for (int i = 0; i < 16; ++i, low += step)
+      memcpy(&parts->back().bytes[i * sizeof low], &low, sizeof low);
     return parts;
   }
 };
 
 struct PaletteDialect : Dialect {
-  explicit PaletteDialect(MLIRContext *c) : Dialect("palette", c, TypeID::get<PaletteDialect>()) { addAttributes<PaletteAttr>(); }
+  explicit PaletteDialect(MLIRContext *c) : Dialect("palette", c, TypeID::get<PaletteDialect>()) {
+    c->loadDialect<LowbitDialect>();
+    addAttributes<PaletteAttr>();
+  }
   static StringRef getDialectNamespace() { return "palette"; }
   Attribute parseAttribute(DialectAsmParser &parser, Type) const override {
     return parser.parseKeyword("colors16") ? Attribute() : PaletteAttr::get(getContext());
