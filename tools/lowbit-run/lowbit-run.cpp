@@ -28,8 +28,9 @@ int main(int argc, char **argv) {
     return cl::opt<std::string, true>(name, cl::location(value), cl::desc(help), cl::init(value),
                                       cl::cat(category));
   };
-  cl::opt<std::string, true> module(cl::Positional, cl::desc("MODULE.mlir"), cl::init("-"),
-                                    cl::location(options.module), cl::cat(category));
+  // The place comes before the initial value, which goes there.
+  cl::opt<std::string, true> module(cl::Positional, cl::desc("MODULE.mlir"),
+                                    cl::location(options.module), cl::init("-"), cl::cat(category));
   options.entry = "main";
   auto entry = text("entry", options.entry, "Function to call (main)");
   cl::list<std::string, std::vector<std::string>> inputs(
