@@ -117,34 +117,11 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
 // Encode: the scale and the zero point of each block
 //===----------------------------------------------------------------------===//
 
-static Value withoutNaN(TileBuilder &t, Value x) {
-  return select(t, cmp(t, arith::CmpFPredicate::UNO, x, x), t.f32(0), x);
-}
-
-/// The element of largest magnitude of each block, the first one of equals.
-static Value peakOf(TileBuilder &t, const BlockedView &view) {
-  Value none = t.f32(std::numeric_limits<float>::quiet_NaN());
-  return t.reduceBlocks(view, none, [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    Value x = withoutNaN(t, a[0]);
-    Value larger = cmp(t, arith::CmpFPredicate::UGT, math::AbsFOp::create(t.b, t.loc, x),
-                       math::AbsFOp::create(t.b, t.loc, a[1]));
-    return {select(t, larger, x, a[1])};
-  })[0];
-}
-
-/// Only the magnitude, by a reduction whose order does not matter.
-static Value largestMagnitudeOf(TileBuilder &t, const BlockedView &view) {
-  return t.reduceBlocks(view, t.f32(0), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    Value magnitude = math::AbsFOp::create(t.b, t.loc, withoutNaN(t, a[0]));
-    return {select(t, cmp(t, arith::CmpFPredicate::OGT, magnitude, a[1]), magnitude, a[1])};
-  })[0];
-}
-
 static std::pair<Value, Value> rangeOf(TileBuilder &t, const BlockedView &view) {
   float infinity = std::numeric_limits<float>::infinity();
   auto range = t.reduceBlocks(view, {t.f32(infinity), t.f32(-infinity)},
                               [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                                Value x = withoutNaN(t, a[0]);
+                                Value x = t.withoutNaN(a[0]);
                                 return {arith::MinimumFOp::create(t.b, t.loc, a[1], x),
                                         select(t, cmp(t, arith::CmpFPredicate::OLT, a[2], x), x, a[2])};
                               });
@@ -188,7 +165,7 @@ static FailureOr<ChosenScale> chooseScale(TileBuilder &t, QuantizedAttr term, co
     });
   } else {
     bool isSigned = rule.choice == Rule::Choice::SignedMax;
-    Value peak = isSigned ? peakOf(t, view) : largestMagnitudeOf(t, view);
+    Value peak = isSigned ? t.peakOf(view) : t.largestMagnitudeOf(view);
     float divisor = isSigned ? format.extreme() : format.largest();
     wanted = t.elementwise(peak, f32, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
       return {arith::DivFOp::create(t.b, t.loc, a[0], t.f32(divisor))};
@@ -249,7 +226,7 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
   FormatAttrInterface format = term.getCodeFormat();
   numerics::Format reference = format.getReference();
   if (!reference.isFloat())
-    x = withoutNaN(t, x);
+    x = t.withoutNaN(x);
   if (zero && term.getAdditive())
     x = arith::SubFOp::create(t.b, t.loc, x, zero);
   if (scale) {
@@ -262,10 +239,10 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
     }
   }
   if (zero && !term.getAdditive()) {
-    Value integer = roundToInteger(t, withoutNaN(t, x), rule.rounding, reference.lowest());
+    Value integer = roundToInteger(t, t.withoutNaN(x), rule.rounding, reference.lowest());
     x = arith::AddFOp::create(t.b, t.loc, integer, zero);
   } else if (reference.isInteger() && rule.rounding != Rounding::NearestEven) {
-    x = roundToInteger(t, withoutNaN(t, x), rule.rounding, reference.lowest());
+    x = roundToInteger(t, t.withoutNaN(x), rule.rounding, reference.lowest());
   }
   return format.buildEncode(t.b, t.loc, x);
 }

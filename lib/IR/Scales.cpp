@@ -31,8 +31,10 @@ static Value encodeLevel(TileBuilder &t, FormatAttrInterface format, Value facto
   return t.elementwise(factors, format.getCodeType(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
     if (!saturate)
       return {format.buildEncode(t.b, t.loc, a[0])};
-    Value above = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OGT, a[0], t.f32(highest));
-    Value x = arith::SelectOp::create(t.b, t.loc, above, t.f32(highest), a[0]);
+    // The range of a block of nothing but one infinity, inf - inf, counts as empty.
+    Value x = t.withoutNaN(a[0]);
+    Value above = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OGT, x, t.f32(highest));
+    x = arith::SelectOp::create(t.b, t.loc, above, t.f32(highest), x);
     Value below = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OLT, x, t.f32(lowest));
     x = arith::SelectOp::create(t.b, t.loc, below, t.f32(lowest), x);
     return {format.buildEncode(t.b, t.loc, x)};
@@ -166,13 +168,11 @@ FailureOr<SmallVector<Value>> BlockScaleAttr::buildEncodeFactors(OpBuilder &b, L
         t.addWholeAxes(encodeLevel(t, cast<FormatAttrInterface>(levels[0].format), wanted, saturate), levels[0].block)};
   if (levels.size() != 2)
     return failure();
-  // The outer factor takes the largest inner one to the inner format's largest level.
+  // The outer factor takes the largest inner one to the inner format's largest level; its sign too, where the inner
+  // format has no sign of its own.
   auto outer = cast<FormatAttrInterface>(levels[0].format), inner = cast<FormatAttrInterface>(levels[1].format);
   BlockedView view = t.blocked(wanted, ratioOf(levels[0].block, levels[1].block));
-  Value most = t.reduceBlocks(view, t.f32(0), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    Value magnitude = math::AbsFOp::create(t.b, t.loc, a[0]);
-    return {arith::MaxNumFOp::create(t.b, t.loc, a[1], magnitude)};
-  })[0];
+  Value most = inner.getReference().hasNegativeLevels() ? t.largestMagnitudeOf(view) : t.peakOf(view);
   float largest = inner.getReference().largest();
   Value wantedOuter = t.elementwise(most, b.getF32Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
     return {arith::DivFOp::create(t.b, t.loc, a[0], t.f32(largest))};
@@ -255,7 +255,7 @@ FailureOr<SmallVector<Value>> Rank1ScaleAttr::buildStatistics(OpBuilder &b, Loca
     Value scale = t.elementwise(v, b.getF32Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
       return {arith::DivFOp::create(t.b, t.loc, a[0], t.f32(largest))};
     });
-    all.push_back(format.getCodeType().isF32() ? scale : encodeLevel(t, format, scale, /*saturate=*/true));
+    all.push_back(encodeLevel(t, format, scale, /*saturate=*/true));
   }
   return all;
 }

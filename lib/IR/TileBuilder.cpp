@@ -10,9 +10,11 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 
+#include <limits>
 #include <numeric>
 
 using namespace mlir;
@@ -58,6 +60,10 @@ Value TileBuilder::value(Ofr v) { return getValueOrCreateConstantIndexOp(b, loc,
 Value TileBuilder::f32(float v) { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(v)); }
 Value TileBuilder::i8(int64_t v) { return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(v)); }
 Value TileBuilder::constantIndex(int64_t v) { return arith::ConstantIndexOp::create(b, loc, v); }
+Value TileBuilder::withoutNaN(Value x) {
+  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
+  return arith::SelectOp::create(b, loc, isNaN, f32(0), x);
+}
 
 //===----------------------------------------------------------------------===//
 // Tensors
@@ -261,6 +267,25 @@ SmallVector<Value> TileBuilder::reduceBlocks(const BlockedView &view, ValueRange
     maps.push_back(view.grid(b.getContext()));
   }
   return generic(view.value, outputs, maps, iterators, body);
+}
+
+Value TileBuilder::peakOf(const BlockedView &view) {
+  Value none = f32(std::numeric_limits<float>::quiet_NaN());
+  return reduceBlocks(view, none, [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+    Value x = t.withoutNaN(a[0]);
+    Value larger =
+        arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UGT, math::AbsFOp::create(t.b, t.loc, x),
+                              math::AbsFOp::create(t.b, t.loc, a[1]));
+    return {arith::SelectOp::create(t.b, t.loc, larger, x, a[1])};
+  })[0];
+}
+
+Value TileBuilder::largestMagnitudeOf(const BlockedView &view) {
+  return reduceBlocks(view, f32(0), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+    Value magnitude = math::AbsFOp::create(t.b, t.loc, t.withoutNaN(a[0]));
+    Value larger = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OGT, magnitude, a[1]);
+    return {arith::SelectOp::create(t.b, t.loc, larger, magnitude, a[1])};
+  })[0];
 }
 
 Ofrs TileBuilder::gridSizes(ArrayRef<Ofr> sizes, ArrayRef<int64_t> block) {

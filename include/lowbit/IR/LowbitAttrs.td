@@ -31,7 +31,7 @@ def Lowbit_IntFormatAttr : Lowbit_Format<"IntFormat", "int", ["buildDecode", "bu
     ```
   }];
   let parameters = (ins "unsigned":$bits);
-  let assemblyFormat = "`<` $bits `>`";
+  let assemblyFormat = "`<` custom<Bits>($bits) `>`";
   let genVerifyDecl = 1;
 }
 
@@ -45,7 +45,7 @@ def Lowbit_UIntFormatAttr : Lowbit_Format<"UIntFormat", "uint", ["buildDecode", 
     ```
   }];
   let parameters = (ins "unsigned":$bits);
-  let assemblyFormat = "`<` $bits `>`";
+  let assemblyFormat = "`<` custom<Bits>($bits) `>`";
   let genVerifyDecl = 1;
 }
 
@@ -176,7 +176,7 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
     ```
   }];
   let parameters = (ins "::lowbit::GgmlBlock":$block);
-  let assemblyFormat = "`<` $block `>`";
+  let assemblyFormat = "`<` custom<Block>($block) `>`";
 }
 
 //===----------------------------------------------------------------------===//
@@ -219,7 +219,7 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
 }
 
 def Lowbit_SparseAttr : Lowbit_Encoding<"Sparse", "sparse",
-    ["verifyTerm", "getExtents", "buildContraction", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "buildAddTile", "buildContraction", "referenceAdd", "referenceEncode"]> {
   let summary = "compressed sparse rows of single values";
   let description = [{
     Denotes its stored values and zero elsewhere. An encode keeps the `floor(density * elements)` values of largest
@@ -246,7 +246,7 @@ def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
     ```
   }];
   let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$terms);
-  let assemblyFormat = "`<` $terms `>`";
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 

@@ -42,6 +42,7 @@ def Lowbit_DecodeOp : Lowbit_Op<"decode",
   let arguments = (ins Lowbit_EncodedTensor:$source);
   let results = (outs Lowbit_PlainTensor:$result);
   let assemblyFormat = "$source attr-dict `:` type($source)";
+  let hasVerifier = 1;
 }
 
 def Lowbit_EncodeOp : Lowbit_Op<"encode", [AllTypesMatch<["dest", "result"]>]> {

@@ -61,6 +61,8 @@ public:
   mlir::Value f32(float v);
   mlir::Value i8(int64_t v);
   mlir::Value constantIndex(int64_t v);
+  /// The scalar x, 0 where it is NaN.
+  mlir::Value withoutNaN(mlir::Value x);
 
   // Tensors.
   mlir::Value empty(llvm::ArrayRef<Ofr> sizes, mlir::Type elementType);
@@ -93,6 +95,10 @@ public:
                          Body body);
   /// Reduces each block to values on the grid; `initial` are scalars.
   llvm::SmallVector<mlir::Value> reduceBlocks(const BlockedView &view, mlir::ValueRange initial, Body body);
+  /// On the grid: the element of largest magnitude of each block, the first one of equals; NaN counts as 0.
+  mlir::Value peakOf(const BlockedView &view);
+  /// Only the magnitude, by a reduction whose order does not matter.
+  mlir::Value largestMagnitudeOf(const BlockedView &view);
   llvm::SmallVector<Ofr> gridSizes(llvm::ArrayRef<Ofr> sizes, llvm::ArrayRef<int64_t> block);
 
   mlir::OpBuilder &b;

@@ -67,6 +67,13 @@ static LogicalResult tileStatistics(RewriterBase &rewriter, func::FuncOp functio
     rewriter.setInsertionPoint(op);
     scf::SCFTileAndFuseOptions options;
     options.tilingOptions.setTileSizes(getAsIndexOpFoldResult(rewriter.getContext(), sizes));
+    options.setFusionControlFn([](tensor::ExtractSliceOp, OpResult, bool isDestination)
+                                   -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+      // A fill fused into the loop would restart the maxima at each tile.
+      if (isDestination)
+        return std::nullopt;
+      return scf::SCFTileAndFuseOptions::ControlFnResult{};
+    });
     auto result = scf::tileConsumerAndFuseProducersUsingSCF(rewriter, cast<TilingInterface>(*op), options);
     if (failed(result))
       return op->emitError("the statistics of an encode could not be tiled");
