@@ -16,6 +16,9 @@ A block that begins with the comment `// NAME.mlir` is saved as that file for th
 the page. In these, each command `build/bin/lowbit-…` runs, in a folder of the page's own, and must
 succeed; other lines are skipped.
 
+A block ```cpp begins with the comment `// FILE`; the rest stands in that file of the repository, up
+to white space. So the code of a page is compiled where it comes from.
+
 --each: every heading of level 3 that matches must have an example.
 """
 
@@ -27,6 +30,8 @@ import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass
@@ -135,6 +140,15 @@ class Checker:
             if run.returncode:
                 self.fail(where, f"`{command}` failed:\n{run.stderr}")
 
+    def quotation(self, where: str, block: Block) -> None:
+        self.examples += 1
+        name = re.match(r"// (\S+)\n", block.text)
+        source = ROOT / name.group(1) if name else None
+        if not source or not source.is_file():
+            self.fail(where, "a block of C++ begins with `// FILE`, a file of the repository")
+        elif " ".join(block.text[name.end() :].split()) not in " ".join(source.read_text().split()):
+            self.fail(where, f"this is not in {name.group(1)}")
+
     def page(self, page: Path, each: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             for section in read(page):
@@ -145,6 +159,8 @@ class Checker:
                         if name := re.match(r"// ([\w-]+\.mlir)\n", block.text):
                             (Path(folder) / name.group(1)).write_text(block.text)
                         self.mlir(where, block)
+                    elif block.language == "cpp":
+                        self.quotation(where, block)
                     elif block.language == "sh":
                         self.shell(where, block, folder)
                 heading = re.fullmatch(r"### (.*)", section.heading)

@@ -156,7 +156,7 @@ def Lowbit_PlanesLayoutAttr : Lowbit_Layout<"PlanesLayout", "planes", ["buildPac
   let summary = "one packed array for each component";
   let description = [{
     The default. The bits of a code are split into planes of 1, 2, 4 or 8 bits, low bits first; each plane is packed
-    along the last axis, little end first. See docs/Numerics.md, "Packing".
+    along the last axis, little end first. See docs/Numerics.md, "Storage".
 
     ```mlir
     #lowbit.quantized<int<8>, scale = f32 per axis 0, layout = planes>  // prints without its layout

@@ -1,0 +1,98 @@
+// RUN: lowbit-opt %s -split-input-file --pass-pipeline='builtin.module(func.func(lowbit-build-tiles),canonicalize,cse)' | FileCheck %s
+
+// Only what is decided; that values and codes are right is checked by running them.
+
+#w = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+
+// Blocks that fill the tile: a blocked iteration space without a copy, scales in a generic of their own, components cut
+// to the tile.
+
+// CHECK-LABEL: func @aligned(
+// CHECK-SAME: %[[C:.*]]: tensor<8x32xi8>, %[[S:.*]]: tensor<8x2xf16>, %[[I:.*]]: index
+// CHECK: tensor.extract_slice %[[C]][%[[I]], 0] [4, 32]
+// CHECK: tensor.extract_slice %[[S]][%[[I]], 0] [4, 2]
+// CHECK: arith.extf
+// CHECK-NOT: tensor.extract %
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}} : tensor<4x2x32xi8>, tensor<4x2xf32>)
+// CHECK: arith.mulf
+// CHECK: tensor.collapse_shape {{.*}} : tensor<4x2x32xf32> into tensor<4x64xf32>
+func.func @aligned(%c: tensor<8x32xi8>, %s: tensor<8x2xf16>, %i: index) -> tensor<4x64xf32> {
+  %0 = lowbit.decode_region tensor<8x64xf32, #w> (%c, %s) [%i, 0] [4, 64] : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<4x64xf32>
+  return %0 : tensor<4x64xf32>
+}
+
+// A partial last block: the tile is extended by its last element to whole blocks, and cut afterwards.
+
+// CHECK-LABEL: func @ragged(
+// CHECK: linalg.generic {{.*}} outs(%{{.*}} : tensor<8x64xi8>)
+// CHECK: arith.minui %{{.*}}, %c48
+// CHECK: tensor.extract %
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}} : tensor<8x2x32xi8>, tensor<8x2xf32>)
+// CHECK: tensor.extract_slice %{{.*}}[0, 0] [8, 49] [1, 1] : tensor<8x64xf32> to tensor<8x49xf32>
+func.func @ragged(%c: tensor<8x25xi8>, %s: tensor<8x2xf16>) -> tensor<8x49xf32> {
+  %0 = lowbit.decode_region tensor<8x49xf32, #w> (%c, %s) [0, 0] [8, 49] : tensor<8x25xi8>, tensor<8x2xf16> -> tensor<8x49xf32>
+  return %0 : tensor<8x49xf32>
+}
+
+// A row of codes that ends inside a byte: the rest of the byte is zero.
+
+// CHECK-LABEL: func @last_byte(
+// CHECK-SAME: %[[X:.*]]: tensor<8x49xf32>, %[[C:.*]]: tensor<8x25xi8>
+// CHECK: %[[ZEROS:.*]] = linalg.fill {{.*}} -> tensor<8x50xi8>
+// CHECK: tensor.insert_slice %{{.*}} into %[[ZEROS]][0, 0] [8, 49]
+// CHECK: linalg.fill {{.*}} outs(%[[C]] :
+func.func @last_byte(%x: tensor<8x49xf32>, %c: tensor<8x25xi8>, %s: tensor<8x2xf16>) -> (tensor<8x25xi8>, tensor<8x2xf16>) {
+  %0:2 = lowbit.encode_region tensor<8x49xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 49] : (tensor<8x49xf32>, tensor<8x25xi8>, tensor<8x2xf16>) -> (tensor<8x25xi8>, tensor<8x2xf16>)
+  return %0#0, %0#1 : tensor<8x25xi8>, tensor<8x2xf16>
+}
+
+// -----
+
+#w = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+
+// Extents that are known at run time may be ragged.
+
+// CHECK: #[[$WHOLE:.*]] = affine_map<()[s0] -> ((s0 ceildiv 32) * 32)>
+// CHECK-LABEL: func @dynamic(
+// CHECK-SAME: %[[M:[a-z0-9]*]]: index, %[[N:[a-z0-9]*]]: index
+// CHECK: %[[PADDED:.*]] = affine.apply #[[$WHOLE]]()[%[[N]]]
+// CHECK: tensor.empty(%[[M]], %[[PADDED]]) : tensor<?x?xi8>
+// CHECK: tensor.extract_slice %{{.*}}[0, 0] [%[[M]], %[[N]]] [1, 1] : tensor<?x?xf32> to tensor<?x?xf32>
+func.func @dynamic(%c: tensor<?x?xi8>, %s: tensor<?x?xf16>, %m: index, %n: index) -> tensor<?x?xf32> {
+  %0 = lowbit.decode_region tensor<?x?xf32, #w> (%c, %s, %n) [0, 0] [%m, %n] : tensor<?x?xi8>, tensor<?x?xf16>, index -> tensor<?x?xf32>
+  return %0 : tensor<?x?xf32>
+}
+
+// -----
+
+#w = #lowbit.quantized<int<8>, scale = f32 per axis 0>
+
+// A scale of whole rows needs no blocked space, whatever the row's length.
+
+// CHECK-LABEL: func @axis(
+// CHECK-NOT: tensor.extract %
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}} : tensor<4x61xi8>, tensor<4xf32>)
+// CHECK-NOT: tensor.collapse_shape
+func.func @axis(%c: tensor<8x61xi8>, %s: tensor<8x1xf32>, %i: index) -> tensor<4x61xf32> {
+  %0 = lowbit.decode_region tensor<8x61xf32, #w> (%c, %s) [%i, 0] [4, 61] : tensor<8x61xi8>, tensor<8x1xf32> -> tensor<4x61xf32>
+  return %0 : tensor<4x61xf32>
+}
+
+// -----
+
+#w = #lowbit.sum<#lowbit.quantized<int<8>, scale = f32 per axis 0>, #lowbit.sparse<f16, density = 0.1>>
+
+// A sparse term of a sum is added at its entries; nothing dense is made of it.
+
+// CHECK-LABEL: func @sparse(
+// CHECK-NOT: linalg.fill
+// CHECK: %[[BASE:.*]] = linalg.generic
+// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[BASE]])
+// CHECK: scf.if
+// CHECK: arith.addf
+// CHECK-NOT: linalg.generic
+func.func @sparse(%c: tensor<8x61xi8>, %s: tensor<8x1xf32>, %p: tensor<9xi32>, %j: tensor<?xi32>, %v: tensor<?xf16>) -> tensor<8x61xf32> {
+  %0 = lowbit.decode_region tensor<8x61xf32, #w> (%c, %s, %p, %j, %v) [0, 0] [8, 61]
+    : tensor<8x61xi8>, tensor<8x1xf32>, tensor<9xi32>, tensor<?xi32>, tensor<?xf16> -> tensor<8x61xf32>
+  return %0 : tensor<8x61xf32>
+}
