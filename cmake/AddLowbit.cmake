@@ -14,7 +14,7 @@ endfunction()
 function(add_lowbit_tool name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE Lowbit)
-  install(TARGETS ${name} RUNTIME DESTINATION bin)
+  install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
 # add_lowbit_unittest(name source...): a GoogleTest program, built into build/test/unit.

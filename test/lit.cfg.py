@@ -25,6 +25,11 @@ if os.environ.get("LOWBIT_ROUNDTRIP"):
     opt += " --verify-roundtrip"
 config.substitutions += [
     ("%python", config.python),
+    ("%project", config.project),
+    ("%tablegen_includes", " ".join("-I " + folder for folder in config.tablegen_includes)),
     ("%plugins", os.path.join(config.lowbit_build, "lib")),
+    ("%lowbit_build", config.lowbit_build),
+    ("%lowbit_tools", os.path.join(config.lowbit_build, "bin")),
+    ("%llvm_tools", config.llvm_tools),
     (r"\blowbit-opt\b", opt),
 ]

@@ -17,9 +17,46 @@
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/SaveAndRestore.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace lowbit;
+
+//===----------------------------------------------------------------------===//
+// Parameters of generated parsers
+//===----------------------------------------------------------------------===//
+
+/// An integer that a negative number or a larger one must not wrap to.
+static ParseResult parseUnsigned(AsmParser &parser, unsigned &value, StringRef what) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  int64_t integer;
+  if (parser.parseInteger(integer))
+    return failure();
+  if (integer < 0 || integer > std::numeric_limits<int32_t>::max())
+    return parser.emitError(loc) << what << ", not " << integer;
+  value = integer;
+  return success();
+}
+
+static ParseResult parseBits(AsmParser &parser, unsigned &bits) {
+  return parseUnsigned(parser, bits, "an integer format has 1 to 8 bits");
+}
+static void printBits(AsmPrinter &printer, unsigned bits) { printer << bits; }
+
+static ParseResult parseBlock(AsmParser &parser, GgmlBlock &block) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  StringRef name;
+  if (parser.parseKeyword(&name))
+    return failure();
+  std::optional<GgmlBlock> known = symbolizeGgmlBlock(name);
+  if (!known)
+    return parser.emitError(loc) << "unknown ggml block '" << name << "'; known: q4_0, q4_1, q8_0";
+  block = *known;
+  return success();
+}
+static void printBlock(AsmPrinter &printer, GgmlBlock block) { printer << stringifyGgmlBlock(block); }
 
 #define GET_ATTRDEF_CLASSES
 #include "lowbit/IR/LowbitAttrs.cpp.inc"
@@ -30,6 +67,7 @@ void LowbitDialect::initialize() {
 #include "lowbit/IR/LowbitAttrs.cpp.inc"
       >();
   registerOperations();
+  registerAliases();
 }
 
 //===----------------------------------------------------------------------===//
@@ -43,19 +81,52 @@ template <typename AttrT> static FailureOr<AttrT> orFailure(AttrT attribute) {
   return failure();
 }
 
+/// Numbers in the shortest decimal form that reads back as the same value: 0.01, -1.0, 3.4e+38.
+static void printNumber(AsmPrinter &printer, const APFloat &value) {
+  SmallString<32> text;
+  for (unsigned digits = 1; digits <= 17; ++digits) {
+    text.clear();
+    value.toString(text, digits, /*FormatMaxPadding=*/6);
+    if (APFloat(value.getSemantics(), text).bitwiseIsEqual(value))
+      break;
+  }
+  // MLIR's floats have a point.
+  if (!text.str().contains('.'))
+    text.insert(text.begin() + std::min(text.str().find_first_of("eE"), text.size()), {'.', '0'});
+  printer << text;
+}
+
+/// Attributes nest, and the parser recurses: text of a stranger must not exhaust the stack.
+static constexpr unsigned kMaxNesting = 64;
+
+static ParseResult parseNested(AsmParser &parser, function_ref<ParseResult()> parse) {
+  static thread_local unsigned depth = 0;
+  llvm::SaveAndRestore<unsigned> restore(depth, depth + 1);
+  if (depth > kMaxNesting)
+    return parser.emitError(parser.getCurrentLocation())
+           << "lowbit attributes are nested more than " << kMaxNesting << " deep";
+  return parse();
+}
+
 /// An attribute of any dialect in full, or one of this dialect by its mnemonic.
 static FailureOr<Attribute> parseShort(AsmParser &parser) {
   Attribute attribute;
-  // A foreign attribute begins with '#'.
-  OptionalParseResult foreign = parser.parseOptionalAttribute(attribute);
-  if (foreign.has_value())
-    return orFailure(succeeded(*foreign) ? attribute : Attribute());
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  StringRef mnemonic;
-  OptionalParseResult result = generatedAttributeParser(parser, &mnemonic, Type(), attribute);
-  if (result.has_value())
-    return orFailure(succeeded(*result) ? attribute : Attribute());
-  return parser.emitError(loc) << "unknown lowbit attribute '" << mnemonic << "'";
+  if (parseNested(parser, [&]() -> ParseResult {
+        // A foreign attribute begins with '#'.
+        OptionalParseResult foreign = parser.parseOptionalAttribute(attribute);
+        if (foreign.has_value())
+          return *foreign;
+        llvm::SMLoc loc = parser.getCurrentLocation();
+        if (succeeded(parser.parseOptionalGreater()))
+          return parser.emitError(loc) << "expected a number format, a scale or a layout before '>'";
+        StringRef mnemonic;
+        OptionalParseResult result = generatedAttributeParser(parser, &mnemonic, Type(), attribute);
+        if (result.has_value())
+          return *result;
+        return parser.emitError(loc) << "unknown lowbit attribute '" << mnemonic << "'";
+      }))
+    return failure();
+  return orFailure(attribute);
 }
 
 static void printShort(AsmPrinter &printer, Attribute attribute) {
@@ -99,10 +170,10 @@ Attribute CodebookFormatAttr::parse(AsmParser &parser, Type) {
     return {};
   if (failed(parser.parseOptionalKeywordOrString(&name)) &&
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&]() -> ParseResult {
-        double level;
-        if (parser.parseFloat(level))
+        APFloat level(0.0f);
+        if (parser.parseFloat(APFloat::IEEEsingle(), level))
           return failure();
-        levels.push_back(level);
+        levels.push_back(level.convertToFloat());
         return success();
       }))
     return {};
@@ -117,7 +188,7 @@ void CodebookFormatAttr::print(AsmPrinter &printer) const {
     printer.printKeywordOrString(getName());
   } else {
     printer << '[';
-    llvm::interleaveComma(getLevels().asArrayRef(), printer, [&](float level) { printer.printFloat(APFloat(level)); });
+    llvm::interleaveComma(getLevels().asArrayRef(), printer, [&](float level) { printNumber(printer, APFloat(level)); });
     printer << ']';
   }
   printer << '>';
@@ -276,7 +347,8 @@ Attribute QuantizedAttr::parse(AsmParser &parser, Type) {
     if (parser.parseKeyword(&keyword) || parser.parseEqual())
       return {};
     if (!seen.insert(keyword).second || (keyword == "min" && seen.count("zero")) || (keyword == "zero" && seen.count("min"))) {
-      parser.emitError(keywordLoc) << "'" << keyword << "' after another one of its kind";
+      parser.emitError(keywordLoc) << "'" << keyword << "' after another one of its kind: a term has at most one "
+                                   << (keyword == "min" || keyword == "zero" ? "zero point" : keyword);
       return {};
     }
     if (keyword == "scale" || keyword == "zero" || keyword == "min") {
@@ -346,7 +418,24 @@ void SparseAttr::print(AsmPrinter &printer) const {
   printer << '<';
   printShort(printer, getElement());
   printer << ", density = ";
-  printer.printFloat(getDensity().getValue());
+  printNumber(printer, getDensity().getValue());
+  printer << '>';
+}
+
+static ParseResult parseTerm(AsmParser &parser, SmallVectorImpl<Attribute> &terms) {
+  return parseNested(parser, [&] { return parser.parseAttribute(terms.emplace_back()); });
+}
+
+Attribute SumAttr::parse(AsmParser &parser, Type) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  SmallVector<Attribute> terms;
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, [&] { return parseTerm(parser, terms); }))
+    return {};
+  return parser.getChecked<SumAttr>(loc, parser.getContext(), terms);
+}
+void SumAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  llvm::interleaveComma(getTerms(), printer);
   printer << '>';
 }
 
@@ -357,14 +446,21 @@ Attribute PartAttr::parse(AsmParser &parser, Type) {
   SmallVector<Attribute> terms;
   auto parseCut = [&]() -> ParseResult {
     at.push_back(ShapedType::kDynamic);
-    return succeeded(parser.parseOptionalQuestion()) ? success() : parser.parseInteger(at.back());
+    if (succeeded(parser.parseOptionalQuestion()))
+      return success();
+    // The smallest integer stands for '?': as a number it is negative like others that verify refuses.
+    if (parser.parseInteger(at.back()))
+      return failure();
+    at.back() = std::max<int64_t>(at.back(), -1);
+    return success();
   };
-  if (parser.parseLess() || parser.parseKeyword("axis") || parser.parseEqual() || parser.parseInteger(axis) ||
+  if (parser.parseLess() || parser.parseKeyword("axis") || parser.parseEqual() ||
+      parseUnsigned(parser, axis, "a part cuts an axis, counted from 0") ||
       parser.parseComma() || parser.parseKeyword("at") || parser.parseEqual() ||
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseCut))
     return {};
   while (succeeded(parser.parseOptionalComma()))
-    if (parser.parseAttribute(terms.emplace_back()))
+    if (parseTerm(parser, terms))
       return {};
   if (parser.parseGreater())
     return {};
@@ -386,5 +482,18 @@ void PartAttr::print(AsmPrinter &printer) const {
 
 EncodingAttrInterface lowbit::parseEncoding(StringRef text, MLIRContext *context) {
   context->loadDialect<LowbitDialect>();
-  return dyn_cast_or_null<EncodingAttrInterface>(parseAttribute(text, context));
+  Location loc = UnknownLoc::get(context);
+  unsigned depth = 0;
+  for (char c : text) {
+    depth += StringRef("<([{").contains(c);
+    depth -= depth && StringRef(">)]}").contains(c);
+    if (depth > 2 * kMaxNesting) {
+      emitError(loc) << "an encoding with brackets nested more than " << 2 * kMaxNesting << " deep";
+      return {};
+    }
+  }
+  Attribute attribute = parseAttribute(text, context);
+  if (attribute && !isa<EncodingAttrInterface>(attribute))
+    emitError(loc) << attribute << " is not an encoding such as #lowbit.quantized<int<4>, scale = f16 per [1, 32]>";
+  return dyn_cast_or_null<EncodingAttrInterface>(attribute);
 }

@@ -28,19 +28,23 @@ void LowbitDialect::registerOperations() {
 
 LogicalResult LowbitDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   auto function = dyn_cast<FunctionOpInterface>(op);
-  if (attribute.getName() == kEntryAttrName && !function)
-    return op->emitError() << "'" << kEntryAttrName << "' belongs on a function";
+  if (attribute.getName() == kEntryAttrName && (!function || !isa<UnitAttr>(attribute.getValue())))
+    return op->emitError() << "'" << kEntryAttrName << "' is written on a function, without a value";
   if (attribute.getName() != kUpdatesAttrName)
     return success();
   auto updates = dyn_cast<DenseI64ArrayAttr>(attribute.getValue());
   if (!function || !updates)
-    return op->emitError() << "'" << kUpdatesAttrName << "' is an array of integers on a function";
+    return op->emitError() << "'" << kUpdatesAttrName << "' is written on a function, as array<i64: ...>";
   if ((int64_t)function.getNumResults() != updates.size())
     return op->emitError() << "'" << kUpdatesAttrName << "' has " << updates.size() << " numbers for "
-                           << function.getNumResults() << " results";
+                           << function.getNumResults() << " results; a fresh result has -1";
+  llvm::SmallDenseMap<int64_t, size_t> updatedBy;
   for (auto [i, argument] : llvm::enumerate(updates.asArrayRef())) {
     if (argument < -1 || argument >= (int64_t)function.getNumArguments())
-      return op->emitError() << "result " << i << " updates argument " << argument << ", which does not exist";
+      return op->emitError() << "result " << i << " updates argument " << argument << ", which does not exist; the function has "
+                             << function.getNumArguments() << " arguments";
+    if (auto [other, isFirst] = updatedBy.try_emplace(argument, i); argument >= 0 && !isFirst)
+      return op->emitError() << "results " << other->second << " and " << i << " both update argument " << argument;
     if (argument >= 0 && function.getArgumentTypes()[argument] != function.getResultTypes()[i])
       return op->emitError() << "result " << i << " has another type than argument " << argument << " that it updates";
   }
@@ -65,6 +69,17 @@ LogicalResult lowbit::verifyEncodedType(RankedTensorType type, function_ref<InFl
   return encoding ? encoding.verifyTerm(type.getShape(), type.getElementType(), emitError) : success();
 }
 
+LogicalResult lowbit::verifyElementCount(ArrayRef<int64_t> shape, function_ref<InFlightDiagnostic()> emitError) {
+  // No encoding stores more than 8 bytes for an element.
+  std::optional<int64_t> bytes = 8;
+  for (int64_t n : shape)
+    if (bytes && !ShapedType::isDynamic(n))
+      bytes = numerics::checkedMultiply(*bytes, std::max<int64_t>(n, 1));
+  if (bytes)
+    return success();
+  return emitError() << "an encoded tensor has fewer elements than this shape";
+}
+
 std::optional<int64_t> lowbit::getStaticBytes(RankedTensorType type) {
   EncodingAttrInterface encoding = getEncoding(type);
   if (!encoding)
@@ -87,5 +102,7 @@ SmallVector<OpFoldResult> lowbit::extentsOf(OpBuilder &b, Location loc, RankedTe
 }
 
 int64_t lowbit::joinMultiples(int64_t a, int64_t b) {
-  return a == kWhole || b == kWhole ? kWhole : std::lcm(a, b);
+  if (a == kWhole || b == kWhole)
+    return kWhole;
+  return numerics::checkedMultiply(a / std::gcd(a, b), b).value_or(kWhole);
 }

@@ -43,6 +43,8 @@ LogicalResult DecodeOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   return success();
 }
 
+LogicalResult DecodeOp::verify() { return verifyTypes(*this, getSource().getType()); }
+
 LogicalResult EncodeOp::verify() {
   if (failed(verifySameShape(*this, getSource().getType(), getDest().getType(), "values and storage differ in shape")))
     return failure();
@@ -78,9 +80,9 @@ LogicalResult DisassembleOp::verify() {
 
 LogicalResult ParameterOp::verify() {
   if (getKey().empty())
-    return emitOpError() << "a parameter has a key";
+    return emitOpError() << "needs a key: the name of a tensor in an archive";
   auto type = cast<RankedTensorType>(getType());
   if (!type.hasStaticShape())
-    return emitOpError() << "the shape of a parameter is known: " << type;
+    return emitOpError() << "needs a static shape, that of the archive's tensor, not " << type;
   return verifyTypes(*this, type);
 }

@@ -42,7 +42,7 @@ LogicalResult PartAttr::verify(function_ref<InFlightDiagnostic()> emitError, uns
     if (ShapedType::isDynamic(cut))
       continue;
     if (cut < last)
-      return emitError() << "the cuts of a part rise from 0";
+      return emitError() << "the cuts of a part rise from 0, but " << cut << " comes after " << last;
     last = cut;
   }
   for (Attribute term : terms)

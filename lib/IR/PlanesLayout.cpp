@@ -114,7 +114,8 @@ SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(const QuantizedAttr &ter
   for (StoredArray &array : arraysOf(term, type.getShape())) {
     int64_t last = array.axes.back();
     if (array.block[last] != kWhole)
-      multiples[last] = std::lcm(multiples[last], array.codesPerByte() * array.block[last]);
+      multiples[last] = joinMultiples(
+          multiples[last], numerics::checkedMultiply(array.codesPerByte(), array.block[last]).value_or(kWhole));
   }
   return multiples;
 }

@@ -87,6 +87,8 @@ LogicalResult QuantizedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementTyp
     return emitError() << "a quantized tensor denotes f32 values; its element type is " << elementType;
   if (shape.empty())
     return emitError() << "a quantized tensor has at least one axis";
+  if (failed(verifyElementCount(shape, emitError)))
+    return failure();
   if (getScaleTree() && failed(getScaleTree().verifyShape(shape, emitError)))
     return failure();
   if (getZeroTree() && failed(getZeroTree().verifyShape(shape, emitError)))

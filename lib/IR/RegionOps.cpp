@@ -50,12 +50,48 @@ static LogicalResult checkMultiples(Operation *op, RankedTensorType type, TileUs
   return success();
 }
 
-static LogicalResult verifyRegion(Operation *op, RankedTensorType whole, size_t offsets, size_t sizes) {
-  if (!getEncoding(whole))
-    return op->emitOpError() << "the whole tensor needs a lowbit encoding: " << whole;
-  if ((int64_t)offsets != whole.getRank() || (int64_t)sizes != whole.getRank())
-    return op->emitOpError() << "a region of " << whole << " has " << whole.getRank() << " offsets and sizes";
-  return verifyEncodedType(whole, [&] { return op->emitOpError(); });
+/// Offsets and sizes lie in the whole, and cut it where the encoding allows, as far as they are known.
+template <typename RegionOp> static LogicalResult verifyRegion(RegionOp op, TileUse use) {
+  auto whole = dyn_cast<RankedTensorType>(op.getWhole());
+  if (!whole || !getEncoding(whole))
+    return op.emitOpError() << "the whole tensor needs a lowbit encoding: " << op.getWhole();
+  ArrayRef<int64_t> offsets = op.getStaticOffsets(), sizes = op.getStaticSizes();
+  if ((int64_t)offsets.size() != whole.getRank() || (int64_t)sizes.size() != whole.getRank())
+    return op.emitOpError() << "a region of " << whole << " has " << whole.getRank() << " offsets and sizes";
+  if (llvm::count_if(offsets, ShapedType::isDynamic) != (int64_t)op.getOffsets().size() ||
+      llvm::count_if(sizes, ShapedType::isDynamic) != (int64_t)op.getSizes().size())
+    return op.emitOpError() << "each offset and size that is not a number has an operand";
+  if (failed(verifyEncodedType(whole, [&] { return op.emitOpError(); })))
+    return failure();
+  for (auto [axis, multiple] : llvm::enumerate(getEncoding(whole).getTileMultiples(whole, use))) {
+    int64_t offset = offsets[axis], size = sizes[axis], extent = whole.getDimSize(axis);
+    bool isOffsetKnown = !ShapedType::isDynamic(offset), isSizeKnown = !ShapedType::isDynamic(size);
+    bool isExtentKnown = !ShapedType::isDynamic(extent);
+    if ((isOffsetKnown && (offset < 0 || (isExtentKnown && offset > extent))) || (isSizeKnown && size < 0) ||
+        (isSizeKnown && isExtentKnown && size > extent - (isOffsetKnown ? offset : 0)))
+      return op.emitOpError() << "the region lies outside of axis " << axis << " of " << whole;
+    bool isAtStart = multiple == kWhole ? offset == 0 : offset % multiple == 0;
+    if (isOffsetKnown && !isAtStart)
+      return op.emitOpError() << "a region starts along axis " << axis << " at "
+                              << (multiple == kWhole ? "0" : "a multiple of " + std::to_string(multiple))
+                              << ", not at " << offset << ": a block must not be cut";
+    bool canEnd = !isOffsetKnown || !isExtentKnown || offset + size == extent ||
+                  (multiple != kWhole && size % multiple == 0);
+    if (isSizeKnown && !canEnd)
+      return op.emitOpError() << "a region ends along axis " << axis << " at the end"
+                              << (multiple == kWhole ? "" : " or after a multiple of " + std::to_string(multiple))
+                              << ", not after " << size << ": a block must not be cut";
+  }
+  return success();
+}
+
+/// Shapes of components become more or less static on the way; rank and element type stay.
+static LogicalResult verifyComponent(Operation *op, const EncodingComponent &component, Type type) {
+  auto want = dyn_cast<RankedTensorType>(component.type), have = dyn_cast<RankedTensorType>(type);
+  if (want && have ? want.getRank() == have.getRank() && want.getElementType() == have.getElementType()
+                   : component.type == type)
+    return success();
+  return op->emitOpError() << "component '" << component.name << "' is like " << component.type << ", not " << type;
 }
 
 //===----------------------------------------------------------------------===//
@@ -74,16 +110,17 @@ void DecodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType
 }
 
 LogicalResult DecodeRegionOp::verify() {
-  auto whole = dyn_cast<RankedTensorType>(getWhole());
-  if (!whole)
-    return emitOpError() << "the whole is a ranked tensor";
-  if (failed(verifyRegion(*this, whole, getStaticOffsets().size(), getStaticSizes().size())))
+  if (failed(verifyRegion(*this, TileUse::Decode)))
     return failure();
-  size_t wanted = getEncoding(whole).getComponents(whole).size();
-  if (wanted != getComponents().size())
-    return emitOpError() << "the encoding has " << wanted << " components, not " << getComponents().size();
-  if (getType().getShape() != getStaticSizes())
-    return emitOpError() << "the result does not have the region's sizes";
+  RankedTensorType whole = getWholeType();
+  SmallVector<EncodingComponent> wanted = getEncoding(whole).getComponents(whole);
+  if (wanted.size() != getComponents().size())
+    return emitOpError() << "the encoding has " << wanted.size() << " components, not " << getComponents().size();
+  for (auto [component, type] : llvm::zip(wanted, getComponents().getTypes()))
+    if (failed(verifyComponent(*this, component, type)))
+      return failure();
+  if (auto wantedType = RankedTensorType::get(getStaticSizes(), whole.getElementType()); getType() != wantedType)
+    return emitOpError() << "a region of these sizes decodes to " << wantedType << ", not " << getType();
   return success();
 }
 
@@ -143,6 +180,11 @@ LogicalResult DecodeRegionOp::reifyResultShapes(OpBuilder &, ReifiedRankedShaped
 // encode_region
 //===----------------------------------------------------------------------===//
 
+/// Components that are no payload are ready: among them what the statistics phase has found.
+static TileUse useOf(EncodeRegionOp op) {
+  return op.getInputs().empty() ? TileUse::Encode : TileUse::EncodeAfterStatistics;
+}
+
 Box EncodeRegionOp::getTensorRegion() { return regionOf(*this); }
 RankedTensorType EncodeRegionOp::getWholeType() { return cast<RankedTensorType>(getWhole()); }
 
@@ -155,17 +197,25 @@ void EncodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType
 }
 
 LogicalResult EncodeRegionOp::verify() {
-  auto whole = dyn_cast<RankedTensorType>(getWhole());
-  if (!whole)
-    return emitOpError() << "the whole is a ranked tensor";
-  if (failed(verifyRegion(*this, whole, getStaticOffsets().size(), getStaticSizes().size())))
+  if (failed(verifyRegion(*this, useOf(*this))))
     return failure();
+  RankedTensorType whole = getWholeType();
+  auto wantedType = RankedTensorType::get(getStaticSizes(), whole.getElementType());
+  if (getSource().getType().getElementType() != whole.getElementType() ||
+      failed(verifyCompatibleShape(getSource().getType(), wantedType)))
+    return emitOpError() << "a region of these sizes is encoded from " << wantedType << ", not "
+                         << getSource().getType();
   SmallVector<EncodingComponent> components = getEncoding(whole).getComponents(whole);
   size_t payload = llvm::count_if(components, [](auto &c) { return c.role == ComponentRole::Payload; });
   if (payload != getPayload().size() || components.size() - payload != getInputs().size())
     return emitOpError() << "the encoding has " << payload << " payload components and "
                          << components.size() - payload << " others, not " << getPayload().size() << " and "
                          << getInputs().size();
+  for (auto [component, value] : llvm::zip(components, getAllComponents()))
+    if (failed(verifyComponent(*this, component, value.getType())))
+      return failure();
+  if (getResultTypes() != TypeRange(getPayload().getTypes()))
+    return emitOpError() << "the results have the types of the payload";
   return success();
 }
 
@@ -210,8 +260,7 @@ static Box payloadTile(EncodeRegionOp op, OpBuilder &b, unsigned result, ArrayRe
 
 FailureOr<TilingResult> EncodeRegionOp::getTiledImplementation(OpBuilder &b, ArrayRef<OpFoldResult> offsets,
                                                                ArrayRef<OpFoldResult> sizes) {
-  TileUse use = getInputs().empty() ? TileUse::Encode : TileUse::EncodeAfterStatistics;
-  if (failed(checkMultiples(*this, getWholeType(), use, getTensorRegion(), sizes)))
+  if (failed(checkMultiples(*this, getWholeType(), useOf(*this), getTensorRegion(), sizes)))
     return failure();
   TileBuilder t(b, getLoc());
   Value source = t.slice(getSource(), {llvm::to_vector(offsets), llvm::to_vector(sizes)});

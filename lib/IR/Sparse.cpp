@@ -23,7 +23,7 @@ LogicalResult SparseAttr::verify(function_ref<InFlightDiagnostic()> emitError, A
   if (!format || !format.getReference().isFloat())
     return emitError() << "the values of a sparse term are f16, bf16 or f32";
   if (double d = density.getValueAsDouble(); !(d >= 0.0 && d <= 1.0))
-    return emitError() << "a density is between 0 and 1";
+    return emitError() << "a density is between 0 and 1, as in density = 0.01";
   return success();
 }
 
@@ -33,7 +33,7 @@ LogicalResult SparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
     return emitError() << "a sparse tensor denotes f32 values; its element type is " << elementType;
   if (shape.size() != 2)
     return emitError() << "a sparse term needs a tensor of 2 axes, this one has " << shape.size();
-  return success();
+  return verifyElementCount(shape, emitError);
 }
 LogicalResult SparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                          function_ref<InFlightDiagnostic()> emitError) const {

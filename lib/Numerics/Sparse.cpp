@@ -117,7 +117,10 @@ void decodeSparse(const Sparse &term, const Shape &shape, const std::vector<cons
 
 void addSparse(const Sparse &term, const Shape &shape, const std::vector<const uint8_t *> &data,
                float *out) {
-  forEachEntry(term, shape, data, [&](int64_t index, float value) { out[index] += value; });
+  std::vector<float> dense(static_cast<size_t>(*elementCount(shape)));
+  decodeSparse(term, shape, data, dense.data());
+  for (size_t i = 0; i < dense.size(); ++i)
+    out[i] += dense[i];
 }
 
 //===----------------------------------------------------------------------===//

@@ -15,9 +15,12 @@ using namespace llvm;
 using namespace lowbit;
 
 static void printDiagnostic(raw_ostream &stream, mlir::Diagnostic &diagnostic) {
-  if (auto location = diagnostic.getLocation()->findInstanceOf<mlir::FileLineColLoc>())
-    stream << location.getFilename().getValue() << ':' << location.getLine() << ':'
-           << location.getColumn() << ": ";
+  if (auto location = diagnostic.getLocation()->findInstanceOf<mlir::FileLineColLoc>()) {
+    stream << location.getFilename().getValue();
+    if (location.getLine()) // 0 for a module that the text does not spell out
+      stream << ':' << location.getLine() << ':' << location.getColumn();
+    stream << ": ";
+  }
   stream << diagnostic;
 }
 

@@ -10,6 +10,7 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
@@ -17,6 +18,20 @@
 
 using namespace llvm;
 using namespace lowbit;
+
+/// Asked for here because LLVM itself takes an unknown processor for a generic one, and says so on
+/// standard error.
+static Error checkProcessor(const Triple &triple, StringRef cpu) {
+  std::string reason;
+  const Target *target = TargetRegistry::lookupTarget(triple, reason);
+  if (!target)
+    return createStringError(reason);
+  std::unique_ptr<MCSubtargetInfo> info(target->createMCSubtargetInfo(triple, "", ""));
+  if (info->isCPUStringValid(cpu))
+    return Error::success();
+  return createStringError("LLVM knows no processor '" + cpu + "' for " + triple.str() +
+                           ": `llc-22 -mcpu=help` lists those it knows");
+}
 
 Expected<orc::JITTargetMachineBuilder> lowbit::makeTarget(const JitOptions &options) {
   static const bool initialized = [] {
@@ -28,10 +43,16 @@ Expected<orc::JITTargetMachineBuilder> lowbit::makeTarget(const JitOptions &opti
   if (!target)
     return target.takeError();
   if (!options.cpu.empty()) {
+    if (Error error = checkProcessor(target->getTargetTriple(), options.cpu))
+      return std::move(error);
     target->setCPU(options.cpu);
     target->getFeatures() = SubtargetFeatures();
   }
-  target->setCodeGenOptLevel(CodeGenOpt::getLevel(options.optLevel).value_or(CodeGenOptLevel::Default));
+  std::optional<CodeGenOptLevel> level = CodeGenOpt::getLevel(options.optLevel);
+  if (!level)
+    return createStringError("there is no optimization level " + Twine(options.optLevel) +
+                             ": give 0 to 3");
+  target->setCodeGenOptLevel(*level);
   return target;
 }
 

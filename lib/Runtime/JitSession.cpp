@@ -95,7 +95,7 @@ Expected<std::unique_ptr<JitSession>> JitSession::create(mlir::ModuleOp module,
 
   Stopwatch stopwatch;
   auto context = std::make_unique<LLVMContext>();
-  std::string errors;
+  std::string &errors = session->errors;
   context->setDiagnosticHandler(std::make_unique<LLVMErrors>(errors));
   DiagnosticCollector diagnostics(module.getContext());
   std::unique_ptr<Module> code = mlir::translateModuleToLLVMIR(module, *context, "lowbit");
@@ -146,7 +146,6 @@ Expected<std::unique_ptr<JitSession>> JitSession::create(mlir::ModuleOp module,
       return address.takeError();
     session->entryAddresses.push_back(address->toPtr<void *>());
   }
-  session->jit->getExecutionSession().setErrorReporter(consumeError);
   session->times.codegen = stopwatch.lap();
   session->parametersBound = session->signature.parameters.empty();
   return session;

@@ -24,7 +24,10 @@ std::unique_ptr<mlir::MLIRContext> lowbit::makeContext() {
   (void)registered;
   mlir::DialectRegistry registry;
   registerAllDialects(registry);
-  return std::make_unique<mlir::MLIRContext>(registry);
+  auto context = std::make_unique<mlir::MLIRContext>(registry);
+  // The location says where; a whole function as a note buries what is wrong.
+  context->printOpOnDiagnostic(false);
+  return context;
 }
 
 Expected<mlir::OwningOpRef<mlir::ModuleOp>>

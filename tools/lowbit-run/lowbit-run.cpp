@@ -22,14 +22,16 @@ Example: lowbit-run step.mlir --entry step --input x.npy --input 3:index --outpu
 
 int main(int argc, char **argv) {
   InitLLVM init(argc, argv);
+  cl::ResetCommandLineParser(); // of the libraries' options, "threads" among them
   cl::OptionCategory category("lowbit-run options");
   lowbit::RunModuleOptions options;
   auto text = [&](StringRef name, std::string &value, StringRef help) {
     return cl::opt<std::string, true>(name, cl::location(value), cl::desc(help), cl::init(value),
                                       cl::cat(category));
   };
-  cl::opt<std::string, true> module(cl::Positional, cl::desc("MODULE.mlir"), cl::init("-"),
-                                    cl::location(options.module), cl::cat(category));
+  cl::opt<std::string, true> module(cl::Positional, cl::desc("MODULE.mlir"),
+                                    cl::location(options.module), cl::init("-"),
+                                    cl::cat(category));
   options.entry = "main";
   auto entry = text("entry", options.entry, "Function to call (main)");
   cl::list<std::string, std::vector<std::string>> inputs(
@@ -52,7 +54,6 @@ int main(int argc, char **argv) {
                                   cl::desc("OpenMP threads (all cores)"), cl::cat(category));
   cl::opt<unsigned, true> time("time", cl::location(options.time), cl::cat(category),
                                cl::desc("Measure so many more runs; JSON on standard error"));
-  cl::HideUnrelatedOptions(category);
   cl::ParseCommandLineOptions(argc, argv, overview);
   if (Error error = lowbit::runModule(options)) {
     WithColor::error(errs(), "lowbit-run") << toString(std::move(error)) << "\n";

@@ -107,7 +107,7 @@ mlir::Value buildTableDecode(mlir::OpBuilder &b, mlir::Location loc, const numer
 mlir::Value buildTableEncode(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
                              mlir::Value value);
 
-/// Least common multiple of two tile multiples; kWhole absorbs.
+/// Least common multiple of two tile multiples; kWhole absorbs, and stands for what no int64_t can hold.
 int64_t joinMultiples(int64_t a, int64_t b);
 
 class QuantizedAttr;

@@ -26,10 +26,12 @@ def Lowbit_IntFormatAttr : Lowbit_Format<"IntFormat", "int", ["buildDecode", "bu
   let description = [{
     Levels `-2^(bits-1) ... 2^(bits-1) - 1`. Rounds to nearest even and saturates.
 
-    Example: `#lowbit.quantized<int<4>, scale = f16 per [1, 32]>`
+    ```mlir
+    #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    ```
   }];
   let parameters = (ins "unsigned":$bits);
-  let assemblyFormat = "`<` $bits `>`";
+  let assemblyFormat = "`<` custom<Bits>($bits) `>`";
   let genVerifyDecl = 1;
 }
 
@@ -38,10 +40,12 @@ def Lowbit_UIntFormatAttr : Lowbit_Format<"UIntFormat", "uint", ["buildDecode", 
   let description = [{
     Levels `0 ... 2^bits - 1`. Rounds to nearest even and saturates. Nearly always used with a zero point.
 
-    Example: `#lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32]>`
+    ```mlir
+    #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32]>
+    ```
   }];
   let parameters = (ins "unsigned":$bits);
-  let assemblyFormat = "`<` $bits `>`";
+  let assemblyFormat = "`<` custom<Bits>($bits) `>`";
   let genVerifyDecl = 1;
 }
 
@@ -51,7 +55,10 @@ def Lowbit_FloatFormatAttr : Lowbit_Format<"FloatFormat", "float",
   let description = [{
     The code is the number itself. Written without its mnemonic inside another attribute. Rounds to nearest even.
 
-    Example: `#lowbit.quantized<f16>`
+    ```mlir
+    #lowbit.quantized<f16>
+    #lowbit.quantized<bf16, scale = f32 per tensor>
+    ```
   }];
   let parameters = (ins "::mlir::FloatType":$type);
   let assemblyFormat = "`<` $type `>`";
@@ -64,8 +71,10 @@ def Lowbit_CodebookFormatAttr : Lowbit_Format<"CodebookFormat", "codebook"> {
     The code is an index into a strictly increasing table of f32 levels. `nf4` is the 4-bit NormalFloat table
     of QLoRA (Dettmers et al. 2023, appendix E). Encodes to the nearest level.
 
-    Examples: `#lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>`,
-    `#lowbit.quantized<codebook<[-1.0, 0.0, 1.0]>, scale = f32 per tensor>`
+    ```mlir
+    #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>
+    #lowbit.quantized<codebook<[-1.0, 0.0, 1.0]>, scale = f32 per tensor>
+    ```
   }];
   let parameters = (ins StringRefParameter<"name of a published table, or empty">:$name,
                         "::mlir::DenseF32ArrayAttr":$levels);
@@ -83,6 +92,12 @@ def Lowbit_ScaleLevelAttr : Lowbit_Attr<"ScaleLevel_", "scale_level"> {
   let description = [{
     `f16 per [1, 32]`: one f16 for each block of 1 x 32 elements. `per tensor`: one in all. `per axis 0`: one for
     each index of axis 0. Blocks tile the tensor from index 0; the last block of an axis may be partial.
+
+    ```mlir
+    #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    #lowbit.quantized<int<8>, scale = f32 per tensor>
+    #lowbit.quantized<int<8>, scale = f32 per axis 0>
+    ```
   }];
   let parameters = (ins "::mlir::Attribute":$element, "::lowbit::GranularityKind":$kind,
                         ArrayRefParameter<"int64_t">:$values);
@@ -105,7 +120,9 @@ def Lowbit_BlockScaleAttr : Lowbit_Scale<"BlockScale", "block_scale", ["buildEnc
     Levels multiply from the outermost inwards, each product rounded to f32. Every level's block is a multiple of
     the next one's.
 
-    Example: `scale = f16 per [1, 256] * uint<6> per [1, 32]`
+    ```mlir
+    #lowbit.quantized<uint<4>, scale = f16 per [1, 256] * uint<6> per [1, 32]>
+    ```
   }];
   let parameters = (ins ArrayRefParameter<"::lowbit::ScaleLevelAttr">:$levels);
   let hasCustomAssemblyFormat = 1;
@@ -118,7 +135,9 @@ def Lowbit_Rank1ScaleAttr : Lowbit_Scale<"Rank1Scale", "rank1_scale", ["buildSta
     The scale of element (i, j) is `min(row[i], column[j])` (Li et al. 2023, "Memory Efficient Optimizers with 4-bit
     States", section 4.2). Both vectors are statistics of the whole tensor.
 
-    Example: `scale = f32 rank1<min>`
+    ```mlir
+    #lowbit.quantized<int<4>, scale = f32 rank1<min>>
+    ```
   }];
   let parameters = (ins "::mlir::Attribute":$element, "::lowbit::Rank1Combiner":$combiner);
   let hasCustomAssemblyFormat = 1;
@@ -137,9 +156,11 @@ def Lowbit_PlanesLayoutAttr : Lowbit_Layout<"PlanesLayout", "planes", ["buildPac
   let summary = "one packed array for each component";
   let description = [{
     The default. The bits of a code are split into planes of 1, 2, 4 or 8 bits, low bits first; each plane is packed
-    along the last axis, little end first. See docs/Numerics.md, "Packing".
+    along the last axis, little end first. See docs/Numerics.md, "Storage".
 
-    Example: `#lowbit.quantized<int<8>, scale = f32 per axis 0, layout = planes>` prints without its layout.
+    ```mlir
+    #lowbit.quantized<int<8>, scale = f32 per axis 0, layout = planes>  // prints without its layout
+    ```
   }];
   let parameters = (ins);
 }
@@ -150,10 +171,12 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
     Blocks of 32 elements of the last axis, scale first, then codes; read where they lie in a GGUF file. The last axis
     is a multiple of 32.
 
-    Example: `#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>`
+    ```mlir
+    #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+    ```
   }];
   let parameters = (ins "::lowbit::GgmlBlock":$block);
-  let assemblyFormat = "`<` $block `>`";
+  let assemblyFormat = "`<` custom<Block>($block) `>`";
 }
 
 //===----------------------------------------------------------------------===//
@@ -173,7 +196,6 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
     additive one), every step rounded to f32. `rule` says how an encode chooses the scale and never changes what is
     decoded. `layout` says how the components lie in bytes.
 
-    Examples:
     ```mlir
     #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
     #lowbit.quantized<uint<4>, scale = f16 per [1, 32], zero = uint<4> per [1, 32]>
@@ -203,7 +225,9 @@ def Lowbit_SparseAttr : Lowbit_Encoding<"Sparse", "sparse",
     Denotes its stored values and zero elsewhere. An encode keeps the `floor(density * elements)` values of largest
     magnitude. Used as a term of a `sum`.
 
-    Example: `#lowbit.sparse<f16, density = 0.01>`
+    ```mlir
+    #lowbit.sparse<f16, density = 0.01>
+    ```
   }];
   let parameters = (ins "::mlir::Attribute":$element, "::mlir::FloatAttr":$density);
   let hasCustomAssemblyFormat = 1;
@@ -217,10 +241,12 @@ def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
     Denotes the f32 sum of its terms, from left to right. An encode of a base and a sparse term takes the outliers out of
     the base and stores what the base leaves of them in the sparse term.
 
-    Example: `#lowbit.sum<#lowbit.quantized<int<3>, scale = f16 per [1, 32]>, #lowbit.sparse<f16, density = 0.01>>`
+    ```mlir
+    #lowbit.sum<#lowbit.quantized<int<3>, scale = f16 per [1, 32]>, #lowbit.sparse<f16, density = 0.01>>
+    ```
   }];
   let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$terms);
-  let assemblyFormat = "`<` $terms `>`";
+  let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
 
@@ -230,8 +256,10 @@ def Lowbit_PartAttr : Lowbit_Encoding<"Part", "part",
   let description = [{
     Axis `axis` is cut at the indices `at`; range i has encoding `terms[i]`. A cut of `?` is a component, known at run time.
 
-    Example:
-    `#lowbit.part<axis = 0, at = [64], #lowbit.quantized<int<8>, scale = f32 per axis 0>, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>`
+    ```mlir
+    #lowbit.part<axis = 0, at = [64], #lowbit.quantized<int<8>, scale = f32 per axis 0>,
+                 #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    ```
   }];
   let parameters = (ins "unsigned":$axis, ArrayRefParameter<"int64_t">:$at,
                         ArrayRefParameter<"::mlir::Attribute">:$terms);

@@ -31,6 +31,8 @@ def Lowbit_Dialect : Dialect {
   let extraClassDeclaration = [{
     /// Ops live in another file than attributes.
     void registerOperations();
+    /// Encodings are printed once, above the module that uses them.
+    void registerAliases();
 
     /// On a function: for each result the number of the argument whose storage it updates, or -1.
     static constexpr ::llvm::StringLiteral kUpdatesAttrName = "lowbit.updates";

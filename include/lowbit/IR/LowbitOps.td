@@ -32,12 +32,17 @@ def Lowbit_DecodeOp : Lowbit_Op<"decode",
 
     Example:
     ```mlir
-    %v = lowbit.decode %w : tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @decode(%w: tensor<8x64xf32, #w4>) -> tensor<8x64xf32> {
+      %v = lowbit.decode %w : tensor<8x64xf32, #w4>
+      return %v : tensor<8x64xf32>
+    }
     ```
   }];
   let arguments = (ins Lowbit_EncodedTensor:$source);
   let results = (outs Lowbit_PlainTensor:$result);
   let assemblyFormat = "$source attr-dict `:` type($source)";
+  let hasVerifier = 1;
 }
 
 def Lowbit_EncodeOp : Lowbit_Op<"encode", [AllTypesMatch<["dest", "result"]>]> {
@@ -48,7 +53,11 @@ def Lowbit_EncodeOp : Lowbit_Op<"encode", [AllTypesMatch<["dest", "result"]>]> {
 
     Example:
     ```mlir
-    %e = lowbit.encode %x into %d : tensor<8x64xf32> into tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @encode(%x: tensor<8x64xf32>, %d: tensor<8x64xf32, #w4>) -> tensor<8x64xf32, #w4> {
+      %e = lowbit.encode %x into %d : tensor<8x64xf32> into tensor<8x64xf32, #w4>
+      return %e : tensor<8x64xf32, #w4>
+    }
     ```
   }];
   let arguments = (ins Lowbit_PlainTensor:$source, Lowbit_EncodedTensor:$dest);
@@ -65,8 +74,12 @@ def Lowbit_ConvertOp : Lowbit_Op<"convert"> {
 
     Example:
     ```mlir
-    %p = lowbit.convert %w : tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>
-      to tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    #file = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+    #planes = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @convert(%w: tensor<8x64xf32, #file>) -> tensor<8x64xf32, #planes> {
+      %p = lowbit.convert %w : tensor<8x64xf32, #file> to tensor<8x64xf32, #planes>
+      return %p : tensor<8x64xf32, #planes>
+    }
     ```
   }];
   let arguments = (ins Lowbit_EncodedTensor:$source);
@@ -83,8 +96,11 @@ def Lowbit_AssembleOp : Lowbit_Op<"assemble"> {
 
     Example:
     ```mlir
-    %w = lowbit.assemble %codes, %scale : tensor<8x32xi8>, tensor<8x2xf16>
-      to tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @assemble(%codes: tensor<8x32xi8>, %scale: tensor<8x2xf16>) -> tensor<8x64xf32, #w4> {
+      %w = lowbit.assemble %codes, %scale : tensor<8x32xi8>, tensor<8x2xf16> to tensor<8x64xf32, #w4>
+      return %w : tensor<8x64xf32, #w4>
+    }
     ```
   }];
   let arguments = (ins Variadic<Lowbit_ComponentValue>:$components);
@@ -98,8 +114,11 @@ def Lowbit_DisassembleOp : Lowbit_Op<"disassemble"> {
   let description = [{
     Example:
     ```mlir
-    %codes, %scale = lowbit.disassemble %w : tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
-      to tensor<8x32xi8>, tensor<8x2xf16>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @scales(%w: tensor<8x64xf32, #w4>) -> tensor<8x2xf16> {
+      %codes, %scale = lowbit.disassemble %w : tensor<8x64xf32, #w4> to tensor<8x32xi8>, tensor<8x2xf16>
+      return %scale : tensor<8x2xf16>
+    }
     ```
   }];
   let arguments = (ins Lowbit_EncodedTensor:$source);
@@ -116,8 +135,11 @@ def Lowbit_ParameterOp : Lowbit_Op<"parameter"> {
 
     Example:
     ```mlir
-    %w = lowbit.parameter "blk.0.attn_q.weight" : tensor<576x576xf32,
-      #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>>>
+    #q4_1 = #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>>
+    func.func @query_weight() -> tensor<576x576xf32, #q4_1> {
+      %w = lowbit.parameter "blk.0.attn_q.weight" : tensor<576x576xf32, #q4_1>
+      return %w : tensor<576x576xf32, #q4_1>
+    }
     ```
   }];
   let arguments = (ins StrAttr:$key);
@@ -144,8 +166,13 @@ def Lowbit_DecodeRegionOp : Lowbit_Op<"decode_region", [
 
     Example:
     ```mlir
-    %t = lowbit.decode_region tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
-      (%codes, %scale) [0, 32] [8, 32] : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<8x32xf32>
+    // The right half of an 8x64 tensor.
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @right(%codes: tensor<8x32xi8>, %scale: tensor<8x2xf16>) -> tensor<8x32xf32> {
+      %t = lowbit.decode_region tensor<8x64xf32, #w4> (%codes, %scale) [0, 32] [8, 32]
+        : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<8x32xf32>
+      return %t : tensor<8x32xf32>
+    }
     ```
   }];
   let arguments = (ins TypeAttr:$whole, Variadic<Lowbit_ComponentValue>:$components,
@@ -176,9 +203,13 @@ def Lowbit_EncodeRegionOp : Lowbit_Op<"encode_region", [
 
     Example:
     ```mlir
-    %c, %s = lowbit.encode_region tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
-      %x into (%codes, %scale) with [] [0, 0] [8, 64]
-      : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> (tensor<8x32xi8>, tensor<8x2xf16>)
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @encode(%x: tensor<8x64xf32>, %codes: tensor<8x32xi8>, %scale: tensor<8x2xf16>)
+        -> (tensor<8x32xi8>, tensor<8x2xf16>) {
+      %c, %s = lowbit.encode_region tensor<8x64xf32, #w4> %x into (%codes, %scale) with [] [0, 0] [8, 64]
+        : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> (tensor<8x32xi8>, tensor<8x2xf16>)
+      return %c, %s : tensor<8x32xi8>, tensor<8x2xf16>
+    }
     ```
   }];
   let arguments = (ins TypeAttr:$whole, Lowbit_PlainTensor:$source, Variadic<Lowbit_PlainTensor>:$payload,
@@ -211,7 +242,10 @@ def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
 
     Example:
     ```mlir
-    %m = lowbit.parameter_buffer "output_norm.weight"["values"] : memref<576xf32>
+    func.func @norm() -> memref<576xf32> {
+      %m = lowbit.parameter_buffer "output_norm.weight"["values"] : memref<576xf32>
+      return %m : memref<576xf32>
+    }
     ```
   }];
   let arguments = (ins StrAttr:$key, StrAttr:$component);

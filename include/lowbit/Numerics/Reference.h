@@ -74,8 +74,8 @@ std::optional<std::string> checkEntries(const Shape &shape, const int32_t *posit
 /// The dense tensor: +0 where nothing is stored.
 void decodeSparse(const Sparse &term, const Shape &shape, const std::vector<const uint8_t *> &data,
                   float *out);
-/// out[i] += value at each stored entry, one f32 addition; everything else keeps its bits. This is
-/// how a sum of a base and a sparse term decodes.
+/// out[i] += the value at i of the dense tensor, one f32 addition each, so that -0 becomes +0 where
+/// nothing is stored. This is how a sum of a base and a sparse term decodes.
 void addSparse(const Sparse &term, const Shape &shape, const std::vector<const uint8_t *> &data,
                float *out);
 

@@ -89,6 +89,7 @@ private:
 
   ModuleSignature signature;
   CompileTimes times;
+  std::string errors; // of LLVM, which reports them past the return values
   std::unique_ptr<llvm::orc::LLJIT> jit;
   const OpenMPRuntime *openMP = nullptr; // of the process; null: the module uses no OpenMP
   unsigned threads = 0;

@@ -2,8 +2,9 @@
 
     compare_with_numpy.py MODEL --pipeline reference
 
-Runs lowbit-translate and lowbit-run: a prefill that asks for fewer logits than it has tokens, one decode, and
-a prefill that goes on from there. The caches start as NaN, so that nothing may be read before it is written.
+Runs lowbit-translate and lowbit-run: a prefill that asks for fewer logits than it has tokens, one
+decode, and a prefill that goes on from there. The caches start as NaN, so that nothing may be read
+before it is written.
 """
 
 from __future__ import annotations
@@ -30,10 +31,23 @@ class Program:
         translate = ["lowbit-translate", "--gguf-to-mlir", model, "--context", str(CONTEXT)]
         subprocess.run([*translate, "-o", folder / "module.mlir"], check=True)
 
-    def call(self, entry: str, tokens: np.ndarray, position: int, caches: list, logits: np.ndarray) -> list:
+    def call(
+        self, entry: str, tokens: np.ndarray, position: int, caches: list, logits: np.ndarray
+    ) -> list:
         """The caches and the logits afterwards."""
-        arrays = {"tokens": tokens, **{f"cache{i}": cache for i, cache in enumerate(caches)}, "logits": logits}
-        command = ["lowbit-run", self.folder / "module.mlir", "--entry", entry, "--pipeline", self.pipeline]
+        arrays = {
+            "tokens": tokens,
+            **{f"cache{i}": cache for i, cache in enumerate(caches)},
+            "logits": logits,
+        }
+        command = [
+            "lowbit-run",
+            self.folder / "module.mlir",
+            "--entry",
+            entry,
+            "--pipeline",
+            self.pipeline,
+        ]
         command += ["--parameters", self.model]
         for name, array in arrays.items():
             np.save(self.folder / f"{name}.npy", array)
@@ -56,7 +70,9 @@ def check(what: str, found: np.ndarray, expected: np.ndarray) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("model")
     parser.add_argument("--pipeline", default="cpu")
     options = parser.parse_args()
@@ -71,14 +87,24 @@ def main() -> None:
         program = Program(options.model, options.pipeline, Path(folder))
         # Calls as (entry, tokens, rows of logits); together they fill the caches.
         start = 0
-        for entry, count, rows in ("prefill", 13, 5), ("decode", 1, 1), ("prefill", CONTEXT - 14, CONTEXT - 14):
+        for entry, count, rows in (
+            ("prefill", 13, 5),
+            ("decode", 1, 1),
+            ("prefill", CONTEXT - 14, CONTEXT - 14),
+        ):
             empty = np.full((rows, vocabulary), np.nan, np.float32)
-            *caches, logits = program.call(entry, tokens[start : start + count], start, caches, empty)
+            *caches, logits = program.call(
+                entry, tokens[start : start + count], start, caches, empty
+            )
             start += count
             check(f"{entry} to {start}", logits, expected[start - rows : start])
     for layer in range(reference.layers):
         check(f"keys of layer {layer}", caches[2 * layer], reference.keys[layer].transpose(1, 0, 2))
-        check(f"values of layer {layer}", caches[2 * layer + 1], reference.values[layer].transpose(1, 0, 2))
+        check(
+            f"values of layer {layer}",
+            caches[2 * layer + 1],
+            reference.values[layer].transpose(1, 0, 2),
+        )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The weights depend on nothing but the tensors' names. Options break or vary the model:
 
     make_tiny_llama.py OUT --weights Q4_1 --biases --head
-    make_tiny_llama.py OUT --set llama.block_count=3 --without output_norm.weight --tensor extra.weight=4,32
+    make_tiny_llama.py OUT --set llama.block_count=3 --without output_norm.weight --tensor more=4,32
 """
 
 from __future__ import annotations
@@ -75,7 +75,9 @@ def parse_value(text: str) -> int | float | str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("out")
     parser.add_argument("--weights", default="F32", help="type of the matrices, as ggml names it")
     parser.add_argument("--last", help="type of the last layer's matrices, where it differs")
@@ -83,12 +85,21 @@ def main() -> None:
     parser.add_argument("--head", action="store_true", help="a head of its own")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--without", action="append", default=[], metavar="KEY or TENSOR")
-    parser.add_argument("--tensor", action="append", default=[], metavar="NAME=N,M", help="one more, or in another shape")
+    parser.add_argument(
+        "--tensor",
+        action="append",
+        default=[],
+        metavar="NAME=N,M",
+        help="one more, or in another shape",
+    )
     options = parser.parse_args()
 
-    changes = {key: parse_value(value) for key, value in (text.split("=", 1) for text in options.set)}
+    changes = {
+        key: parse_value(value) for key, value in (text.split("=", 1) for text in options.set)
+    }
     metadata = {k: v for k, v in (METADATA | changes).items() if k not in options.without}
-    # Tensors are those of the whole metadata, except that without a number of key heads there is one for each query head.
+    # Tensors are those of the whole metadata, but without a number of key heads there is one for
+    # each query head.
     sizes = METADATA | changes
     if "llama.attention.head_count_kv" in options.without:
         del sizes["llama.attention.head_count_kv"]
@@ -99,7 +110,9 @@ def main() -> None:
 
     writer = gguf.GGUFWriter(options.out, metadata.pop("general.architecture", "llama"))
     for key, value in metadata.items():
-        add = {int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}[type(value)]
+        add = {int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}[
+            type(value)
+        ]
         add(key, value)
     for name, shape in tensors.items():
         if name in options.without:

@@ -9,9 +9,9 @@
 
 // CHECK-LABEL: func @sum(
 // CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, %[[C0:.*]]: tensor<48x32xi8>, %[[S0:.*]]: tensor<48x2xf16>, %[[C1:.*]]: tensor<48x16xi8>, %[[S1:.*]]: tensor<48x2xf16>, %[[Y:.*]]: tensor<2x48xf32>
-// CHECK: %[[D0:.*]] = lowbit.decode_region tensor<48x64xf32, #lowbit.quantized<int<4>, {{.*}}(%[[C0]], %[[S0]]) [0, 0] [48, 64]
+// CHECK: %[[D0:.*]] = lowbit.decode_region tensor<48x64xf32, #int4_codes{{[0-9]*}}>{{.*}}(%[[C0]], %[[S0]]) [0, 0] [48, 64]
 // CHECK: %[[Y0:.*]] = linalg.matmul {{.*}} ins(%[[X]], %[[D0]] : {{.*}}) outs(%[[Y]] :
-// CHECK: %[[D1:.*]] = lowbit.decode_region tensor<48x64xf32, #lowbit.quantized<int<2>, {{.*}}(%[[C1]], %[[S1]]) [0, 0] [48, 64]
+// CHECK: %[[D1:.*]] = lowbit.decode_region tensor<48x64xf32, #int2_codes{{[0-9]*}}>{{.*}}(%[[C1]], %[[S1]]) [0, 0] [48, 64]
 // CHECK: %[[Y1:.*]] = linalg.matmul {{.*}} ins(%[[X]], %[[D1]] : {{.*}}) outs(%[[Y0]] :
 // CHECK: return %[[Y1]]
 func.func @sum(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #sum>, %y: tensor<2x48xf32>) -> tensor<2x48xf32> {
@@ -29,11 +29,11 @@ func.func @sum(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #sum>, %y: tensor<2x4
 
 // CHECK-LABEL: func @rows(
 // CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, {{.*}}, %[[Y:[a-z0-9]*]]: tensor<2x48xf32>)
-// CHECK: %[[D0:.*]] = lowbit.decode_region tensor<16x64xf32, #lowbit.quantized<int<8>, {{.*}} [0, 0] [16, 64]
+// CHECK: %[[D0:.*]] = lowbit.decode_region tensor<16x64xf32, #int8_codes{{[0-9]*}}>{{.*}} [0, 0] [16, 64]
 // CHECK: %[[O0:.*]] = tensor.extract_slice %[[Y]][0, 0] [2, 16]
 // CHECK: %[[P0:.*]] = linalg.matmul {{.*}} ins(%[[X]], %[[D0]] : {{.*}}) outs(%[[O0]] :
 // CHECK: %[[Y0:.*]] = tensor.insert_slice %[[P0]] into %[[Y]][0, 0] [2, 16]
-// CHECK: %[[D1:.*]] = lowbit.decode_region tensor<32x64xf32, #lowbit.quantized<int<4>, {{.*}} [0, 0] [32, 64]
+// CHECK: %[[D1:.*]] = lowbit.decode_region tensor<32x64xf32, #int4_codes{{[0-9]*}}>{{.*}} [0, 0] [32, 64]
 // CHECK: %[[O1:.*]] = tensor.extract_slice %[[Y0]][0, 16] [2, 32]
 // CHECK: %[[P1:.*]] = linalg.matmul {{.*}} ins(%[[X]], %[[D1]] : {{.*}}) outs(%[[O1]] :
 // CHECK: %[[Y1:.*]] = tensor.insert_slice %[[P1]] into %[[Y0]][0, 16] [2, 32]
@@ -53,10 +53,10 @@ func.func @rows(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #rows>, %y: tensor<2
 
 // CHECK-LABEL: func @reduction(
 // CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, {{.*}}, %[[Y:[a-z0-9]*]]: tensor<2x48xf32>)
-// CHECK: %[[D0:.*]] = lowbit.decode_region tensor<48x32xf32, #lowbit.quantized<int<8>,
+// CHECK: %[[D0:.*]] = lowbit.decode_region tensor<48x32xf32, #int8_codes{{[0-9]*}}>
 // CHECK: %[[X0:.*]] = tensor.extract_slice %[[X]][0, 0] [2, 32]
 // CHECK: %[[Y0:.*]] = linalg.matmul {{.*}} ins(%[[X0]], %[[D0]] : {{.*}}) outs(%[[Y]] :
-// CHECK: %[[D1:.*]] = lowbit.decode_region tensor<48x32xf32, #lowbit.quantized<int<4>,
+// CHECK: %[[D1:.*]] = lowbit.decode_region tensor<48x32xf32, #int4_codes{{[0-9]*}}>
 // CHECK: %[[X1:.*]] = tensor.extract_slice %[[X]][0, 32] [2, 32]
 // CHECK: %[[Y1:.*]] = linalg.matmul {{.*}} ins(%[[X1]], %[[D1]] : {{.*}}) outs(%[[Y0]] :
 // CHECK: return %[[Y1]]
@@ -77,9 +77,9 @@ func.func @reduction(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #k>, %y: tensor
 // CHECK-LABEL: func @cut(
 // CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, %[[CUT:.*]]: index, %[[C0:.*]]: tensor<?x64xi8>,
 // CHECK: %[[REST_SIZE:.*]] = affine.apply #[[$REST]]()[%[[CUT]]]
-// CHECK: lowbit.decode_region tensor<?x64xf32, #lowbit.quantized<int<8>, {{.*}} [0, 0] [%[[CUT]], 64]
+// CHECK: lowbit.decode_region tensor<?x64xf32, #int8_codes{{[0-9]*}}>{{.*}} [0, 0] [%[[CUT]], 64]
 // CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, 0] [2, %[[CUT]]]
-// CHECK: lowbit.decode_region tensor<?x64xf32, #lowbit.quantized<int<4>, {{.*}} [0, 0] [%[[REST_SIZE]], 64]
+// CHECK: lowbit.decode_region tensor<?x64xf32, #int4_codes{{[0-9]*}}>{{.*}} [0, 0] [%[[REST_SIZE]], 64]
 // CHECK: tensor.insert_slice %{{.*}} into %{{.*}}[0, %[[CUT]]] [2, %[[REST_SIZE]]]
 func.func @cut(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #rows>, %y: tensor<2x48xf32>) -> tensor<2x48xf32> {
   %d = lowbit.decode %w : tensor<48x64xf32, #rows>
@@ -98,7 +98,7 @@ func.func @cut(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #rows>, %y: tensor<2x
 
 // CHECK-LABEL: func @nested(
 // CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, {{.*}}, %[[P:[a-z0-9]*]]: tensor<17xi32>, %[[C:[a-z0-9]*]]: tensor<?xi32>, %[[V:[a-z0-9]*]]: tensor<?xf16>,
-// CHECK: lowbit.decode_region tensor<16x64xf32, #lowbit.quantized<int<4>
+// CHECK: lowbit.decode_region tensor<16x64xf32, #int4_codes{{[0-9]*}}>
 // CHECK: %[[DENSE:.*]] = linalg.matmul
 // CHECK: scf.for %[[ROW:.*]] = %c0 to %c16 {{.*}} iter_args(%{{.*}} = %[[DENSE]])
 // CHECK:   scf.for %[[AT:.*]] = %{{.*}} to %{{.*}} step %c1
@@ -108,9 +108,9 @@ func.func @cut(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #rows>, %y: tensor<2x
 // CHECK:     scf.for %[[M:.*]] = %c0 to %c2
 // CHECK:       tensor.extract %[[X]][%[[M]], %{{.*}}]
 // CHECK:       tensor.insert %{{.*}} into %{{.*}}[%[[M]], %[[ROW]]]
-// CHECK: lowbit.decode_region tensor<32x64xf32, #lowbit.quantized<int<4>
+// CHECK: lowbit.decode_region tensor<32x64xf32, #int4_codes{{[0-9]*}}>
 // CHECK: linalg.matmul
-// CHECK-NOT: #lowbit.sparse
+// CHECK-NOT: f32, #sparse>
 func.func @nested(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #nested>, %y: tensor<2x48xf32>) -> tensor<2x48xf32> {
   %d = lowbit.decode %w : tensor<48x64xf32, #nested>
   %0 = linalg.matmul indexing_maps = #nt ins(%x, %d : tensor<2x64xf32>, tensor<48x64xf32>) outs(%y : tensor<2x48xf32>) -> tensor<2x48xf32>
@@ -125,7 +125,7 @@ func.func @nested(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #nested>, %y: tens
 
 // CHECK-LABEL: func @other_form(
 // CHECK: %[[BASE:.*]] = linalg.matmul
-// CHECK: %[[S:.*]] = lowbit.decode_region tensor<48x64xf32, #lowbit.sparse<f16, density = 1.000000e-02>>
+// CHECK: %[[S:.*]] = lowbit.decode_region tensor<48x64xf32, #sparse>
 // CHECK: linalg.matmul ins(%{{.*}}, %[[S]] : {{.*}}) outs(%[[BASE]] :
 func.func @other_form(%x: tensor<2x48xf32>, %w: tensor<48x64xf32, #outliers>, %y: tensor<2x64xf32>) -> tensor<2x64xf32> {
   %d = lowbit.decode %w : tensor<48x64xf32, #outliers>
@@ -136,7 +136,7 @@ func.func @other_form(%x: tensor<2x48xf32>, %w: tensor<48x64xf32, #outliers>, %y
 // What is no contraction does not distribute over a sum: the combinator decodes itself.
 
 // CHECK-LABEL: func @elementwise(
-// CHECK: %[[D:.*]] = lowbit.decode_region tensor<48x64xf32, #lowbit.sum<
+// CHECK: %[[D:.*]] = lowbit.decode_region tensor<48x64xf32, #sum>
 // CHECK: linalg.exp ins(%[[D]] :
 func.func @elementwise(%w: tensor<48x64xf32, #outliers>, %y: tensor<48x64xf32>) -> tensor<48x64xf32> {
   %d = lowbit.decode %w : tensor<48x64xf32, #outliers>

@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s -split-input-file --lowbit-strip | FileCheck %s
+// RUN: lowbit-opt %s -split-input-file --lowbit-strip | FileCheck %s --implicit-check-not=lowbit.quantized
 
 #w = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
 #p = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>

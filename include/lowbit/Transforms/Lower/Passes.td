@@ -29,10 +29,23 @@ def Materialize : Pass<"lowbit-materialize", "::mlir::ModuleOp"> {
     reshapes that yield encoded tensors) is an error.
 
     ```mlir
-    %y = linalg.matmul ins(%x, %w : tensor<1x64xf32>, tensor<64x8xf32, #w>) outs(%y0 : tensor<1x8xf32>) -> tensor<1x8xf32>
-    // becomes
-    %d = lowbit.decode %w : tensor<64x8xf32, #w>
-    %y = linalg.matmul ins(%x, %d : tensor<1x64xf32>, tensor<64x8xf32>) outs(%y0 : tensor<1x8xf32>) -> tensor<1x8xf32>
+    // lowbit-opt --lowbit-materialize
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @linear(%x: tensor<1x64xf32>, %w: tensor<64x32xf32, #w4>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+      %r = linalg.matmul ins(%x, %w : tensor<1x64xf32>, tensor<64x32xf32, #w4>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @linear(%x: tensor<1x64xf32>, %w: tensor<64x32xf32, #w4>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+      %d = lowbit.decode %w : tensor<64x32xf32, #w4>
+      %r = linalg.matmul ins(%x, %d : tensor<1x64xf32>, tensor<64x32xf32>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
     ```
   }];
   let dependentDialects = Lowbit_TensorDialects;
@@ -43,6 +56,17 @@ def VerifyExplicit : Pass<"lowbit-verify-explicit", "::mlir::ModuleOp"> {
   let description = [{
     Every op with an encoded operand or result is a lowbit op, a call, control flow, or asks only for a shape.
     Anything else is an error at that op.
+
+    ```mlir
+    // lowbit-opt --lowbit-verify-explicit
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @linear(%x: tensor<1x64xf32>, %w: tensor<64x32xf32, #w4>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+      // expected-error @+1 {{computes on an encoded tensor implicitly; run lowbit-materialize}}
+      %r = linalg.matmul ins(%x, %w : tensor<1x64xf32>, tensor<64x32xf32, #w4>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
+    ```
   }];
 }
 
@@ -51,6 +75,13 @@ def VerifyPlain : Pass<"lowbit-verify-plain", "::mlir::ModuleOp"> {
   let description = [{
     Before bufferization, which would drop an encoding without a word: no type of a value, function or attribute has
     an encoding.
+
+    ```mlir
+    // lowbit-opt --lowbit-verify-plain
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    // expected-error @+1 {{an encoding is left that bufferization would drop}}
+    func.func private @step(tensor<8x64xf32, #w4>)
+    ```
   }];
 }
 
@@ -60,6 +91,21 @@ def Strip : Pass<"lowbit-strip", "::mlir::ModuleOp"> {
     Removes every encoding: types become plain, `decode`, `encode` and `convert` become their source. Works on the
     implicit notation and on the explicit program. A program that takes components apart (`assemble`, `disassemble`) has
     no full-precision form.
+
+    ```mlir
+    // lowbit-opt --lowbit-strip
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @values(%w: tensor<8x64xf32, #w4>) -> tensor<8x64xf32> {
+      %v = lowbit.decode %w : tensor<8x64xf32, #w4>
+      return %v : tensor<8x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @values(%w: tensor<8x64xf32>) -> tensor<8x64xf32> {
+      return %w : tensor<8x64xf32>
+    }
+    ```
   }];
   let dependentDialects = ["::lowbit::LowbitDialect"];
 }
@@ -73,6 +119,41 @@ def FuseElementwise : Pass<"lowbit-fuse-elementwise", "::mlir::func::FuncOp"> {
   let description = [{
     Upstream's elementwise fusion without its reshape patterns, which would give a contraction the shape of what reads
     it, and its decode with it.
+
+    ```mlir
+    // lowbit-opt --lowbit-fuse-elementwise
+    #id = affine_map<(i) -> (i)>
+    func.func @exp_of_negated(%x: tensor<64xf32>, %init: tensor<64xf32>) -> tensor<64xf32> {
+      %a = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%x : tensor<64xf32>) outs(%init : tensor<64xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          %n = arith.negf %in : f32
+          linalg.yield %n : f32
+      } -> tensor<64xf32>
+      %b = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%a : tensor<64xf32>) outs(%init : tensor<64xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          %e = math.exp %in : f32
+          linalg.yield %e : f32
+      } -> tensor<64xf32>
+      return %b : tensor<64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #id = affine_map<(i) -> (i)>
+    func.func @exp_of_negated(%x: tensor<64xf32>, %init: tensor<64xf32>) -> tensor<64xf32> {
+      %empty = tensor.empty() : tensor<64xf32>
+      %b = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%x : tensor<64xf32>) outs(%empty : tensor<64xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          %n = arith.negf %in : f32
+          %e = math.exp %n : f32
+          linalg.yield %e : f32
+      } -> tensor<64xf32>
+      return %b : tensor<64xf32>
+    }
+    ```
   }];
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect"];
 }
@@ -82,6 +163,24 @@ def Components : Pass<"lowbit-components", "::mlir::ModuleOp"> {
   let description = [{
     1:N, across functions, calls, loops and branches. `decode` and `encode` become `decode_region` and `encode_region` of
     the whole tensor, an encode with a statistics phase gets it first; `parameter` becomes the buffers of its components.
+
+    ```mlir
+    // lowbit-opt --lowbit-components
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @values(%w: tensor<8x64xf32, #w4>) -> tensor<8x64xf32> {
+      %v = lowbit.decode %w : tensor<8x64xf32, #w4>
+      return %v : tensor<8x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @values(%codes: tensor<8x32xi8>, %scale: tensor<8x2xf16>) -> tensor<8x64xf32> {
+      %v = lowbit.decode_region tensor<8x64xf32, #w4> (%codes, %scale) [0, 0] [8, 64]
+        : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<8x64xf32>
+      return %v : tensor<8x64xf32>
+    }
+    ```
   }];
   let dependentDialects = Lowbit_TensorDialects;
 }
@@ -91,6 +190,48 @@ def Distribute : Pass<"lowbit-distribute", "::mlir::func::FuncOp"> {
   let description = [{
     A contraction with a decoded `sum` becomes a sum of contractions, one with a `part` a split of its rows, columns or
     reduction, through the encoding's `getPieces`; a sparse term contracts on its entries (`buildContraction`).
+
+    ```mlir
+    // lowbit-opt --lowbit-distribute -cse
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #w8 = #lowbit.quantized<int<8>, scale = f32 per axis 0>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    #rows = #lowbit.part<axis = 0, at = [64], #w8, #w4>
+    func.func @linear(%c0: tensor<64x64xi8>, %s0: tensor<64x1xf32>, %c1: tensor<192x32xi8>, %s1: tensor<192x2xf16>,
+                      %x: tensor<1x64xf32>, %y: tensor<1x256xf32>) -> tensor<1x256xf32> {
+      %d = lowbit.decode_region tensor<256x64xf32, #rows> (%c0, %s0, %c1, %s1) [0, 0] [256, 64]
+        : tensor<64x64xi8>, tensor<64x1xf32>, tensor<192x32xi8>, tensor<192x2xf16> -> tensor<256x64xf32>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<256x64xf32>)
+                         outs(%y : tensor<1x256xf32>) -> tensor<1x256xf32>
+      return %r : tensor<1x256xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #w8 = #lowbit.quantized<int<8>, scale = f32 per axis 0>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @linear(%c0: tensor<64x64xi8>, %s0: tensor<64x1xf32>, %c1: tensor<192x32xi8>, %s1: tensor<192x2xf16>,
+                      %x: tensor<1x64xf32>, %y: tensor<1x256xf32>) -> tensor<1x256xf32> {
+      %d0 = lowbit.decode_region tensor<64x64xf32, #w8> (%c0, %s0) [0, 0] [64, 64]
+        : tensor<64x64xi8>, tensor<64x1xf32> -> tensor<64x64xf32>
+      %y0 = tensor.extract_slice %y[0, 0] [1, 64] [1, 1] : tensor<1x256xf32> to tensor<1x64xf32>
+      %r0 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d0 : tensor<1x64xf32>, tensor<64x64xf32>)
+                          outs(%y0 : tensor<1x64xf32>) -> tensor<1x64xf32>
+      %a = tensor.insert_slice %r0 into %y[0, 0] [1, 64] [1, 1] : tensor<1x64xf32> into tensor<1x256xf32>
+      %d1 = lowbit.decode_region tensor<192x64xf32, #w4> (%c1, %s1) [0, 0] [192, 64]
+        : tensor<192x32xi8>, tensor<192x2xf16> -> tensor<192x64xf32>
+      %y1 = tensor.extract_slice %a[0, 64] [1, 192] [1, 1] : tensor<1x256xf32> to tensor<1x192xf32>
+      %r1 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d1 : tensor<1x64xf32>, tensor<192x64xf32>)
+                          outs(%y1 : tensor<1x192xf32>) -> tensor<1x192xf32>
+      %b = tensor.insert_slice %r1 into %a[0, 64] [1, 192] [1, 1] : tensor<1x192xf32> into tensor<1x256xf32>
+      return %b : tensor<1x256xf32>
+    }
+    ```
   }];
   let dependentDialects = Lowbit_TensorDialects;
 }
@@ -102,6 +243,43 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
     parallel loop over the encode's granularity, with the op that produces the values. Other ops: a parallel loop over an
     outer dimension where that pays. Tile sizes are first made legal for every encoding involved; a decode of a whole tensor
     that is left outside a loop is an error, unless its encoding has tiles no smaller.
+
+    ```mlir
+    // lowbit-opt --lowbit-tile=rows=16 -canonicalize
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @linear(%codes: tensor<256x32xi8>, %scale: tensor<256x2xf16>,
+                      %x: tensor<1x64xf32>, %y: tensor<1x256xf32>) -> tensor<1x256xf32> {
+      %d = lowbit.decode_region tensor<256x64xf32, #w4> (%codes, %scale) [0, 0] [256, 64]
+        : tensor<256x32xi8>, tensor<256x2xf16> -> tensor<256x64xf32>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<256x64xf32>)
+                         outs(%y : tensor<1x256xf32>) -> tensor<1x256xf32>
+      return %r : tensor<1x256xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+    func.func @linear(%codes: tensor<256x32xi8>, %scale: tensor<256x2xf16>,
+                      %x: tensor<1x64xf32>, %y: tensor<1x256xf32>) -> tensor<1x256xf32> {
+      %r = scf.forall (%row) = (0) to (256) step (16) shared_outs(%all = %y) -> (tensor<1x256xf32>) {
+        %d = lowbit.decode_region tensor<256x64xf32, #w4> (%codes, %scale) [%row, 0] [16, 64]
+          : tensor<256x32xi8>, tensor<256x2xf16> -> tensor<16x64xf32>
+        %old = tensor.extract_slice %all[0, %row] [1, 16] [1, 1] : tensor<1x256xf32> to tensor<1x16xf32>
+        %new = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<16x64xf32>)
+                             outs(%old : tensor<1x16xf32>) -> tensor<1x16xf32>
+        scf.forall.in_parallel {
+          tensor.parallel_insert_slice %new into %all[0, %row] [1, 16] [1, 1] : tensor<1x16xf32> into tensor<1x256xf32>
+        }
+      }
+      return %r : tensor<1x256xf32>
+    }
+    ```
   }];
   let options = [
     Option<"rows", "rows", "int64_t", /*default=*/"16", "Rows of decoded weights in a tile of a contraction">,
@@ -117,6 +295,33 @@ def BuildTiles : Pass<"lowbit-build-tiles", "::mlir::func::FuncOp"> {
   let summary = "Replace region ops by the IR that their encodings build";
   let description = [{
     `decode_region` and `encode_region` become linalg on components, through `buildDecodeTile` and `buildEncodeTile`.
+
+    ```mlir
+    // lowbit-opt --lowbit-build-tiles
+    #w8 = #lowbit.quantized<int<8>, scale = f32 per tensor>
+    func.func @values(%codes: tensor<8x64xi8>, %scale: tensor<1x1xf32>) -> tensor<8x64xf32> {
+      %v = lowbit.decode_region tensor<8x64xf32, #w8> (%codes, %scale) [0, 0] [8, 64]
+        : tensor<8x64xi8>, tensor<1x1xf32> -> tensor<8x64xf32>
+      return %v : tensor<8x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #ij = affine_map<(i, j) -> (i, j)>
+    #none = affine_map<(i, j) -> ()>
+    func.func @values(%codes: tensor<8x64xi8>, %scale: tensor<1x1xf32>) -> tensor<8x64xf32> {
+      %factor = tensor.extract_slice %scale[0, 0] [1, 1] [1, 1] : tensor<1x1xf32> to tensor<f32>
+      %empty = tensor.empty() : tensor<8x64xf32>
+      %v = linalg.generic {indexing_maps = [#ij, #none, #ij], iterator_types = ["parallel", "parallel"]}
+          ins(%codes, %factor : tensor<8x64xi8>, tensor<f32>) outs(%empty : tensor<8x64xf32>) {
+        ^bb0(%code: i8, %s: f32, %out: f32):
+          %q = arith.sitofp %code : i8 to f32
+          %x = arith.mulf %s, %q : f32
+          linalg.yield %x : f32
+      } -> tensor<8x64xf32>
+      return %v : tensor<8x64xf32>
+    }
+    ```
   }];
   let dependentDialects = Lowbit_TensorDialects;
 }
@@ -131,6 +336,31 @@ def EntryABI : Pass<"lowbit-entry-abi", "::mlir::ModuleOp"> {
     The body of an entry becomes private; a public function of the entry's name takes a buffer for each tensor and updates
     in place what `lowbit.updates` says. Fresh results become trailing buffers. The module gets the list of entries
     (`lowbit.entries`).
+
+    ```mlir
+    // lowbit-opt --lowbit-entry-abi
+    func.func @step(%state: tensor<8xf32>, %x: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+        attributes {lowbit.entry, lowbit.updates = array<i64: 0, -1>} {
+      return %x, %state : tensor<8xf32>, tensor<8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    module attributes {lowbit.entries = [
+        {name = "step", arguments = [memref<8xf32>, memref<8xf32>, memref<8xf32>], outputs = 1 : i64} ]} {
+      func.func @step(%state: memref<8xf32>, %x: memref<8xf32>, %out: memref<8xf32>) attributes {llvm.emit_c_interface} {
+        %0 = bufferization.to_tensor %state restrict writable : memref<8xf32> to tensor<8xf32>
+        %1 = bufferization.to_tensor %x restrict : memref<8xf32> to tensor<8xf32>
+        %2:2 = call @step.body(%0, %1) : (tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+        bufferization.materialize_in_destination %2#0 in restrict writable %state : (tensor<8xf32>, memref<8xf32>) -> ()
+        bufferization.materialize_in_destination %2#1 in restrict writable %out : (tensor<8xf32>, memref<8xf32>) -> ()
+        return
+      }
+      func.func private @step.body(%state: tensor<8xf32>, %x: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
+        return %x, %state : tensor<8xf32>, tensor<8xf32>
+      }
+    }
+    ```
   }];
   let dependentDialects = Lowbit_TensorDialects;
 }
@@ -140,6 +370,26 @@ def ExpandCopies : Pass<"lowbit-expand-copies", "::mlir::func::FuncOp"> {
   let description = [{
     `memref.copy` of strided buffers would become a call into a run-time library; as linalg it becomes vector code or
     loops like everything else.
+
+    ```mlir
+    // lowbit-opt --lowbit-expand-copies
+    func.func @copy(%row: memref<64xf32, strided<[2]>>, %to: memref<64xf32>) {
+      memref.copy %row, %to : memref<64xf32, strided<[2]>> to memref<64xf32>
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    #id = affine_map<(i) -> (i)>
+    func.func @copy(%row: memref<64xf32, strided<[2]>>, %to: memref<64xf32>) {
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%row : memref<64xf32, strided<[2]>>) outs(%to : memref<64xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          linalg.yield %in : f32
+      }
+      return
+    }
+    ```
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
 }
@@ -149,6 +399,31 @@ def ParametersToLLVM : Pass<"lowbit-parameters-to-llvm", "::mlir::ModuleOp"> {
   let description = [{
     Each component of each parameter becomes a global descriptor, listed in the module's `lowbit.parameters`, and each
     `parameter_buffer` a load of it.
+
+    ```mlir
+    // lowbit-opt --lowbit-parameters-to-llvm
+    func.func @norm() -> memref<8xf32> {
+      %m = lowbit.parameter_buffer "output_norm.weight"["values"] : memref<8xf32>
+      return %m : memref<8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    module attributes {lowbit.parameters = [
+        {key = "output_norm.weight", component = "values", type = memref<8xf32>, symbol = @lowbit.parameter.0} ]} {
+      llvm.mlir.global external @lowbit.parameter.0() : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)> {
+        %zero = llvm.mlir.zero : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>
+        llvm.return %zero : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>
+      }
+      func.func @norm() -> memref<8xf32> {
+        %0 = llvm.mlir.addressof @lowbit.parameter.0 : !llvm.ptr
+        %1 = llvm.load %0 : !llvm.ptr -> !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>
+        %m = builtin.unrealized_conversion_cast %1
+          : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)> to memref<8xf32>
+        return %m : memref<8xf32>
+      }
+    }
+    ```
   }];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }

@@ -31,9 +31,29 @@ def VectorizeContractions : Pass<"lowbit-vectorize-contractions", "::mlir::func:
     that says why.
 
     ```mlir
-    linalg.generic {indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>,
-                                     affine_map<(m, n, k) -> (m, n)>], ...}
-        ins(%x, %w : memref<?x576xf32>, memref<16x576xf32>) outs(%y : memref<?x16xf32>) ...
+    // lowbit-opt --lowbit-vectorize-contractions -canonicalize -cse
+    func.func @outer(%p: memref<1x64xf32>, %v: memref<64x16xf32>, %y: memref<1x16xf32>) {
+      linalg.matmul ins(%p, %v : memref<1x64xf32>, memref<64x16xf32>) outs(%y : memref<1x16xf32>)
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @outer(%p: memref<1x64xf32>, %v: memref<64x16xf32>, %y: memref<1x16xf32>) {
+      %c1 = arith.constant 1 : index
+      %c64 = arith.constant 64 : index
+      %c0 = arith.constant 0 : index
+      %old = vector.load %y[%c0, %c0] : memref<1x16xf32>, vector<16xf32>
+      %new = scf.for %k = %c0 to %c64 step %c1 iter_args(%sum = %old) -> (vector<16xf32>) {
+        %row = vector.load %v[%k, %c0] : memref<64x16xf32>, vector<16xf32>
+        %element = memref.load %p[%c0, %k] : memref<1x64xf32>
+        %spread = vector.broadcast %element : f32 to vector<16xf32>
+        %next = vector.fma %spread, %row, %sum : vector<16xf32>
+        scf.yield %next : vector<16xf32>
+      }
+      vector.store %new, %y[%c0, %c0] : memref<1x16xf32>, vector<16xf32>
+      return
+    }
     ```
   }];
   let options = [

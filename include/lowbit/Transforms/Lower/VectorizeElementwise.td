@@ -30,6 +30,33 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
     permutations of a register or, above 16 entries, gathers. What does not depend on the lane
     stays scalar. An op that does not fit is left as it is with a remark that says why.
     Contractions are ignored.
+
+    ```mlir
+    // lowbit-opt --lowbit-vectorize-elementwise -canonicalize
+    func.func @negate(%x: memref<64xf32>, %y: memref<64xf32>) {
+      linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> (i)>], iterator_types = ["parallel"]}
+          ins(%x : memref<64xf32>) outs(%y : memref<64xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          %n = arith.negf %in : f32
+          linalg.yield %n : f32
+      }
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @negate(%x: memref<64xf32>, %y: memref<64xf32>) {
+      %c0 = arith.constant 0 : index
+      %c64 = arith.constant 64 : index
+      %c16 = arith.constant 16 : index
+      scf.for %i = %c0 to %c64 step %c16 {
+        %in = vector.load %x[%i] : memref<64xf32>, vector<16xf32>
+        %n = arith.negf %in : vector<16xf32>
+        vector.store %n, %y[%i] : memref<64xf32>, vector<16xf32>
+      }
+      return
+    }
+    ```
   }];
   let options = [
     Option<"vectorLength", "vector-length", "int64_t", /*default=*/"16",

@@ -1,0 +1,112 @@
+// Every operation is read and printed.
+// RUN: lowbit-opt %s | lowbit-opt | FileCheck %s
+// RUN: lowbit-opt %s --verify-roundtrip -o /dev/null
+// RUN: lowbit-opt %s --mlir-print-op-generic | lowbit-opt | FileCheck %s
+
+#q = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+#rank1 = #lowbit.quantized<int<4>, scale = f32 rank1<min>>
+#sum = #lowbit.sum<#q, #lowbit.sparse<f16, density = 0.01>>
+#cut = #lowbit.part<axis = 0, at = [?], #lowbit.quantized<f16>, #q>
+
+// CHECK-DAG: #[[$Q:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
+// CHECK-DAG: #[[$RANK1:.+]] = #lowbit.quantized<int<4>, scale = f32 rank1<min>>
+// CHECK-DAG: #[[$SUM:.+]] = #lowbit.sum<#[[$Q]], #sparse>
+// CHECK-DAG: #[[$CUT:.+]] = #lowbit.part<axis = 0, at = [?], #f16_codes, #[[$Q]]>
+
+// CHECK-LABEL: func @whole(
+func.func @whole(%x: tensor<8x64xf32>, %w: tensor<8x64xf32, #q>) -> tensor<8x64xf32, #q> {
+  // CHECK: %[[V:.*]] = lowbit.decode %{{.*}} : tensor<8x64xf32, #[[$Q]]>
+  %v = lowbit.decode %w : tensor<8x64xf32, #q>
+  %s = arith.addf %x, %v : tensor<8x64xf32>
+  // CHECK: lowbit.encode %{{.*}} into %{{.*}} : tensor<8x64xf32> into tensor<8x64xf32, #[[$Q]]>
+  %e = lowbit.encode %s into %w : tensor<8x64xf32> into tensor<8x64xf32, #q>
+  return %e : tensor<8x64xf32, #q>
+}
+
+// CHECK-LABEL: func @convert(
+func.func @convert(%w: tensor<?x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>)
+    -> tensor<?x64xf32, #q> {
+  // CHECK: lowbit.convert %{{.*}} : tensor<?x64xf32, #{{.*}}> to tensor<?x64xf32, #[[$Q]]>
+  %p = lowbit.convert %w
+    : tensor<?x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>
+    to tensor<?x64xf32, #q>
+  return %p : tensor<?x64xf32, #q>
+}
+
+// A ragged tail fills up its last byte and its last block.
+// CHECK-LABEL: func @assemble(
+func.func @assemble(%codes: tensor<8x25xi8>, %scale: tensor<8x2xf16>) -> (tensor<8x25xi8>, tensor<8x2xf16>) {
+  // CHECK: %[[W:.*]] = lowbit.assemble %{{.*}}, %{{.*}} : tensor<8x25xi8>, tensor<8x2xf16> to tensor<8x49xf32, #[[$Q]]>
+  %w = lowbit.assemble %codes, %scale : tensor<8x25xi8>, tensor<8x2xf16> to tensor<8x49xf32, #q>
+  // CHECK: lowbit.disassemble %[[W]] : tensor<8x49xf32, #[[$Q]]> to tensor<8x25xi8>, tensor<8x2xf16>
+  %c:2 = lowbit.disassemble %w : tensor<8x49xf32, #q> to tensor<8x25xi8>, tensor<8x2xf16>
+  return %c#0, %c#1 : tensor<8x25xi8>, tensor<8x2xf16>
+}
+
+// The number of 4-bit codes does not follow from that of bytes, a cut not from the type: components of their own.
+// CHECK-LABEL: func @run_time_extents(
+func.func @run_time_extents(%codes: tensor<?x?xi8>, %scale: tensor<?x?xf16>, %extent: index,
+                            %w: tensor<8x64xf32, #cut>, %s: tensor<8x64xf32, #sum>) {
+  // CHECK: lowbit.assemble {{.*}} : tensor<?x?xi8>, tensor<?x?xf16>, index to tensor<?x?xf32, #[[$Q]]>
+  %0 = lowbit.assemble %codes, %scale, %extent : tensor<?x?xi8>, tensor<?x?xf16>, index to tensor<?x?xf32, #q>
+  // CHECK: lowbit.disassemble {{.*}} : tensor<8x64xf32, #[[$CUT]]> to index, tensor<?x64xf16>, tensor<?x32xi8>, tensor<?x2xf16>
+  %c:4 = lowbit.disassemble %w : tensor<8x64xf32, #cut> to index, tensor<?x64xf16>, tensor<?x32xi8>, tensor<?x2xf16>
+  // CHECK: lowbit.disassemble {{.*}} : tensor<8x64xf32, #[[$SUM]]> to tensor<8x32xi8>, tensor<8x2xf16>, tensor<9xi32>, tensor<?xi32>, tensor<?xf16>
+  %t:5 = lowbit.disassemble %s : tensor<8x64xf32, #sum>
+    to tensor<8x32xi8>, tensor<8x2xf16>, tensor<9xi32>, tensor<?xi32>, tensor<?xf16>
+  return
+}
+
+// CHECK-LABEL: func @parameters(
+func.func @parameters() -> (tensor<8x64xf32, #q>, tensor<8xf32>) {
+  // CHECK: lowbit.parameter "blk.0.attn_q.weight" : tensor<8x64xf32, #[[$Q]]>
+  %w = lowbit.parameter "blk.0.attn_q.weight" : tensor<8x64xf32, #q>
+  // CHECK: lowbit.parameter "a \22quoted\22 key" : tensor<8xf32>
+  %b = lowbit.parameter "a \"quoted\" key" : tensor<8xf32>
+  // CHECK: lowbit.parameter_buffer "blk.0.attn_q.weight"["codes"] : memref<8x32xi8>
+  %m = lowbit.parameter_buffer "blk.0.attn_q.weight"["codes"] : memref<8x32xi8>
+  // CHECK: lowbit.parameter_buffer "blk.0.attn_q.weight"["extent"] : index
+  %i = lowbit.parameter_buffer "blk.0.attn_q.weight"["extent"] : index
+  return %w, %b : tensor<8x64xf32, #q>, tensor<8xf32>
+}
+
+// CHECK-LABEL: func @decode_region(
+func.func @decode_region(%codes: tensor<8x32xi8>, %scale: tensor<8x2xf16>, %row: index, %rows: index)
+    -> (tensor<8x32xf32>, tensor<?x32xf32>) {
+  // CHECK: lowbit.decode_region tensor<8x64xf32, #[[$Q]]>(%{{.*}}, %{{.*}}) [0, 32] [8, 32] : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<8x32xf32>
+  %a = lowbit.decode_region tensor<8x64xf32, #q>(%codes, %scale) [0, 32] [8, 32]
+    : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<8x32xf32>
+  // CHECK: lowbit.decode_region tensor<8x64xf32, #[[$Q]]>(%{{.*}}, %{{.*}}) [%{{.*}}, 0] [%{{.*}}, 32]
+  %b = lowbit.decode_region tensor<8x64xf32, #q>(%codes, %scale) [%row, 0] [%rows, 32]
+    : tensor<8x32xi8>, tensor<8x2xf16> -> tensor<?x32xf32>
+  return %a, %b : tensor<8x32xf32>, tensor<?x32xf32>
+}
+
+// The tail of a ragged axis is a region; components that have become more static still fit.
+// CHECK-LABEL: func @decode_tail(
+func.func @decode_tail(%codes: tensor<8x25xi8>, %scale: tensor<8x2xf16>) -> tensor<8x17xf32> {
+  // CHECK: lowbit.decode_region tensor<?x49xf32, #[[$Q]]>(%{{.*}}, %{{.*}}) [0, 32] [8, 17]
+  %a = lowbit.decode_region tensor<?x49xf32, #q>(%codes, %scale) [0, 32] [8, 17]
+    : tensor<8x25xi8>, tensor<8x2xf16> -> tensor<8x17xf32>
+  return %a : tensor<8x17xf32>
+}
+
+// CHECK-LABEL: func @encode_region(
+func.func @encode_region(%x: tensor<8x32xf32>, %codes: tensor<8x16xi8>, %scale: tensor<8x1xf16>,
+                         %row: tensor<8xf32>, %column: tensor<64xf32>) -> tensor<8x16xi8> {
+  // CHECK: lowbit.encode_region tensor<8x64xf32, #[[$Q]]> %{{.*}} into(%{{.*}}, %{{.*}}) with[] [0, 32] [8, 32] : (tensor<8x32xf32>, tensor<8x16xi8>, tensor<8x1xf16>) -> (tensor<8x16xi8>, tensor<8x1xf16>)
+  %a:2 = lowbit.encode_region tensor<8x64xf32, #q> %x into (%codes, %scale) with [] [0, 32] [8, 32]
+    : (tensor<8x32xf32>, tensor<8x16xi8>, tensor<8x1xf16>) -> (tensor<8x16xi8>, tensor<8x1xf16>)
+  // Row and column vectors are statistics: inputs, whole.
+  // CHECK: lowbit.encode_region tensor<8x64xf32, #[[$RANK1]]> %{{.*}} into(%{{.*}}) with[%{{.*}}, %{{.*}}] [0, 0] [8, 32]
+  %b = lowbit.encode_region tensor<8x64xf32, #rank1> %x into (%codes) with [%row, %column] [0, 0] [8, 32]
+    : (tensor<8x32xf32>, tensor<8x16xi8>, tensor<8xf32>, tensor<64xf32>) -> (tensor<8x16xi8>)
+  return %b : tensor<8x16xi8>
+}
+
+// CHECK-LABEL: func @step(
+// CHECK-SAME: attributes {lowbit.entry, lowbit.updates = array<i64: 1, -1>}
+func.func @step(%g: tensor<8x64xf32>, %m: tensor<8x64xf32, #q>) -> (tensor<8x64xf32, #q>, tensor<8x64xf32>)
+    attributes {lowbit.entry, lowbit.updates = array<i64: 1, -1>} {
+  return %m, %g : tensor<8x64xf32, #q>, tensor<8x64xf32>
+}
