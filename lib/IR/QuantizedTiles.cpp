@@ -117,12 +117,22 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
 // Encode: the scale and the zero point of each block
 //===----------------------------------------------------------------------===//
 
+/// IEEE minimum of two numbers. Not `arith.minimumf`: its expansion upstream does not put -0 below +0.
+static Value minimumOf(TileBuilder &t, Value a, Value x) {
+  Type bits = t.b.getI32Type();
+  Value either = arith::OrIOp::create(t.b, t.loc, arith::BitcastOp::create(t.b, t.loc, bits, a),
+                                      arith::BitcastOp::create(t.b, t.loc, bits, x));
+  Value equal = arith::BitcastOp::create(t.b, t.loc, t.b.getF32Type(), either); // -0 if one of two zeros is
+  Value lower = select(t, cmp(t, arith::CmpFPredicate::OLT, x, a), x, a);
+  return select(t, cmp(t, arith::CmpFPredicate::OEQ, x, a), equal, lower);
+}
+
 static std::pair<Value, Value> rangeOf(TileBuilder &t, const BlockedView &view) {
   float infinity = std::numeric_limits<float>::infinity();
   auto range = t.reduceBlocks(view, {t.f32(infinity), t.f32(-infinity)},
                               [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
                                 Value x = t.withoutNaN(a[0]);
-                                return {arith::MinimumFOp::create(t.b, t.loc, a[1], x),
+                                return {minimumOf(t, a[1], x),
                                         select(t, cmp(t, arith::CmpFPredicate::OLT, a[2], x), x, a[2])};
                               });
   return {range[0], range[1]};

@@ -9,6 +9,7 @@
 #include "lowbit/IR/TileBuilder.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -121,6 +122,29 @@ LogicalResult DecodeRegionOp::verify() {
   if (auto wantedType = RankedTensorType::get(getStaticSizes(), whole.getElementType()); getType() != wantedType)
     return emitOpError() << "a region of these sizes decodes to " << wantedType << ", not " << getType();
   return success();
+}
+
+namespace {
+/// Offsets and sizes that turn out to be constant become part of the op, so that the tile has a static type.
+struct FoldConstantRegion : OpRewritePattern<DecodeRegionOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DecodeRegionOp op, PatternRewriter &rw) const override {
+    Box region = op.getTensorRegion();
+    bool isFolded = succeeded(foldDynamicIndexList(region.offsets));
+    isFolded |= succeeded(foldDynamicIndexList(region.sizes, /*onlyNonNegative=*/true));
+    if (!isFolded)
+      return rw.notifyMatchFailure(op, "nothing is constant");
+    Value tile = DecodeRegionOp::create(rw, op.getLoc(), op.getWholeType(), op.getComponents(), region);
+    if (tile.getType() != op.getType())
+      tile = tensor::CastOp::create(rw, op.getLoc(), op.getType(), tile);
+    rw.replaceOp(op, tile);
+    return success();
+  }
+};
+} // namespace
+
+void DecodeRegionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+  patterns.add<FoldConstantRegion>(context);
 }
 
 SmallVector<utils::IteratorType> DecodeRegionOp::getLoopIteratorTypes() {

@@ -134,4 +134,6 @@ void lowbit::registerPipelines() {
                                                buildTilingPipeline);
   PassPipelineRegistration<>("lowbit-bufferization-pipeline", "Tensors to buffers, with the entry ABI",
                              buildBufferizationPipeline);
+  PassPipelineRegistration<>("lowbit-llvm-pipeline", "Buffers to the LLVM dialect by plain loops",
+                             [](OpPassManager &pm) { buildLLVMPipeline(pm, nullptr); });
 }

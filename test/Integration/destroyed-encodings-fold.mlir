@@ -50,8 +50,8 @@ func.func @fuse(%x: tensor<4x8xf32>, %e: tensor<4x8xf32, #w>, %o: tensor<4x8xf32
 
 // A copy from one encoding to another rounds: it is no identity.
 // CHECK-LABEL: func @recode(
-// CHECK: %[[D:.*]] = lowbit.decode %{{.*}} : tensor<?x8xf32, #lowbit.quantized<int<8>,
-// CHECK: lowbit.encode %[[D]] into %{{.*}} : tensor<?x8xf32> into tensor<?x8xf32, #lowbit.quantized<int<4>,
+// CHECK: %[[D:.*]] = lowbit.decode %{{.*}} : tensor<?x8xf32, #int8_codes>
+// CHECK: lowbit.encode %[[D]] into %{{.*}} : tensor<?x8xf32> into tensor<?x8xf32, #int4_codes>
 func.func @recode(%w: tensor<?x8xf32, #v>, %o: tensor<?x8xf32, #w>) -> tensor<?x8xf32, #w> {
   %0 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel", "parallel"]} ins(%w : tensor<?x8xf32, #v>) outs(%o : tensor<?x8xf32, #w>) {
     ^bb0(%a: f32, %b: f32):

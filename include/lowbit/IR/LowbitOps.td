@@ -190,6 +190,7 @@ def Lowbit_DecodeRegionOp : Lowbit_Op<"decode_region", [
     ::mlir::RankedTensorType getWholeType();
   }];
   let hasVerifier = 1;
+  let hasCanonicalizer = 1;
 }
 
 def Lowbit_EncodeRegionOp : Lowbit_Op<"encode_region", [

@@ -41,9 +41,9 @@ static DictionaryAttr wrapEntry(func::FuncOp body, SymbolTable &symbols) {
   SmallVector<Type> arguments = llvm::map_to_vector(body.getArgumentTypes(), bufferType);
   int64_t outputs = 0;
   for (auto [type, argument] : llvm::zip(body.getResultTypes(), updates)) {
-    if (argument >= 0)
-      continue;
     auto tensor = dyn_cast<RankedTensorType>(type);
+    if (argument >= 0 && (tensor || type.isIndex()))
+      continue;
     if (!tensor || !tensor.hasStaticShape()) {
       body.emitError() << "result " << type << " of entry @" << name << " has no storage: give it a static shape, or an "
                        << "argument to update in '" << LowbitDialect::kUpdatesAttrName << "'";
@@ -75,6 +75,9 @@ static DictionaryAttr wrapEntry(func::FuncOp body, SymbolTable &symbols) {
   auto call = func::CallOp::create(b, loc, body, operands);
   unsigned nextOutput = body.getNumArguments();
   for (auto [result, argument] : llvm::zip(call.getResults(), updates)) {
+    // The extent of an encoded argument is a scalar among its components: an update keeps it.
+    if (result.getType().isIndex())
+      continue;
     Value buffer = wrapper.getArgument(argument >= 0 ? argument : nextOutput++);
     auto store = bufferization::MaterializeInDestinationOp::create(b, loc, result, buffer);
     store.setRestrict(true);

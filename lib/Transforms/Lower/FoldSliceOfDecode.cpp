@@ -39,6 +39,11 @@ struct FoldSliceOfDecode : OpRewritePattern<tensor::ExtractSliceOp> {
     TileBuilder t(rw, op.getLoc());
     SmallVector<int64_t> multiples = getEncoding(whole).getTileMultiples(whole, TileUse::Decode);
     SmallVector<OpFoldResult> offsets = op.getMixedOffsets();
+    // A slice of everything only drops unit dimensions; it is also what this pattern leaves behind.
+    if (llvm::all_of(offsets, isZeroInteger) && llvm::equal(box.sizes, base.sizes, [](OpFoldResult a, OpFoldResult b) {
+          return isEqualConstantIntOrValue(a, b);
+        }))
+      return failure();
     for (auto [offset, size, extent, multiple] : llvm::zip(offsets, box.sizes, base.sizes, multiples))
       if (!isLegal(offset, size, extent, multiple))
         return rw.notifyMatchFailure(op, "the encoding does not allow this tile");

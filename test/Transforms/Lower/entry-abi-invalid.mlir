@@ -14,6 +14,13 @@ func.func @scalar(%x: f32) -> f32 attributes {lowbit.entry} {
 
 // -----
 
+// expected-error @+1 {{result 'f32' of entry @scalar_update has no storage}}
+func.func @scalar_update(%x: f32) -> f32 attributes {lowbit.entry, lowbit.updates = array<i64: 0>} {
+  return %x : f32
+}
+
+// -----
+
 // expected-error @+1 {{no function of the module is an entry: mark one with 'lowbit.entry'}}
 module {
   func.func @main(%x: tensor<4xf32>) -> tensor<4xf32> {

@@ -6,6 +6,7 @@
 // CHECK: module attributes {lowbit.entries = [
 // CHECK-SAME: {arguments = [memref<4xf32>, memref<8x32xi8>, index, memref<4xf32>], name = "step", outputs = 1 : i64}
 // CHECK-SAME: {arguments = [memref<2xf32>], name = "other", outputs = 0 : i64}
+// CHECK-SAME: {arguments = [memref<?x?xi8>, index], name = "extent", outputs = 0 : i64}
 
 // CHECK: func.func private @helper(
 func.func @helper(%x: tensor<4xf32>) -> tensor<4xf32> {
@@ -30,4 +31,13 @@ func.func @step(%x: tensor<4xf32>, %c: tensor<8x32xi8>, %n: index) -> (tensor<8x
 // CHECK: func.func @other(%{{.*}}: memref<2xf32>)
 func.func @other(%x: tensor<2xf32>) -> tensor<2xf32> attributes {lowbit.entry, lowbit.updates = array<i64: 0>} {
   return %x : tensor<2xf32>
+}
+
+// An extent is passed by value, and an update keeps it.
+
+// CHECK: func.func @extent(%[[C:.*]]: memref<?x?xi8>, %{{.*}}: index) attributes
+// CHECK: bufferization.materialize_in_destination %{{.*}} in restrict writable %[[C]]
+// CHECK-NEXT: return
+func.func @extent(%c: tensor<?x?xi8>, %n: index) -> (tensor<?x?xi8>, index) attributes {lowbit.entry, lowbit.updates = array<i64: 0, 1>} {
+  return %c, %n : tensor<?x?xi8>, index
 }

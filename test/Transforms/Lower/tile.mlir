@@ -103,14 +103,12 @@ func.func @blocks(%x: tensor<1x64xf32>, %w: tensor<96x64xf32, #w>, %y: tensor<1x
 // CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[R0]], %{{.*}} = %[[K0]])
 // CHECK-NOT: linalg.fill
 // CHECK: scf.yield
-// CHECK: %[[R:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<128xf32>)
-// CHECK: %[[K:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<64xf32>)
 // CHECK: %[[L:.*]]:3 = scf.forall (%[[I:.*]]) = (0) to (128) step (2) shared_outs(%[[A:.*]] = %[[MC]], %[[B:.*]] = %[[MS]], %[[C:.*]] = %[[VC]])
 // CHECK: lowbit.decode_region {{.*}}(%[[A]], %[[B]]) [%[[I]], 0] [2, 64]
 // CHECK: lowbit.decode_region {{.*}}(%[[C]], %[[VR]], %[[VK]]) [%[[I]], 0] [2, 64]
 // CHECK: %[[U:.*]]:2 = linalg.generic
 // CHECK: lowbit.encode_region {{.*}} %[[U]]#0 into
-// CHECK: lowbit.encode_region {{.*}} %[[U]]#1 into(%{{.*}}) with[%[[R]], %[[K]]]
+// CHECK: lowbit.encode_region {{.*}} %[[U]]#1 into(%{{.*}}) with[%[[R:.*]], %[[K:.*]]] [%[[I]], 0]
 // CHECK: scf.forall.in_parallel
 // CHECK: bufferization.materialize_in_destination %[[R]] in %[[VR]]
 // CHECK: bufferization.materialize_in_destination %[[K]] in %[[VK]]

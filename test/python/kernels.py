@@ -1,0 +1,189 @@
+"""Small programs around one encoding, and the data that exercises its numerics contract."""
+
+from __future__ import annotations
+
+import numpy as np
+from lowbit import _lowbit
+
+BLOCK = 32
+"""The block of most encodings under test: rows of special values are written block by block."""
+
+
+def tensor_type(shape, encoding: str | None = None, dynamic: bool = False) -> str:
+    extents = "x".join("?" if dynamic else str(n) for n in shape)
+    return f"tensor<{extents}xf32, {encoding}>" if encoding else f"tensor<{extents}xf32>"
+
+
+def run(module: str, inputs, pipeline: str) -> list[np.ndarray]:
+    """Compiles `module`, calls its entry @main."""
+    return _lowbit.run_module(module, "main", list(inputs), pipeline=pipeline)
+
+
+def assert_same_bits(actual, expected, what: str) -> None:
+    """Equal bit for bit; the payloads of NaNs are unspecified."""
+    actual, expected = np.asarray(actual), np.asarray(expected)
+    assert actual.shape == expected.shape, what
+    assert actual.dtype.itemsize == expected.dtype.itemsize, what
+    bits = f"u{actual.dtype.itemsize}"
+    same = actual.view(bits) == expected.view(bits)
+    if expected.dtype.kind == "f":
+        same |= np.isnan(actual) & np.isnan(expected)
+    if not same.all():
+        place = tuple(int(i) for i in np.argwhere(~same)[0])
+        raise AssertionError(
+            f"{what}: {np.sum(~same)} of {same.size} differ, first at {place}: "
+            f"{actual[place]!r} instead of {expected[place]!r}"
+        )
+
+
+# ----------------------------------------------------------------------------------------------
+# Values
+# ----------------------------------------------------------------------------------------------
+
+
+def _ties(generator, count):
+    """Halves of a power of two: many lie exactly between two levels of a linear format."""
+    return generator.integers(-16, 17, count) * np.float32(2.0 ** generator.integers(-4, 4) / 2)
+
+
+def _range_ends(generator, count):
+    return generator.choice(np.float32([-8, -7, 7, 8, 127, -128, 255, 1, -1]), count)
+
+
+def _zeros(generator, count):
+    return generator.choice(np.float32([0.0, -0.0]), count)
+
+
+def _constant(generator, count):
+    return np.full(count, generator.normal())
+
+
+def _positive(generator, count):
+    return np.abs(generator.normal(size=count)) + 3
+
+
+def _negative(generator, count):
+    return -_positive(generator, count)
+
+
+def _denormals(generator, count):
+    return generator.integers(-3000, 3000, count) * np.float32(2.0**-149)
+
+
+def _tiny(generator, count):
+    """Scales that are denormal, or zero, in f16."""
+    return generator.normal(size=count) * np.float32(2.0 ** generator.integers(-30, -14))
+
+
+def _huge(generator, count):
+    """Scales beyond f16."""
+    return generator.normal(size=count) * np.float32(3e37)
+
+
+def _nan(generator, count):
+    values = generator.normal(size=count)
+    values[generator.random(count) < 0.3] = np.nan
+    return values
+
+
+def _all_nan(generator, count):
+    return np.full(count, np.nan)
+
+
+def _infinities(generator, count):
+    values = generator.normal(size=count)
+    values[generator.random(count) < 0.1] = generator.choice([np.inf, -np.inf])
+    return values
+
+
+def _one_infinity(generator, count):
+    return np.full(count, generator.choice([np.inf, -np.inf]))
+
+
+def _normal(generator, count):
+    return generator.normal(size=count)
+
+
+FINITE = [_normal, _ties, _range_ends, _zeros, _constant, _positive, _negative, _tiny, _normal]
+SPECIAL = [_nan, _infinities, _denormals, _huge, _all_nan, _one_infinity]
+
+
+def mixed_values(shape, seed: int, kinds=None) -> np.ndarray:
+    """float32 [shape]: each run of BLOCK elements of the last axis is of one kind, all kinds occur in large tensors."""
+    generator = np.random.default_rng(seed)
+    kinds = kinds or FINITE + SPECIAL
+    values = np.empty(shape, np.float32)
+    next_kind = int(generator.integers(len(kinds)))
+    with np.errstate(over="ignore"):
+        for row in values.reshape(-1, shape[-1]):
+            for start in range(0, len(row), BLOCK):
+                run_of_row = row[start : start + BLOCK]
+                run_of_row[:] = kinds[next_kind % len(kinds)](generator, len(run_of_row))
+                next_kind += 1
+    return values
+
+
+def scrambled(components: dict, seed: int) -> dict:
+    """The same arrays with random bits: every code and, in scales, every kind of number."""
+    generator = np.random.default_rng(seed)
+
+    def scramble(name, array):
+        if array.dtype == np.int32:  # positions and columns are not free
+            return array
+        raw = generator.integers(0, 256, array.nbytes, dtype=np.uint8).tobytes()
+        return np.frombuffer(raw, array.dtype).reshape(array.shape)
+
+    return {name: scramble(name, array) for name, array in components.items()}
+
+
+# ----------------------------------------------------------------------------------------------
+# Programs
+# ----------------------------------------------------------------------------------------------
+
+
+def decode_program(shape, encoding: str, dynamic: bool = False) -> str:
+    """@main(w, storage) -> the values of w."""
+    encoded, plain = tensor_type(shape, encoding, dynamic), tensor_type(shape, None, dynamic)
+    return f"""
+func.func @main(%w: {encoded}, %o: {plain}) -> {plain} attributes {{lowbit.entry, lowbit.updates = array<i64: 1>}} {{
+  %d = lowbit.decode %w : {encoded}
+  %r = linalg.copy ins(%d : {plain}) outs(%o : {plain}) -> {plain}
+  return %r : {plain}
+}}"""
+
+
+def encode_program(shape, encoding: str, dynamic: bool = False) -> str:
+    """@main(x, storage) -> x in the encoding."""
+    encoded, plain = tensor_type(shape, encoding, dynamic), tensor_type(shape, None, dynamic)
+    return f"""
+func.func @main(%x: {plain}, %d: {encoded}) -> {encoded} attributes {{lowbit.entry, lowbit.updates = array<i64: 1>}} {{
+  %e = lowbit.encode %x into %d : {plain} into {encoded}
+  return %e : {encoded}
+}}"""
+
+
+def matmul_program(rows: int, shape, encoding: str, transposed: bool = True) -> str:
+    """@main(x [rows, k], w) -> x times w, w [n, k] (transposed) or [k, n], in the implicit notation."""
+    n, k = shape if transposed else shape[::-1]
+    x, y = tensor_type((rows, k)), tensor_type((rows, n))
+    w = tensor_type(shape, encoding)
+    weight = "(n, k)" if transposed else "(k, n)"
+    maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", weight, "(m, n)"))
+    return f"""
+func.func @main(%x: {x}, %w: {w}) -> {y} attributes {{lowbit.entry}} {{
+  %zero = arith.constant 0.0 : f32
+  %e = tensor.empty() : {y}
+  %z = linalg.fill ins(%zero : f32) outs(%e : {y}) -> {y}
+  %y = linalg.matmul indexing_maps = [{maps}] ins(%x, %w : {x}, {w}) outs(%z : {y}) -> {y}
+  return %y : {y}
+}}"""
+
+
+def convert_program(shape, source: str, target: str) -> str:
+    """@main(w) -> w in another encoding."""
+    before, after = tensor_type(shape, source), tensor_type(shape, target)
+    return f"""
+func.func @main(%w: {before}) -> {after} attributes {{lowbit.entry}} {{
+  %c = lowbit.convert %w : {before} to {after}
+  return %c : {after}
+}}"""

@@ -1,0 +1,202 @@
+"""Compiled kernels against the scalar reference: codes, scales and decoded values bit for bit, contractions within their
+error bound. Each case runs through the CPU pipeline and through the reference pipeline."""
+
+from __future__ import annotations
+
+import kernels
+import numpy as np
+import pytest
+from kernels import assert_same_bits, mixed_values, run
+from lowbit import _lowbit
+
+PIPELINES = ["cpu", "reference"]
+ALIGNED, RAGGED, PRIME, ONE, LARGE = (8, 64), (6, 49), (13, 131), (1, 1), (130, 96)
+
+# Each row: an encoding, and what is special about its shapes. `whole`: 32 divides the last axis.
+QUANTIZED = {
+    "int8-row": "int<8>, scale = f32 per axis 0",
+    "int8-column": "int<8>, scale = f32 per axis 1",
+    "int8-tensor": "int<8>, scale = f16 per tensor",
+    "int1": "int<1>, scale = f32 per [1, 32]",
+    "int2": "int<2>, scale = bf16 per [1, 32]",
+    "int3": "int<3>, scale = f16 per [1, 32]",
+    "int4": "int<4>, scale = f16 per [1, 32]",
+    "int5": "int<5>, scale = f16 per [1, 32]",
+    "int6": "int<6>, scale = f32 per [1, 32]",
+    "int7": "int<7>, scale = f16 per [1, 32]",
+    "int4-signed_max": "int<4>, scale = f16 per [1, 32], rule = signed_max",
+    "int4-tall-blocks": "int<4>, scale = f16 per [4, 1]",
+    "int4-square-blocks": "int<4>, scale = f32 per [8, 16]",
+    "uint1-min": "uint<1>, scale = f32 per [1, 32], min = f32 per [1, 32]",
+    "uint4-min": "uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32]",
+    "uint4-zero": "uint<4>, scale = f16 per [1, 32], zero = uint<4> per [1, 32]",
+    "uint8-zero": "uint<8>, scale = f32 per axis 0, zero = uint<8> per axis 0",
+    "int8-min": "int<8>, scale = f32 per [1, 32], min = f32 per [1, 32]",
+    "uint3-zero": "uint<3>, scale = bf16 per [1, 32], zero = uint<3> per [1, 32]",
+    "nf4": "codebook<nf4>, scale = f32 per [1, 32]",
+    "ternary": "codebook<[-1.0, 0.0, 1.0]>, scale = f32 per tensor",
+    "codebook-positive": "codebook<[0.0, 0.25, 0.5, 1.0, 2.0]>, scale = f16 per [1, 32]",
+    "nested": "int<4>, scale = f16 per [1, 64] * int<6> per [1, 32]",
+    "nested-unsigned": "int<4>, scale = f16 per [1, 64] * uint<6> per [1, 32]",
+    "nested-tensor": "int<8>, scale = f32 per tensor * bf16 per [1, 16]",
+    "nested-signed_max": "int<4>, scale = f16 per [1, 64] * int<6> per [1, 32], rule = signed_max",
+    "k-quant": "uint<4>, scale = f16 per [1, 64] * uint<6> per [1, 32], min = f16 per [1, 64] * uint<6> per [1, 32]",
+    "rank1": "uint<8>, scale = f32 rank1<min>",
+    "rank1-f16": "int<4>, scale = f16 rank1<min>",
+    "f16": "f16",
+    "bf16": "bf16",
+    "f32": "f32",
+    "f16-scaled": "f16, scale = f32 per [1, 32]",
+    "int8-unscaled": "int<8>",
+    "q4_0": "int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>",
+    "q4_1": "uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>",
+    "q8_0": "int<8>, scale = f16 per [1, 32], layout = ggml<q8_0>",
+}
+ENCODINGS = {name: f"#lowbit.quantized<{text}>" for name, text in QUANTIZED.items()}
+
+_int4, _int8 = ENCODINGS["int4"], ENCODINGS["int8-row"]
+PARTS = {
+    "part-rows": f"#lowbit.part<axis = 0, at = [5], {_int8}, {_int4}>",
+    "part-columns": f"#lowbit.part<axis = 1, at = [32], {_int8}, {_int4}>",
+    "part-inside-block": f"#lowbit.part<axis = 1, at = [7], {_int8}, {_int4}>",
+    "part-three": f"#lowbit.part<axis = 0, at = [1, 4], {_int8}, {ENCODINGS['nf4']}, {_int4}>",
+}
+SUMS = {
+    "sparse": "#lowbit.sparse<f16, density = 0.05>",
+    "sum-sparse": f"#lowbit.sum<{ENCODINGS['int3']}, #lowbit.sparse<f16, density = 0.05>>",
+    "sum-sparse-f32": f"#lowbit.sum<{_int8}, #lowbit.sparse<f32, density = 0.01>>",
+    "part-of-sums": f"#lowbit.part<axis = 0, at = [5], #lowbit.sum<{_int4}, #lowbit.sparse<f16, density = 0.05>>, {_int8}>",
+}
+ALL = {**ENCODINGS, **PARTS, **SUMS}
+
+
+def shapes_for(name: str) -> list[tuple[int, int]]:
+    if name.startswith("q"):  # ggml layouts: whole blocks only
+        return [ALIGNED, (1, 32), LARGE]
+    if name.startswith("part"):
+        return [ALIGNED, (6, 49), LARGE]
+    return [ALIGNED, RAGGED, PRIME, ONE, LARGE]
+
+
+def cases(names) -> list:
+    return [
+        pytest.param(ALL[name], shape, id=f"{name}-{'x'.join(map(str, shape))}")
+        for name in names
+        for shape in shapes_for(name)
+    ]
+
+
+def seed_of(encoding: str, shape) -> int:
+    return sum(map(ord, encoding)) + sum(shape)
+
+
+def check_components(actual, expected: dict, what: str) -> None:
+    assert len(actual) == len(expected)
+    for array, (name, wanted) in zip(actual, expected.items()):
+        assert_same_bits(array, wanted.view(f"i{wanted.itemsize}") if array.dtype.kind == "i" else wanted, f"{what} {name}")
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("encoding, shape", cases(ALL))
+def test_decode(encoding, shape, pipeline):
+    """Encoded data first, then components of random bits, which no encode would write."""
+    program = kernels.decode_program(shape, encoding)
+    encoded = _lowbit.encode(mixed_values(shape, seed_of(encoding, shape)), encoding)
+    for components in (encoded, kernels.scrambled(encoded, seed_of(encoding, shape))):
+        expected = _lowbit.decode(encoding, list(shape), components)
+        (actual,) = run(program, [*components.values(), np.full(shape, np.nan, np.float32)], pipeline)
+        assert_same_bits(actual, expected, "decoded")
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("encoding, shape", cases({**ENCODINGS, **PARTS}))
+def test_encode(encoding, shape, pipeline):
+    """Into storage of other content. Values without and with NaN, infinities and extremes: where a scale spans the tensor,
+    one of those decides all of it."""
+    program = kernels.encode_program(shape, encoding)
+    for kinds in (kernels.FINITE, None):
+        values = mixed_values(shape, seed_of(encoding, shape), kinds)
+        expected = _lowbit.encode(values, encoding)
+        storage = kernels.scrambled(expected, 1)
+        check_components(run(program, [values, *storage.values()], pipeline), expected, "encoded")
+
+
+# A dynamic last axis of codes narrower than a byte has its extent as a component.
+DYNAMIC = [
+    ("int8-row", False), ("int4", True), ("int3", True), ("uint4-min", True), ("uint4-zero", True), ("nf4", True),
+    ("nested-unsigned", True), ("int4-square-blocks", True), ("f16", False), ("rank1", False), ("q4_1", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("shape", [ALIGNED, RAGGED, LARGE], ids=["aligned", "ragged", "large"])
+@pytest.mark.parametrize("name, has_extent", DYNAMIC, ids=[name for name, _ in DYNAMIC])
+def test_dynamic_extents(name, has_extent, shape, pipeline):
+    encoding = ALL[name]
+    if name.startswith("q") and shape == RAGGED:
+        shape = (5, 96)
+    extent = [np.int64(shape[-1])] if has_extent else []
+    values = mixed_values(shape, seed_of(encoding, shape))
+    expected = _lowbit.encode(values, encoding)
+    storage = [*kernels.scrambled(expected, 1).values(), *extent]
+    encoded = run(kernels.encode_program(shape, encoding, dynamic=True), [values, *storage], pipeline)
+    check_components(encoded[: len(expected)], expected, "encoded")
+    decode = kernels.decode_program(shape, encoding, dynamic=True)
+    (actual,) = run(decode, [*expected.values(), *extent, np.zeros(shape, np.float32)], pipeline)
+    assert_same_bits(actual, _lowbit.decode(encoding, list(shape), expected), "decoded")
+
+
+CONTRACTED = [
+    "int8-row", "int3", "int4", "int4-square-blocks", "uint4-min", "uint4-zero", "nf4", "nested-unsigned", "k-quant",
+    "rank1", "bf16", "q4_0", "q4_1", "q8_0", "part-rows", "part-columns", "part-inside-block", "sum-sparse", "part-of-sums",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("transposed", [True, False], ids=["nt", "nn"])
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("shape", [(48, 64), (37, 51), (40, 2080)], ids=["aligned", "ragged", "long"])
+@pytest.mark.parametrize("name", CONTRACTED)
+def test_matmul(name, shape, rows, transposed, pipeline):
+    """|y - exact| <= n eps sum |x w|, exact in f64 from the reference's decoded weights."""
+    if name.startswith("q") and shape == (37, 51):
+        shape = (37, 96)
+    encoding = ALL[name]
+    generator = np.random.default_rng(seed_of(encoding, shape))
+    components = _lowbit.encode(generator.normal(size=shape).astype(np.float32), encoding)
+    weights = _lowbit.decode(encoding, list(shape), components).astype(np.float64)
+    weights = weights.T if transposed else weights
+    x = generator.normal(size=(rows, len(weights))).astype(np.float32)
+    (y,) = run(kernels.matmul_program(rows, shape, encoding, transposed), [x, *components.values()], pipeline)
+    bound = len(weights) * 2.0**-24 * (np.abs(x.astype(np.float64)) @ np.abs(weights))
+    # Pieces of a sum add their products one term at a time: that many times more roundings.
+    bound *= 2 if "sum" in encoding else 1
+    assert np.all(np.abs(y - x.astype(np.float64) @ weights) <= bound)
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("layout", ["q4_0", "q4_1", "q8_0"])
+@pytest.mark.parametrize("shape", [ALIGNED, (1, 32), LARGE], ids=["aligned", "one-block", "large"])
+def test_convert_between_layouts(layout, shape, pipeline):
+    """Bytes move, whatever they are: a convert never rounds."""
+    ggml = ENCODINGS[layout]
+    planes = ggml.replace(f", layout = ggml<{layout}>", "")
+    blocks = kernels.scrambled(_lowbit.encode(np.zeros(shape, np.float32), ggml), 3)
+    unpacked = run(kernels.convert_program(shape, ggml, planes), blocks.values(), pipeline)
+    names = _lowbit.component_names(planes, list(shape))
+    assert_same_bits(
+        _lowbit.decode(planes, list(shape), dict(zip(names, unpacked))),
+        _lowbit.decode(ggml, list(shape), blocks),
+        "decoded",
+    )
+    check_components(run(kernels.convert_program(shape, planes, ggml), unpacked, pipeline), blocks, "packed again")
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("source, target", [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4")])
+def test_convert_between_terms(source, target, pipeline):
+    """Decoded, then encoded."""
+    source, target = ALL[source], ALL[target]
+    components = _lowbit.encode(mixed_values(LARGE, 5), source)
+    expected = _lowbit.encode(_lowbit.decode(source, list(LARGE), components), target)
+    check_components(run(kernels.convert_program(LARGE, source, target), components.values(), pipeline), expected, "converted")
