@@ -17,7 +17,7 @@ Expected<Array> Array::allocate(DType dtype, ArrayRef<int64_t> shape) {
     return createStringError("an array of type " + formatArrayType(dtype, shape) +
                              " has no size that fits a machine word");
   Array array;
-  // calloc and not operator new: the kernel hands out large zeroed arrays page by page, on first use.
+  // calloc and not operator new: the kernel hands out large arrays page by page, on first use.
   array.storage.reset(std::calloc(*size + cacheLine, 1));
   if (!array.storage)
     return createStringError("out of memory: an array of type " + formatArrayType(dtype, shape) +

@@ -63,8 +63,8 @@ private:
 };
 } // namespace
 
-/// What tensors whose extents had to be learnt may hold in memory until they are written; the others
-/// are encoded again.
+/// What tensors whose extents had to be learnt may hold in memory until they are written; the rest
+/// is encoded again.
 static constexpr uint64_t keptBytes = uint64_t(1) << 28;
 
 Expected<StringRef> ArchiveEncoder::chooseEncoding(const TensorInfo &tensor) const {

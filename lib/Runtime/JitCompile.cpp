@@ -97,7 +97,7 @@ static Error exposeParameter(Module &module, const ParameterSignature &parameter
     return createStringError("the compiled module has no writable global '" + parameter.symbol +
                              "' of " + Twine(bytes) + " bytes for parameter '" + parameter.key +
                              "', as its 'lowbit.parameters' attribute says");
-  // An internal global that nobody writes is a constant to the optimizer; this one the loader writes.
+  // To the optimizer an internal global that nobody writes is a constant; the loader writes this.
   global->setLinkage(GlobalValue::ExternalLinkage);
   global->setDSOLocal(true);
   return Error::success();

@@ -20,7 +20,7 @@ using namespace lowbit;
 namespace {
 constexpr StringLiteral magic("\x93NUMPY");
 
-/// Parses the header, a Python dictionary literal with exactly the keys descr, fortran_order, shape.
+/// Parses the header, a Python dictionary with exactly the keys descr, fortran_order and shape.
 class HeaderParser {
 public:
   HeaderParser(const MappedFile &file, uint64_t begin, uint64_t end)
@@ -214,7 +214,8 @@ Expected<Array> lowbit::readNpy(StringRef path) {
                                      "' are not supported: convert them with numpy.astype to a "
                                      "little-endian bool, integer or float of up to 64 bits");
   if (*header.fortranOrder && header.shape->size() > 1)
-    return file.makeError(start, "the array is in Fortran order: save numpy.ascontiguousarray of it");
+    return file.makeError(start,
+                          "the array is in Fortran order: save numpy.ascontiguousarray of it");
   std::optional<uint64_t> size = countBytes(*dtype, *header.shape);
   uint64_t left = bytes.size() - start - length;
   if (!size || *size != left)

@@ -69,8 +69,8 @@ void python::bindPrograms(nb::module_ &module) {
   module.def("run_module", &runModule, nb::arg("text"), nb::arg("entry"), nb::arg("inputs"),
              nb::arg("pipeline") = "cpu", nb::arg("parameters") = std::vector<std::string>(),
              nb::arg("threads") = 0, nb::arg("cpu") = "",
-             "Compiles an MLIR module and calls an entry. An encoded argument is as many inputs as it "
-             "has components; the results come in the function's order, whether fresh or in the "
+             "Compiles an MLIR module and calls an entry. An encoded argument is as many inputs as "
+             "it has components; the results come in the function's order, whether fresh or in the "
              "storage of an argument (the inputs themselves are not written to). pipeline: 'cpu', "
              "'reference', 'none' or passes as 'builtin.module(...)'.");
   module.def("opt", &runPasses, nb::arg("text"), nb::arg("pipeline"),

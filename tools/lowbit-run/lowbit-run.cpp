@@ -46,7 +46,7 @@ int main(int argc, char **argv) {
   auto pipeline = text("pipeline", options.program.pipeline,
                        "cpu (default), reference, none, or passes as 'builtin.module(...)'");
   auto cpu = text("cpu", options.program.jit.cpu, "Processor to compile for (this machine's)");
-  auto object = text("dump-object", options.program.jit.dumpObjectPath, "Write the object file too");
+  auto object = text("dump-object", options.program.jit.dumpObjectPath, "Write the object file");
   cl::opt<unsigned, true> level("O", cl::Prefix, cl::location(options.program.jit.optLevel),
                                 cl::init(2), cl::desc("LLVM's optimization level (2)"),
                                 cl::cat(category));

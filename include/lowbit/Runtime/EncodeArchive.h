@@ -22,8 +22,8 @@ struct EncodeArchiveOptions {
   /// The encoding of every 2-D tensor: the text of an attribute, "f32" for plain values, "same" for
   /// as it is stored.
   std::string weights;
-  /// Pairs of a pattern (*, ? and [] as in fnmatch, over the whole name) and an encoding for tensors
-  /// of two or more dimensions, instead of `weights`; the first match decides.
+  /// Pairs of a pattern (*, ? and [] as in fnmatch, over the whole name) and an encoding that its
+  /// tensors of two or more dimensions get instead of `weights`; the first match decides.
   llvm::ArrayRef<std::pair<std::string, std::string>> keep;
   /// Tensors at a time; 0: one for each core.
   unsigned threads = 0;

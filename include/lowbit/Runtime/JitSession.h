@@ -72,8 +72,8 @@ public:
 
   /// Points the module's parameters at tensors of these archives, straight into the mapped files
   /// (an array at an address that does not suit its elements is copied). For a key that several
-  /// archives have, the first one counts. Holds on to the archives. An error, after which the session must not be
-  /// used, names the key, and the type in the program and in the file.
+  /// archives have, the first one counts. Holds on to the archives. An error names the key, and the
+  /// type in the program and in the file; the session cannot run after it.
   llvm::Error bindParameters(llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
 
   /// The address of `void (void **arguments)`, which calls the entry; see invoke().

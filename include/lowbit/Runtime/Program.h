@@ -58,8 +58,8 @@ public:
   /// Calls an entry. One input for each argument of the compiled entry that is not a fresh output
   /// (an encoded tensor is as many as it has components, a scalar is an array of rank 0). The
   /// results are those of the function, in order, encoded ones again by component; one that takes
-  /// the storage of an argument is that input's array, updated. (Of a module that was lowered before
-  /// it came here: the fresh outputs only.) Errors name the input by its number, from 0.
+  /// the storage of an argument is that input's array, updated. (Of a module that was lowered
+  /// before it came here: the fresh outputs only.) Errors name the input by its number, from 0.
   llvm::Expected<std::vector<Array>> run(llvm::StringRef entry, std::vector<Array> inputs);
 
 private:

@@ -55,12 +55,13 @@ protected:
   Error encode(StringRef weights, const Keep &keep = {}, unsigned threads = 2) {
     EncodeArchiveOptions options{weights.str(), keep, threads};
     calls.clear();
-    return encodeArchive(input, output, options, [&](size_t done, size_t total, StringRef next) -> Error {
+    auto progress = [&](size_t done, size_t total, StringRef next) -> Error {
       calls.push_back({done, total, next.str()});
       if (calls.size() == stopAt)
         return createStringError("stopped by the test");
       return Error::success();
-    });
+    };
+    return encodeArchive(input, output, options, progress);
   }
 
   /// What `name` decodes to in a file.

@@ -113,7 +113,7 @@ TEST_F(NpyTest, BadFilesHaveLocatedErrors) {
 TEST_F(NpyTest, AFailedWriteLeavesNothing) {
   auto array = Array::allocate(DType::F32, {2});
   ASSERT_TRUE(bool(array));
-  EXPECT_TRUE(contains(messageOf(writeNpy(pathOf("no/folder.npy"), *array)), "folder.npy: cannot write"));
+  EXPECT_TRUE(contains(messageOf(writeNpy(pathOf("no/folder.npy"), *array)), "cannot write"));
   EXPECT_TRUE(contains(messageOf(writeNpy(folder, *array)), "it is a directory"));
   EXPECT_TRUE(list().empty());
 }
