@@ -89,8 +89,6 @@ def cases(names, marks=None) -> list:
 
 
 # Open disagreements; each entry goes when its cause is found.
-MINUS_ZERO = pytest.mark.xfail(reason="the reference decodes -0 of a base as +0 where the sparse term has no entry")
-DECODE_MARKS = {name: MINUS_ZERO for name in ("sum-sparse", "sum-sparse-f32", "part-of-sums")}
 ENCODE_MARKS = {"nested-tensor": pytest.mark.xfail(run=False, reason="the CPU code aborts on ragged shapes")}
 
 
@@ -105,7 +103,7 @@ def check_components(actual, expected: dict, what: str) -> None:
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("encoding, shape", cases(ALL, DECODE_MARKS))
+@pytest.mark.parametrize("encoding, shape", cases(ALL))
 def test_decode(encoding, shape, pipeline):
     """Encoded data first, then components of random bits, which no encode would write."""
     program = kernels.decode_program(shape, encoding)
