@@ -96,11 +96,12 @@ static Value forEachEntry(
   return rows.getResult(0);
 }
 
-/// Writes the entries of a region over `initial`, or adds them to it.
-static Value scatterEntries(TileBuilder &t, SparseAttr term, ValueRange components, const Box &region, Value initial,
-                            bool isAdded) {
+Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
+                                  const Box &region) const {
+  TileBuilder t(b, loc);
+  Value zeros = t.filled(region.sizes, t.f32(0));
   return forEachEntry(
-      t, term, components, region.offsets[0], region.sizes[0], initial,
+      t, *this, components, region.offsets[0], region.sizes[0], zeros,
       [&](TileBuilder &t, Value row, Value column, Value value, Value tile) -> Value {
         Value i = arith::SubIOp::create(t.b, t.loc, row, t.value(region.offsets[0]));
         Value j = arith::SubIOp::create(t.b, t.loc, column, t.value(region.offsets[1]));
@@ -109,29 +110,12 @@ static Value scatterEntries(TileBuilder &t, SparseAttr term, ValueRange componen
         return scf::IfOp::create(
                    t.b, t.loc, inside,
                    [&](OpBuilder &b, Location loc) {
-                     Value entry = value;
-                     if (isAdded) {
-                       Value before = tensor::ExtractOp::create(b, loc, tile, ValueRange{i, j});
-                       entry = arith::AddFOp::create(b, loc, before, value);
-                     }
-                     Value with = tensor::InsertOp::create(b, loc, entry, tile, ValueRange{i, j});
+                     Value with = tensor::InsertOp::create(b, loc, value, tile, ValueRange{i, j});
                      scf::YieldOp::create(b, loc, with);
                    },
                    [&](OpBuilder &b, Location loc) { scf::YieldOp::create(b, loc, tile); })
             .getResult(0);
       });
-}
-
-Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
-                                  const Box &region) const {
-  TileBuilder t(b, loc);
-  return scatterEntries(t, *this, components, region, t.filled(region.sizes, t.f32(0)), /*isAdded=*/false);
-}
-
-Value SparseAttr::buildAddTile(OpBuilder &b, Location loc, RankedTensorType, ValueRange components, const Box &region,
-                               Value tile) const {
-  TileBuilder t(b, loc);
-  return scatterEntries(t, *this, components, region, tile, /*isAdded=*/true);
 }
 
 FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op, unsigned operand, RankedTensorType,
@@ -169,9 +153,10 @@ static numerics::Sparse referenceOf(SparseAttr term) {
   return {formatOf(term).getReference(), term.getDensity().getValueAsDouble()};
 }
 
-/// Checks the components; their bytes in order.
-static llvm::Expected<std::vector<const uint8_t *>> dataOf(const numerics::Sparse &term, const numerics::Shape &extents,
-                                                           ArrayRef<BufferRef> components) {
+llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                        MutableArrayRef<float> values) const {
+  numerics::Sparse term = referenceOf(*this);
+  numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
     return llvm::createStringError(*message);
   if (components.size() != 3)
@@ -187,28 +172,7 @@ static llvm::Expected<std::vector<const uint8_t *>> dataOf(const numerics::Spars
   if (auto message = numerics::checkEntries(extents, reinterpret_cast<const int32_t *>(data[0]),
                                             reinterpret_cast<const int32_t *>(data[1]), entries))
     return llvm::createStringError(*message);
-  return data;
-}
-
-llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
-                                        MutableArrayRef<float> values) const {
-  numerics::Sparse term = referenceOf(*this);
-  numerics::Shape extents(shape.begin(), shape.end());
-  auto data = dataOf(term, extents, components);
-  if (!data)
-    return data.takeError();
-  numerics::decodeSparse(term, extents, *data, values.data());
-  return llvm::Error::success();
-}
-
-llvm::Error SparseAttr::referenceAdd(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
-                                     MutableArrayRef<float> values) const {
-  numerics::Sparse term = referenceOf(*this);
-  numerics::Shape extents(shape.begin(), shape.end());
-  auto data = dataOf(term, extents, components);
-  if (!data)
-    return data.takeError();
-  numerics::addSparse(term, extents, *data, values.data());
+  numerics::decodeSparse(term, extents, data, values.data());
   return llvm::Error::success();
 }
 

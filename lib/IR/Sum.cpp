@@ -79,22 +79,18 @@ Box SumAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType typ
   return {};
 }
 
-Value lowbit::addTiles(OpBuilder &b, Location loc, Value x, Value y) {
-  return TileBuilder(b, loc).elementwise({x, y}, b.getF32Type(), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    return {arith::AddFOp::create(t.b, t.loc, a[0], a[1])};
-  });
-}
-
 Value SumAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
                                const Box &region) const {
-  Value sum;
-  for (Piece &piece : getPieces(b, loc, type, components).list) {
-    EncodingAttrInterface term = encodingOf(piece);
-    ValueRange own = componentsOf(piece, components);
-    sum = sum ? term.buildAddTile(b, loc, piece.type, own, region, sum)
-              : term.buildDecodeTile(b, loc, piece.type, own, region);
-  }
-  return sum;
+  TileBuilder t(b, loc);
+  SmallVector<Value> tiles;
+  for (Piece &piece : getPieces(b, loc, type, components).list)
+    tiles.push_back(encodingOf(piece).buildDecodeTile(b, loc, piece.type, componentsOf(piece, components), region));
+  return t.elementwise(tiles, b.getF32Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+    Value sum = a[0];
+    for (Value v : a.slice(1, tiles.size() - 1))
+      sum = arith::AddFOp::create(t.b, t.loc, sum, v);
+    return {sum};
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -109,15 +105,18 @@ static size_t countOf(Attribute term, ArrayRef<int64_t> shape) {
 
 llvm::Error SumAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
                                      MutableArrayRef<float> values) const {
+  std::vector<float> term(values.size());
   size_t first = 0;
   for (auto [i, child] : llvm::enumerate(getTerms())) {
     size_t count = countOf(child, shape);
     if (first + count > components.size())
       return llvm::createStringError("components are missing");
-    auto term = cast<EncodingAttrInterface>(child);
-    ArrayRef<BufferRef> own = components.slice(first, count);
-    if (llvm::Error error = i == 0 ? term.referenceDecode(shape, own, values) : term.referenceAdd(shape, own, values))
+    MutableArrayRef<float> out = i == 0 ? values : MutableArrayRef<float>(term);
+    if (llvm::Error error = cast<EncodingAttrInterface>(child).referenceDecode(shape, components.slice(first, count), out))
       return error;
+    if (i > 0)
+      for (auto [sum, v] : llvm::zip(values, term))
+        sum += v;
     first += count;
   }
   return llvm::Error::success();

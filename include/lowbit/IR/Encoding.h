@@ -98,9 +98,6 @@ struct Buffer {
 llvm::SmallVector<mlir::OpFoldResult> extentsOf(mlir::OpBuilder &b, mlir::Location loc,
                                                 mlir::RankedTensorType type, mlir::Value component);
 
-/// IR: the sum of two tiles, element by element.
-mlir::Value addTiles(mlir::OpBuilder &b, mlir::Location loc, mlir::Value x, mlir::Value y);
-
 /// Scalar IR for formats that are a table of levels. `code` and the result of an encode are i8.
 mlir::Value buildTableDecode(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
                              mlir::Value code);

@@ -219,7 +219,7 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
 }
 
 def Lowbit_SparseAttr : Lowbit_Encoding<"Sparse", "sparse",
-    ["verifyTerm", "getExtents", "buildAddTile", "buildContraction", "referenceAdd", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "buildContraction", "referenceEncode"]> {
   let summary = "compressed sparse rows of single values";
   let description = [{
     Denotes its stored values and zero elsewhere. An encode keeps the `floor(density * elements)` values of largest

@@ -141,12 +141,6 @@ def EncodingAttrInterface : AttrInterface<"EncodingAttrInterface"> {
       "::mlir::Value", "buildDecodeTile",
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
            "::mlir::ValueRange":$components, "const ::lowbit::Box &":$region)>,
-    InterfaceMethod<[{IR that adds one decoded legal tile to `tile`, as a later term of a sum. A term that stores only
-                     some elements leaves the others alone, so that a -0 stays one.}],
-      "::mlir::Value", "buildAddTile",
-      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
-           "::mlir::ValueRange":$components, "const ::lowbit::Box &":$region, "::mlir::Value":$tile), "",
-      "return ::lowbit::addTiles(b, loc, tile, $_attr.buildDecodeTile(b, loc, type, components, region));">,
     InterfaceMethod<[{IR that encodes one legal tile. `components`: one for each component, payload as
                      destination tiles, others whole. Returns the payload tiles in order. Failure: read-only.}],
       "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildEncodeTile",
@@ -174,17 +168,6 @@ def EncodingAttrInterface : AttrInterface<"EncodingAttrInterface"> {
       "::llvm::Error", "referenceDecode",
       (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<::lowbit::BufferRef>":$components,
            "::llvm::MutableArrayRef<float>":$values)>,
-    InterfaceMethod<"Scalar reference of `buildAddTile`: adds the decoded values to `values`.",
-      "::llvm::Error", "referenceAdd",
-      (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<::lowbit::BufferRef>":$components,
-           "::llvm::MutableArrayRef<float>":$values), "", [{
-        std::vector<float> own(values.size());
-        if (::llvm::Error error = $_attr.referenceDecode(shape, components, own))
-          return error;
-        for (auto [sum, value] : ::llvm::zip(values, own))
-          sum += value;
-        return ::llvm::Error::success();
-      }]>,
     InterfaceMethod<"Scalar reference: encodes row-major f32 values into components.",
       "::llvm::Expected<std::vector<::lowbit::Buffer>>", "referenceEncode",
       (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<float>":$values), "",

@@ -77,22 +77,3 @@ func.func @axis(%c: tensor<8x61xi8>, %s: tensor<8x1xf32>, %i: index) -> tensor<4
   %0 = lowbit.decode_region tensor<8x61xf32, #w> (%c, %s) [%i, 0] [4, 61] : tensor<8x61xi8>, tensor<8x1xf32> -> tensor<4x61xf32>
   return %0 : tensor<4x61xf32>
 }
-
-// -----
-
-#w = #lowbit.sum<#lowbit.quantized<int<8>, scale = f32 per axis 0>, #lowbit.sparse<f16, density = 0.1>>
-
-// A sparse term of a sum is added at its entries; nothing dense is made of it.
-
-// CHECK-LABEL: func @sparse(
-// CHECK-NOT: linalg.fill
-// CHECK: %[[BASE:.*]] = linalg.generic
-// CHECK: scf.for {{.*}} iter_args(%{{.*}} = %[[BASE]])
-// CHECK: scf.if
-// CHECK: arith.addf
-// CHECK-NOT: linalg.generic
-func.func @sparse(%c: tensor<8x61xi8>, %s: tensor<8x1xf32>, %p: tensor<9xi32>, %j: tensor<?xi32>, %v: tensor<?xf16>) -> tensor<8x61xf32> {
-  %0 = lowbit.decode_region tensor<8x61xf32, #w> (%c, %s, %p, %j, %v) [0, 0] [8, 61]
-    : tensor<8x61xi8>, tensor<8x1xf32>, tensor<9xi32>, tensor<?xi32>, tensor<?xf16> -> tensor<8x61xf32>
-  return %0 : tensor<8x61xf32>
-}
