@@ -105,14 +105,14 @@ class Integers:
         steps = np.float32(self.high)
         if self.zero_point is None:
             scale = stored(reduce_blocks(np.maximum, np.abs(x), self.block) / steps, self.scale)
-            codes = np.rint(divide(x, per_element(scale)))
+            codes = np.rint(divide(x, per_element(scale))) + np.float32(0)  # not -0
             return {"codes": np.clip(codes, self.low, self.high), "scale": scale}
         low = smallest(x, self.block)
         high = reduce_blocks(np.maximum, x, self.block)
         if self.zero_point == "min":
             scale = stored((high - low) / steps, self.scale)
             minimum = stored(low, self.scale)
-            codes = np.rint(divide(x - per_element(minimum), per_element(scale)))
+            codes = np.rint(divide(x - per_element(minimum), per_element(scale))) + np.float32(0)
             return {"codes": np.clip(codes, 0, self.high), "scale": scale, "min": minimum}
         low, high = np.minimum(low, 0), np.maximum(high, 0)
         scale = stored((high - low) / steps, self.scale)
