@@ -128,7 +128,15 @@ numerics::Format FloatFormatAttr::getReference() const {
 }
 Type FloatFormatAttr::getCodeType() const { return getType(); }
 Value FloatFormatAttr::buildDecode(OpBuilder &b, Location loc, Value code) const {
-  return getType().isF32() ? code : Value(arith::ExtFOp::create(b, loc, b.getF32Type(), code));
+  if (getType().isF32())
+    return code;
+  if (getType().isF16())
+    return arith::ExtFOp::create(b, loc, b.getF32Type(), code);
+  // On the bits: LLVM's code generator aborts on conversions of short bf16 vectors.
+  Value bits = arith::BitcastOp::create(b, loc, b.getI16Type(), code);
+  bits = arith::ExtUIOp::create(b, loc, b.getI32Type(), bits);
+  Value sixteen = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(16));
+  return arith::BitcastOp::create(b, loc, b.getF32Type(), arith::ShLIOp::create(b, loc, bits, sixteen));
 }
 Value FloatFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
   if (getType().isF32())

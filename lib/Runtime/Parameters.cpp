@@ -8,6 +8,7 @@
 #include "lowbit/Runtime/JitSession.h"
 
 #include "lowbit/Archive/Archive.h"
+#include "lowbit/IR/LowbitAttrs.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 
@@ -20,6 +21,7 @@ struct StoredTensor {
   const Archive *archive;
   std::vector<Component> components;
   std::string encoding; // as people read it
+  std::string encodingText;
 };
 } // namespace
 
@@ -30,7 +32,8 @@ static Expected<StoredTensor> findTensor(StringRef key,
       Expected<std::vector<Component>> components = archive->getComponents(*info);
       if (!components)
         return components.takeError();
-      return StoredTensor{archive.get(), std::move(*components), info->describeEncoding()};
+      return StoredTensor{archive.get(), std::move(*components), info->describeEncoding(),
+                          info->encoding};
     }
   if (archives.empty())
     return createStringError("the program has the parameter '" + key +
@@ -40,6 +43,21 @@ static Expected<StoredTensor> findTensor(StringRef key,
   std::string paths =
       join(map_range(archives, [](const auto &archive) { return archive->getPath().str(); }), ", ");
   return createStringError("no tensor '" + key + "' in any of " + paths);
+}
+
+/// True if stored components mean the same values under both encodings, given as text.
+static bool decodeAlike(StringRef program, StringRef file) {
+  if (program.empty() || program == file)
+    return true;
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  mlir::ScopedDiagnosticHandler silent(&context, [](mlir::Diagnostic &) { return success(); });
+  mlir::Attribute wanted = parseEncoding(program, &context), given = parseEncoding(file, &context);
+  auto a = dyn_cast_or_null<QuantizedAttr>(wanted), b = dyn_cast_or_null<QuantizedAttr>(given);
+  if (a && b) // the encode rule does not change what is decoded
+    return a.getFormat() == b.getFormat() && a.getScale() == b.getScale() &&
+           a.getZero() == b.getZero() && a.getAdditive() == b.getAdditive() &&
+           a.getLayout() == b.getLayout();
+  return wanted && wanted == given;
 }
 
 static Expected<const Component *> findComponent(const StoredTensor &tensor,
@@ -59,6 +77,8 @@ static Expected<const Component *> findComponent(const StoredTensor &tensor,
         map_range(tensor.components, [](const Component &c) { return "'" + c.name + "'"; }), ", ");
     return fail("only " + names);
   }
+  if (!decodeAlike(parameter.encoding, tensor.encodingText))
+    return fail("another encoding than " + parameter.encoding);
   if (!parameter.type.acceptsDType(found->dtype) || !parameter.type.acceptsShape(found->shape))
     return fail(formatArrayType(found->dtype, found->shape));
   return &*found;

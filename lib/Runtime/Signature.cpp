@@ -135,6 +135,7 @@ static Expected<ParameterSignature> readParameter(mlir::Attribute attribute) {
   auto component = dict ? dict.getAs<mlir::StringAttr>("component") : nullptr;
   auto type = dict ? dict.getAs<mlir::TypeAttr>("type") : nullptr;
   auto symbol = dict ? dict.getAs<mlir::FlatSymbolRefAttr>("symbol") : nullptr;
+  auto encoding = dict ? dict.getAs<mlir::StringAttr>("encoding") : nullptr;
   if (!key || !component || !type || !symbol)
     return makeFormError(name, "each element has 'key', 'component', 'type' and 'symbol'");
   Expected<ValueType> value = ValueType::get(type.getValue());
@@ -142,7 +143,8 @@ static Expected<ParameterSignature> readParameter(mlir::Attribute attribute) {
     return makeFormError(name, "parameter '" + key.getValue() +
                                    "': " + toString(value.takeError()));
   return ParameterSignature{key.getValue().str(), component.getValue().str(), std::move(*value),
-                            symbol.getValue().str()};
+                            symbol.getValue().str(),
+                            encoding ? encoding.getValue().str() : ""};
 }
 
 template <typename T>

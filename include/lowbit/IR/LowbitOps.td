@@ -248,7 +248,7 @@ def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
     }
     ```
   }];
-  let arguments = (ins StrAttr:$key, StrAttr:$component);
+  let arguments = (ins StrAttr:$key, StrAttr:$component, OptionalAttr<StrAttr>:$encoding);
   let results = (outs AnyTypeOf<[AnyStridedMemRef, Index]>:$result);
   let assemblyFormat = "$key `[` $component `]` attr-dict `:` type($result)";
 }

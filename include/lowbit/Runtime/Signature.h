@@ -66,6 +66,7 @@ struct ParameterSignature {
   std::string component;
   ValueType type;
   std::string symbol;
+  std::string encoding; ///< the attribute's text; empty for a plain tensor
 };
 
 struct ModuleSignature {

@@ -181,19 +181,25 @@ struct ParameterPattern : OpConversionPattern<ParameterOp> {
   LogicalResult matchAndRewrite(ParameterOp op, OneToNOpAdaptor, ConversionPatternRewriter &rw) const override {
     auto type = cast<RankedTensorType>(op.getType());
     SmallVector<EncodingComponent> components;
-    if (EncodingAttrInterface encoding = getEncoding(type))
+    StringAttr text; // for the loader: equal components can mean different values
+    if (EncodingAttrInterface encoding = getEncoding(type)) {
       components = encoding.getComponents(type);
-    else
+      std::string printed;
+      llvm::raw_string_ostream(printed) << encoding;
+      text = rw.getStringAttr(printed);
+    } else
       components.push_back({"values", type, ComponentRole::Structure});
     SmallVector<Value> values;
     for (EncodingComponent &component : components) {
       auto tensor = dyn_cast<RankedTensorType>(component.type);
       if (!tensor) {
-        values.push_back(ParameterBufferOp::create(rw, op.getLoc(), component.type, op.getKey(), component.name));
+        values.push_back(ParameterBufferOp::create(rw, op.getLoc(), component.type, op.getKeyAttr(),
+                                                   rw.getStringAttr(component.name), text));
         continue;
       }
       auto memref = MemRefType::get(tensor.getShape(), tensor.getElementType());
-      Value buffer = ParameterBufferOp::create(rw, op.getLoc(), memref, op.getKey(), component.name);
+      Value buffer = ParameterBufferOp::create(rw, op.getLoc(), memref, op.getKeyAttr(),
+                                               rw.getStringAttr(component.name), text);
       values.push_back(bufferization::ToTensorOp::create(rw, op.getLoc(), tensor, buffer, /*restrict=*/true));
     }
     rw.replaceOpWithMultiple(op, {values});
@@ -269,10 +275,14 @@ void lowbit::populateComponentsPatterns(TypeConverter &converter, RewritePattern
 //===----------------------------------------------------------------------===//
 
 /// `lowbit.updates` counts results and arguments one by one; afterwards there are several for an encoded one.
-static void expandUpdates(func::FuncOp function) {
+static LogicalResult expandUpdates(func::FuncOp function) {
   auto updates = function->getAttrOfType<DenseI64ArrayAttr>(LowbitDialect::kUpdatesAttrName);
   if (!updates)
-    return;
+    return success();
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
+    if (updates[i] >= 0 && !isa<RankedTensorType>(type))
+      return function.emitError() << "result " << i << " of type " << type
+                                  << " cannot update an argument: only a tensor has storage";
   auto countOf = [](Type type) -> int64_t {
     EncodingAttrInterface encoding = getEncoding(type);
     return encoding ? encoding.getComponents(cast<RankedTensorType>(type)).size() : 1;
@@ -287,12 +297,17 @@ static void expandUpdates(func::FuncOp function) {
     for (int64_t i = 0, n = countOf(type); i < n; ++i)
       expanded.push_back(argument < 0 ? -1 : first[argument] + i);
   function->setAttr(LowbitDialect::kUpdatesAttrName, DenseI64ArrayAttr::get(function.getContext(), expanded));
+  return success();
 }
 
 namespace {
 struct ComponentsPass : lowbit::impl::ComponentsBase<ComponentsPass> {
   void runOnOperation() override {
-    getOperation().walk(expandUpdates);
+    WalkResult expanded = getOperation().walk([](func::FuncOp function) {
+      return WalkResult(expandUpdates(function));
+    });
+    if (expanded.wasInterrupted())
+      return signalPassFailure();
     TypeConverter converter;
     RewritePatternSet patterns(&getContext());
     ConversionTarget target(getContext());

@@ -39,10 +39,13 @@ struct ParametersToLLVMPass : lowbit::impl::ParametersToLLVMBase<ParametersToLLV
         OpBuilder init(&getContext());
         init.createBlock(&global.getInitializerRegion());
         LLVM::ReturnOp::create(init, op.getLoc(), LLVM::ZeroOp::create(init, op.getLoc(), type));
-        manifest.push_back(atStart.getDictionaryAttr(
+        NamedAttrList entry(
             {atStart.getNamedAttr("component", op.getComponentAttr()), atStart.getNamedAttr("key", op.getKeyAttr()),
              atStart.getNamedAttr("symbol", FlatSymbolRefAttr::get(&getContext(), name)),
-             atStart.getNamedAttr("type", TypeAttr::get(op.getType()))}));
+             atStart.getNamedAttr("type", TypeAttr::get(op.getType()))});
+        if (op.getEncodingAttr())
+          entry.append("encoding", op.getEncodingAttr());
+        manifest.push_back(entry.getDictionary(&getContext()));
       }
       OpBuilder b(op);
       Value address = LLVM::AddressOfOp::create(b, op.getLoc(), global);
