@@ -11,7 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lowbit/IR/LowbitAttrs.h"
+#include "AttrSyntax.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
@@ -28,8 +28,7 @@ using namespace lowbit;
 // Parameters of generated parsers
 //===----------------------------------------------------------------------===//
 
-/// An integer that a negative number or a larger one must not wrap to.
-static ParseResult parseUnsigned(AsmParser &parser, unsigned &value, StringRef what) {
+ParseResult lowbit::parseUnsigned(AsmParser &parser, unsigned &value, StringRef what) {
   llvm::SMLoc loc = parser.getCurrentLocation();
   int64_t integer;
   if (parser.parseInteger(integer))
@@ -74,15 +73,8 @@ void LowbitDialect::initialize() {
 // Short forms
 //===----------------------------------------------------------------------===//
 
-/// Parsing functions return failure for a null attribute.
-template <typename AttrT> static FailureOr<AttrT> orFailure(AttrT attribute) {
-  if (attribute)
-    return attribute;
-  return failure();
-}
-
 /// Numbers in the shortest decimal form that reads back as the same value: 0.01, -1.0, 3.4e+38.
-static void printNumber(AsmPrinter &printer, const APFloat &value) {
+void lowbit::printNumber(AsmPrinter &printer, const APFloat &value) {
   SmallString<32> text;
   for (unsigned digits = 1; digits <= 17; ++digits) {
     text.clear();
@@ -99,7 +91,7 @@ static void printNumber(AsmPrinter &printer, const APFloat &value) {
 /// Attributes nest, and the parser recurses: text of a stranger must not exhaust the stack.
 static constexpr unsigned kMaxNesting = 64;
 
-static ParseResult parseNested(AsmParser &parser, function_ref<ParseResult()> parse) {
+ParseResult lowbit::parseNested(AsmParser &parser, function_ref<ParseResult()> parse) {
   static thread_local unsigned depth = 0;
   llvm::SaveAndRestore<unsigned> restore(depth, depth + 1);
   if (depth > kMaxNesting)
@@ -109,7 +101,7 @@ static ParseResult parseNested(AsmParser &parser, function_ref<ParseResult()> pa
 }
 
 /// An attribute of any dialect in full, or one of this dialect by its mnemonic.
-static FailureOr<Attribute> parseShort(AsmParser &parser) {
+FailureOr<Attribute> lowbit::parseShort(AsmParser &parser) {
   Attribute attribute;
   if (parseNested(parser, [&]() -> ParseResult {
         // A foreign attribute begins with '#'.
@@ -129,7 +121,7 @@ static FailureOr<Attribute> parseShort(AsmParser &parser) {
   return orFailure(attribute);
 }
 
-static void printShort(AsmPrinter &printer, Attribute attribute) {
+void lowbit::printShort(AsmPrinter &printer, Attribute attribute) {
   if (auto format = dyn_cast<FloatFormatAttr>(attribute))
     printer << format.getType();
   else if (!isa<LowbitDialect>(attribute.getDialect()) || failed(generatedAttributePrinter(attribute, printer)))
@@ -148,7 +140,7 @@ static Attribute parseOptionalStoredFloat(AsmParser &parser) {
   return FloatFormatAttr::get(context, type);
 }
 
-static FailureOr<Attribute> parseFormat(AsmParser &parser) {
+FailureOr<Attribute> lowbit::parseFormat(AsmParser &parser) {
   llvm::SMLoc loc = parser.getCurrentLocation();
   if (Attribute stored = parseOptionalStoredFloat(parser))
     return stored;
@@ -219,7 +211,7 @@ static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc
   return orFailure(level ? level : ScaleLevelAttr());
 }
 
-static FailureOr<Attribute> parseScale(AsmParser &parser) {
+FailureOr<Attribute> lowbit::parseScale(AsmParser &parser) {
   MLIRContext *context = parser.getContext();
   SmallVector<ScaleLevelAttr> levels;
   llvm::SMLoc loc = parser.getCurrentLocation();
@@ -269,7 +261,7 @@ static void printLevel(AsmPrinter &printer, ScaleLevelAttr level) {
   }
 }
 
-static void printScale(AsmPrinter &printer, Attribute scale) {
+void lowbit::printScale(AsmPrinter &printer, Attribute scale) {
   if (auto block = dyn_cast<BlockScaleAttr>(scale)) {
     llvm::interleave(block.getLevels(), printer.getStream(), [&](ScaleLevelAttr level) { printLevel(printer, level); }, " * ");
   } else if (auto rank1 = dyn_cast<Rank1ScaleAttr>(scale)) {
@@ -322,161 +314,6 @@ void BlockScaleAttr::print(AsmPrinter &printer) const {
 void Rank1ScaleAttr::print(AsmPrinter &printer) const {
   printer << '<';
   printScale(printer, *this);
-  printer << '>';
-}
-
-//===----------------------------------------------------------------------===//
-// Encodings
-//===----------------------------------------------------------------------===//
-
-Attribute QuantizedAttr::parse(AsmParser &parser, Type) {
-  MLIRContext *context = parser.getContext();
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess())
-    return {};
-  FailureOr<Attribute> format = parseFormat(parser);
-  if (failed(format))
-    return {};
-  Attribute scale, zero, layout = PlanesLayoutAttr::get(context);
-  bool isAdditive = false;
-  EncodeRule rule = EncodeRule::Default;
-  llvm::StringSet<> seen;
-  while (succeeded(parser.parseOptionalComma())) {
-    llvm::SMLoc keywordLoc = parser.getCurrentLocation();
-    StringRef keyword;
-    if (parser.parseKeyword(&keyword) || parser.parseEqual())
-      return {};
-    if (!seen.insert(keyword).second || (keyword == "min" && seen.count("zero")) || (keyword == "zero" && seen.count("min"))) {
-      parser.emitError(keywordLoc) << "'" << keyword << "' after another one of its kind: a term has at most one "
-                                   << (keyword == "min" || keyword == "zero" ? "zero point" : keyword);
-      return {};
-    }
-    if (keyword == "scale" || keyword == "zero" || keyword == "min") {
-      FailureOr<Attribute> tree = parseScale(parser);
-      if (failed(tree))
-        return {};
-      (keyword == "scale" ? scale : zero) = *tree;
-      isAdditive |= keyword == "min";
-    } else if (keyword == "rule") {
-      StringRef name;
-      if (parser.parseKeyword(&name))
-        return {};
-      std::optional<EncodeRule> known = symbolizeEncodeRule(name);
-      if (!known) {
-        parser.emitError(keywordLoc) << "unknown encode rule '" << name << "'; known: default, absmax, signed_max, min_max";
-        return {};
-      }
-      rule = *known;
-    } else if (keyword == "layout") {
-      FailureOr<Attribute> parsed = parseShort(parser);
-      if (failed(parsed))
-        return {};
-      layout = *parsed;
-    } else {
-      parser.emitError(keywordLoc) << "unknown field '" << keyword << "'; known: scale, zero, min, rule, layout";
-      return {};
-    }
-  }
-  if (parser.parseGreater())
-    return {};
-  return parser.getChecked<QuantizedAttr>(loc, context, *format, scale, zero, isAdditive, rule, layout);
-}
-
-void QuantizedAttr::print(AsmPrinter &printer) const {
-  printer << '<';
-  printShort(printer, getFormat());
-  if (getScale()) {
-    printer << ", scale = ";
-    printScale(printer, getScale());
-  }
-  if (getZero()) {
-    printer << (getAdditive() ? ", min = " : ", zero = ");
-    printScale(printer, getZero());
-  }
-  if (getRule() != EncodeRule::Default)
-    printer << ", rule = " << stringifyEncodeRule(getRule());
-  if (!isa<PlanesLayoutAttr>(getLayout())) {
-    printer << ", layout = ";
-    printShort(printer, getLayout());
-  }
-  printer << '>';
-}
-
-Attribute SparseAttr::parse(AsmParser &parser, Type) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess())
-    return {};
-  FailureOr<Attribute> element = parseFormat(parser);
-  double density = 0;
-  if (failed(element) || parser.parseComma() || parser.parseKeyword("density") || parser.parseEqual() ||
-      parser.parseFloat(density) || parser.parseGreater())
-    return {};
-  return parser.getChecked<SparseAttr>(loc, parser.getContext(), *element,
-                                       FloatAttr::get(Float64Type::get(parser.getContext()), density));
-}
-void SparseAttr::print(AsmPrinter &printer) const {
-  printer << '<';
-  printShort(printer, getElement());
-  printer << ", density = ";
-  printNumber(printer, getDensity().getValue());
-  printer << '>';
-}
-
-static ParseResult parseTerm(AsmParser &parser, SmallVectorImpl<Attribute> &terms) {
-  return parseNested(parser, [&] { return parser.parseAttribute(terms.emplace_back()); });
-}
-
-Attribute SumAttr::parse(AsmParser &parser, Type) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  SmallVector<Attribute> terms;
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, [&] { return parseTerm(parser, terms); }))
-    return {};
-  return parser.getChecked<SumAttr>(loc, parser.getContext(), terms);
-}
-void SumAttr::print(AsmPrinter &printer) const {
-  printer << '<';
-  llvm::interleaveComma(getTerms(), printer);
-  printer << '>';
-}
-
-Attribute PartAttr::parse(AsmParser &parser, Type) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  unsigned axis;
-  SmallVector<int64_t> at;
-  SmallVector<Attribute> terms;
-  auto parseCut = [&]() -> ParseResult {
-    at.push_back(ShapedType::kDynamic);
-    if (succeeded(parser.parseOptionalQuestion()))
-      return success();
-    // The smallest integer stands for '?': as a number it is negative like others that verify refuses.
-    if (parser.parseInteger(at.back()))
-      return failure();
-    at.back() = std::max<int64_t>(at.back(), -1);
-    return success();
-  };
-  if (parser.parseLess() || parser.parseKeyword("axis") || parser.parseEqual() ||
-      parseUnsigned(parser, axis, "a part cuts an axis, counted from 0") ||
-      parser.parseComma() || parser.parseKeyword("at") || parser.parseEqual() ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseCut))
-    return {};
-  while (succeeded(parser.parseOptionalComma()))
-    if (parseTerm(parser, terms))
-      return {};
-  if (parser.parseGreater())
-    return {};
-  return parser.getChecked<PartAttr>(loc, parser.getContext(), axis, at, terms);
-}
-void PartAttr::print(AsmPrinter &printer) const {
-  printer << "<axis = " << getAxis() << ", at = [";
-  llvm::interleaveComma(getAt(), printer, [&](int64_t cut) {
-    if (ShapedType::isDynamic(cut))
-      printer << '?';
-    else
-      printer << cut;
-  });
-  printer << ']';
-  for (Attribute term : getTerms())
-    printer << ", " << term;
   printer << '>';
 }
 

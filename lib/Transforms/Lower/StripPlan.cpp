@@ -127,6 +127,7 @@ private:
         return false;
       }
       widest = std::max<int64_t>(widest, element.getIntOrFloatBitWidth());
+      hasBF16 |= element.isBF16();
     }
     for (Operation &inner : op.getBlock()->without_terminator()) {
       bool known = isa<linalg::IndexOp, arith::ConstantOp>(inner) || isTableLookup(inner) ||
@@ -166,6 +167,8 @@ private:
       }
       plan.dim = dim;
       plan.step = getStep(extent, lanes);
+      if (hasBF16 && !llvm::isPowerOf2_64(lanes)) // LLVM 22 aborts on a load of, say, 18 bf16
+        return std::nullopt;
       return check(plan);
     }
     return std::nullopt;
@@ -227,6 +230,7 @@ private:
     return plan;
   }
 
+  bool hasBF16 = false;
   linalg::LinalgOp op;
   SmallVector<int64_t> extents;
   int64_t vectorLength;

@@ -268,6 +268,10 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
         decodes.push_back(op);
     });
     for (DecodeRegionOp op : decodes) {
+      int64_t elements = op.getType().hasStaticShape() ? op.getType().getNumElements() : INT64_MAX;
+      if (elements > tileElements)
+        op.emitRemark() << "decoded as a whole, " << op.getType() << " in memory: what reads it could not be tiled "
+                        << "with it";
       auto tilable = cast<TilingInterface>(op.getOperation());
       Sizes sizes = parallelTileSizes(tilable, parallelElements);
       if (isTiled(sizes) && failed(tileAndFuse(rewriter, tilable, sizes, /*isParallel=*/true)))

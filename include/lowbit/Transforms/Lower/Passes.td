@@ -241,8 +241,8 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
   let description = [{
     Contractions: a parallel loop over tiles of the result with the decode of the tile's weights inside. Encodes: a
     parallel loop over the encode's granularity, with the op that produces the values. Other ops: a parallel loop over an
-    outer dimension where that pays. Tile sizes are first made legal for every encoding involved; a decode of a whole tensor
-    that is left outside a loop is an error, unless its encoding has tiles no smaller.
+    outer dimension where that pays. Tile sizes are first made legal for every encoding involved; a large tensor
+    that must be decoded as a whole gets a remark.
 
     ```mlir
     // lowbit-opt --lowbit-tile=rows=16 -canonicalize
