@@ -12,8 +12,8 @@
 using namespace mlir;
 using namespace lowbit;
 
-/// A quantized term is named by the format of its codes. MLIR wants no digit at the end of a name: it numbers the
-/// attributes that share one.
+/// A quantized term is named by the format of its codes. MLIR wants no digit at the end of a name:
+/// it numbers the attributes that share one.
 static void printName(QuantizedAttr term, raw_ostream &os) {
   TypeSwitch<Attribute>(term.getFormat())
       .Case([&](IntFormatAttr format) { os << "int" << format.getBits(); })

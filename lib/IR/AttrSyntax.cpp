@@ -5,9 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Inside an encoding, attributes of this dialect are written without `#lowbit.`, stored floats as their
-// type (`f16`) and scales as sentences (`f16 per [1, 256] * uint<6> per [1, 32]`). Attributes of other
-// dialects are written in full, so that a third party's format or scale fits in everywhere.
+// Inside an encoding, attributes of this dialect are written without `#lowbit.`, stored floats as
+// their type (`f16`) and scales as sentences (`f16 per [1, 256] * uint<6> per [1, 32]`). Attributes
+// of other dialects are written in full, so that a third party's format or scale fits in
+// everywhere.
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,7 +56,9 @@ static ParseResult parseBlock(AsmParser &parser, GgmlBlock &block) {
   block = *known;
   return success();
 }
-static void printBlock(AsmPrinter &printer, GgmlBlock block) { printer << stringifyGgmlBlock(block); }
+static void printBlock(AsmPrinter &printer, GgmlBlock block) {
+  printer << stringifyGgmlBlock(block);
+}
 
 #define GET_ATTRDEF_CLASSES
 #include "lowbit/IR/LowbitAttrs.cpp.inc"
@@ -110,7 +113,8 @@ FailureOr<Attribute> lowbit::parseShort(AsmParser &parser) {
           return *foreign;
         llvm::SMLoc loc = parser.getCurrentLocation();
         if (succeeded(parser.parseOptionalGreater()))
-          return parser.emitError(loc) << "expected a number format, a scale or a layout before '>'";
+          return parser.emitError(loc)
+                 << "expected a number format, a scale or a layout before '>'";
         StringRef mnemonic;
         OptionalParseResult result = generatedAttributeParser(parser, &mnemonic, Type(), attribute);
         if (result.has_value())
@@ -124,7 +128,8 @@ FailureOr<Attribute> lowbit::parseShort(AsmParser &parser) {
 void lowbit::printShort(AsmPrinter &printer, Attribute attribute) {
   if (auto format = dyn_cast<FloatFormatAttr>(attribute))
     printer << format.getType();
-  else if (!isa<LowbitDialect>(attribute.getDialect()) || failed(generatedAttributePrinter(attribute, printer)))
+  else if (!isa<LowbitDialect>(attribute.getDialect()) ||
+           failed(generatedAttributePrinter(attribute, printer)))
     printer.printAttribute(attribute);
 }
 
@@ -171,7 +176,8 @@ Attribute CodebookFormatAttr::parse(AsmParser &parser, Type) {
     return {};
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<CodebookFormatAttr>(loc, parser.getContext(), name, DenseF32ArrayAttr::get(parser.getContext(), levels));
+  return parser.getChecked<CodebookFormatAttr>(loc, parser.getContext(), name,
+                                               DenseF32ArrayAttr::get(parser.getContext(), levels));
 }
 
 void CodebookFormatAttr::print(AsmPrinter &printer) const {
@@ -180,7 +186,8 @@ void CodebookFormatAttr::print(AsmPrinter &printer) const {
     printer.printKeywordOrString(getName());
   } else {
     printer << '[';
-    llvm::interleaveComma(getLevels().asArrayRef(), printer, [&](float level) { printNumber(printer, APFloat(level)); });
+    llvm::interleaveComma(getLevels().asArrayRef(), printer,
+                          [&](float level) { printNumber(printer, APFloat(level)); });
     printer << ']';
   }
   printer << '>';
@@ -191,7 +198,8 @@ void CodebookFormatAttr::print(AsmPrinter &printer) const {
 //===----------------------------------------------------------------------===//
 
 /// `per tensor`, `per axis 0` or `per [1, 32]`, after the element format.
-static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc loc, Attribute element) {
+static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc loc,
+                                                  Attribute element) {
   GranularityKind kind = GranularityKind::Block;
   SmallVector<int64_t> values;
   auto parseExtent = [&]() -> ParseResult { return parser.parseInteger(values.emplace_back()); };
@@ -203,8 +211,9 @@ static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc
     kind = GranularityKind::Axis;
     if (parser.parseInteger(values.emplace_back()))
       return failure();
-  } else if (parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseExtent,
-                                            " after 'per': expected tensor, axis N or a block [1, 32]")) {
+  } else if (parser.parseCommaSeparatedList(
+                 AsmParser::Delimiter::Square, parseExtent,
+                 " after 'per': expected tensor, axis N or a block [1, 32]")) {
     return failure();
   }
   auto level = parser.getChecked<ScaleLevelAttr>(loc, parser.getContext(), element, kind, values);
@@ -263,7 +272,9 @@ static void printLevel(AsmPrinter &printer, ScaleLevelAttr level) {
 
 void lowbit::printScale(AsmPrinter &printer, Attribute scale) {
   if (auto block = dyn_cast<BlockScaleAttr>(scale)) {
-    llvm::interleave(block.getLevels(), printer.getStream(), [&](ScaleLevelAttr level) { printLevel(printer, level); }, " * ");
+    llvm::interleave(
+        block.getLevels(), printer.getStream(),
+        [&](ScaleLevelAttr level) { printLevel(printer, level); }, " * ");
   } else if (auto rank1 = dyn_cast<Rank1ScaleAttr>(scale)) {
     printShort(printer, rank1.getElement());
     printer << " rank1<" << stringifyRank1Combiner(rank1.getCombiner()) << '>';
@@ -304,8 +315,12 @@ template <typename Scale> static Attribute parseBracketedScale(AsmParser &parser
   }
   return *scale;
 }
-Attribute BlockScaleAttr::parse(AsmParser &parser, Type) { return parseBracketedScale<BlockScaleAttr>(parser); }
-Attribute Rank1ScaleAttr::parse(AsmParser &parser, Type) { return parseBracketedScale<Rank1ScaleAttr>(parser); }
+Attribute BlockScaleAttr::parse(AsmParser &parser, Type) {
+  return parseBracketedScale<BlockScaleAttr>(parser);
+}
+Attribute Rank1ScaleAttr::parse(AsmParser &parser, Type) {
+  return parseBracketedScale<Rank1ScaleAttr>(parser);
+}
 void BlockScaleAttr::print(AsmPrinter &printer) const {
   printer << '<';
   printScale(printer, *this);
@@ -331,6 +346,8 @@ EncodingAttrInterface lowbit::parseEncoding(StringRef text, MLIRContext *context
   }
   Attribute attribute = parseAttribute(text, context);
   if (attribute && !isa<EncodingAttrInterface>(attribute))
-    emitError(loc) << attribute << " is not an encoding such as #lowbit.quantized<int<4>, scale = f16 per [1, 32]>";
+    emitError(loc)
+        << attribute
+        << " is not an encoding such as #lowbit.quantized<int<4>, scale = f16 per [1, 32]>";
   return dyn_cast_or_null<EncodingAttrInterface>(attribute);
 }

@@ -24,7 +24,8 @@ template <typename AttrT> llvm::FailureOr<AttrT> orFailure(AttrT attribute) {
 mlir::ParseResult parseUnsigned(mlir::AsmParser &parser, unsigned &value, llvm::StringRef what);
 
 /// Runs `parse` unless attributes are nested deeper than any stack is sure to hold.
-mlir::ParseResult parseNested(mlir::AsmParser &parser, llvm::function_ref<mlir::ParseResult()> parse);
+mlir::ParseResult parseNested(mlir::AsmParser &parser,
+                              llvm::function_ref<mlir::ParseResult()> parse);
 
 /// An attribute of any dialect in full, or one of this dialect by its mnemonic.
 llvm::FailureOr<mlir::Attribute> parseShort(mlir::AsmParser &parser);

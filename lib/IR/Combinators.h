@@ -21,7 +21,8 @@ inline void appendComponents(llvm::SmallVectorImpl<EncodingComponent> &all, unsi
     all.push_back({std::to_string(number) + "." + c.name, c.type, c.role});
 }
 
-inline void joinTileMultiples(llvm::MutableArrayRef<int64_t> all, mlir::RankedTensorType child, TileUse use) {
+inline void joinTileMultiples(llvm::MutableArrayRef<int64_t> all, mlir::RankedTensorType child,
+                              TileUse use) {
   for (auto [a, m] : llvm::zip(all, getEncoding(child).getTileMultiples(child, use)))
     a = joinMultiples(a, m);
 }

@@ -31,9 +31,11 @@ Attribute QuantizedAttr::parse(AsmParser &parser, Type) {
     StringRef keyword;
     if (parser.parseKeyword(&keyword) || parser.parseEqual())
       return {};
-    if (!seen.insert(keyword).second || (keyword == "min" && seen.count("zero")) || (keyword == "zero" && seen.count("min"))) {
-      parser.emitError(keywordLoc) << "'" << keyword << "' after another one of its kind: a term has at most one "
-                                   << (keyword == "min" || keyword == "zero" ? "zero point" : keyword);
+    if (!seen.insert(keyword).second || (keyword == "min" && seen.count("zero")) ||
+        (keyword == "zero" && seen.count("min"))) {
+      parser.emitError(keywordLoc)
+          << "'" << keyword << "' after another one of its kind: a term has at most one "
+          << (keyword == "min" || keyword == "zero" ? "zero point" : keyword);
       return {};
     }
     if (keyword == "scale" || keyword == "zero" || keyword == "min") {
@@ -48,7 +50,8 @@ Attribute QuantizedAttr::parse(AsmParser &parser, Type) {
         return {};
       std::optional<EncodeRule> known = symbolizeEncodeRule(name);
       if (!known) {
-        parser.emitError(keywordLoc) << "unknown encode rule '" << name << "'; known: default, absmax, signed_max, min_max";
+        parser.emitError(keywordLoc)
+            << "unknown encode rule '" << name << "'; known: default, absmax, signed_max, min_max";
         return {};
       }
       rule = *known;
@@ -58,13 +61,15 @@ Attribute QuantizedAttr::parse(AsmParser &parser, Type) {
         return {};
       layout = *parsed;
     } else {
-      parser.emitError(keywordLoc) << "unknown field '" << keyword << "'; known: scale, zero, min, rule, layout";
+      parser.emitError(keywordLoc)
+          << "unknown field '" << keyword << "'; known: scale, zero, min, rule, layout";
       return {};
     }
   }
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<QuantizedAttr>(loc, context, *format, scale, zero, isAdditive, rule, layout);
+  return parser.getChecked<QuantizedAttr>(loc, context, *format, scale, zero, isAdditive, rule,
+                                          layout);
 }
 
 void QuantizedAttr::print(AsmPrinter &printer) const {
@@ -93,11 +98,12 @@ Attribute SparseAttr::parse(AsmParser &parser, Type) {
     return {};
   FailureOr<Attribute> element = parseFormat(parser);
   double density = 0;
-  if (failed(element) || parser.parseComma() || parser.parseKeyword("density") || parser.parseEqual() ||
-      parser.parseFloat(density) || parser.parseGreater())
+  if (failed(element) || parser.parseComma() || parser.parseKeyword("density") ||
+      parser.parseEqual() || parser.parseFloat(density) || parser.parseGreater())
     return {};
-  return parser.getChecked<SparseAttr>(loc, parser.getContext(), *element,
-                                       FloatAttr::get(Float64Type::get(parser.getContext()), density));
+  return parser.getChecked<SparseAttr>(
+      loc, parser.getContext(), *element,
+      FloatAttr::get(Float64Type::get(parser.getContext()), density));
 }
 void SparseAttr::print(AsmPrinter &printer) const {
   printer << '<';
@@ -114,7 +120,8 @@ static ParseResult parseTerm(AsmParser &parser, SmallVectorImpl<Attribute> &term
 Attribute SumAttr::parse(AsmParser &parser, Type) {
   llvm::SMLoc loc = parser.getCurrentLocation();
   SmallVector<Attribute> terms;
-  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, [&] { return parseTerm(parser, terms); }))
+  if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater,
+                                     [&] { return parseTerm(parser, terms); }))
     return {};
   return parser.getChecked<SumAttr>(loc, parser.getContext(), ArrayRef<Attribute>(terms));
 }
@@ -133,15 +140,16 @@ Attribute PartAttr::parse(AsmParser &parser, Type) {
     at.push_back(ShapedType::kDynamic);
     if (succeeded(parser.parseOptionalQuestion()))
       return success();
-    // The smallest integer stands for '?': as a number it is negative like others that verify refuses.
+    // The smallest integer stands for '?': as a number it is negative like others that verify
+    // refuses.
     if (parser.parseInteger(at.back()))
       return failure();
     at.back() = std::max<int64_t>(at.back(), -1);
     return success();
   };
   if (parser.parseLess() || parser.parseKeyword("axis") || parser.parseEqual() ||
-      parseUnsigned(parser, axis, "a part cuts an axis, counted from 0") ||
-      parser.parseComma() || parser.parseKeyword("at") || parser.parseEqual() ||
+      parseUnsigned(parser, axis, "a part cuts an axis, counted from 0") || parser.parseComma() ||
+      parser.parseKeyword("at") || parser.parseEqual() ||
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseCut))
     return {};
   while (succeeded(parser.parseOptionalComma()))
@@ -149,7 +157,8 @@ Attribute PartAttr::parse(AsmParser &parser, Type) {
       return {};
   if (parser.parseGreater())
     return {};
-  return parser.getChecked<PartAttr>(loc, parser.getContext(), axis, ArrayRef<int64_t>(at), ArrayRef<Attribute>(terms));
+  return parser.getChecked<PartAttr>(loc, parser.getContext(), axis, ArrayRef<int64_t>(at),
+                                     ArrayRef<Attribute>(terms));
 }
 void PartAttr::print(AsmPrinter &printer) const {
   printer << "<axis = " << getAxis() << ", at = [";

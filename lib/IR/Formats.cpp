@@ -26,7 +26,8 @@ static Value tableOf(OpBuilder &b, Location loc, ArrayRef<float> values) {
   return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, values));
 }
 
-Value lowbit::buildTableDecode(OpBuilder &b, Location loc, const numerics::Format &format, Value code) {
+Value lowbit::buildTableDecode(OpBuilder &b, Location loc, const numerics::Format &format,
+                               Value code) {
   SmallVector<float> levels;
   for (uint32_t c = 0; c < (1u << format.bits()); ++c)
     levels.push_back(format.decode(c));
@@ -35,7 +36,8 @@ Value lowbit::buildTableDecode(OpBuilder &b, Location loc, const numerics::Forma
 }
 
 /// Binary search for the number of thresholds t with x >= t; NaN encodes as zero does.
-Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Format &format, Value value) {
+Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Format &format,
+                               Value value) {
   std::vector<float> thresholds = format.thresholds();
   thresholds.resize((1u << format.bits()) - 1, std::numeric_limits<float>::quiet_NaN());
   Value table = tableOf(b, loc, thresholds);
@@ -64,7 +66,8 @@ static LogicalResult verifyBits(function_ref<InFlightDiagnostic()> emitError, un
 }
 
 /// Nearest even, saturated to [low, high], NaN as 0; the low bits of the integer.
-static Value buildIntegerEncode(OpBuilder &b, Location loc, Value x, float low, float high, unsigned bits) {
+static Value buildIntegerEncode(OpBuilder &b, Location loc, Value x, float low, float high,
+                                unsigned bits) {
   TileBuilder t(b, loc);
   Value q = math::RoundEvenOp::create(b, loc, x);
   Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
@@ -83,7 +86,9 @@ static Value buildIntegerEncode(OpBuilder &b, Location loc, Value x, float low, 
 LogicalResult IntFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits) {
   return verifyBits(emitError, bits);
 }
-numerics::Format IntFormatAttr::getReference() const { return numerics::Format::integer(getBits()); }
+numerics::Format IntFormatAttr::getReference() const {
+  return numerics::Format::integer(getBits());
+}
 Value IntFormatAttr::buildDecode(OpBuilder &b, Location loc, Value code) const {
   // Sign extension: shift the code to the top of its byte and back.
   if (getBits() < 8) {
@@ -116,7 +121,8 @@ Value UIntFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
 // Stored floats
 //===----------------------------------------------------------------------===//
 
-LogicalResult FloatFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError, FloatType type) {
+LogicalResult FloatFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                      FloatType type) {
   if (type && (type.isF16() || type.isBF16() || type.isF32()))
     return success();
   return emitError() << "a stored float is f16, bf16 or f32, not " << type;
@@ -136,7 +142,8 @@ Value FloatFormatAttr::buildDecode(OpBuilder &b, Location loc, Value code) const
   Value bits = arith::BitcastOp::create(b, loc, b.getI16Type(), code);
   bits = arith::ExtUIOp::create(b, loc, b.getI32Type(), bits);
   Value sixteen = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(16));
-  return arith::BitcastOp::create(b, loc, b.getF32Type(), arith::ShLIOp::create(b, loc, bits, sixteen));
+  return arith::BitcastOp::create(b, loc, b.getF32Type(),
+                                  arith::ShLIOp::create(b, loc, bits, sixteen));
 }
 Value FloatFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
   if (getType().isF32())
@@ -145,14 +152,18 @@ Value FloatFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
     return arith::TruncFOp::create(b, loc, getType(), x);
   // Nearest even on the bits: LLVM would call a library function for each element.
   TileBuilder t(b, loc);
-  auto i32 = [&](int64_t v) -> Value { return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(v)); };
+  auto i32 = [&](int64_t v) -> Value {
+    return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(v));
+  };
   Value bits = arith::BitcastOp::create(b, loc, b.getI32Type(), x);
   Value odd = arith::AndIOp::create(b, loc, arith::ShRUIOp::create(b, loc, bits, i32(16)), i32(1));
-  Value rounded = arith::AddIOp::create(b, loc, bits, arith::AddIOp::create(b, loc, odd, i32(0x7fff)));
+  Value rounded =
+      arith::AddIOp::create(b, loc, bits, arith::AddIOp::create(b, loc, odd, i32(0x7fff)));
   Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
   Value quiet = arith::OrIOp::create(b, loc, bits, i32(0x00400000));
   Value chosen = arith::SelectOp::create(b, loc, isNaN, quiet, rounded);
-  Value high = arith::TruncIOp::create(b, loc, b.getI16Type(), arith::ShRUIOp::create(b, loc, chosen, i32(16)));
+  Value high = arith::TruncIOp::create(b, loc, b.getI16Type(),
+                                       arith::ShRUIOp::create(b, loc, chosen, i32(16)));
   return arith::BitcastOp::create(b, loc, getType(), high);
 }
 
@@ -160,12 +171,13 @@ Value FloatFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
 // Codebooks
 //===----------------------------------------------------------------------===//
 
-LogicalResult CodebookFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef name,
-                                         DenseF32ArrayAttr levels) {
+LogicalResult CodebookFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                         StringRef name, DenseF32ArrayAttr levels) {
   if (!name.empty()) {
     if (numerics::namedCodebook(std::string_view(name)))
       return success();
-    return emitError() << "no codebook is named '" << name << "'; known: nf4, or give the levels: codebook<[-1.0, 0.0, 1.0]>";
+    return emitError() << "no codebook is named '" << name
+                       << "'; known: nf4, or give the levels: codebook<[-1.0, 0.0, 1.0]>";
   }
   if (auto message = numerics::Format::checkLevels(levels.asArrayRef().vec()))
     return emitError() << *message;

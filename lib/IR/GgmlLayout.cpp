@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// block_q4_0, block_q4_1 and block_q8_0 of ggml (ggml-common.h): 32 elements of the last axis; an f16 scale, for q4_1 an
-// f16 minimum, then the codes. 4-bit codes: the low nibbles hold the first 16 elements, the high ones the last 16;
-// q4_0 stores code + 8.
+// block_q4_0, block_q4_1 and block_q8_0 of ggml (ggml-common.h): 32 elements of the last axis; an
+// f16 scale, for q4_1 an f16 minimum, then the codes. 4-bit codes: the low nibbles hold the first
+// 16 elements, the high ones the last 16; q4_0 stores code + 8.
 //
 //===----------------------------------------------------------------------===//
 
@@ -55,33 +55,38 @@ LogicalResult GgmlLayoutAttr::verifyTerm(const QuantizedAttr &term, ArrayRef<int
                                          function_ref<InFlightDiagnostic()> emitError) const {
   numerics::Quantized own = term.getReferenceTerm();
   numerics::Quantized wanted = numerics::ggmlTerm(structOf(getBlock()).reference, shape.size());
-  if (!(own.format == wanted.format && own.scale == wanted.scale && own.zeroKind == wanted.zeroKind &&
-        own.zero == wanted.zero))
-    return emitError() << "layout " << stringifyGgmlBlock(getBlock()) << " stores " << wanted.format.str()
-                       << " codes with an f16 scale" << (wanted.zero ? " and an f16 min" : "")
+  if (!(own.format == wanted.format && own.scale == wanted.scale &&
+        own.zeroKind == wanted.zeroKind && own.zero == wanted.zero))
+    return emitError() << "layout " << stringifyGgmlBlock(getBlock()) << " stores "
+                       << wanted.format.str() << " codes with an f16 scale"
+                       << (wanted.zero ? " and an f16 min" : "")
                        << " for each 32 elements of the last axis, and nothing else";
   if (!ShapedType::isDynamic(shape.back()) && shape.back() % kBlock != 0)
-    return emitError() << "layout " << stringifyGgmlBlock(getBlock()) << " needs a last axis that is a multiple of "
-                       << kBlock << ", not " << shape.back() << "; layout planes has no such limit";
+    return emitError() << "layout " << stringifyGgmlBlock(getBlock())
+                       << " needs a last axis that is a multiple of " << kBlock << ", not "
+                       << shape.back() << "; layout planes has no such limit";
   return success();
 }
 
-SmallVector<EncodingComponent> GgmlLayoutAttr::getComponents(const QuantizedAttr &, RankedTensorType type) const {
+SmallVector<EncodingComponent> GgmlLayoutAttr::getComponents(const QuantizedAttr &,
+                                                             RankedTensorType type) const {
   SmallVector<int64_t> shape(type.getShape());
   if (!ShapedType::isDynamic(shape.back()))
     shape.back() /= kBlock;
   shape.push_back(structOf(getBlock()).bytes());
-  return {{"blocks", RankedTensorType::get(shape, IntegerType::get(getContext(), 8)), ComponentRole::Payload}};
+  return {{"blocks", RankedTensorType::get(shape, IntegerType::get(getContext(), 8)),
+           ComponentRole::Payload}};
 }
 
-SmallVector<int64_t> GgmlLayoutAttr::getTileMultiples(const QuantizedAttr &, RankedTensorType type) const {
+SmallVector<int64_t> GgmlLayoutAttr::getTileMultiples(const QuantizedAttr &,
+                                                      RankedTensorType type) const {
   SmallVector<int64_t> multiples(type.getRank(), 1);
   multiples.back() = kBlock;
   return multiples;
 }
 
-Box GgmlLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const QuantizedAttr &, RankedTensorType, unsigned,
-                                          const Box &region) const {
+Box GgmlLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const QuantizedAttr &,
+                                       RankedTensorType, unsigned, const Box &region) const {
   TileBuilder t(b, loc);
   Box blocks = region;
   blocks.offsets.back() = t.floorDiv(region.offsets.back(), kBlock);
@@ -101,7 +106,8 @@ static Value field(TileBuilder &t, Value blocks, int64_t at, int64_t count) {
   shape.back() = count;
   if (count == 1)
     shape.pop_back();
-  return tensor::ExtractSliceOp::create(t.b, t.loc, RankedTensorType::get(shape, type.getElementType()), blocks,
+  return tensor::ExtractSliceOp::create(t.b, t.loc,
+                                        RankedTensorType::get(shape, type.getElementType()), blocks,
                                         offsets, sizes, Ofrs(sizes.size(), t.index(1)));
 }
 
@@ -111,7 +117,8 @@ static Value unpackHalf(TileBuilder &t, Value blocks, int64_t at) {
                          Type i16 = t.b.getI16Type();
                          Value low = arith::ExtUIOp::create(t.b, t.loc, i16, a[0]);
                          Value high = arith::ExtUIOp::create(t.b, t.loc, i16, a[1]);
-                         Value eight = arith::ConstantOp::create(t.b, t.loc, t.b.getI16IntegerAttr(8));
+                         Value eight =
+                             arith::ConstantOp::create(t.b, t.loc, t.b.getI16IntegerAttr(8));
                          high = arith::ShLIOp::create(t.b, t.loc, high, eight);
                          Value bits = arith::OrIOp::create(t.b, t.loc, low, high);
                          return {arith::BitcastOp::create(t.b, t.loc, t.b.getF16Type(), bits)};
@@ -127,22 +134,25 @@ static Value unpackNibbles(TileBuilder &t, Value bytes, int64_t bias) {
   for (unsigned i = 0; i <= rank; ++i)
     if (i != half)
       own.push_back(i);
-  return t.generic(bytes, t.empty(sizes, t.b.getI8Type()), {t.map(rank + 1, own), t.b.getMultiDimIdentityMap(rank + 1)},
-                   SmallVector<utils::IteratorType>(rank + 1, utils::IteratorType::parallel),
-                   [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                     Value at = linalg::IndexOp::create(t.b, t.loc, half);
-                     Value shift = arith::MulIOp::create(
-                         t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(4));
-                     Value code = arith::ShRUIOp::create(t.b, t.loc, a[0], shift);
-                     code = arith::AndIOp::create(t.b, t.loc, code, t.i8(15));
-                     if (bias) // Adding 8 modulo 16 turns code + 8 into the two's complement of code.
-                       code = arith::XOrIOp::create(t.b, t.loc, code, t.i8(bias));
-                     return {code};
-                   })[0];
+  return t.generic(
+      bytes, t.empty(sizes, t.b.getI8Type()),
+      {t.map(rank + 1, own), t.b.getMultiDimIdentityMap(rank + 1)},
+      SmallVector<utils::IteratorType>(rank + 1, utils::IteratorType::parallel),
+      [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value at = linalg::IndexOp::create(t.b, t.loc, half);
+        Value shift = arith::MulIOp::create(
+            t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(4));
+        Value code = arith::ShRUIOp::create(t.b, t.loc, a[0], shift);
+        code = arith::AndIOp::create(t.b, t.loc, code, t.i8(15));
+        if (bias) // Adding 8 modulo 16 turns code + 8 into the two's complement of code.
+          code = arith::XOrIOp::create(t.b, t.loc, code, t.i8(bias));
+        return {code};
+      })[0];
 }
 
-Fields GgmlLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAttr &term, RankedTensorType type,
-                                   ValueRange components, const Box &region) const {
+Fields GgmlLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAttr &term,
+                                   RankedTensorType type, ValueRange components,
+                                   const Box &region) const {
   TileBuilder t(b, loc);
   BlockStruct layout = structOf(getBlock());
   Value blocks = t.slice(components[0], getComponentRegion(b, loc, term, type, 0, region));
@@ -163,19 +173,21 @@ static Value insertField(TileBuilder &t, Value bytes, Value blocks, int64_t at, 
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, blocks), offsets(sizes.size(), t.index(0));
   offsets.back() = t.index(at);
   sizes.back() = t.index(count);
-  return tensor::InsertSliceOp::create(t.b, t.loc, bytes, blocks, offsets, sizes, Ofrs(sizes.size(), t.index(1)));
+  return tensor::InsertSliceOp::create(t.b, t.loc, bytes, blocks, offsets, sizes,
+                                       Ofrs(sizes.size(), t.index(1)));
 }
 
 /// The low (0) or high (1) byte of each f16.
 static Value byteOfHalf(TileBuilder &t, Value halves, int64_t number) {
-  return t.elementwise(halves, t.b.getI8Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    Value bits = arith::BitcastOp::create(t.b, t.loc, t.b.getI16Type(), a[0]);
-    if (number) {
-      Value eight = arith::ConstantOp::create(t.b, t.loc, t.b.getI16IntegerAttr(8));
-      bits = arith::ShRUIOp::create(t.b, t.loc, bits, eight);
-    }
-    return {arith::TruncIOp::create(t.b, t.loc, t.b.getI8Type(), bits)};
-  });
+  return t.elementwise(
+      halves, t.b.getI8Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value bits = arith::BitcastOp::create(t.b, t.loc, t.b.getI16Type(), a[0]);
+        if (number) {
+          Value eight = arith::ConstantOp::create(t.b, t.loc, t.b.getI16IntegerAttr(8));
+          bits = arith::ShRUIOp::create(t.b, t.loc, bits, eight);
+        }
+        return {arith::TruncIOp::create(t.b, t.loc, t.b.getI8Type(), bits)};
+      });
 }
 
 /// [..., n * 32] codes to [..., n, 16] bytes.
@@ -192,18 +204,20 @@ static Value packNibbles(TileBuilder &t, Value codes, int64_t bias) {
       own.push_back(i);
       byteSizes.push_back(sizes[i]);
     }
-  return t.generic(halves, t.filled(byteSizes, t.i8(0)), {t.b.getMultiDimIdentityMap(rank), t.map(rank, own)}, iterators,
-                   [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                     Value code = bias ? arith::XOrIOp::create(t.b, t.loc, a[0], t.i8(bias)) : a[0];
-                     Value at = linalg::IndexOp::create(t.b, t.loc, half);
-                     Value shift = arith::MulIOp::create(
-                         t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(4));
-                     code = arith::ShLIOp::create(t.b, t.loc, code, shift);
-                     return {arith::OrIOp::create(t.b, t.loc, a[1], code)};
-                   })[0];
+  return t.generic(
+      halves, t.filled(byteSizes, t.i8(0)), {t.b.getMultiDimIdentityMap(rank), t.map(rank, own)},
+      iterators, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value code = bias ? arith::XOrIOp::create(t.b, t.loc, a[0], t.i8(bias)) : a[0];
+        Value at = linalg::IndexOp::create(t.b, t.loc, half);
+        Value shift = arith::MulIOp::create(
+            t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(4));
+        code = arith::ShLIOp::create(t.b, t.loc, code, shift);
+        return {arith::OrIOp::create(t.b, t.loc, a[1], code)};
+      })[0];
 }
 
-FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location loc, const QuantizedAttr &term,
+FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location loc,
+                                                        const QuantizedAttr &term,
                                                         RankedTensorType type, const Fields &fields,
                                                         ValueRange destinations) const {
   TileBuilder t(b, loc);
@@ -214,6 +228,7 @@ FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location l
       Value byte = t.splitLast(byteOfHalf(t, level, number), {1});
       blocks = insertField(t, byte, blocks, 2 * i + number, 1);
     }
-  Value codes = layout.isNibbles ? packNibbles(t, fields.codes, layout.bias) : t.splitLast(fields.codes, {kBlock});
+  Value codes = layout.isNibbles ? packNibbles(t, fields.codes, layout.bias)
+                                 : t.splitLast(fields.codes, {kBlock});
   return SmallVector<Value>{insertField(t, codes, blocks, 2 * layout.levels(), layout.codeBytes())};
 }

@@ -29,24 +29,30 @@ void LowbitDialect::registerOperations() {
 LogicalResult LowbitDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (attribute.getName() == kEntryAttrName && (!function || !isa<UnitAttr>(attribute.getValue())))
-    return op->emitError() << "'" << kEntryAttrName << "' is written on a function, without a value";
+    return op->emitError() << "'" << kEntryAttrName
+                           << "' is written on a function, without a value";
   if (attribute.getName() != kUpdatesAttrName)
     return success();
   auto updates = dyn_cast<DenseI64ArrayAttr>(attribute.getValue());
   if (!function || !updates)
-    return op->emitError() << "'" << kUpdatesAttrName << "' is written on a function, as array<i64: ...>";
+    return op->emitError() << "'" << kUpdatesAttrName
+                           << "' is written on a function, as array<i64: ...>";
   if ((int64_t)function.getNumResults() != updates.size())
-    return op->emitError() << "'" << kUpdatesAttrName << "' has " << updates.size() << " numbers for "
-                           << function.getNumResults() << " results; a fresh result has -1";
+    return op->emitError() << "'" << kUpdatesAttrName << "' has " << updates.size()
+                           << " numbers for " << function.getNumResults()
+                           << " results; a fresh result has -1";
   llvm::SmallDenseMap<int64_t, size_t> updatedBy;
   for (auto [i, argument] : llvm::enumerate(updates.asArrayRef())) {
     if (argument < -1 || argument >= (int64_t)function.getNumArguments())
-      return op->emitError() << "result " << i << " updates argument " << argument << ", which does not exist; the function has "
+      return op->emitError() << "result " << i << " updates argument " << argument
+                             << ", which does not exist; the function has "
                              << function.getNumArguments() << " arguments";
     if (auto [other, isFirst] = updatedBy.try_emplace(argument, i); argument >= 0 && !isFirst)
-      return op->emitError() << "results " << other->second << " and " << i << " both update argument " << argument;
+      return op->emitError() << "results " << other->second << " and " << i
+                             << " both update argument " << argument;
     if (argument >= 0 && function.getArgumentTypes()[argument] != function.getResultTypes()[i])
-      return op->emitError() << "result " << i << " has another type than argument " << argument << " that it updates";
+      return op->emitError() << "result " << i << " has another type than argument " << argument
+                             << " that it updates";
   }
   return success();
 }
@@ -57,19 +63,23 @@ LogicalResult LowbitDialect::verifyOperationAttribute(Operation *op, NamedAttrib
 
 EncodingAttrInterface lowbit::getEncoding(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor ? dyn_cast_or_null<EncodingAttrInterface>(tensor.getEncoding()) : EncodingAttrInterface();
+  return tensor ? dyn_cast_or_null<EncodingAttrInterface>(tensor.getEncoding())
+                : EncodingAttrInterface();
 }
 
 RankedTensorType lowbit::getPlainType(RankedTensorType type) {
   return RankedTensorType::get(type.getShape(), type.getElementType());
 }
 
-LogicalResult lowbit::verifyEncodedType(RankedTensorType type, function_ref<InFlightDiagnostic()> emitError) {
+LogicalResult lowbit::verifyEncodedType(RankedTensorType type,
+                                        function_ref<InFlightDiagnostic()> emitError) {
   EncodingAttrInterface encoding = getEncoding(type);
-  return encoding ? encoding.verifyTerm(type.getShape(), type.getElementType(), emitError) : success();
+  return encoding ? encoding.verifyTerm(type.getShape(), type.getElementType(), emitError)
+                  : success();
 }
 
-LogicalResult lowbit::verifyElementCount(ArrayRef<int64_t> shape, function_ref<InFlightDiagnostic()> emitError) {
+LogicalResult lowbit::verifyElementCount(ArrayRef<int64_t> shape,
+                                         function_ref<InFlightDiagnostic()> emitError) {
   // No encoding stores more than 8 bytes for an element.
   std::optional<int64_t> bytes = 8;
   for (int64_t n : shape)
@@ -83,7 +93,9 @@ LogicalResult lowbit::verifyElementCount(ArrayRef<int64_t> shape, function_ref<I
 std::optional<int64_t> lowbit::getStaticBytes(RankedTensorType type) {
   EncodingAttrInterface encoding = getEncoding(type);
   if (!encoding)
-    return type.hasStaticShape() ? std::optional(type.getNumElements() * type.getElementTypeBitWidth() / 8) : std::nullopt;
+    return type.hasStaticShape()
+               ? std::optional(type.getNumElements() * type.getElementTypeBitWidth() / 8)
+               : std::nullopt;
   int64_t bytes = 0;
   for (EncodingComponent &component : encoding.getComponents(type)) {
     auto stored = dyn_cast<RankedTensorType>(component.type);
@@ -94,10 +106,12 @@ std::optional<int64_t> lowbit::getStaticBytes(RankedTensorType type) {
   return bytes;
 }
 
-SmallVector<OpFoldResult> lowbit::extentsOf(OpBuilder &b, Location loc, RankedTensorType type, Value component) {
+SmallVector<OpFoldResult> lowbit::extentsOf(OpBuilder &b, Location loc, RankedTensorType type,
+                                            Value component) {
   SmallVector<OpFoldResult> extents;
   for (auto [i, n] : llvm::enumerate(type.getShape()))
-    extents.push_back(ShapedType::isDynamic(n) ? tensor::getMixedSize(b, loc, component, i) : b.getIndexAttr(n));
+    extents.push_back(ShapedType::isDynamic(n) ? tensor::getMixedSize(b, loc, component, i)
+                                               : b.getIndexAttr(n));
   return extents;
 }
 

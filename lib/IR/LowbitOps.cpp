@@ -33,9 +33,9 @@ static LogicalResult verifySameShape(Operation *op, Type a, Type b, StringRef wh
   return op->emitOpError() << what << ": " << a << " and " << b;
 }
 
-LogicalResult DecodeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, ValueRange operands,
-                                         DictionaryAttr, OpaqueProperties, RegionRange,
-                                         SmallVectorImpl<Type> &types) {
+LogicalResult DecodeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                         ValueRange operands, DictionaryAttr, OpaqueProperties,
+                                         RegionRange, SmallVectorImpl<Type> &types) {
   auto source = dyn_cast<RankedTensorType>(operands[0].getType());
   if (!source)
     return emitOptionalError(loc, "'lowbit.decode' takes a ranked tensor");
@@ -46,13 +46,15 @@ LogicalResult DecodeOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 LogicalResult DecodeOp::verify() { return verifyTypes(*this, getSource().getType()); }
 
 LogicalResult EncodeOp::verify() {
-  if (failed(verifySameShape(*this, getSource().getType(), getDest().getType(), "values and storage differ in shape")))
+  if (failed(verifySameShape(*this, getSource().getType(), getDest().getType(),
+                             "values and storage differ in shape")))
     return failure();
   return verifyTypes(*this, getDest().getType());
 }
 
 LogicalResult ConvertOp::verify() {
-  if (failed(verifySameShape(*this, getSource().getType(), getResult().getType(), "a conversion keeps the shape")))
+  if (failed(verifySameShape(*this, getSource().getType(), getResult().getType(),
+                             "a conversion keeps the shape")))
     return failure();
   return verifyTypes(*this, {getSource().getType(), getResult().getType()});
 }
@@ -66,14 +68,18 @@ static LogicalResult verifyComponents(Operation *op, RankedTensorType type, Type
     return failure();
   SmallVector<EncodingComponent> wanted = getEncoding(type).getComponents(type);
   if (wanted.size() != given.size())
-    return op->emitOpError() << "the encoding has " << wanted.size() << " components, not " << given.size();
+    return op->emitOpError() << "the encoding has " << wanted.size() << " components, not "
+                             << given.size();
   for (auto [want, have] : llvm::zip(wanted, given))
     if (want.type != have)
-      return op->emitOpError() << "component '" << want.name << "' has type " << want.type << ", not " << have;
+      return op->emitOpError() << "component '" << want.name << "' has type " << want.type
+                               << ", not " << have;
   return success();
 }
 
-LogicalResult AssembleOp::verify() { return verifyComponents(*this, getType(), getComponents().getTypes()); }
+LogicalResult AssembleOp::verify() {
+  return verifyComponents(*this, getType(), getComponents().getTypes());
+}
 LogicalResult DisassembleOp::verify() {
   return verifyComponents(*this, getSource().getType(), getComponents().getTypes());
 }

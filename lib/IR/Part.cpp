@@ -31,18 +31,22 @@ static SmallVector<RankedTensorType> childTypes(PartAttr part, RankedTensorType 
   return types;
 }
 
-static unsigned dynamicCuts(PartAttr part) { return llvm::count_if(part.getAt(), ShapedType::isDynamic); }
+static unsigned dynamicCuts(PartAttr part) {
+  return llvm::count_if(part.getAt(), ShapedType::isDynamic);
+}
 
-LogicalResult PartAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned, ArrayRef<int64_t> at,
-                               ArrayRef<Attribute> terms) {
+LogicalResult PartAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned,
+                               ArrayRef<int64_t> at, ArrayRef<Attribute> terms) {
   if (terms.size() != at.size() + 1 || at.empty())
-    return emitError() << "a part with " << at.size() << " cuts has " << at.size() + 1 << " terms, not " << terms.size();
+    return emitError() << "a part with " << at.size() << " cuts has " << at.size() + 1
+                       << " terms, not " << terms.size();
   int64_t last = 0;
   for (int64_t cut : at) {
     if (ShapedType::isDynamic(cut))
       continue;
     if (cut < last)
-      return emitError() << "the cuts of a part rise from 0, but " << cut << " comes after " << last;
+      return emitError() << "the cuts of a part rise from 0, but " << cut << " comes after "
+                         << last;
     last = cut;
   }
   for (Attribute term : terms)
@@ -54,12 +58,15 @@ LogicalResult PartAttr::verify(function_ref<InFlightDiagnostic()> emitError, uns
 LogicalResult PartAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
                                    function_ref<InFlightDiagnostic()> emitError) const {
   if (getAxis() >= shape.size())
-    return emitError() << "a part of axis " << getAxis() << " needs a tensor with more axes than " << shape.size();
+    return emitError() << "a part of axis " << getAxis() << " needs a tensor with more axes than "
+                       << shape.size();
   int64_t extent = shape[getAxis()];
   for (int64_t cut : getAt())
     if (!ShapedType::isDynamic(cut) && !ShapedType::isDynamic(extent) && cut > extent)
-      return emitError() << "the cut at " << cut << " lies beyond the axis, which has " << extent << " elements";
-  // Not through a type with the child's encoding: its builder would abort on what is diagnosed here.
+      return emitError() << "the cut at " << cut << " lies beyond the axis, which has " << extent
+                         << " elements";
+  // Not through a type with the child's encoding: its builder would abort on what is diagnosed
+  // here.
   auto plain = RankedTensorType::get(shape, elementType);
   int64_t start = 0;
   for (auto [i, term] : llvm::enumerate(getTerms())) {
@@ -82,13 +89,15 @@ LogicalResult PartAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType
 SmallVector<EncodingComponent> PartAttr::getComponents(RankedTensorType type) const {
   SmallVector<EncodingComponent> all;
   for (unsigned i = 0; i < dynamicCuts(*this); ++i)
-    all.push_back({"cut." + std::to_string(i), IndexType::get(getContext()), ComponentRole::Structure});
+    all.push_back(
+        {"cut." + std::to_string(i), IndexType::get(getContext()), ComponentRole::Structure});
   for (auto [i, child] : llvm::enumerate(childTypes(*this, type)))
     appendComponents(all, i, child);
   return all;
 }
 
-Ofrs PartAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components) const {
+Ofrs PartAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type,
+                          ValueRange components) const {
   TileBuilder t(b, loc);
   Box last = getPieces(b, loc, type, components).list.back().place;
   Ofrs extents = last.sizes;
@@ -100,7 +109,8 @@ SmallVector<int64_t> PartAttr::getTileMultiples(RankedTensorType type, TileUse u
   SmallVector<int64_t> all(type.getRank(), 1);
   for (RankedTensorType child : childTypes(*this, type))
     joinTileMultiples(all, child, use);
-  // A cut inside a tile splits it anywhere; a term with blocks along the axis needs its own to be whole.
+  // A cut inside a tile splits it anywhere; a term with blocks along the axis needs its own to be
+  // whole.
   int64_t &own = all[getAxis()];
   for (int64_t cut : getAt())
     if (own > 1 && (ShapedType::isDynamic(cut) || cut % own != 0))
@@ -108,7 +118,8 @@ SmallVector<int64_t> PartAttr::getTileMultiples(RankedTensorType type, TileUse u
   return all;
 }
 
-Pieces PartAttr::getPieces(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components) const {
+Pieces PartAttr::getPieces(OpBuilder &b, Location loc, RankedTensorType type,
+                           ValueRange components) const {
   TileBuilder t(b, loc);
   Pieces pieces{Pieces::Partition, getAxis(), {}};
   unsigned first = dynamicCuts(*this), nextCut = 0;
@@ -119,7 +130,8 @@ Pieces PartAttr::getPieces(OpBuilder &b, Location loc, RankedTensorType type, Va
     Ofrs sizes = encoding.getExtents(b, loc, child, components.slice(first, count));
     Ofr end;
     if (i < getAt().size())
-      end = ShapedType::isDynamic(getAt()[i]) ? Ofr(components[nextCut++]) : Ofr(t.index(getAt()[i]));
+      end =
+          ShapedType::isDynamic(getAt()[i]) ? Ofr(components[nextCut++]) : Ofr(t.index(getAt()[i]));
     else if (!type.isDynamicDim(getAxis()))
       end = t.index(type.getDimSize(getAxis()));
     sizes[getAxis()] = end ? t.sub(end, start) : sizes[getAxis()];
@@ -132,11 +144,13 @@ Pieces PartAttr::getPieces(OpBuilder &b, Location loc, RankedTensorType type, Va
   return pieces;
 }
 
-/// The part of `region` that lies in `piece`, in the piece's coordinates; `at` receives its place in the region.
+/// The part of `region` that lies in `piece`, in the piece's coordinates; `at` receives its place
+/// in the region.
 static Box clamp(TileBuilder &t, const Piece &piece, const Box &region, unsigned axis, Ofr &at) {
   Ofr start = piece.place.offsets[axis], end = t.add(start, piece.place.sizes[axis]);
   Ofr regionEnd = t.add(region.offsets[axis], region.sizes[axis]);
-  Ofr low = t.min(t.max(region.offsets[axis], start), end), high = t.max(t.min(regionEnd, end), low);
+  Ofr low = t.min(t.max(region.offsets[axis], start), end),
+      high = t.max(t.min(regionEnd, end), low);
   at = t.max(t.min(t.sub(low, region.offsets[axis]), region.sizes[axis]), t.index(0));
   Box own = region;
   own.offsets[axis] = t.sub(low, start);
@@ -144,39 +158,45 @@ static Box clamp(TileBuilder &t, const Piece &piece, const Box &region, unsigned
   return own;
 }
 
-Box PartAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                                    unsigned index, const Box &region) const {
+Box PartAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type,
+                                 ValueRange components, unsigned index, const Box &region) const {
   TileBuilder t(b, loc);
   Ofr at;
   for (Piece &piece : getPieces(b, loc, type, components).list)
     if (index >= piece.first && index < piece.first + piece.count)
-      return encodingOf(piece).getComponentRegion(b, loc, piece.type, componentsOf(piece, components),
-                                                  index - piece.first, clamp(t, piece, region, getAxis(), at));
+      return encodingOf(piece).getComponentRegion(
+          b, loc, piece.type, componentsOf(piece, components), index - piece.first,
+          clamp(t, piece, region, getAxis(), at));
   return {};
 }
 
-Value PartAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                                const Box &region) const {
+Value PartAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type,
+                                ValueRange components, const Box &region) const {
   TileBuilder t(b, loc);
   Value tile = t.empty(region.sizes, type.getElementType());
   for (Piece &piece : getPieces(b, loc, type, components).list) {
     Ofr at;
     Box own = clamp(t, piece, region, getAxis(), at);
-    Value part = encodingOf(piece).buildDecodeTile(b, loc, piece.type, componentsOf(piece, components), own);
+    Value part =
+        encodingOf(piece).buildDecodeTile(b, loc, piece.type, componentsOf(piece, components), own);
     Ofrs offsets(type.getRank(), t.index(0));
     offsets[getAxis()] = at;
-    tile = tensor::InsertSliceOp::create(b, loc, part, tile, offsets, own.sizes, Ofrs(type.getRank(), t.index(1)));
+    tile = tensor::InsertSliceOp::create(b, loc, part, tile, offsets, own.sizes,
+                                         Ofrs(type.getRank(), t.index(1)));
   }
   return tile;
 }
 
-FailureOr<SmallVector<Value>> PartAttr::buildEncodeTile(OpBuilder &b, Location loc, RankedTensorType type, Value tile,
-                                                        ValueRange components, const Box &region) const {
+FailureOr<SmallVector<Value>> PartAttr::buildEncodeTile(OpBuilder &b, Location loc,
+                                                        RankedTensorType type, Value tile,
+                                                        ValueRange components,
+                                                        const Box &region) const {
   TileBuilder t(b, loc);
   SmallVector<Value> all;
   for (Piece &piece : getPieces(b, loc, type, components).list) {
     Ofr at;
-    Box own = clamp(t, piece, region, getAxis(), at), part{Ofrs(type.getRank(), t.index(0)), own.sizes};
+    Box own = clamp(t, piece, region, getAxis(), at),
+        part{Ofrs(type.getRank(), t.index(0)), own.sizes};
     part.offsets[getAxis()] = at;
     auto payload = encodingOf(piece).buildEncodeTile(b, loc, piece.type, t.slice(tile, part),
                                                      componentsOf(piece, components), own);
@@ -187,13 +207,14 @@ FailureOr<SmallVector<Value>> PartAttr::buildEncodeTile(OpBuilder &b, Location l
   return all;
 }
 
-FailureOr<SmallVector<Value>> PartAttr::buildStatistics(OpBuilder &b, Location loc, RankedTensorType type, Value whole,
+FailureOr<SmallVector<Value>> PartAttr::buildStatistics(OpBuilder &b, Location loc,
+                                                        RankedTensorType type, Value whole,
                                                         ValueRange components) const {
   TileBuilder t(b, loc);
   SmallVector<Value> all;
   for (Piece &piece : getPieces(b, loc, type, components).list) {
-    auto statistics = encodingOf(piece).buildStatistics(b, loc, piece.type, t.slice(whole, piece.place),
-                                                        componentsOf(piece, components));
+    auto statistics = encodingOf(piece).buildStatistics(
+        b, loc, piece.type, t.slice(whole, piece.place), componentsOf(piece, components));
     if (failed(statistics))
       return failure();
     all.append(*statistics);
@@ -206,16 +227,21 @@ FailureOr<SmallVector<Value>> PartAttr::buildStatistics(OpBuilder &b, Location l
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Rows of a piece in the whole: `outer` times a run of `count` elements, every `pitch` from `first`.
+/// Rows of a piece in the whole: `outer` times a run of `count` elements, every `pitch` from
+/// `first`.
 struct Runs {
   int64_t outer, pitch, first, count;
   SmallVector<int64_t> shape;
 };
 } // namespace
 
-static llvm::Expected<SmallVector<Runs>> runsOf(PartAttr part, ArrayRef<int64_t> shape, ArrayRef<int64_t> cuts) {
-  auto product = [](ArrayRef<int64_t> s) { return std::accumulate(s.begin(), s.end(), int64_t(1), std::multiplies<>()); };
-  int64_t extent = shape[part.getAxis()], inner = product(shape.drop_front(part.getAxis() + 1)), start = 0;
+static llvm::Expected<SmallVector<Runs>> runsOf(PartAttr part, ArrayRef<int64_t> shape,
+                                                ArrayRef<int64_t> cuts) {
+  auto product = [](ArrayRef<int64_t> s) {
+    return std::accumulate(s.begin(), s.end(), int64_t(1), std::multiplies<>());
+  };
+  int64_t extent = shape[part.getAxis()], inner = product(shape.drop_front(part.getAxis() + 1)),
+          start = 0;
   SmallVector<Runs> runs;
   for (size_t i = 0; i < part.getTerms().size(); ++i) {
     int64_t end = i < cuts.size() ? cuts[i] : extent;
@@ -223,7 +249,8 @@ static llvm::Expected<SmallVector<Runs>> runsOf(PartAttr part, ArrayRef<int64_t>
       return llvm::createStringError("a cut at " + std::to_string(end) + " lies outside the axis");
     SmallVector<int64_t> own(shape);
     own[part.getAxis()] = end - start;
-    runs.push_back({product(shape.take_front(part.getAxis())), extent * inner, start * inner, (end - start) * inner, own});
+    runs.push_back({product(shape.take_front(part.getAxis())), extent * inner, start * inner,
+                    (end - start) * inner, own});
     start = end;
   }
   return runs;
@@ -248,18 +275,22 @@ llvm::Error PartAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRe
     if (first + count > components.size())
       return llvm::createStringError("components are missing");
     std::vector<float> own(run.outer * run.count);
-    if (llvm::Error error = getEncoding(type).referenceDecode(run.shape, components.slice(first, count), own))
+    if (llvm::Error error =
+            getEncoding(type).referenceDecode(run.shape, components.slice(first, count), own))
       return error;
     for (int64_t i = 0; i < run.outer; ++i)
-      std::copy_n(own.begin() + i * run.count, run.count, values.begin() + i * run.pitch + run.first);
+      std::copy_n(own.begin() + i * run.count, run.count,
+                  values.begin() + i * run.pitch + run.first);
     first += count;
   }
   return llvm::Error::success();
 }
 
-llvm::Expected<std::vector<Buffer>> PartAttr::referenceEncode(ArrayRef<int64_t> shape, ArrayRef<float> values) const {
+llvm::Expected<std::vector<Buffer>> PartAttr::referenceEncode(ArrayRef<int64_t> shape,
+                                                              ArrayRef<float> values) const {
   if (dynamicCuts(*this))
-    return llvm::createStringError("where a part is cut must be known to encode it: give numbers instead of '?'");
+    return llvm::createStringError(
+        "where a part is cut must be known to encode it: give numbers instead of '?'");
   auto runs = runsOf(*this, shape, getAt());
   if (!runs)
     return runs.takeError();

@@ -34,7 +34,8 @@ struct StoredArray {
 
   bool isFloat() const { return !format.getCodeType().isInteger(8); }
   std::vector<numerics::Plane> planes() const {
-    return isFloat() ? std::vector<numerics::Plane>{{0, 8}} : numerics::planesOf(format.getReference().bits());
+    return isFloat() ? std::vector<numerics::Plane>{{0, 8}}
+                     : numerics::planesOf(format.getReference().bits());
   }
   /// Codes for each byte of the narrowest plane: what a tile's start and end must be a multiple of.
   int64_t codesPerByte() const {
@@ -47,7 +48,9 @@ struct StoredArray {
     SmallVector<int64_t> grid;
     for (int64_t axis : axes) {
       int64_t n = shape[axis];
-      grid.push_back(block[axis] == kWhole ? 1 : ShapedType::isDynamic(n) ? n : llvm::divideCeil(n, block[axis]));
+      grid.push_back(block[axis] == kWhole      ? 1
+                     : ShapedType::isDynamic(n) ? n
+                                                : llvm::divideCeil(n, block[axis]));
     }
     return grid;
   }
@@ -76,22 +79,27 @@ static SmallVector<StoredArray> arraysOf(QuantizedAttr term, ArrayRef<int64_t> s
   SmallVector<int64_t> axes(shape.size());
   std::iota(axes.begin(), axes.end(), 0);
   SmallVector<StoredArray> all;
-  all.push_back({"codes", term.getCodeFormat(), SmallVector<int64_t>(shape.size(), 1), axes, ComponentRole::Payload});
+  all.push_back({"codes", term.getCodeFormat(), SmallVector<int64_t>(shape.size(), 1), axes,
+                 ComponentRole::Payload});
   for (ScaleLevel &level : term.getAllLevels(shape))
-    all.push_back({level.suffix, cast<FormatAttrInterface>(level.format), level.block, level.axes, level.role});
+    all.push_back({level.suffix, cast<FormatAttrInterface>(level.format), level.block, level.axes,
+                   level.role});
   return all;
 }
 
 /// True if the length of the last axis does not follow from the extents of the codes.
 static bool needsExtent(QuantizedAttr term, RankedTensorType type) {
-  return type.isDynamicDim(type.getRank() - 1) && arraysOf(term, type.getShape())[0].codesPerByte() > 1;
+  return type.isDynamicDim(type.getRank() - 1) &&
+         arraysOf(term, type.getShape())[0].codesPerByte() > 1;
 }
 
-LogicalResult PlanesLayoutAttr::verifyTerm(const QuantizedAttr &, ArrayRef<int64_t>, function_ref<InFlightDiagnostic()>) const {
+LogicalResult PlanesLayoutAttr::verifyTerm(const QuantizedAttr &, ArrayRef<int64_t>,
+                                           function_ref<InFlightDiagnostic()>) const {
   return success();
 }
 
-SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAttr &term, RankedTensorType type) const {
+SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAttr &term,
+                                                               RankedTensorType type) const {
   SmallVector<EncodingComponent> all;
   for (StoredArray &array : arraysOf(term, type.getShape())) {
     SmallVector<int64_t> grid = array.gridShape(type.getShape());
@@ -109,19 +117,22 @@ SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAt
   return all;
 }
 
-SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(const QuantizedAttr &term, RankedTensorType type) const {
+SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(const QuantizedAttr &term,
+                                                        RankedTensorType type) const {
   SmallVector<int64_t> multiples(type.getRank(), 1);
   for (StoredArray &array : arraysOf(term, type.getShape())) {
     int64_t last = array.axes.back();
     if (array.block[last] != kWhole)
       multiples[last] = joinMultiples(
-          multiples[last], numerics::checkedMultiply(array.codesPerByte(), array.block[last]).value_or(kWhole));
+          multiples[last],
+          numerics::checkedMultiply(array.codesPerByte(), array.block[last]).value_or(kWhole));
   }
   return multiples;
 }
 
-Box PlanesLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const QuantizedAttr &term, RankedTensorType type,
-                                            unsigned index, const Box &region) const {
+Box PlanesLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const QuantizedAttr &term,
+                                         RankedTensorType type, unsigned index,
+                                         const Box &region) const {
   TileBuilder t(b, loc);
   for (StoredArray &array : arraysOf(term, type.getShape()))
     for (numerics::Plane plane : array.planes())
@@ -139,21 +150,22 @@ static Value unpackPlane(TileBuilder &t, Value bytes, unsigned width) {
   sizes.push_back(t.index(perByte));
   SmallVector<unsigned> own(rank);
   std::iota(own.begin(), own.end(), 0);
-  Value codes = t.generic(bytes, t.empty(sizes, t.b.getI8Type()),
-                          {t.map(rank + 1, own), t.b.getMultiDimIdentityMap(rank + 1)},
-                          SmallVector<utils::IteratorType>(rank + 1, utils::IteratorType::parallel),
-                          [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                            Value at = linalg::IndexOp::create(t.b, t.loc, rank);
-                            Value shift = arith::MulIOp::create(
-                                t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(width));
-                            Value low = arith::ShRUIOp::create(t.b, t.loc, a[0], shift);
-                            return {arith::AndIOp::create(t.b, t.loc, low, t.i8((1 << width) - 1))};
-                          })[0];
+  Value codes = t.generic(
+      bytes, t.empty(sizes, t.b.getI8Type()),
+      {t.map(rank + 1, own), t.b.getMultiDimIdentityMap(rank + 1)},
+      SmallVector<utils::IteratorType>(rank + 1, utils::IteratorType::parallel),
+      [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value at = linalg::IndexOp::create(t.b, t.loc, rank);
+        Value shift = arith::MulIOp::create(
+            t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(width));
+        Value low = arith::ShRUIOp::create(t.b, t.loc, a[0], shift);
+        return {arith::AndIOp::create(t.b, t.loc, low, t.i8((1 << width) - 1))};
+      })[0];
   return t.joinFrom(codes, rank - 1);
 }
 
-static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange components, unsigned &next,
-                         const Box &region) {
+static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange components,
+                         unsigned &next, const Box &region) {
   Box grid = array.gridRegion(t, region);
   if (array.isFloat())
     return t.slice(components[next++], grid);
@@ -165,16 +177,18 @@ static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange co
       codes = part;
       continue;
     }
-    codes = t.elementwise({codes, part}, t.b.getI8Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-      Value high = arith::ShLIOp::create(t.b, t.loc, a[1], t.i8(plane.shift));
-      return {arith::OrIOp::create(t.b, t.loc, a[0], high)};
-    });
+    codes = t.elementwise({codes, part}, t.b.getI8Type(),
+                          [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                            Value high = arith::ShLIOp::create(t.b, t.loc, a[1], t.i8(plane.shift));
+                            return {arith::OrIOp::create(t.b, t.loc, a[0], high)};
+                          });
   }
   return codes;
 }
 
-Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAttr &term, RankedTensorType type,
-                                     ValueRange components, const Box &region) const {
+Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAttr &term,
+                                     RankedTensorType type, ValueRange components,
+                                     const Box &region) const {
   TileBuilder t(b, loc);
   Fields fields;
   unsigned next = 0;
@@ -199,15 +213,17 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
   auto constant = getConstantIntValue(sizes.back());
   if (perByte > 1 && !(constant && *constant % perByte == 0)) {
     Ofrs zeros(rank, t.index(0)), ones(rank, t.index(1));
-    codes = tensor::InsertSliceOp::create(t.b, t.loc, codes, t.filled(padded, t.i8(0)), zeros, sizes, ones);
+    codes = tensor::InsertSliceOp::create(t.b, t.loc, codes, t.filled(padded, t.i8(0)), zeros,
+                                          sizes, ones);
   }
   SmallVector<unsigned> own(rank);
   std::iota(own.begin(), own.end(), 0);
   SmallVector<utils::IteratorType> iterators(rank + 1, utils::IteratorType::parallel);
   iterators.back() = utils::IteratorType::reduction;
   Value zero = linalg::FillOp::create(t.b, t.loc, t.i8(0), destination).getResult(0);
-  return t.generic(t.splitLast(codes, perByte), zero, {t.b.getMultiDimIdentityMap(rank + 1), t.map(rank + 1, own)},
-                   iterators, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+  return t.generic(t.splitLast(codes, perByte), zero,
+                   {t.b.getMultiDimIdentityMap(rank + 1), t.map(rank + 1, own)}, iterators,
+                   [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
                      Value field = a[0];
                      if (plane.shift)
                        field = arith::ShRUIOp::create(t.b, t.loc, field, t.i8(plane.shift));
@@ -216,7 +232,8 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
                      field = arith::AndIOp::create(t.b, t.loc, field, t.i8((1 << plane.width) - 1));
                      Value at = linalg::IndexOp::create(t.b, t.loc, rank);
                      Value shift = arith::MulIOp::create(
-                         t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at), t.i8(plane.width));
+                         t.b, t.loc, arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at),
+                         t.i8(plane.width));
                      field = arith::ShLIOp::create(t.b, t.loc, field, shift);
                      return {arith::OrIOp::create(t.b, t.loc, a[1], field)};
                    })[0];
@@ -231,8 +248,10 @@ static Value copyInto(TileBuilder &t, Value v, Value destination) {
                    [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
 }
 
-FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location loc, const QuantizedAttr &term,
-                                                          RankedTensorType type, const Fields &fields,
+FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location loc,
+                                                          const QuantizedAttr &term,
+                                                          RankedTensorType type,
+                                                          const Fields &fields,
                                                           ValueRange destinations) const {
   TileBuilder t(b, loc);
   SmallVector<Value> packed;
@@ -244,7 +263,8 @@ FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location
     for (numerics::Plane plane : array.planes()) {
       Value destination = destinations[packed.size()];
       bool asIs = array.isFloat() || array.format.getReference().bits() == 8;
-      packed.push_back(asIs ? copyInto(t, codes, destination) : packPlane(t, codes, plane, destination));
+      packed.push_back(asIs ? copyInto(t, codes, destination)
+                            : packPlane(t, codes, plane, destination));
     }
   }
   return packed;

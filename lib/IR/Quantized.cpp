@@ -13,10 +13,18 @@
 using namespace mlir;
 using namespace lowbit;
 
-FormatAttrInterface QuantizedAttr::getCodeFormat() const { return cast<FormatAttrInterface>(getFormat()); }
-ScaleAttrInterface QuantizedAttr::getScaleTree() const { return dyn_cast_or_null<ScaleAttrInterface>(getScale()); }
-ScaleAttrInterface QuantizedAttr::getZeroTree() const { return dyn_cast_or_null<ScaleAttrInterface>(getZero()); }
-LayoutAttrInterface QuantizedAttr::getStorage() const { return cast<LayoutAttrInterface>(getLayout()); }
+FormatAttrInterface QuantizedAttr::getCodeFormat() const {
+  return cast<FormatAttrInterface>(getFormat());
+}
+ScaleAttrInterface QuantizedAttr::getScaleTree() const {
+  return dyn_cast_or_null<ScaleAttrInterface>(getScale());
+}
+ScaleAttrInterface QuantizedAttr::getZeroTree() const {
+  return dyn_cast_or_null<ScaleAttrInterface>(getZero());
+}
+LayoutAttrInterface QuantizedAttr::getStorage() const {
+  return cast<LayoutAttrInterface>(getLayout());
+}
 
 SmallVector<ScaleLevel> QuantizedAttr::getAllLevels(ArrayRef<int64_t> shape) const {
   SmallVector<ScaleLevel> all;
@@ -33,7 +41,8 @@ SmallVector<ScaleLevel> QuantizedAttr::getAllLevels(ArrayRef<int64_t> shape) con
 }
 
 numerics::Quantized QuantizedAttr::getReferenceTerm() const {
-  numerics::Quantized term{getCodeFormat().getReference(), std::nullopt, numerics::ZeroKind::None, std::nullopt, {}, {}};
+  numerics::Quantized term{
+      getCodeFormat().getReference(), std::nullopt, numerics::ZeroKind::None, std::nullopt, {}, {}};
   if (ScaleAttrInterface scale = getScaleTree())
     term.scale = scale.getReference();
   if (ScaleAttrInterface zero = getZeroTree()) {
@@ -53,8 +62,9 @@ numerics::Quantized QuantizedAttr::getReferenceTerm() const {
 // Verification
 //===----------------------------------------------------------------------===//
 
-LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute format, Attribute scale,
-                                    Attribute zero, bool additive, EncodeRule, Attribute layout) {
+LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute format,
+                                    Attribute scale, Attribute zero, bool additive, EncodeRule,
+                                    Attribute layout) {
   auto codes = dyn_cast_or_null<FormatAttrInterface>(format);
   if (!codes)
     return emitError() << "a quantized term begins with a number format, not " << format;
@@ -69,14 +79,16 @@ LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError
     return emitError() << "a zero point needs a scale";
   numerics::Format reference = codes.getReference();
   if (zero && reference.isFloat())
-    return emitError() << "a zero point needs an integer or codebook format, not " << reference.str();
+    return emitError() << "a zero point needs an integer or codebook format, not "
+                       << reference.str();
   if (zero && (isa<Rank1ScaleAttr>(scale) || isa<Rank1ScaleAttr>(zero)))
     return emitError() << "a rank-1 scale and a zero point cannot be combined";
   if (zero && !additive) {
     auto levels = cast<ScaleAttrInterface>(zero).getReference().levels;
     if (!reference.isInteger() || levels.size() != 1 || !levels[0].element.isInteger())
-      return emitError() << "an integer zero point is one level of an integer format, on integer codes; "
-                            "an additive one is written 'min = ...'";
+      return emitError()
+             << "an integer zero point is one level of an integer format, on integer codes; "
+                "an additive one is written 'min = ...'";
   }
   return success();
 }
@@ -84,7 +96,8 @@ LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError
 LogicalResult QuantizedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
                                         function_ref<InFlightDiagnostic()> emitError) const {
   if (!elementType.isF32())
-    return emitError() << "a quantized tensor denotes f32 values; its element type is " << elementType;
+    return emitError() << "a quantized tensor denotes f32 values; its element type is "
+                       << elementType;
   if (shape.empty())
     return emitError() << "a quantized tensor has at least one axis";
   if (failed(verifyElementCount(shape, emitError)))
@@ -110,7 +123,8 @@ SmallVector<EncodingComponent> QuantizedAttr::getComponents(RankedTensorType typ
   return getStorage().getComponents(*this, type);
 }
 
-SmallVector<OpFoldResult> QuantizedAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type,
+SmallVector<OpFoldResult> QuantizedAttr::getExtents(OpBuilder &b, Location loc,
+                                                    RankedTensorType type,
                                                     ValueRange components) const {
   SmallVector<OpFoldResult> extents = extentsOf(b, loc, type, components[0]);
   int64_t last = type.getRank() - 1;
@@ -122,8 +136,9 @@ SmallVector<OpFoldResult> QuantizedAttr::getExtents(OpBuilder &b, Location loc, 
   else if (cast<RankedTensorType>(list[0].type).getRank() > type.getRank()) {
     // Blocks of a fixed number of elements.
     int64_t multiple = getTileMultiples(type, TileUse::Decode)[last];
-    Value elements = arith::MulIOp::create(b, loc, getValueOrCreateConstantIndexOp(b, loc, extents[last]),
-                                           arith::ConstantIndexOp::create(b, loc, multiple));
+    Value elements =
+        arith::MulIOp::create(b, loc, getValueOrCreateConstantIndexOp(b, loc, extents[last]),
+                              arith::ConstantIndexOp::create(b, loc, multiple));
     extents[last] = elements;
   }
   return extents;
@@ -145,8 +160,8 @@ SmallVector<int64_t> QuantizedAttr::getTileMultiples(RankedTensorType type, Tile
   return multiples;
 }
 
-Box QuantizedAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange, unsigned index,
-                                         const Box &region) const {
+Box QuantizedAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange,
+                                      unsigned index, const Box &region) const {
   return getStorage().getComponentRegion(b, loc, *this, type, index, region);
 }
 
@@ -154,7 +169,8 @@ Box QuantizedAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorTy
 // Scalar reference
 //===----------------------------------------------------------------------===//
 
-static llvm::Error checkReference(const numerics::Quantized &term, const numerics::Shape &shape, bool isEncode) {
+static llvm::Error checkReference(const numerics::Quantized &term, const numerics::Shape &shape,
+                                  bool isEncode) {
   auto message = isEncode ? numerics::checkEncode(term, shape) : numerics::check(term, shape);
   return message ? llvm::createStringError(*message) : llvm::Error::success();
 }
@@ -167,17 +183,20 @@ llvm::Error QuantizedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buf
     return error;
   std::vector<numerics::Component> wanted = numerics::components(term, extents);
   if (components.size() < wanted.size())
-    return llvm::createStringError("the encoding has " + std::to_string(wanted.size()) + " components, " +
-                                   std::to_string(components.size()) + " are given");
+    return llvm::createStringError("the encoding has " + std::to_string(wanted.size()) +
+                                   " components, " + std::to_string(components.size()) +
+                                   " are given");
   std::vector<const uint8_t *> data;
   for (auto [want, have] : llvm::zip(wanted, components)) {
     if ((int64_t)have.bytes.size() != want.bytes())
-      return llvm::createStringError("component " + want.name + " has " + std::to_string(have.bytes.size()) +
-                                     " bytes instead of " + std::to_string(want.bytes()));
+      return llvm::createStringError("component " + want.name + " has " +
+                                     std::to_string(have.bytes.size()) + " bytes instead of " +
+                                     std::to_string(want.bytes()));
     data.push_back(have.bytes.data());
   }
   if ((int64_t)values.size() != numerics::elementCount(extents))
-    return llvm::createStringError("the output has " + std::to_string(values.size()) + " values, not as many as the tensor");
+    return llvm::createStringError("the output has " + std::to_string(values.size()) +
+                                   " values, not as many as the tensor");
   numerics::decode(term, extents, data, values.data());
   return llvm::Error::success();
 }
@@ -189,10 +208,12 @@ llvm::Expected<std::vector<Buffer>> QuantizedAttr::referenceEncode(ArrayRef<int6
   if (llvm::Error error = checkReference(term, extents, /*isEncode=*/true))
     return std::move(error);
   if ((int64_t)values.size() != numerics::elementCount(extents))
-    return llvm::createStringError("there are " + std::to_string(values.size()) + " values, not as many as the tensor has");
+    return llvm::createStringError("there are " + std::to_string(values.size()) +
+                                   " values, not as many as the tensor has");
   std::vector<numerics::Bytes> bytes = numerics::encode(term, extents, values.data());
   std::vector<Buffer> buffers;
   for (auto [component, data] : llvm::zip(numerics::components(term, extents), bytes))
-    buffers.push_back({SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
+    buffers.push_back(
+        {SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
   return buffers;
 }

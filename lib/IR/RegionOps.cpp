@@ -17,12 +17,13 @@ using Ofrs = SmallVector<OpFoldResult>;
 
 template <typename RegionOp> static Box regionOf(RegionOp op) {
   Builder b(op.getContext());
-  return {getMixedValues(op.getStaticOffsets(), op.getOffsets(), b), getMixedValues(op.getStaticSizes(), op.getSizes(), b)};
+  return {getMixedValues(op.getStaticOffsets(), op.getOffsets(), b),
+          getMixedValues(op.getStaticSizes(), op.getSizes(), b)};
 }
 
 /// The region that a tile at `offsets`, relative to `base`, has in whole coordinates.
 static Box compose(OpBuilder &b, Location loc, const Box &base, ArrayRef<OpFoldResult> offsets,
-                      ArrayRef<OpFoldResult> sizes) {
+                   ArrayRef<OpFoldResult> sizes) {
   TileBuilder t(b, loc);
   Box region{{}, llvm::to_vector(sizes)};
   for (auto [x, y] : llvm::zip(base.offsets, offsets))
@@ -31,33 +32,38 @@ static Box compose(OpBuilder &b, Location loc, const Box &base, ArrayRef<OpFoldR
 }
 
 static SmallVector<Range> domainOf(OpBuilder &b, const Box &region) {
-  return llvm::map_to_vector(region.sizes,
-                             [&](OpFoldResult size) { return Range{b.getIndexAttr(0), size, b.getIndexAttr(1)}; });
+  return llvm::map_to_vector(region.sizes, [&](OpFoldResult size) {
+    return Range{b.getIndexAttr(0), size, b.getIndexAttr(1)};
+  });
 }
 
 /// A tile is as large as the region it is cut from, or of a size that the encoding allows.
-static LogicalResult checkMultiples(Operation *op, RankedTensorType type, TileUse use, const Box &base,
-                                    ArrayRef<OpFoldResult> sizes) {
+static LogicalResult checkMultiples(Operation *op, RankedTensorType type, TileUse use,
+                                    const Box &base, ArrayRef<OpFoldResult> sizes) {
   for (auto [axis, multiple] : llvm::enumerate(getEncoding(type).getTileMultiples(type, use))) {
     auto size = getConstantIntValue(sizes[axis]);
     if (multiple == 1 || isEqualConstantIntOrValue(sizes[axis], base.sizes[axis]))
       continue;
     if (multiple == kWhole || (size && *size % multiple))
       return op->emitRemark() << "not tiled: a tile along axis " << axis << " must "
-                              << (multiple == kWhole ? "span it" : "be a multiple of " + std::to_string(multiple))
+                              << (multiple == kWhole
+                                      ? "span it"
+                                      : "be a multiple of " + std::to_string(multiple))
                               << " for " << type.getEncoding();
   }
   return success();
 }
 
-/// Offsets and sizes lie in the whole, and cut it where the encoding allows, as far as they are known.
+/// Offsets and sizes lie in the whole, and cut it where the encoding allows, as far as they are
+/// known.
 template <typename RegionOp> static LogicalResult verifyRegion(RegionOp op, TileUse use) {
   auto whole = dyn_cast<RankedTensorType>(op.getWhole());
   if (!whole || !getEncoding(whole))
     return op.emitOpError() << "the whole tensor needs a lowbit encoding: " << op.getWhole();
   ArrayRef<int64_t> offsets = op.getStaticOffsets(), sizes = op.getStaticSizes();
   if ((int64_t)offsets.size() != whole.getRank() || (int64_t)sizes.size() != whole.getRank())
-    return op.emitOpError() << "a region of " << whole << " has " << whole.getRank() << " offsets and sizes";
+    return op.emitOpError() << "a region of " << whole << " has " << whole.getRank()
+                            << " offsets and sizes";
   if (llvm::count_if(offsets, ShapedType::isDynamic) != (int64_t)op.getOffsets().size() ||
       llvm::count_if(sizes, ShapedType::isDynamic) != (int64_t)op.getSizes().size())
     return op.emitOpError() << "each offset and size that is not a number has an operand";
@@ -67,19 +73,23 @@ template <typename RegionOp> static LogicalResult verifyRegion(RegionOp op, Tile
     int64_t offset = offsets[axis], size = sizes[axis], extent = whole.getDimSize(axis);
     bool isOffsetKnown = !ShapedType::isDynamic(offset), isSizeKnown = !ShapedType::isDynamic(size);
     bool isExtentKnown = !ShapedType::isDynamic(extent);
-    if ((isOffsetKnown && (offset < 0 || (isExtentKnown && offset > extent))) || (isSizeKnown && size < 0) ||
+    if ((isOffsetKnown && (offset < 0 || (isExtentKnown && offset > extent))) ||
+        (isSizeKnown && size < 0) ||
         (isSizeKnown && isExtentKnown && size > extent - (isOffsetKnown ? offset : 0)))
       return op.emitOpError() << "the region lies outside of axis " << axis << " of " << whole;
     bool isAtStart = multiple == kWhole ? offset == 0 : offset % multiple == 0;
     if (isOffsetKnown && !isAtStart)
       return op.emitOpError() << "a region starts along axis " << axis << " at "
-                              << (multiple == kWhole ? "0" : "a multiple of " + std::to_string(multiple))
+                              << (multiple == kWhole ? "0"
+                                                     : "a multiple of " + std::to_string(multiple))
                               << ", not at " << offset << ": a block must not be cut";
     bool canEnd = !isOffsetKnown || !isExtentKnown || offset + size == extent ||
                   (multiple != kWhole && size % multiple == 0);
     if (isSizeKnown && !canEnd)
       return op.emitOpError() << "a region ends along axis " << axis << " at the end"
-                              << (multiple == kWhole ? "" : " or after a multiple of " + std::to_string(multiple))
+                              << (multiple == kWhole
+                                      ? ""
+                                      : " or after a multiple of " + std::to_string(multiple))
                               << ", not after " << size << ": a block must not be cut";
   }
   return success();
@@ -88,10 +98,12 @@ template <typename RegionOp> static LogicalResult verifyRegion(RegionOp op, Tile
 /// Shapes of components become more or less static on the way; rank and element type stay.
 static LogicalResult verifyComponent(Operation *op, const EncodingComponent &component, Type type) {
   auto want = dyn_cast<RankedTensorType>(component.type), have = dyn_cast<RankedTensorType>(type);
-  if (want && have ? want.getRank() == have.getRank() && want.getElementType() == have.getElementType()
-                   : component.type == type)
+  if (want && have
+          ? want.getRank() == have.getRank() && want.getElementType() == have.getElementType()
+          : component.type == type)
     return success();
-  return op->emitOpError() << "component '" << component.name << "' is like " << component.type << ", not " << type;
+  return op->emitOpError() << "component '" << component.name << "' is like " << component.type
+                           << ", not " << type;
 }
 
 //===----------------------------------------------------------------------===//
@@ -101,12 +113,13 @@ static LogicalResult verifyComponent(Operation *op, const EncodingComponent &com
 Box DecodeRegionOp::getTensorRegion() { return regionOf(*this); }
 RankedTensorType DecodeRegionOp::getWholeType() { return cast<RankedTensorType>(getWhole()); }
 
-void DecodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType whole, ValueRange components,
-                           const Box &region) {
+void DecodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType whole,
+                           ValueRange components, const Box &region) {
   auto [staticOffsets, offsets] = decomposeMixedValues(region.offsets);
   auto [staticSizes, sizes] = decomposeMixedValues(region.sizes);
-  build(b, state, RankedTensorType::get(staticSizes, whole.getElementType()), TypeAttr::get(whole), components, offsets,
-        sizes, b.getDenseI64ArrayAttr(staticOffsets), b.getDenseI64ArrayAttr(staticSizes));
+  build(b, state, RankedTensorType::get(staticSizes, whole.getElementType()), TypeAttr::get(whole),
+        components, offsets, sizes, b.getDenseI64ArrayAttr(staticOffsets),
+        b.getDenseI64ArrayAttr(staticSizes));
 }
 
 LogicalResult DecodeRegionOp::verify() {
@@ -115,17 +128,21 @@ LogicalResult DecodeRegionOp::verify() {
   RankedTensorType whole = getWholeType();
   SmallVector<EncodingComponent> wanted = getEncoding(whole).getComponents(whole);
   if (wanted.size() != getComponents().size())
-    return emitOpError() << "the encoding has " << wanted.size() << " components, not " << getComponents().size();
+    return emitOpError() << "the encoding has " << wanted.size() << " components, not "
+                         << getComponents().size();
   for (auto [component, type] : llvm::zip(wanted, getComponents().getTypes()))
     if (failed(verifyComponent(*this, component, type)))
       return failure();
-  if (auto wantedType = RankedTensorType::get(getStaticSizes(), whole.getElementType()); getType() != wantedType)
-    return emitOpError() << "a region of these sizes decodes to " << wantedType << ", not " << getType();
+  if (auto wantedType = RankedTensorType::get(getStaticSizes(), whole.getElementType());
+      getType() != wantedType)
+    return emitOpError() << "a region of these sizes decodes to " << wantedType << ", not "
+                         << getType();
   return success();
 }
 
 namespace {
-/// Offsets and sizes that turn out to be constant become part of the op, so that the tile has a static type.
+/// Offsets and sizes that turn out to be constant become part of the op, so that the tile has a
+/// static type.
 struct FoldConstantRegion : OpRewritePattern<DecodeRegionOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(DecodeRegionOp op, PatternRewriter &rw) const override {
@@ -134,7 +151,8 @@ struct FoldConstantRegion : OpRewritePattern<DecodeRegionOp> {
     isFolded |= succeeded(foldDynamicIndexList(region.sizes, /*onlyNonNegative=*/true));
     if (!isFolded)
       return rw.notifyMatchFailure(op, "nothing is constant");
-    Value tile = DecodeRegionOp::create(rw, op.getLoc(), op.getWholeType(), op.getComponents(), region);
+    Value tile =
+        DecodeRegionOp::create(rw, op.getLoc(), op.getWholeType(), op.getComponents(), region);
     if (tile.getType() != op.getType())
       tile = tensor::CastOp::create(rw, op.getLoc(), op.getType(), tile);
     rw.replaceOp(op, tile);
@@ -143,16 +161,20 @@ struct FoldConstantRegion : OpRewritePattern<DecodeRegionOp> {
 };
 } // namespace
 
-void DecodeRegionOp::getCanonicalizationPatterns(RewritePatternSet &patterns, MLIRContext *context) {
+void DecodeRegionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
+                                                 MLIRContext *context) {
   patterns.add<FoldConstantRegion>(context);
 }
 
 SmallVector<utils::IteratorType> DecodeRegionOp::getLoopIteratorTypes() {
   return SmallVector<utils::IteratorType>(getWholeType().getRank(), utils::IteratorType::parallel);
 }
-SmallVector<Range> DecodeRegionOp::getIterationDomain(OpBuilder &b) { return domainOf(b, getTensorRegion()); }
+SmallVector<Range> DecodeRegionOp::getIterationDomain(OpBuilder &b) {
+  return domainOf(b, getTensorRegion());
+}
 
-FailureOr<TilingResult> DecodeRegionOp::getTiledImplementation(OpBuilder &b, ArrayRef<OpFoldResult> offsets,
+FailureOr<TilingResult> DecodeRegionOp::getTiledImplementation(OpBuilder &b,
+                                                               ArrayRef<OpFoldResult> offsets,
                                                                ArrayRef<OpFoldResult> sizes) {
   if (failed(checkMultiples(*this, getWholeType(), TileUse::Decode, getTensorRegion(), sizes)))
     return failure();
@@ -160,14 +182,16 @@ FailureOr<TilingResult> DecodeRegionOp::getTiledImplementation(OpBuilder &b, Arr
   auto tile = DecodeRegionOp::create(b, getLoc(), getWholeType(), getComponents(), region);
   return TilingResult{{tile}, {tile.getResult()}, {}};
 }
-LogicalResult DecodeRegionOp::getResultTilePosition(OpBuilder &, unsigned, ArrayRef<OpFoldResult> offsets,
-                                                    ArrayRef<OpFoldResult> sizes, Ofrs &resultOffsets,
-                                                    Ofrs &resultSizes) {
+LogicalResult DecodeRegionOp::getResultTilePosition(OpBuilder &, unsigned,
+                                                    ArrayRef<OpFoldResult> offsets,
+                                                    ArrayRef<OpFoldResult> sizes,
+                                                    Ofrs &resultOffsets, Ofrs &resultSizes) {
   resultOffsets = llvm::to_vector(offsets);
   resultSizes = llvm::to_vector(sizes);
   return success();
 }
-FailureOr<TilingResult> DecodeRegionOp::generateResultTileValue(OpBuilder &b, unsigned, ArrayRef<OpFoldResult> offsets,
+FailureOr<TilingResult> DecodeRegionOp::generateResultTileValue(OpBuilder &b, unsigned,
+                                                                ArrayRef<OpFoldResult> offsets,
                                                                 ArrayRef<OpFoldResult> sizes) {
   return getTiledImplementation(b, offsets, sizes);
 }
@@ -188,8 +212,8 @@ static TileUse useOf(EncodeRegionOp op) {
 Box EncodeRegionOp::getTensorRegion() { return regionOf(*this); }
 RankedTensorType EncodeRegionOp::getWholeType() { return cast<RankedTensorType>(getWhole()); }
 
-void EncodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType whole, Value source, ValueRange payload,
-                           ValueRange inputs, const Box &region) {
+void EncodeRegionOp::build(OpBuilder &b, OperationState &state, RankedTensorType whole,
+                           Value source, ValueRange payload, ValueRange inputs, const Box &region) {
   auto [staticOffsets, offsets] = decomposeMixedValues(region.offsets);
   auto [staticSizes, sizes] = decomposeMixedValues(region.sizes);
   build(b, state, payload.getTypes(), TypeAttr::get(whole), source, payload, inputs, offsets, sizes,
@@ -206,11 +230,12 @@ LogicalResult EncodeRegionOp::verify() {
     return emitOpError() << "a region of these sizes is encoded from " << wantedType << ", not "
                          << getSource().getType();
   SmallVector<EncodingComponent> components = getEncoding(whole).getComponents(whole);
-  size_t payload = llvm::count_if(components, [](auto &c) { return c.role == ComponentRole::Payload; });
+  size_t payload =
+      llvm::count_if(components, [](auto &c) { return c.role == ComponentRole::Payload; });
   if (payload != getPayload().size() || components.size() - payload != getInputs().size())
     return emitOpError() << "the encoding has " << payload << " payload components and "
-                         << components.size() - payload << " others, not " << getPayload().size() << " and "
-                         << getInputs().size();
+                         << components.size() - payload << " others, not " << getPayload().size()
+                         << " and " << getInputs().size();
   for (auto [component, value] : llvm::zip(components, getAllComponents()))
     if (failed(verifyComponent(*this, component, value.getType())))
       return failure();
@@ -223,16 +248,20 @@ SmallVector<Value> EncodeRegionOp::getAllComponents() {
   SmallVector<Value> all;
   unsigned payload = 0, input = 0;
   for (EncodingComponent &component : getEncoding(getWholeType()).getComponents(getWholeType()))
-    all.push_back(component.role == ComponentRole::Payload ? getPayload()[payload++] : getInputs()[input++]);
+    all.push_back(component.role == ComponentRole::Payload ? getPayload()[payload++]
+                                                           : getInputs()[input++]);
   return all;
 }
 
 SmallVector<utils::IteratorType> EncodeRegionOp::getLoopIteratorTypes() {
   return SmallVector<utils::IteratorType>(getWholeType().getRank(), utils::IteratorType::parallel);
 }
-SmallVector<Range> EncodeRegionOp::getIterationDomain(OpBuilder &b) { return domainOf(b, getTensorRegion()); }
+SmallVector<Range> EncodeRegionOp::getIterationDomain(OpBuilder &b) {
+  return domainOf(b, getTensorRegion());
+}
 
-/// The part of the `result`-th payload component that belongs to `region`, both in whole coordinates.
+/// The part of the `result`-th payload component that belongs to `region`, both in whole
+/// coordinates.
 static Box payloadRegion(EncodeRegionOp op, OpBuilder &b, unsigned result, const Box &region) {
   RankedTensorType type = op.getWholeType();
   EncodingAttrInterface encoding = getEncoding(type);
@@ -246,8 +275,8 @@ static Box payloadRegion(EncodeRegionOp op, OpBuilder &b, unsigned result, const
 }
 
 /// The same for a tile of this op, relative to the payload tile that the op holds.
-static Box payloadTile(EncodeRegionOp op, OpBuilder &b, unsigned result, ArrayRef<OpFoldResult> offsets,
-                          ArrayRef<OpFoldResult> sizes) {
+static Box payloadTile(EncodeRegionOp op, OpBuilder &b, unsigned result,
+                       ArrayRef<OpFoldResult> offsets, ArrayRef<OpFoldResult> sizes) {
   TileBuilder t(b, op.getLoc());
   Box base = op.getTensorRegion();
   Box tile = payloadRegion(op, b, result, compose(b, op.getLoc(), base, offsets, sizes));
@@ -258,7 +287,8 @@ static Box payloadTile(EncodeRegionOp op, OpBuilder &b, unsigned result, ArrayRe
   return tile;
 }
 
-FailureOr<TilingResult> EncodeRegionOp::getTiledImplementation(OpBuilder &b, ArrayRef<OpFoldResult> offsets,
+FailureOr<TilingResult> EncodeRegionOp::getTiledImplementation(OpBuilder &b,
+                                                               ArrayRef<OpFoldResult> offsets,
                                                                ArrayRef<OpFoldResult> sizes) {
   if (failed(checkMultiples(*this, getWholeType(), useOf(*this), getTensorRegion(), sizes)))
     return failure();
@@ -271,38 +301,40 @@ FailureOr<TilingResult> EncodeRegionOp::getTiledImplementation(OpBuilder &b, Arr
   for (auto [i, payload] : llvm::enumerate(getPayload()))
     tiles.push_back(t.slice(payload, payloadTile(*this, b, i, offsets, sizes)));
   Box region = compose(b, getLoc(), getTensorRegion(), offsets, sizes);
-  auto tile = EncodeRegionOp::create(b, getLoc(), getWholeType(), source, tiles, getInputs(), region);
+  auto tile =
+      EncodeRegionOp::create(b, getLoc(), getWholeType(), source, tiles, getInputs(), region);
   return TilingResult{{tile}, llvm::to_vector_of<Value>(tile.getResults()), slices};
 }
 
-LogicalResult EncodeRegionOp::getResultTilePosition(OpBuilder &b, unsigned result, ArrayRef<OpFoldResult> offsets,
-                                                    ArrayRef<OpFoldResult> sizes, Ofrs &resultOffsets,
-                                                    Ofrs &resultSizes) {
+LogicalResult EncodeRegionOp::getResultTilePosition(OpBuilder &b, unsigned result,
+                                                    ArrayRef<OpFoldResult> offsets,
+                                                    ArrayRef<OpFoldResult> sizes,
+                                                    Ofrs &resultOffsets, Ofrs &resultSizes) {
   // Fusing a consumer asks the *tiled* op for its place in the whole, in whole coordinates.
   Box base = getTensorRegion();
   bool isOwn = llvm::all_of(llvm::zip(base.offsets, offsets), [](auto pair) {
     return isEqualConstantIntOrValue(std::get<0>(pair), std::get<1>(pair));
   });
-  Box region = isOwn ? payloadRegion(*this, b, result, base) : payloadTile(*this, b, result, offsets, sizes);
+  Box region =
+      isOwn ? payloadRegion(*this, b, result, base) : payloadTile(*this, b, result, offsets, sizes);
   resultOffsets = region.offsets;
   resultSizes = region.sizes;
   return success();
 }
-FailureOr<TilingResult> EncodeRegionOp::generateResultTileValue(OpBuilder &, unsigned, ArrayRef<OpFoldResult>,
+FailureOr<TilingResult> EncodeRegionOp::generateResultTileValue(OpBuilder &, unsigned,
+                                                                ArrayRef<OpFoldResult>,
                                                                 ArrayRef<OpFoldResult>) {
   return failure();
 }
-FailureOr<TilingResult> EncodeRegionOp::getTiledImplementationFromOperandTiles(OpBuilder &b, ArrayRef<unsigned> numbers,
-                                                                               ArrayRef<Ofrs> offsets,
-                                                                               ArrayRef<Ofrs> sizes) {
+FailureOr<TilingResult> EncodeRegionOp::getTiledImplementationFromOperandTiles(
+    OpBuilder &b, ArrayRef<unsigned> numbers, ArrayRef<Ofrs> offsets, ArrayRef<Ofrs> sizes) {
   if (numbers.size() != 1 || numbers[0] != 0)
     return failure();
   return getTiledImplementation(b, offsets[0], sizes[0]);
 }
-LogicalResult EncodeRegionOp::getIterationDomainTileFromOperandTiles(OpBuilder &, ArrayRef<unsigned> numbers,
-                                                                     ArrayRef<Ofrs> offsets, ArrayRef<Ofrs> sizes,
-                                                                     SmallVectorImpl<OpFoldResult> &domainOffsets,
-                                                                     SmallVectorImpl<OpFoldResult> &domainSizes) {
+LogicalResult EncodeRegionOp::getIterationDomainTileFromOperandTiles(
+    OpBuilder &, ArrayRef<unsigned> numbers, ArrayRef<Ofrs> offsets, ArrayRef<Ofrs> sizes,
+    SmallVectorImpl<OpFoldResult> &domainOffsets, SmallVectorImpl<OpFoldResult> &domainSizes) {
   if (numbers.size() != 1 || numbers[0] != 0)
     return failure();
   domainOffsets.assign(offsets[0].begin(), offsets[0].end());

@@ -16,9 +16,12 @@ using namespace mlir;
 using namespace lowbit;
 using Ofrs = SmallVector<OpFoldResult>;
 
-static FormatAttrInterface formatOf(SparseAttr term) { return cast<FormatAttrInterface>(term.getElement()); }
+static FormatAttrInterface formatOf(SparseAttr term) {
+  return cast<FormatAttrInterface>(term.getElement());
+}
 
-LogicalResult SparseAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute element, FloatAttr density) {
+LogicalResult SparseAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute element,
+                                 FloatAttr density) {
   auto format = dyn_cast_or_null<FormatAttrInterface>(element);
   if (!format || !format.getReference().isFloat())
     return emitError() << "the values of a sparse term are f16, bf16 or f32";
@@ -44,12 +47,16 @@ LogicalResult SparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementTy
 SmallVector<EncodingComponent> SparseAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());
   int64_t rows = type.getDimSize(0), dynamic = ShapedType::kDynamic;
-  return {{"positions", RankedTensorType::get({type.isDynamicDim(0) ? rows : rows + 1}, b.getI32Type()), ComponentRole::Structure},
+  return {{"positions",
+           RankedTensorType::get({type.isDynamicDim(0) ? rows : rows + 1}, b.getI32Type()),
+           ComponentRole::Structure},
           {"columns", RankedTensorType::get({dynamic}, b.getI32Type()), ComponentRole::Structure},
-          {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()), ComponentRole::Structure}};
+          {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()),
+           ComponentRole::Structure}};
 }
 
-Ofrs SparseAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components) const {
+Ofrs SparseAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type,
+                            ValueRange components) const {
   // The number of columns is not stored: beside another term of a sum, that term knows it.
   TileBuilder t(b, loc);
   OpFoldResult rows = type.isDynamicDim(0)
@@ -62,16 +69,18 @@ SmallVector<int64_t> SparseAttr::getTileMultiples(RankedTensorType, TileUse use)
   return use == TileUse::Decode ? SmallVector<int64_t>{1, 1} : SmallVector<int64_t>{kWhole, kWhole};
 }
 
-Box SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
-                                      unsigned index, const Box &) const {
+Box SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType,
+                                   ValueRange components, unsigned index, const Box &) const {
   // No slice of a CSR tensor is an affine slice of its components.
   Ofrs sizes = tensor::getMixedSizes(b, loc, components[index]);
   return {Ofrs(sizes.size(), b.getIndexAttr(0)), sizes};
 }
 
-/// Loops over the entries of rows [first, first + count): body(row, column, value, carried) -> carried.
+/// Loops over the entries of rows [first, first + count): body(row, column, value, carried) ->
+/// carried.
 static Value forEachEntry(
-    TileBuilder &t, SparseAttr term, ValueRange components, OpFoldResult first, OpFoldResult count, Value initial,
+    TileBuilder &t, SparseAttr term, ValueRange components, OpFoldResult first, OpFoldResult count,
+    Value initial,
     function_ref<Value(TileBuilder &, Value row, Value column, Value value, Value carried)> body) {
   auto position = [&](TileBuilder &t, Value tensor, Value i) -> Value {
     Value v = tensor::ExtractOp::create(t.b, t.loc, tensor, i);
@@ -89,15 +98,16 @@ static Value forEachEntry(
               TileBuilder t(b, loc);
               Value code = tensor::ExtractOp::create(b, loc, components[2], at);
               Value value = formatOf(term).buildDecode(b, loc, code);
-              scf::YieldOp::create(b, loc, body(t, row, position(t, components[1], at), value, inner[0]));
+              scf::YieldOp::create(b, loc,
+                                   body(t, row, position(t, components[1], at), value, inner[0]));
             });
         scf::YieldOp::create(b, loc, entries.getResults());
       });
   return rows.getResult(0);
 }
 
-Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType, ValueRange components,
-                                  const Box &region) const {
+Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType,
+                                  ValueRange components, const Box &region) const {
   TileBuilder t(b, loc);
   Value zeros = t.filled(region.sizes, t.f32(0));
   return forEachEntry(
@@ -106,7 +116,8 @@ Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType, 
         Value i = arith::SubIOp::create(t.b, t.loc, row, t.value(region.offsets[0]));
         Value j = arith::SubIOp::create(t.b, t.loc, column, t.value(region.offsets[1]));
         // One unsigned comparison: left of the tile is a large number.
-        Value inside = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ult, j, t.value(region.sizes[1]));
+        Value inside = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ult, j,
+                                             t.value(region.sizes[1]));
         return scf::IfOp::create(
                    t.b, t.loc, inside,
                    [&](OpBuilder &b, Location loc) {
@@ -118,31 +129,34 @@ Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType, 
       });
 }
 
-FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op, unsigned operand, RankedTensorType,
-                                              ValueRange components) const {
+FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op, unsigned operand,
+                                              RankedTensorType, ValueRange components) const {
   // y[m, n] += x[m, k] * w[n, k]; other contractions decode tiles.
   TileBuilder t(b, op.getLoc());
   SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-  if (operand != 1 || op.getNumLoops() != 3 || maps[0] != t.map(3, {0, 2}) || maps[1] != t.map(3, {1, 2}) ||
-      maps[2] != t.map(3, {0, 1}))
+  if (operand != 1 || op.getNumLoops() != 3 || maps[0] != t.map(3, {0, 2}) ||
+      maps[1] != t.map(3, {1, 2}) || maps[2] != t.map(3, {0, 1}))
     return failure();
   Value x = op.getDpsInputs()[0], y = op.getDpsInits()[0];
-  Value m = t.value(tensor::getMixedSize(b, t.loc, x, 0)), zero = t.constantIndex(0), one = t.constantIndex(1);
+  Value m = t.value(tensor::getMixedSize(b, t.loc, x, 0)), zero = t.constantIndex(0),
+        one = t.constantIndex(1);
   OpFoldResult rows = tensor::getMixedSize(b, t.loc, y, 1);
-  return forEachEntry(t, *this, components, t.index(0), rows, y,
-                      [&](TileBuilder &t, Value row, Value column, Value value, Value sum) -> Value {
-                        return scf::ForOp::create(
-                                   t.b, t.loc, zero, m, one, sum,
-                                   [&](OpBuilder &b, Location loc, Value i, ValueRange carried) {
-                                     Value xi = tensor::ExtractOp::create(b, loc, x, ValueRange{i, column});
-                                     Value yi = tensor::ExtractOp::create(b, loc, carried[0], ValueRange{i, row});
-                                     Value product = arith::MulFOp::create(b, loc, xi, value);
-                                     Value total = arith::AddFOp::create(b, loc, yi, product);
-                                     Value next = tensor::InsertOp::create(b, loc, total, carried[0], ValueRange{i, row});
-                                     scf::YieldOp::create(b, loc, next);
-                                   })
-                            .getResult(0);
-                      });
+  return forEachEntry(
+      t, *this, components, t.index(0), rows, y,
+      [&](TileBuilder &t, Value row, Value column, Value value, Value sum) -> Value {
+        return scf::ForOp::create(
+                   t.b, t.loc, zero, m, one, sum,
+                   [&](OpBuilder &b, Location loc, Value i, ValueRange carried) {
+                     Value xi = tensor::ExtractOp::create(b, loc, x, ValueRange{i, column});
+                     Value yi = tensor::ExtractOp::create(b, loc, carried[0], ValueRange{i, row});
+                     Value product = arith::MulFOp::create(b, loc, xi, value);
+                     Value total = arith::AddFOp::create(b, loc, yi, product);
+                     Value next =
+                         tensor::InsertOp::create(b, loc, total, carried[0], ValueRange{i, row});
+                     scf::YieldOp::create(b, loc, next);
+                   })
+            .getResult(0);
+      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -165,8 +179,9 @@ llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buffer
   std::vector<const uint8_t *> data;
   for (auto [want, have] : llvm::zip(numerics::components(term, extents, entries), components)) {
     if ((int64_t)have.bytes.size() != want.bytes())
-      return llvm::createStringError("component " + want.name + " has " + std::to_string(have.bytes.size()) +
-                                     " bytes instead of " + std::to_string(want.bytes()));
+      return llvm::createStringError("component " + want.name + " has " +
+                                     std::to_string(have.bytes.size()) + " bytes instead of " +
+                                     std::to_string(want.bytes()));
     data.push_back(have.bytes.data());
   }
   if (auto message = numerics::checkEntries(extents, reinterpret_cast<const int32_t *>(data[0]),
@@ -176,7 +191,8 @@ llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buffer
   return llvm::Error::success();
 }
 
-llvm::Expected<std::vector<Buffer>> SparseAttr::referenceEncode(ArrayRef<int64_t> shape, ArrayRef<float> values) const {
+llvm::Expected<std::vector<Buffer>> SparseAttr::referenceEncode(ArrayRef<int64_t> shape,
+                                                                ArrayRef<float> values) const {
   numerics::Sparse term = referenceOf(*this);
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
@@ -185,6 +201,7 @@ llvm::Expected<std::vector<Buffer>> SparseAttr::referenceEncode(ArrayRef<int64_t
   int64_t entries = bytes[1].size() / 4;
   std::vector<Buffer> buffers;
   for (auto [component, data] : llvm::zip(numerics::components(term, extents, entries), bytes))
-    buffers.push_back({SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
+    buffers.push_back(
+        {SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
   return buffers;
 }

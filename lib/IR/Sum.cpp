@@ -17,7 +17,8 @@ static RankedTensorType childType(RankedTensorType type, Attribute term) {
   return RankedTensorType::get(type.getShape(), type.getElementType(), term);
 }
 
-LogicalResult SumAttr::verify(function_ref<InFlightDiagnostic()> emitError, ArrayRef<Attribute> terms) {
+LogicalResult SumAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                              ArrayRef<Attribute> terms) {
   if (terms.size() < 2)
     return emitError() << "a sum has at least two terms";
   for (Attribute term : terms)
@@ -70,27 +71,29 @@ Pieces SumAttr::getPieces(OpBuilder &, Location, RankedTensorType type, ValueRan
   return pieces;
 }
 
-Box SumAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                                   unsigned index, const Box &region) const {
+Box SumAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type,
+                                ValueRange components, unsigned index, const Box &region) const {
   for (Piece &piece : getPieces(b, loc, type, components).list)
     if (index < piece.first + piece.count)
-      return encodingOf(piece).getComponentRegion(b, loc, piece.type, componentsOf(piece, components),
-                                                  index - piece.first, region);
+      return encodingOf(piece).getComponentRegion(
+          b, loc, piece.type, componentsOf(piece, components), index - piece.first, region);
   return {};
 }
 
-Value SumAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components,
-                               const Box &region) const {
+Value SumAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type,
+                               ValueRange components, const Box &region) const {
   TileBuilder t(b, loc);
   SmallVector<Value> tiles;
   for (Piece &piece : getPieces(b, loc, type, components).list)
-    tiles.push_back(encodingOf(piece).buildDecodeTile(b, loc, piece.type, componentsOf(piece, components), region));
-  return t.elementwise(tiles, b.getF32Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    Value sum = a[0];
-    for (Value v : a.slice(1, tiles.size() - 1))
-      sum = arith::AddFOp::create(t.b, t.loc, sum, v);
-    return {sum};
-  });
+    tiles.push_back(encodingOf(piece).buildDecodeTile(b, loc, piece.type,
+                                                      componentsOf(piece, components), region));
+  return t.elementwise(tiles, b.getF32Type(),
+                       [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                         Value sum = a[0];
+                         for (Value v : a.slice(1, tiles.size() - 1))
+                           sum = arith::AddFOp::create(t.b, t.loc, sum, v);
+                         return {sum};
+                       });
 }
 
 //===----------------------------------------------------------------------===//
@@ -112,7 +115,8 @@ llvm::Error SumAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef
     if (first + count > components.size())
       return llvm::createStringError("components are missing");
     MutableArrayRef<float> out = i == 0 ? values : MutableArrayRef<float>(term);
-    if (llvm::Error error = cast<EncodingAttrInterface>(child).referenceDecode(shape, components.slice(first, count), out))
+    if (llvm::Error error = cast<EncodingAttrInterface>(child).referenceDecode(
+            shape, components.slice(first, count), out))
       return error;
     if (i > 0)
       for (auto [sum, v] : llvm::zip(values, term))
@@ -122,16 +126,19 @@ llvm::Error SumAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef
   return llvm::Error::success();
 }
 
-llvm::Expected<std::vector<Buffer>> SumAttr::referenceEncode(ArrayRef<int64_t> shape, ArrayRef<float> values) const {
+llvm::Expected<std::vector<Buffer>> SumAttr::referenceEncode(ArrayRef<int64_t> shape,
+                                                             ArrayRef<float> values) const {
   auto sparse = dyn_cast<SparseAttr>(getTerms().back());
   auto base = cast<EncodingAttrInterface>(getTerms().front());
   if (getTerms().size() != 2 || !sparse || isa<SparseAttr>(getTerms().front()))
     return llvm::createStringError("only a sum of a base and a sparse term can be encoded");
-  numerics::Sparse term{cast<FormatAttrInterface>(sparse.getElement()).getReference(), sparse.getDensity().getValueAsDouble()};
+  numerics::Sparse term{cast<FormatAttrInterface>(sparse.getElement()).getReference(),
+                        sparse.getDensity().getValueAsDouble()};
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
     return llvm::createStringError(*message);
-  // 1. Outliers leave the base; 2. the base is encoded; 3. the sparse term takes what is left at their places.
+  // 1. Outliers leave the base; 2. the base is encoded; 3. the sparse term takes what is left at
+  // their places.
   int64_t count = numerics::outlierCount(term.density, values.size());
   std::vector<int64_t> outliers = numerics::chooseOutliers(values.data(), values.size(), count);
   std::vector<float> rest(values.begin(), values.end()), decoded(values.size()), kept;
@@ -147,8 +154,10 @@ llvm::Expected<std::vector<Buffer>> SumAttr::referenceEncode(ArrayRef<int64_t> s
     return std::move(error);
   for (int64_t i : outliers)
     kept.push_back(values[i] - decoded[i]);
-  std::vector<numerics::Bytes> entries = numerics::encodeEntries(term, extents, outliers, kept.data());
+  std::vector<numerics::Bytes> entries =
+      numerics::encodeEntries(term, extents, outliers, kept.data());
   for (auto [component, data] : llvm::zip(numerics::components(term, extents, count), entries))
-    buffers->push_back({SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
+    buffers->push_back(
+        {SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
   return buffers;
 }

@@ -42,8 +42,12 @@ AffineMap BlockedView::grid(MLIRContext *context) const {
 Ofr TileBuilder::apply(AffineExpr expr, ArrayRef<Ofr> operands) {
   return affine::makeComposedFoldedAffineApply(b, loc, expr, operands);
 }
-Ofr TileBuilder::add(Ofr x, Ofr y) { return apply(b.getAffineDimExpr(0) + b.getAffineDimExpr(1), {x, y}); }
-Ofr TileBuilder::sub(Ofr x, Ofr y) { return apply(b.getAffineDimExpr(0) - b.getAffineDimExpr(1), {x, y}); }
+Ofr TileBuilder::add(Ofr x, Ofr y) {
+  return apply(b.getAffineDimExpr(0) + b.getAffineDimExpr(1), {x, y});
+}
+Ofr TileBuilder::sub(Ofr x, Ofr y) {
+  return apply(b.getAffineDimExpr(0) - b.getAffineDimExpr(1), {x, y});
+}
 Ofr TileBuilder::min(Ofr x, Ofr y) {
   return affine::makeComposedFoldedAffineMin(b, loc, b.getMultiDimIdentityMap(2), {x, y});
 }
@@ -58,7 +62,9 @@ Ofr TileBuilder::ceilDiv(Ofr x, int64_t d) {
 }
 Value TileBuilder::value(Ofr v) { return getValueOrCreateConstantIndexOp(b, loc, v); }
 Value TileBuilder::f32(float v) { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(v)); }
-Value TileBuilder::i8(int64_t v) { return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(v)); }
+Value TileBuilder::i8(int64_t v) {
+  return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(v));
+}
 Value TileBuilder::constantIndex(int64_t v) { return arith::ConstantIndexOp::create(b, loc, v); }
 Value TileBuilder::withoutNaN(Value x) {
   Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
@@ -89,8 +95,8 @@ Value TileBuilder::splitLast(Value v, ArrayRef<int64_t> inner) {
   auto type = cast<RankedTensorType>(v.getType());
   Ofrs sizes = tensor::getMixedSizes(b, loc, v);
   int64_t rank = type.getRank();
-  sizes[rank - 1] = floorDiv(sizes[rank - 1],
-                             std::accumulate(inner.begin(), inner.end(), int64_t(1), std::multiplies<>()));
+  sizes[rank - 1] = floorDiv(sizes[rank - 1], std::accumulate(inner.begin(), inner.end(),
+                                                              int64_t(1), std::multiplies<>()));
   SmallVector<ReassociationIndices> groups(rank);
   for (int64_t i = 0; i < rank; ++i)
     groups[i] = {i};
@@ -119,8 +125,9 @@ Value TileBuilder::dropWholeAxes(Value grid, ArrayRef<int64_t> block) {
   }
   if ((int64_t)shape.size() == type.getRank())
     return grid;
-  return tensor::ExtractSliceOp::create(b, loc, RankedTensorType::get(shape, type.getElementType()), grid,
-                                        Ofrs(sizes.size(), index(0)), sizes, Ofrs(sizes.size(), index(1)));
+  return tensor::ExtractSliceOp::create(b, loc, RankedTensorType::get(shape, type.getElementType()),
+                                        grid, Ofrs(sizes.size(), index(0)), sizes,
+                                        Ofrs(sizes.size(), index(1)));
 }
 Value TileBuilder::addWholeAxes(Value grid, ArrayRef<int64_t> block) {
   auto type = cast<RankedTensorType>(grid.getType());
@@ -142,7 +149,8 @@ Value TileBuilder::addWholeAxes(Value grid, ArrayRef<int64_t> block) {
 AffineMap TileBuilder::map(unsigned dims, ArrayRef<unsigned> results) {
   return AffineMap::getMultiDimMapWithTargets(dims, results, b.getContext());
 }
-SmallVector<Value> TileBuilder::generic(ValueRange inputs, ValueRange outputs, ArrayRef<AffineMap> maps,
+SmallVector<Value> TileBuilder::generic(ValueRange inputs, ValueRange outputs,
+                                        ArrayRef<AffineMap> maps,
                                         ArrayRef<utils::IteratorType> iterators, Body body) {
   auto op = linalg::GenericOp::create(b, loc, outputs.getTypes(), inputs, outputs, maps, iterators,
                                       [&](OpBuilder &nested, Location l, ValueRange arguments) {
@@ -163,7 +171,8 @@ Value TileBuilder::elementwise(ValueRange inputs, Type elementType, Body body) {
 //===----------------------------------------------------------------------===//
 
 /// Axis extents after repeating the last element up to whole blocks; none if every axis divides.
-static std::optional<Ofrs> paddedSizes(TileBuilder &t, ArrayRef<Ofr> sizes, ArrayRef<int64_t> block) {
+static std::optional<Ofrs> paddedSizes(TileBuilder &t, ArrayRef<Ofr> sizes,
+                                       ArrayRef<int64_t> block) {
   Ofrs padded;
   bool ragged = false;
   for (auto [size, n] : llvm::zip(sizes, block)) {
@@ -219,7 +228,8 @@ BlockedView TileBuilder::blocked(Value tile, ArrayRef<int64_t> block) {
   view.rank = viewSizes.size();
   view.value = tile;
   if (view.rank != groups.size()) {
-    auto result = RankedTensorType::get(decomposeMixedValues(viewSizes).first, type.getElementType());
+    auto result =
+        RankedTensorType::get(decomposeMixedValues(viewSizes).first, type.getElementType());
     view.value = tensor::ExpandShapeOp::create(b, loc, result, tile, groups, viewSizes);
   }
   return view;
@@ -240,7 +250,8 @@ Value TileBuilder::unblocked(const BlockedView &view, Value value) {
   return cut(value, view.sizes);
 }
 
-Value TileBuilder::overBlocks(const BlockedView &view, ValueRange gridInputs, Type elementType, Body body) {
+Value TileBuilder::overBlocks(const BlockedView &view, ValueRange gridInputs, Type elementType,
+                              Body body) {
   SmallVector<AffineMap> maps{view.identity(b.getContext())};
   SmallVector<Value> inputs{view.value};
   for (Value v : gridInputs) {
@@ -252,7 +263,8 @@ Value TileBuilder::overBlocks(const BlockedView &view, ValueRange gridInputs, Ty
                  SmallVector<utils::IteratorType>(view.rank, parallel), body)[0];
 }
 
-SmallVector<Value> TileBuilder::reduceBlocks(const BlockedView &view, ValueRange initial, Body body) {
+SmallVector<Value> TileBuilder::reduceBlocks(const BlockedView &view, ValueRange initial,
+                                             Body body) {
   Ofrs viewSizes = tensor::getMixedSizes(b, loc, view.value), grid;
   SmallVector<utils::IteratorType> iterators(view.rank, reduction);
   for (int n : view.number)
@@ -273,9 +285,9 @@ Value TileBuilder::peakOf(const BlockedView &view) {
   Value none = f32(std::numeric_limits<float>::quiet_NaN());
   return reduceBlocks(view, none, [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
     Value x = t.withoutNaN(a[0]);
-    Value larger =
-        arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UGT, math::AbsFOp::create(t.b, t.loc, x),
-                              math::AbsFOp::create(t.b, t.loc, a[1]));
+    Value larger = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UGT,
+                                         math::AbsFOp::create(t.b, t.loc, x),
+                                         math::AbsFOp::create(t.b, t.loc, a[1]));
     return {arith::SelectOp::create(t.b, t.loc, larger, x, a[1])};
   })[0];
 }

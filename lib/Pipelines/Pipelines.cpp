@@ -125,15 +125,18 @@ void lowbit::buildReferencePipeline(OpPassManager &pm) {
 }
 
 void lowbit::registerPipelines() {
-  PassPipelineRegistration<CpuPipelineOptions>("lowbit-cpu-pipeline", "From linalg on encoded tensors to the LLVM dialect",
+  PassPipelineRegistration<CpuPipelineOptions>("lowbit-cpu-pipeline",
+                                               "From linalg on encoded tensors to the LLVM dialect",
                                                buildCpuPipeline);
   PassPipelineRegistration<>("lowbit-reference-pipeline",
-                             "The reference lowering: decode all, f32 loops, encode; for tests", buildReferencePipeline);
-  PassPipelineRegistration<>("lowbit-explicit-pipeline", "Notation to explicit program, checked", buildExplicitPipeline);
-  PassPipelineRegistration<CpuPipelineOptions>("lowbit-tiling-pipeline", "Explicit program to tiles on components",
-                                               buildTilingPipeline);
-  PassPipelineRegistration<>("lowbit-bufferization-pipeline", "Tensors to buffers, with the entry ABI",
-                             buildBufferizationPipeline);
+                             "The reference lowering: decode all, f32 loops, encode; for tests",
+                             buildReferencePipeline);
+  PassPipelineRegistration<>("lowbit-explicit-pipeline", "Notation to explicit program, checked",
+                             buildExplicitPipeline);
+  PassPipelineRegistration<CpuPipelineOptions>(
+      "lowbit-tiling-pipeline", "Explicit program to tiles on components", buildTilingPipeline);
+  PassPipelineRegistration<>("lowbit-bufferization-pipeline",
+                             "Tensors to buffers, with the entry ABI", buildBufferizationPipeline);
   PassPipelineRegistration<>("lowbit-llvm-pipeline", "Buffers to the LLVM dialect by plain loops",
                              [](OpPassManager &pm) { buildLLVMPipeline(pm, nullptr); });
 }

@@ -103,9 +103,9 @@ Error ArchiveEncoder::declareCopy(Job &job) const {
 
 Error ArchiveEncoder::declareEncoded(Job &job, StringRef text) {
   auto fail = [&](Error error) {
-    return createStringError(archive.getPath() + ": tensor '" + job.tensor->name + "': " +
-                             toString(std::move(error)) + " (give it another encoding: --keep '" +
-                             job.tensor->name + "=same')");
+    return createStringError(archive.getPath() + ": tensor '" + job.tensor->name +
+                             "': " + toString(std::move(error)) +
+                             " (give it another encoding: --keep '" + job.tensor->name + "=same')");
   };
   Expected<TensorEncoding> wanted = encodings.read(text);
   if (!wanted)

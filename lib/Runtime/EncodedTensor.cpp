@@ -80,23 +80,21 @@ static std::optional<DType> getStoredType(mlir::Type type) {
   return std::nullopt;
 }
 
-Expected<std::vector<ComponentType>>
-TensorEncoding::getComponents(ArrayRef<int64_t> shape) const {
+Expected<std::vector<ComponentType>> TensorEncoding::getComponents(ArrayRef<int64_t> shape) const {
   if (!attribute)
     return std::vector<ComponentType>{{"values", DType::F32, SmallVector<int64_t, 4>(shape)}};
   EncodingAttrInterface encoding = getAttribute(attribute);
   mlir::MLIRContext *context = encoding.getContext();
   DiagnosticCollector diagnostics(context);
   auto type = mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);
-  if (failed(verifyEncodedType(
-          type, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); })))
+  if (failed(
+          verifyEncodedType(type, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); })))
     return createStringError("the encoding does not fit a tensor of shape " + formatShape(shape) +
                              ": " + diagnostics.takeText());
   std::vector<ComponentType> types;
   for (const EncodingComponent &component : encoding.getComponents(type)) {
     auto tensor = dyn_cast<mlir::RankedTensorType>(component.type);
-    std::optional<DType> dtype =
-        getStoredType(tensor ? tensor.getElementType() : component.type);
+    std::optional<DType> dtype = getStoredType(tensor ? tensor.getElementType() : component.type);
     if (!dtype)
       return createStringError("component '" + component.name +
                                "' has an element type that no archive can store");

@@ -64,9 +64,9 @@ static Error exposeEntry(Module &module, const EntrySignature &entry) {
     return createStringError("the compiled module has no function '_mlir_ciface_" + entry.name +
                              "': its function needs the attribute 'llvm.emit_c_interface'");
   if (function->arg_size() != entry.arguments.size() || !function->getReturnType()->isVoidTy())
-    return createStringError(
-        "'_mlir_ciface_" + entry.name + "' is not a function of " + Twine(entry.arguments.size()) +
-        " arguments without a result, as its 'lowbit.entries' attribute says");
+    return createStringError("'_mlir_ciface_" + entry.name + "' is not a function of " +
+                             Twine(entry.arguments.size()) +
+                             " arguments without a result, as its 'lowbit.entries' attribute says");
 
   LLVMContext &context = module.getContext();
   Type *pointer = PointerType::get(context, 0);
@@ -115,9 +115,8 @@ Error lowbit::exposeEntries(Module &module, const ModuleSignature &signature) {
       return error;
     visible.insert(parameter.symbol);
   }
-  internalizeModule(module, [&](const GlobalValue &value) {
-    return visible.contains(value.getName());
-  });
+  internalizeModule(module,
+                    [&](const GlobalValue &value) { return visible.contains(value.getName()); });
   return Error::success();
 }
 
@@ -127,8 +126,8 @@ static void setTargetAttributes(Module &module, const TargetMachine &target) {
   StringRef cpu = target.getTargetCPU(), features = target.getTargetFeatureString();
   // LLVM keeps to 256 bits on many processors with AVX-512, for fear of lower clocks; generated
   // kernels are vector code throughout.
-  bool wide = target.getTargetTriple().isX86() &&
-              target.getMCSubtargetInfo()->checkFeatures("+avx512f");
+  bool wide =
+      target.getTargetTriple().isX86() && target.getMCSubtargetInfo()->checkFeatures("+avx512f");
   for (Function &function : module) {
     if (function.isDeclaration())
       continue;

@@ -73,8 +73,8 @@ static Expected<std::unique_ptr<orc::LLJIT>> link(std::unique_ptr<Module> module
     return std::move(error);
   if (!options.dumpObjectPath.empty())
     (*jit)->getObjTransformLayer().setTransform(
-        [path = options.dumpObjectPath](std::unique_ptr<MemoryBuffer> object)
-            -> Expected<std::unique_ptr<MemoryBuffer>> {
+        [path = options.dumpObjectPath](
+            std::unique_ptr<MemoryBuffer> object) -> Expected<std::unique_ptr<MemoryBuffer>> {
           if (Error error = writeFile(path, object->getBuffer()))
             return std::move(error);
           return std::move(object);
@@ -165,17 +165,16 @@ Error JitSession::invoke(StringRef entry, ArrayRef<void *> arguments) const {
   if (!found)
     return found.takeError();
   if (arguments.size() != (*found)->arguments.size())
-    return createStringError("entry '" + entry + "' takes " +
-                             Twine((*found)->arguments.size()) + " arguments, not " +
-                             Twine(arguments.size()));
+    return createStringError("entry '" + entry + "' takes " + Twine((*found)->arguments.size()) +
+                             " arguments, not " + Twine(arguments.size()));
   if (!parametersBound)
     return createStringError("the module's parameters are not bound: entry '" + entry +
                              "' cannot run before an archive has been given");
   // A setting of the calling thread, which may not be the one that called before.
   if (openMP)
     openMP->setThreads(threads);
-  auto function = reinterpret_cast<void (*)(void *const *)>(
-      entryAddresses[*found - signature.entries.data()]);
+  auto function =
+      reinterpret_cast<void (*)(void *const *)>(entryAddresses[*found - signature.entries.data()]);
   function(arguments.data());
   return Error::success();
 }

@@ -20,8 +20,8 @@ using namespace lowbit;
 /// and beyond this many are hardly faster: each weight is decoded once for all.
 static constexpr int64_t chunkLength = 256;
 
-Expected<std::unique_ptr<LanguageModel>>
-LanguageModel::open(StringRef path, const LanguageModelOptions &options) {
+Expected<std::unique_ptr<LanguageModel>> LanguageModel::open(StringRef path,
+                                                             const LanguageModelOptions &options) {
   Stopwatch stopwatch;
   Expected<std::unique_ptr<Archive>> opened = Archive::open(path);
   if (!opened)
@@ -30,8 +30,7 @@ LanguageModel::open(StringRef path, const LanguageModelOptions &options) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   LlamaImportOptions import;
   import.contextLength = options.contextLength;
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
-      importLlama(*archive, import, context.get());
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = importLlama(*archive, import, context.get());
   if (!module)
     return module.takeError();
   double imported = stopwatch.lap();
@@ -82,8 +81,10 @@ Error LanguageModel::checkTokens(ArrayRef<int64_t> tokens) const {
                              "'context_length' (at most what the model was trained for)");
   for (int64_t token : tokens)
     if (token < 0 || token >= vocabulary)
-      return createStringError("token " + Twine(token) + " is not in the vocabulary: this model's "
-                               "tokens are 0 to " + Twine(vocabulary - 1));
+      return createStringError("token " + Twine(token) +
+                               " is not in the vocabulary: this model's "
+                               "tokens are 0 to " +
+                               Twine(vocabulary - 1));
   return Error::success();
 }
 

@@ -30,8 +30,8 @@ std::unique_ptr<mlir::MLIRContext> lowbit::makeContext() {
   return context;
 }
 
-Expected<mlir::OwningOpRef<mlir::ModuleOp>>
-lowbit::parseModule(StringRef text, StringRef name, mlir::MLIRContext *context) {
+Expected<mlir::OwningOpRef<mlir::ModuleOp>> lowbit::parseModule(StringRef text, StringRef name,
+                                                                mlir::MLIRContext *context) {
   DiagnosticCollector diagnostics(context);
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::parseSourceString<mlir::ModuleOp>(text, mlir::ParserConfig(context), name);

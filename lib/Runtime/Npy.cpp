@@ -232,8 +232,8 @@ Expected<Array> lowbit::readNpy(StringRef path) {
 Error lowbit::writeNpy(StringRef path, const Array &array) {
   StringRef descr = descrOf(array.getDType());
   if (descr.empty())
-    return createFileError(path, createStringError("numpy has no element type " +
-                                                   getDTypeName(array.getDType())));
+    return createFileError(
+        path, createStringError("numpy has no element type " + getDTypeName(array.getDType())));
   std::string shape = "(";
   for (int64_t extent : array.getShape())
     shape += std::to_string(extent) + (array.getShape().size() == 1 ? "," : ", ");

@@ -70,8 +70,8 @@ static Expected<const Component *> findComponent(const StoredTensor &tensor,
                              "): compile the program for this file, or give it the file that it "
                              "was compiled for");
   };
-  auto found = find_if(tensor.components,
-                       [&](const Component &c) { return c.name == parameter.component; });
+  auto found =
+      find_if(tensor.components, [&](const Component &c) { return c.name == parameter.component; });
   if (found == tensor.components.end()) {
     std::string names = join(
         map_range(tensor.components, [](const Component &c) { return "'" + c.name + "'"; }), ", ");

@@ -62,8 +62,8 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
   for (const EntrySignature &entry : program->session->getSignature().entries) {
     auto [slot, isNew] = program->results.try_emplace(entry.name);
     if (isNew)
-      append_range(slot->second, seq<unsigned>(entry.arguments.size() - entry.outputs,
-                                               entry.arguments.size()));
+      append_range(slot->second,
+                   seq<unsigned>(entry.arguments.size() - entry.outputs, entry.arguments.size()));
   }
   return program;
 }

@@ -140,8 +140,8 @@ Error lowbit::runModule(const RunModuleOptions &options) {
   ErrorOr<std::unique_ptr<MemoryBuffer>> text =
       MemoryBuffer::getFileOrSTDIN(options.module, /*IsText=*/true);
   if (!text)
-    return createStringError(text.getError(), options.module + ": cannot be read: " +
-                                                  text.getError().message());
+    return createStringError(text.getError(),
+                             options.module + ": cannot be read: " + text.getError().message());
   Expected<std::vector<Array>> inputs = readInputs(options.inputs);
   if (!inputs)
     return inputs.takeError();

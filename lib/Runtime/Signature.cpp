@@ -85,12 +85,12 @@ std::string ValueType::str() const {
   std::string name = getDTypeName(dtype).lower();
   if (!isMemRef)
     return name;
-  std::string extents = join(llvm::map_range(shape,
-                                             [](int64_t extent) {
-                                               return extent == dynamic ? std::string("?")
-                                                                        : std::to_string(extent);
-                                             }),
-                             ", ");
+  std::string extents =
+      join(llvm::map_range(shape,
+                           [](int64_t extent) {
+                             return extent == dynamic ? std::string("?") : std::to_string(extent);
+                           }),
+           ", ");
   return name + " [" + extents + "]";
 }
 
@@ -140,11 +140,10 @@ static Expected<ParameterSignature> readParameter(mlir::Attribute attribute) {
     return makeFormError(name, "each element has 'key', 'component', 'type' and 'symbol'");
   Expected<ValueType> value = ValueType::get(type.getValue());
   if (!value)
-    return makeFormError(name, "parameter '" + key.getValue() +
-                                   "': " + toString(value.takeError()));
+    return makeFormError(name,
+                         "parameter '" + key.getValue() + "': " + toString(value.takeError()));
   return ParameterSignature{key.getValue().str(), component.getValue().str(), std::move(*value),
-                            symbol.getValue().str(),
-                            encoding ? encoding.getValue().str() : ""};
+                            symbol.getValue().str(), encoding ? encoding.getValue().str() : ""};
 }
 
 template <typename T>

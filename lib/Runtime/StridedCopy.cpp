@@ -33,12 +33,11 @@ static void copyAxis(int64_t rank, int64_t elementBytes, const View &source, con
     return;
   }
   for (int64_t i = 0; i < *source.sizes; ++i)
-    copyAxis(rank - 1, elementBytes,
-             {source.data + i * *source.strides * elementBytes, source.sizes + 1,
-              source.strides + 1},
-             {target.data + i * *target.strides * elementBytes, target.sizes + 1,
-              target.strides + 1},
-             bytesTogether);
+    copyAxis(
+        rank - 1, elementBytes,
+        {source.data + i * *source.strides * elementBytes, source.sizes + 1, source.strides + 1},
+        {target.data + i * *target.strides * elementBytes, target.sizes + 1, target.strides + 1},
+        bytesTogether);
 }
 
 void lowbit::copyStrided(int64_t elementBytes, UnrankedDescriptor *source,

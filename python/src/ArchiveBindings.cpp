@@ -62,8 +62,7 @@ static nb::object getValues(const Archive &archive, const std::string &name) {
 static nb::dict getComponents(nb::handle self, const std::string &name) {
   auto &archive = nb::cast<const Archive &>(self);
   nb::dict components;
-  for (const Component &component :
-       unwrap(archive.getComponents(*unwrap(archive.find(name)))))
+  for (const Component &component : unwrap(archive.getComponents(*unwrap(archive.find(name)))))
     // The archive itself is the views' owner, so it outlives them.
     components[component.name.c_str()] =
         makeView(component.dtype, component.shape, component.data, self);
@@ -86,13 +85,10 @@ void python::bindArchive(nb::module_ &module) {
       });
 
   nb::class_<Archive>(module, "Archive", "A memory-mapped GGUF or safetensors file.")
-      .def(nb::new_([](const std::string &path) {
-             return unwrap(Archive::open(path)).release();
-           }),
+      .def(nb::new_([](const std::string &path) { return unwrap(Archive::open(path)).release(); }),
            nb::arg("path"))
       .def_prop_ro("path", [](const Archive &archive) { return archive.getPath().str(); })
-      .def_prop_ro("tensors",
-                   [](const Archive &archive) { return archive.tensors().vec(); })
+      .def_prop_ro("tensors", [](const Archive &archive) { return archive.tensors().vec(); })
       .def(
           "metadata",
           [](const Archive &archive, const std::string &key) -> nb::object {

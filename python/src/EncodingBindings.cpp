@@ -66,7 +66,7 @@ static nb::dict encodeArray(const InputArray &values, const std::string &text) {
 }
 
 static nb::object decodeArray(const std::string &text, const std::vector<int64_t> &shape,
-                         nb::dict arrays) {
+                              nb::dict arrays) {
   EncodingContext encodings;
   TensorEncoding encoding = unwrap(encodings.read(text));
   std::vector<InputArray> alive;

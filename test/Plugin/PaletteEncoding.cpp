@@ -4,8 +4,9 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //
-// `#palette.colors16`: each element is one of 16 values of a table that is stored beside the codes. A codebook's levels are
-// part of the type, these are data: no `quantized` term says it. The codes are stored as another encoding stores them.
+// `#palette.colors16`: each element is one of 16 values of a table that is stored beside the codes.
+// A codebook's levels are part of the type, these are data: no `quantized` term says it. The codes
+// are stored as another encoding stores them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,45 +19,56 @@
 using namespace mlir;
 using namespace lowbit;
 namespace palette {
-struct PaletteAttr : Attribute::AttrBase<PaletteAttr, Attribute, AttributeStorage, EncodingAttrInterface::Trait,
-                                         VerifiableTensorEncoding::Trait> {
+struct PaletteAttr
+    : Attribute::AttrBase<PaletteAttr, Attribute, AttributeStorage, EncodingAttrInterface::Trait,
+                          VerifiableTensorEncoding::Trait> {
   using Base::Base;
   using Emit = function_ref<InFlightDiagnostic()>;
   static constexpr StringLiteral name = "palette.colors16";
   /// The numbers of the colours, as an encoding of their own.
   QuantizedAttr codes() const {
-    return QuantizedAttr::get(getContext(), UIntFormatAttr::get(getContext(), 4), {}, {}, /*additive=*/false,
-                              EncodeRule::Default, PlanesLayoutAttr::get(getContext()));
+    return QuantizedAttr::get(getContext(), UIntFormatAttr::get(getContext(), 4), {}, {},
+                              /*additive=*/false, EncodeRule::Default,
+                              PlanesLayoutAttr::get(getContext()));
   }
   LogicalResult verifyTerm(ArrayRef<int64_t> shape, Type type, Emit emitError) const {
-    return type.isF32() ? codes().verifyTerm(shape, type, emitError) : emitError() << "a palette has f32 colours, not " << type;
+    return type.isF32() ? codes().verifyTerm(shape, type, emitError)
+                        : emitError() << "a palette has f32 colours, not " << type;
   }
   LogicalResult verifyEncoding(ArrayRef<int64_t> shape, Type type, Emit emitError) const {
     return type ? verifyTerm(shape, type, emitError) : failure();
   }
   SmallVector<EncodingComponent> getComponents(RankedTensorType type) const {
     SmallVector<EncodingComponent> all = codes().getComponents(type);
-    all.push_back({"palette", RankedTensorType::get(16, type.getElementType()), ComponentRole::Structure});
+    all.push_back(
+        {"palette", RankedTensorType::get(16, type.getElementType()), ComponentRole::Structure});
     return all;
   }
-  SmallVector<OpFoldResult> getExtents(OpBuilder &b, Location loc, RankedTensorType type, ValueRange parts) const {
+  SmallVector<OpFoldResult> getExtents(OpBuilder &b, Location loc, RankedTensorType type,
+                                       ValueRange parts) const {
     return codes().getExtents(b, loc, type, parts.drop_back());
   }
-  SmallVector<int64_t> getTileMultiples(RankedTensorType type, TileUse use) const { return codes().getTileMultiples(type, use); }
-  Box getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange parts, unsigned i, const Box &region) const {
+  SmallVector<int64_t> getTileMultiples(RankedTensorType type, TileUse use) const {
+    return codes().getTileMultiples(type, use);
+  }
+  Box getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type, ValueRange parts,
+                         unsigned i, const Box &region) const {
     if (i + 1 == parts.size())
       return {{b.getIndexAttr(0)}, {b.getIndexAttr(16)}};
     return codes().getComponentRegion(b, loc, type, parts.drop_back(), i, region);
   }
-  Value buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange parts, const Box &region) const {
+  Value buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type, ValueRange parts,
+                        const Box &region) const {
     Value numbers = codes().buildDecodeTile(b, loc, type, parts.drop_back(), region);
-    return TileBuilder(b, loc).elementwise(numbers, b.getF32Type(), [&](TileBuilder &t, ValueRange a) {
-      Value number = arith::FPToUIOp::create(t.b, loc, t.b.getI32Type(), a[0]);
-      Value index = arith::IndexCastUIOp::create(t.b, loc, t.b.getIndexType(), number);
-      return SmallVector<Value>{tensor::ExtractOp::create(t.b, loc, parts.back(), index)};
-    });
+    return TileBuilder(b, loc).elementwise(
+        numbers, b.getF32Type(), [&](TileBuilder &t, ValueRange a) {
+          Value number = arith::FPToUIOp::create(t.b, loc, t.b.getI32Type(), a[0]);
+          Value index = arith::IndexCastUIOp::create(t.b, loc, t.b.getIndexType(), number);
+          return SmallVector<Value>{tensor::ExtractOp::create(t.b, loc, parts.back(), index)};
+        });
   }
-  llvm::Error referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> parts, MutableArrayRef<float> values) const {
+  llvm::Error referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> parts,
+                              MutableArrayRef<float> values) const {
     if (parts.empty() || parts.back().bytes.size() != 16 * sizeof(float))
       return llvm::createStringError("a palette has 16 colours");
     if (llvm::Error error = codes().referenceDecode(shape, parts.drop_back(), values))
@@ -66,8 +78,10 @@ struct PaletteAttr : Attribute::AttrBase<PaletteAttr, Attribute, AttributeStorag
     return llvm::Error::success();
   }
   /// Colours at equal distances from the smallest to the largest value; the nearest one is chosen.
-  llvm::Expected<std::vector<Buffer>> referenceEncode(ArrayRef<int64_t> shape, ArrayRef<float> values) const {
-    float low = *llvm::min_element(values), high = *llvm::max_element(values), step = (high - low) / 15;
+  llvm::Expected<std::vector<Buffer>> referenceEncode(ArrayRef<int64_t> shape,
+                                                      ArrayRef<float> values) const {
+    float low = *llvm::min_element(values), high = *llvm::max_element(values),
+          step = (high - low) / 15;
     std::vector<float> numbers;
     for (float v : values)
       numbers.push_back(step ? (v - low) / step : 0);
@@ -90,10 +104,13 @@ struct PaletteDialect : Dialect {
   Attribute parseAttribute(DialectAsmParser &parser, Type) const override {
     return parser.parseKeyword("colors16") ? Attribute() : PaletteAttr::get(getContext());
   }
-  void printAttribute(Attribute, DialectAsmPrinter &printer) const override { printer << "colors16"; }
+  void printAttribute(Attribute, DialectAsmPrinter &printer) const override {
+    printer << "colors16";
+  }
 };
 } // namespace palette
 
 extern "C" LLVM_ATTRIBUTE_WEAK DialectPluginLibraryInfo mlirGetDialectPluginInfo() {
-  return {MLIR_PLUGIN_API_VERSION, "palette", "1", [](DialectRegistry *registry) { registry->insert<palette::PaletteDialect>(); }};
+  return {MLIR_PLUGIN_API_VERSION, "palette", "1",
+          [](DialectRegistry *registry) { registry->insert<palette::PaletteDialect>(); }};
 }

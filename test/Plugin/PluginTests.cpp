@@ -52,13 +52,15 @@ struct PluginTest : testing::Test {
 TEST_F(PluginTest, paletteStoresCodesAndColours) {
   EncodingAttrInterface encoding = parse(LOWBIT_PALETTE_PLUGIN, "#palette.colors16");
   ASSERT_TRUE(encoding);
-  // From -7 to 8: the colours are the whole numbers, the code of a value is 7 above it. Rows of 3 end within a byte.
+  // From -7 to 8: the colours are the whole numbers, the code of a value is 7 above it. Rows of 3
+  // end within a byte.
   std::vector<float> values = {-7, 8, 0, 1.25f, -2.75f, 3};
   llvm::Expected<std::vector<Buffer>> parts = encoding.referenceEncode({2, 3}, values);
   ASSERT_TRUE(bool(parts)) << llvm::toString(parts.takeError());
   ASSERT_EQ(parts->size(), 2u);
   EXPECT_EQ((*parts)[0].bytes, (std::vector<uint8_t>{0xf0, 0x07, 0x48, 0x0a}));
-  EXPECT_EQ(floats((*parts)[1]), (std::vector<float>{-7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8}));
+  EXPECT_EQ(floats((*parts)[1]),
+            (std::vector<float>{-7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8}));
   EXPECT_EQ(decode(encoding, {2, 3}, *parts), (std::vector<float>{-7, 8, 0, 1, -3, 3}));
 }
 

@@ -13,5 +13,6 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   lowbit::registerAllDialects(registry);
   lowbit::registerAllPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "Lowbit optimizer driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "Lowbit optimizer driver\n", registry));
 }

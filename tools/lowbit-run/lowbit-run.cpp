@@ -30,8 +30,7 @@ int main(int argc, char **argv) {
                                       cl::cat(category));
   };
   cl::opt<std::string, true> module(cl::Positional, cl::desc("MODULE.mlir"),
-                                    cl::location(options.module), cl::init("-"),
-                                    cl::cat(category));
+                                    cl::location(options.module), cl::init("-"), cl::cat(category));
   options.entry = "main";
   auto entry = text("entry", options.entry, "Function to call (main)");
   cl::list<std::string, std::vector<std::string>> inputs(

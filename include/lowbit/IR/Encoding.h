@@ -5,7 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Plain data types of the contracts in LowbitInterfaces.td, and the functions that their defaults use.
+// Plain data types of the contracts in LowbitInterfaces.td, and the functions that their defaults
+// use.
 //
 //===----------------------------------------------------------------------===//
 
@@ -62,14 +63,16 @@ struct ScaleLevel {
   ComponentRole role = ComponentRole::Payload;
 };
 
-/// The unpacked content of a tile of a `quantized` term: codes in the tile's shape, and for each level (the
-/// scale's, then the zero point's) the codes of the part of its grid that belongs to the tile.
+/// The unpacked content of a tile of a `quantized` term: codes in the tile's shape, and for each
+/// level (the scale's, then the zero point's) the codes of the part of its grid that belongs to the
+/// tile.
 struct Fields {
   mlir::Value codes;
   llvm::SmallVector<mlir::Value> levels;
 };
 
-/// One term of a combinator: a whole tensor of its own, some of the parent's components, its place in the parent.
+/// One term of a combinator: a whole tensor of its own, some of the parent's components, its place
+/// in the parent.
 struct Piece {
   mlir::RankedTensorType type;
   unsigned first, count;
@@ -84,7 +87,8 @@ struct Pieces {
   llvm::SmallVector<Piece> list;
 };
 
-/// Bytes of a component, row-major, little-endian, with its run-time shape. An `index` component is one i64.
+/// Bytes of a component, row-major, little-endian, with its run-time shape. An `index` component is
+/// one i64.
 struct BufferRef {
   llvm::ArrayRef<int64_t> shape;
   llvm::ArrayRef<uint8_t> bytes;
@@ -104,7 +108,8 @@ mlir::Value buildTableDecode(mlir::OpBuilder &b, mlir::Location loc, const numer
 mlir::Value buildTableEncode(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
                              mlir::Value value);
 
-/// Least common multiple of two tile multiples; kWhole absorbs, and stands for what no int64_t can hold.
+/// Least common multiple of two tile multiples; kWhole absorbs, and stands for what no int64_t can
+/// hold.
 int64_t joinMultiples(int64_t a, int64_t b);
 
 class QuantizedAttr;

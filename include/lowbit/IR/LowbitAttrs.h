@@ -30,14 +30,17 @@ mlir::RankedTensorType getPlainType(mlir::RankedTensorType type);
 llvm::LogicalResult verifyEncodedType(mlir::RankedTensorType type,
                                       llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-/// Checks that a tensor of this shape can be stored: its byte count must fit an int64_t whatever the encoding.
+/// Checks that a tensor of this shape can be stored: its byte count must fit an int64_t whatever
+/// the encoding.
 llvm::LogicalResult verifyElementCount(llvm::ArrayRef<int64_t> shape,
                                        llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-/// Bytes of all components of a tensor of static type, exactly; none if a component's extent is only known at run time.
+/// Bytes of all components of a tensor of static type, exactly; none if a component's extent is
+/// only known at run time.
 std::optional<int64_t> getStaticBytes(mlir::RankedTensorType type);
 
-/// Parses an encoding from the text of its attribute; errors go to the context's diagnostic handler.
+/// Parses an encoding from the text of its attribute; errors go to the context's diagnostic
+/// handler.
 EncodingAttrInterface parseEncoding(llvm::StringRef text, mlir::MLIRContext *context);
 
 } // namespace lowbit

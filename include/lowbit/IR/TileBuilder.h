@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// What encodings build their tiles with. A tile whose elements share a value by blocks is computed in
-// a *blocked view*: an axis of extent n cut into blocks of b becomes the two dimensions [n/b, b], so
-// that every index map is a projection and upstream's vectorizer takes it. A tile whose end is no
-// multiple of the block is brought into that form by repeating its last element, which changes no
-// maximum or minimum, and cut back afterwards.
+// What encodings build their tiles with. A tile whose elements share a value by blocks is computed
+// in a *blocked view*: an axis of extent n cut into blocks of b becomes the two dimensions [n/b,
+// b], so that every index map is a projection and upstream's vectorizer takes it. A tile whose end
+// is no multiple of the block is brought into that form by repeating its last element, which
+// changes no maximum or minimum, and cut back afterwards.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,8 +25,8 @@ namespace lowbit {
 /// How the dimensions of a blocked view belong to the axes of a tile.
 struct BlockedView {
   mlir::Value value;
-  /// Per axis of the tile: the dimension of the block number and of the position within the block; -1 where an axis
-  /// has none (block extent 1: no position; whole axis: no number).
+  /// Per axis of the tile: the dimension of the block number and of the position within the block;
+  /// -1 where an axis has none (block extent 1: no position; whole axis: no number).
   llvm::SmallVector<int> number, position;
   unsigned rank = 0;
   /// The tile's own extents.
@@ -82,7 +82,8 @@ public:
   mlir::AffineMap map(unsigned dims, llvm::ArrayRef<unsigned> results);
   llvm::SmallVector<mlir::Value> generic(mlir::ValueRange inputs, mlir::ValueRange outputs,
                                          llvm::ArrayRef<mlir::AffineMap> maps,
-                                         llvm::ArrayRef<mlir::utils::IteratorType> iterators, Body body);
+                                         llvm::ArrayRef<mlir::utils::IteratorType> iterators,
+                                         Body body);
   /// All-parallel over the shape of inputs[0], one result of `elementType`, identity maps.
   mlir::Value elementwise(mlir::ValueRange inputs, mlir::Type elementType, Body body);
 
@@ -91,11 +92,13 @@ public:
   /// Back from a value in the view's dimensions to the tile's shape.
   mlir::Value unblocked(const BlockedView &view, mlir::Value value);
   /// All-parallel over the view; `gridInputs` are on its grid. Result in the view's dimensions.
-  mlir::Value overBlocks(const BlockedView &view, mlir::ValueRange gridInputs, mlir::Type elementType,
-                         Body body);
+  mlir::Value overBlocks(const BlockedView &view, mlir::ValueRange gridInputs,
+                         mlir::Type elementType, Body body);
   /// Reduces each block to values on the grid; `initial` are scalars.
-  llvm::SmallVector<mlir::Value> reduceBlocks(const BlockedView &view, mlir::ValueRange initial, Body body);
-  /// On the grid: the element of largest magnitude of each block, the first one of equals; NaN counts as 0.
+  llvm::SmallVector<mlir::Value> reduceBlocks(const BlockedView &view, mlir::ValueRange initial,
+                                              Body body);
+  /// On the grid: the element of largest magnitude of each block, the first one of equals; NaN
+  /// counts as 0.
   mlir::Value peakOf(const BlockedView &view);
   /// Only the magnitude, by a reduction whose order does not matter.
   mlir::Value largestMagnitudeOf(const BlockedView &view);

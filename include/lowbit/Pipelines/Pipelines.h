@@ -18,14 +18,18 @@ namespace lowbit {
 
 /// Options of `lowbit-cpu-pipeline`.
 struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
-  Option<int64_t> rows{*this, "rows", llvm::cl::desc("Rows of decoded weights in a tile of a contraction"),
+  Option<int64_t> rows{*this, "rows",
+                       llvm::cl::desc("Rows of decoded weights in a tile of a contraction"),
                        llvm::cl::init(16)};
-  Option<int64_t> tileElements{*this, "tile-elements", llvm::cl::desc("Decoded weights in a tile, at most"),
+  Option<int64_t> tileElements{*this, "tile-elements",
+                               llvm::cl::desc("Decoded weights in a tile, at most"),
                                llvm::cl::init(32768)};
   Option<int64_t> parallelElements{
       *this, "parallel-elements",
-      llvm::cl::desc("An op that is no contraction runs in parallel from this many elements on"), llvm::cl::init(4096)};
-  Option<int64_t> vectorLength{*this, "vector-length", llvm::cl::desc("f32 elements of a vector register"),
+      llvm::cl::desc("An op that is no contraction runs in parallel from this many elements on"),
+      llvm::cl::init(4096)};
+  Option<int64_t> vectorLength{*this, "vector-length",
+                               llvm::cl::desc("f32 elements of a vector register"),
                                llvm::cl::init(16)};
 };
 
@@ -38,14 +42,15 @@ void buildTilingPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions &opti
 /// Tensors to buffers, with the entry ABI.
 void buildBufferizationPipeline(mlir::OpPassManager &pm);
 
-/// Buffers to the LLVM dialect. Contractions and loops become explicit vector code if `options` is given, plain loops
-/// otherwise.
+/// Buffers to the LLVM dialect. Contractions and loops become explicit vector code if `options` is
+/// given, plain loops otherwise.
 void buildLLVMPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions *options);
 
 /// `lowbit-cpu-pipeline`: everything, for the CPU.
 void buildCpuPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions &options);
 
-/// `lowbit-reference-pipeline`: decode all, compute in f32 by plain loops, encode. Slow and obvious, for tests.
+/// `lowbit-reference-pipeline`: decode all, compute in f32 by plain loops, encode. Slow and
+/// obvious, for tests.
 void buildReferencePipeline(mlir::OpPassManager &pm);
 
 void registerPipelines();

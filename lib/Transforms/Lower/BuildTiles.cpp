@@ -33,12 +33,13 @@ struct BuildTilesPass : lowbit::impl::BuildTilesBase<BuildTilesPass> {
       SmallVector<Value> values;
       if (auto decode = dyn_cast<DecodeRegionOp>(op)) {
         RankedTensorType whole = decode.getWholeType();
-        values.push_back(getEncoding(whole).buildDecodeTile(b, op->getLoc(), whole, decode.getComponents(),
-                                                            decode.getTensorRegion()));
+        values.push_back(getEncoding(whole).buildDecodeTile(
+            b, op->getLoc(), whole, decode.getComponents(), decode.getTensorRegion()));
       } else if (auto encode = dyn_cast<EncodeRegionOp>(op)) {
         RankedTensorType whole = encode.getWholeType();
-        auto payload = getEncoding(whole).buildEncodeTile(b, op->getLoc(), whole, encode.getSource(),
-                                                          encode.getAllComponents(), encode.getTensorRegion());
+        auto payload =
+            getEncoding(whole).buildEncodeTile(b, op->getLoc(), whole, encode.getSource(),
+                                               encode.getAllComponents(), encode.getTensorRegion());
         if (failed(payload)) {
           op->emitError() << "this encoding can only be read: " << whole.getEncoding();
           return WalkResult::interrupt();

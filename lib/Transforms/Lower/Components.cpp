@@ -36,8 +36,8 @@ static Box wholeBox(OpBuilder &b, Location loc, RankedTensorType type, ValueRang
 }
 
 /// Encodes `source` over the components `old`; all components of the result in order.
-static FailureOr<SmallVector<Value>> encodeWhole(OpBuilder &b, Location loc, RankedTensorType type, Value source,
-                                                 ValueRange old) {
+static FailureOr<SmallVector<Value>> encodeWhole(OpBuilder &b, Location loc, RankedTensorType type,
+                                                 Value source, ValueRange old) {
   EncodingAttrInterface encoding = getEncoding(type);
   auto statistics = encoding.buildStatistics(b, loc, type, source, old);
   if (failed(statistics))
@@ -49,25 +49,29 @@ static FailureOr<SmallVector<Value>> encodeWhole(OpBuilder &b, Location loc, Ran
     if (component.role == ComponentRole::Payload)
       payload.push_back(value);
     else
-      inputs.push_back(component.role == ComponentRole::Statistic ? (*statistics)[nextStatistic++] : value);
+      inputs.push_back(component.role == ComponentRole::Statistic ? (*statistics)[nextStatistic++]
+                                                                  : value);
   }
-  auto encode = EncodeRegionOp::create(b, loc, type, source, payload, inputs, wholeBox(b, loc, type, old));
+  auto encode =
+      EncodeRegionOp::create(b, loc, type, source, payload, inputs, wholeBox(b, loc, type, old));
   nextStatistic = 0;
   for (auto [component, value] : llvm::zip(components, old)) {
     if (component.role == ComponentRole::Payload)
       result.push_back(encode.getResult(nextPayload++));
     else if (component.role == ComponentRole::Structure)
       result.push_back(value);
-    else // Old statistics may be read until the last tile is encoded: only now are they overwritten.
-      result.push_back(bufferization::MaterializeInDestinationOp::create(b, loc, (*statistics)[nextStatistic++], value)
+    else // Old statistics may be read until the last tile is encoded: only now are they
+         // overwritten.
+      result.push_back(bufferization::MaterializeInDestinationOp::create(
+                           b, loc, (*statistics)[nextStatistic++], value)
                            .getResult());
   }
   return result;
 }
 
 /// Storage for a tensor of `type`; structure that only data can give has no empty form.
-static FailureOr<SmallVector<Value>> emptyComponents(OpBuilder &b, Location loc, RankedTensorType type,
-                                                     ArrayRef<OpFoldResult> sizes) {
+static FailureOr<SmallVector<Value>>
+emptyComponents(OpBuilder &b, Location loc, RankedTensorType type, ArrayRef<OpFoldResult> sizes) {
   EncodingAttrInterface encoding = getEncoding(type);
   TileBuilder t(b, loc);
   Box whole{SmallVector<OpFoldResult>(sizes.size(), b.getIndexAttr(0)), llvm::to_vector(sizes)};
@@ -98,10 +102,12 @@ static FailureOr<SmallVector<Value>> emptyComponents(OpBuilder &b, Location loc,
 namespace {
 struct DecodePattern : OpConversionPattern<DecodeOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(DecodeOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(DecodeOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rw) const override {
     auto type = cast<RankedTensorType>(op.getSource().getType());
     ValueRange components = adaptor.getSource();
-    Value tile = DecodeRegionOp::create(rw, op.getLoc(), type, components, wholeBox(rw, op.getLoc(), type, components));
+    Value tile = DecodeRegionOp::create(rw, op.getLoc(), type, components,
+                                        wholeBox(rw, op.getLoc(), type, components));
     if (tile.getType() != op.getType())
       tile = tensor::CastOp::create(rw, op.getLoc(), op.getType(), tile);
     rw.replaceOp(op, tile);
@@ -111,8 +117,10 @@ struct DecodePattern : OpConversionPattern<DecodeOp> {
 
 struct EncodePattern : OpConversionPattern<EncodeOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(EncodeOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
-    auto result = encodeWhole(rw, op.getLoc(), cast<RankedTensorType>(op.getType()), adaptor.getSource()[0], adaptor.getDest());
+  LogicalResult matchAndRewrite(EncodeOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rw) const override {
+    auto result = encodeWhole(rw, op.getLoc(), cast<RankedTensorType>(op.getType()),
+                              adaptor.getSource()[0], adaptor.getDest());
     if (failed(result))
       return op.emitError("this encoding cannot be encoded");
     rw.replaceOpWithMultiple(op, {*result});
@@ -125,18 +133,22 @@ struct ConvertPattern : OpConversionPattern<ConvertOp> {
   using OpConversionPattern::OpConversionPattern;
 
   static bool isSameTerm(QuantizedAttr a, QuantizedAttr b) {
-    return a && b && a.getFormat() == b.getFormat() && a.getScale() == b.getScale() && a.getZero() == b.getZero() &&
-           a.getAdditive() == b.getAdditive();
+    return a && b && a.getFormat() == b.getFormat() && a.getScale() == b.getScale() &&
+           a.getZero() == b.getZero() && a.getAdditive() == b.getAdditive();
   }
-  LogicalResult matchAndRewrite(ConvertOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(ConvertOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rw) const override {
     Location loc = op.getLoc();
-    auto from = cast<RankedTensorType>(op.getSource().getType()), to = cast<RankedTensorType>(op.getType());
+    auto from = cast<RankedTensorType>(op.getSource().getType()),
+         to = cast<RankedTensorType>(op.getType());
     ValueRange components = adaptor.getSource();
     Box whole = wholeBox(rw, loc, from, components);
     auto storage = emptyComponents(rw, loc, to, whole.sizes);
     if (failed(storage))
-      return op.emitError("a conversion to an encoding whose structure comes from data needs lowbit.encode into storage");
-    auto source = dyn_cast<QuantizedAttr>(from.getEncoding()), target = dyn_cast<QuantizedAttr>(to.getEncoding());
+      return op.emitError("a conversion to an encoding whose structure comes from data needs "
+                          "lowbit.encode into storage");
+    auto source = dyn_cast<QuantizedAttr>(from.getEncoding()),
+         target = dyn_cast<QuantizedAttr>(to.getEncoding());
     if (isSameTerm(source, target)) {
       if (source.getLayout() == target.getLayout()) {
         rw.replaceOpWithMultiple(op, {llvm::to_vector(components)});
@@ -162,7 +174,8 @@ struct ConvertPattern : OpConversionPattern<ConvertOp> {
 
 struct AssemblePattern : OpConversionPattern<AssembleOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(AssembleOp op, OneToNOpAdaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(AssembleOp op, OneToNOpAdaptor,
+                                ConversionPatternRewriter &rw) const override {
     rw.replaceOpWithMultiple(op, {llvm::to_vector(op.getComponents())});
     return success();
   }
@@ -170,7 +183,8 @@ struct AssemblePattern : OpConversionPattern<AssembleOp> {
 
 struct DisassemblePattern : OpConversionPattern<DisassembleOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(DisassembleOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(DisassembleOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rw) const override {
     rw.replaceOp(op, adaptor.getSource());
     return success();
   }
@@ -178,7 +192,8 @@ struct DisassemblePattern : OpConversionPattern<DisassembleOp> {
 
 struct ParameterPattern : OpConversionPattern<ParameterOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(ParameterOp op, OneToNOpAdaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(ParameterOp op, OneToNOpAdaptor,
+                                ConversionPatternRewriter &rw) const override {
     auto type = cast<RankedTensorType>(op.getType());
     SmallVector<EncodingComponent> components;
     StringAttr text; // for the loader: equal components can mean different values
@@ -200,7 +215,8 @@ struct ParameterPattern : OpConversionPattern<ParameterOp> {
       auto memref = MemRefType::get(tensor.getShape(), tensor.getElementType());
       Value buffer = ParameterBufferOp::create(rw, op.getLoc(), memref, op.getKeyAttr(),
                                                rw.getStringAttr(component.name), text);
-      values.push_back(bufferization::ToTensorOp::create(rw, op.getLoc(), tensor, buffer, /*restrict=*/true));
+      values.push_back(
+          bufferization::ToTensorOp::create(rw, op.getLoc(), tensor, buffer, /*restrict=*/true));
     }
     rw.replaceOpWithMultiple(op, {values});
     return success();
@@ -209,7 +225,8 @@ struct ParameterPattern : OpConversionPattern<ParameterOp> {
 
 struct EmptyPattern : OpConversionPattern<tensor::EmptyOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(tensor::EmptyOp op, OneToNOpAdaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(tensor::EmptyOp op, OneToNOpAdaptor,
+                                ConversionPatternRewriter &rw) const override {
     if (!getEncoding(op.getType()))
       return failure();
     auto components = emptyComponents(rw, op.getLoc(), op.getType(), op.getMixedSizes());
@@ -222,12 +239,14 @@ struct EmptyPattern : OpConversionPattern<tensor::EmptyOp> {
 
 struct DimPattern : OpConversionPattern<tensor::DimOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(tensor::DimOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(tensor::DimOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rw) const override {
     auto type = dyn_cast<RankedTensorType>(op.getSource().getType());
     std::optional<int64_t> axis = op.getConstantIndex();
     if (!type || !getEncoding(type) || !axis)
       return failure();
-    SmallVector<OpFoldResult> extents = getEncoding(type).getExtents(rw, op.getLoc(), type, adaptor.getSource());
+    SmallVector<OpFoldResult> extents =
+        getEncoding(type).getExtents(rw, op.getLoc(), type, adaptor.getSource());
     rw.replaceOp(op, TileBuilder(rw, op.getLoc()).value(extents[*axis]));
     return success();
   }
@@ -235,38 +254,44 @@ struct DimPattern : OpConversionPattern<tensor::DimOp> {
 
 struct SelectPattern : OpConversionPattern<arith::SelectOp> {
   using OpConversionPattern::OpConversionPattern;
-  LogicalResult matchAndRewrite(arith::SelectOp op, OneToNOpAdaptor adaptor, ConversionPatternRewriter &rw) const override {
+  LogicalResult matchAndRewrite(arith::SelectOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rw) const override {
     if (!getEncoding(op.getType()))
       return failure();
     SmallVector<Value> components;
     for (auto [a, b] : llvm::zip(adaptor.getTrueValue(), adaptor.getFalseValue()))
-      components.push_back(arith::SelectOp::create(rw, op.getLoc(), adaptor.getCondition()[0], a, b));
+      components.push_back(
+          arith::SelectOp::create(rw, op.getLoc(), adaptor.getCondition()[0], a, b));
     rw.replaceOpWithMultiple(op, {components});
     return success();
   }
 };
 } // namespace
 
-void lowbit::populateComponentsPatterns(TypeConverter &converter, RewritePatternSet &patterns, ConversionTarget &target) {
+void lowbit::populateComponentsPatterns(TypeConverter &converter, RewritePatternSet &patterns,
+                                        ConversionTarget &target) {
   converter.addConversion([](Type type) { return type; });
-  converter.addConversion([](RankedTensorType type, SmallVectorImpl<Type> &out) -> std::optional<LogicalResult> {
-    EncodingAttrInterface encoding = getEncoding(type);
-    if (!encoding)
-      return std::nullopt;
-    for (EncodingComponent &component : encoding.getComponents(type))
-      out.push_back(component.type);
-    return success();
-  });
+  converter.addConversion(
+      [](RankedTensorType type, SmallVectorImpl<Type> &out) -> std::optional<LogicalResult> {
+        EncodingAttrInterface encoding = getEncoding(type);
+        if (!encoding)
+          return std::nullopt;
+        for (EncodingComponent &component : encoding.getComponents(type))
+          out.push_back(component.type);
+        return success();
+      });
   scf::populateSCFStructuralTypeConversionsAndLegality(converter, patterns, target);
   cf::populateCFStructuralTypeConversionsAndLegality(converter, patterns, target);
   populateFunctionOpInterfaceTypeConversionPattern<func::FuncOp>(patterns, converter);
   populateCallOpTypeConversionPattern(patterns, converter);
   populateReturnOpTypeConversionPattern(patterns, converter);
-  patterns.add<AssemblePattern, ConvertPattern, DecodePattern, DimPattern, DisassemblePattern, EmptyPattern, EncodePattern,
-               ParameterPattern, SelectPattern>(converter, patterns.getContext());
+  patterns.add<AssemblePattern, ConvertPattern, DecodePattern, DimPattern, DisassemblePattern,
+               EmptyPattern, EncodePattern, ParameterPattern, SelectPattern>(converter,
+                                                                             patterns.getContext());
   target.addIllegalOp<AssembleOp, ConvertOp, DecodeOp, DisassembleOp, EncodeOp, ParameterOp>();
-  target.addDynamicallyLegalOp<func::FuncOp>(
-      [&](func::FuncOp function) { return converter.isSignatureLegal(function.getFunctionType()); });
+  target.addDynamicallyLegalOp<func::FuncOp>([&](func::FuncOp function) {
+    return converter.isSignatureLegal(function.getFunctionType());
+  });
   target.markUnknownOpDynamicallyLegal([&](Operation *op) { return converter.isLegal(op); });
 }
 
@@ -274,7 +299,8 @@ void lowbit::populateComponentsPatterns(TypeConverter &converter, RewritePattern
 // The pass
 //===----------------------------------------------------------------------===//
 
-/// `lowbit.updates` counts results and arguments one by one; afterwards there are several for an encoded one.
+/// `lowbit.updates` counts results and arguments one by one; afterwards there are several for an
+/// encoded one.
 static LogicalResult expandUpdates(func::FuncOp function) {
   auto updates = function->getAttrOfType<DenseI64ArrayAttr>(LowbitDialect::kUpdatesAttrName);
   if (!updates)
@@ -296,16 +322,16 @@ static LogicalResult expandUpdates(func::FuncOp function) {
   for (auto [type, argument] : llvm::zip(function.getResultTypes(), updates.asArrayRef()))
     for (int64_t i = 0, n = countOf(type); i < n; ++i)
       expanded.push_back(argument < 0 ? -1 : first[argument] + i);
-  function->setAttr(LowbitDialect::kUpdatesAttrName, DenseI64ArrayAttr::get(function.getContext(), expanded));
+  function->setAttr(LowbitDialect::kUpdatesAttrName,
+                    DenseI64ArrayAttr::get(function.getContext(), expanded));
   return success();
 }
 
 namespace {
 struct ComponentsPass : lowbit::impl::ComponentsBase<ComponentsPass> {
   void runOnOperation() override {
-    WalkResult expanded = getOperation().walk([](func::FuncOp function) {
-      return WalkResult(expandUpdates(function));
-    });
+    WalkResult expanded = getOperation().walk(
+        [](func::FuncOp function) { return WalkResult(expandUpdates(function)); });
     if (expanded.wasInterrupted())
       return signalPassFailure();
     TypeConverter converter;

@@ -28,8 +28,8 @@ using namespace lowbit;
 using Ofrs = SmallVector<OpFoldResult>;
 
 /// `op` on the range of one piece along the axis that is cut, accumulating into `sum`.
-static Value contractPart(TileBuilder &t, linalg::LinalgOp op, OpOperand &encoded, Value decoded, Value sum,
-                          const Piece &piece, unsigned axis) {
+static Value contractPart(TileBuilder &t, linalg::LinalgOp op, OpOperand &encoded, Value decoded,
+                          Value sum, const Piece &piece, unsigned axis) {
   AffineExpr loop = op.getMatchingIndexingMap(&encoded).getResult(axis);
   auto boxOf = [&](OpOperand &operand, Value v) {
     Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, v);
@@ -43,27 +43,29 @@ static Value contractPart(TileBuilder &t, linalg::LinalgOp op, OpOperand &encode
   };
   SmallVector<Value> operands;
   for (OpOperand *input : op.getDpsInputOperands())
-    operands.push_back(input == &encoded ? decoded : t.slice(input->get(), boxOf(*input, input->get())));
+    operands.push_back(input == &encoded ? decoded
+                                         : t.slice(input->get(), boxOf(*input, input->get())));
   OpOperand &init = *op.getDpsInitOperand(0);
   Box place = boxOf(init, sum);
   operands.push_back(t.slice(sum, place));
   Value result = clone(t.b, op, operands.back().getType(), operands)->getResult(0);
-  bool isReduction = !op.getMatchingIndexingMap(&init).isFunctionOfDim(cast<AffineDimExpr>(loop).getPosition());
+  bool isReduction =
+      !op.getMatchingIndexingMap(&init).isFunctionOfDim(cast<AffineDimExpr>(loop).getPosition());
   if (isReduction)
     return result;
   return tensor::InsertSliceOp::create(t.b, t.loc, result, sum, place.offsets, place.sizes,
                                        Ofrs(place.offsets.size(), t.index(1)));
 }
 
-static Value contractPieces(TileBuilder &t, linalg::LinalgOp op, OpOperand &encoded, DecodeRegionOp decode,
-                            const Pieces &pieces) {
+static Value contractPieces(TileBuilder &t, linalg::LinalgOp op, OpOperand &encoded,
+                            DecodeRegionOp decode, const Pieces &pieces) {
   Value sum = op.getDpsInits()[0];
   for (const Piece &piece : pieces.list) {
     bool isSum = pieces.kind == Pieces::Sum;
     Box box = isSum ? decode.getTensorRegion()
                     : Box{Ofrs(piece.place.offsets.size(), t.index(0)), piece.place.sizes};
-    Value decoded = DecodeRegionOp::create(t.b, t.loc, piece.type,
-                                           decode.getComponents().slice(piece.first, piece.count), box);
+    Value decoded = DecodeRegionOp::create(
+        t.b, t.loc, piece.type, decode.getComponents().slice(piece.first, piece.count), box);
     if (!isSum) {
       sum = contractPart(t, op, encoded, decoded, sum, piece, pieces.axis);
       continue;
@@ -76,7 +78,8 @@ static Value contractPieces(TileBuilder &t, linalg::LinalgOp op, OpOperand &enco
   return sum;
 }
 
-/// The contraction on the pieces of one decoded operand, or on its components; null: nothing to distribute.
+/// The contraction on the pieces of one decoded operand, or on its components; null: nothing to
+/// distribute.
 static Value distribute(linalg::LinalgOp op) {
   OpBuilder b(op);
   TileBuilder t(b, op.getLoc());
@@ -86,10 +89,12 @@ static Value distribute(linalg::LinalgOp op) {
       continue;
     RankedTensorType whole = decode.getWholeType();
     // Only a decode of everything: pieces are given in coordinates of the whole.
-    if (!llvm::all_of(decode.getTensorRegion().offsets, isZeroInteger) || decode.getType().getShape() != whole.getShape())
+    if (!llvm::all_of(decode.getTensorRegion().offsets, isZeroInteger) ||
+        decode.getType().getShape() != whole.getShape())
       continue;
     EncodingAttrInterface encoding = getEncoding(whole);
-    auto direct = encoding.buildContraction(b, op, input->getOperandNumber(), whole, decode.getComponents());
+    auto direct =
+        encoding.buildContraction(b, op, input->getOperandNumber(), whole, decode.getComponents());
     if (succeeded(direct))
       return *direct;
     Pieces pieces = encoding.getPieces(b, t.loc, whole, decode.getComponents());
@@ -114,8 +119,10 @@ struct DistributePass : lowbit::impl::DistributeBase<DistributePass> {
       if (!result)
         continue;
       // The pieces may be combinators themselves.
-      for (Operation *made = before ? before->getNextNode() : &op->getBlock()->front(); made != op; made = made->getNextNode())
-        if (auto piece = dyn_cast<linalg::LinalgOp>(made); piece && linalg::isaContractionOpInterface(piece))
+      for (Operation *made = before ? before->getNextNode() : &op->getBlock()->front(); made != op;
+           made = made->getNextNode())
+        if (auto piece = dyn_cast<linalg::LinalgOp>(made);
+            piece && linalg::isaContractionOpInterface(piece))
           work.push_back(piece);
       op->getResult(0).replaceAllUsesWith(result);
       op->erase();

@@ -45,7 +45,8 @@ static DictionaryAttr wrapEntry(func::FuncOp body, SymbolTable &symbols) {
     if (argument >= 0 && (tensor || type.isIndex()))
       continue;
     if (!tensor || !tensor.hasStaticShape()) {
-      body.emitError() << "result " << type << " of entry @" << name << " has no storage: give it a static shape, or an "
+      body.emitError() << "result " << type << " of entry @" << name
+                       << " has no storage: give it a static shape, or an "
                        << "argument to update in '" << LowbitDialect::kUpdatesAttrName << "'";
       return {};
     }
@@ -69,7 +70,8 @@ static DictionaryAttr wrapEntry(func::FuncOp body, SymbolTable &symbols) {
     Value argument = wrapper.getArgument(i);
     bool isUpdated = llvm::is_contained(updates, (int64_t)i);
     if (isa<RankedTensorType>(type))
-      argument = bufferization::ToTensorOp::create(b, loc, type, argument, /*restrict=*/true, /*writable=*/isUpdated);
+      argument = bufferization::ToTensorOp::create(b, loc, type, argument, /*restrict=*/true,
+                                                   /*writable=*/isUpdated);
     operands.push_back(argument);
   }
   auto call = func::CallOp::create(b, loc, body, operands);
@@ -84,7 +86,8 @@ static DictionaryAttr wrapEntry(func::FuncOp body, SymbolTable &symbols) {
     store.setWritable(true);
   }
   func::ReturnOp::create(b, loc);
-  SmallVector<Attribute> types = llvm::map_to_vector(arguments, [](Type t) -> Attribute { return TypeAttr::get(t); });
+  SmallVector<Attribute> types =
+      llvm::map_to_vector(arguments, [](Type t) -> Attribute { return TypeAttr::get(t); });
   return b.getDictionaryAttr({b.getNamedAttr("arguments", b.getArrayAttr(types)),
                               b.getNamedAttr("name", b.getStringAttr(name)),
                               b.getNamedAttr("outputs", b.getI64IntegerAttr(outputs))});
@@ -108,7 +111,8 @@ struct EntryABIPass : lowbit::impl::EntryABIBase<EntryABIPass> {
       entries.push_back(entry);
     }
     if (entries.empty()) {
-      module.emitError() << "no function of the module is an entry: mark one with '" << LowbitDialect::kEntryAttrName << "'";
+      module.emitError() << "no function of the module is an entry: mark one with '"
+                         << LowbitDialect::kEntryAttrName << "'";
       return signalPassFailure();
     }
     module->setAttr("lowbit.entries", ArrayAttr::get(&getContext(), entries));

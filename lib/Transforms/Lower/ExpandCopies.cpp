@@ -21,14 +21,16 @@ namespace {
 struct ExpandCopiesPass : lowbit::impl::ExpandCopiesBase<ExpandCopiesPass> {
   void runOnOperation() override {
     getOperation().walk([](memref::CopyOp op) {
-      auto source = dyn_cast<MemRefType>(op.getSource().getType()), target = dyn_cast<MemRefType>(op.getTarget().getType());
+      auto source = dyn_cast<MemRefType>(op.getSource().getType()),
+           target = dyn_cast<MemRefType>(op.getTarget().getType());
       if (!source || !target)
         return;
       OpBuilder b(op);
       AffineMap identity = b.getMultiDimIdentityMap(source.getRank());
       SmallVector<utils::IteratorType> loops(source.getRank(), utils::IteratorType::parallel);
-      linalg::GenericOp::create(b, op.getLoc(), op.getSource(), op.getTarget(), ArrayRef<AffineMap>{identity, identity},
-                                loops, [](OpBuilder &b, Location loc, ValueRange elements) {
+      linalg::GenericOp::create(b, op.getLoc(), op.getSource(), op.getTarget(),
+                                ArrayRef<AffineMap>{identity, identity}, loops,
+                                [](OpBuilder &b, Location loc, ValueRange elements) {
                                   linalg::YieldOp::create(b, loc, elements[0]);
                                 });
       op.erase();

@@ -14,8 +14,9 @@ class Operation;
 
 namespace lowbit {
 
-/// True for an op that has no encoded operand, result or block argument, or that passes them on as a whole: lowbit ops,
-/// calls, control flow, storage (`tensor.empty`) and questions about shapes (`tensor.dim`).
+/// True for an op that has no encoded operand, result or block argument, or that passes them on as
+/// a whole: lowbit ops, calls, control flow, storage (`tensor.empty`) and questions about shapes
+/// (`tensor.dim`).
 bool isExplicit(mlir::Operation *op);
 
 } // namespace lowbit

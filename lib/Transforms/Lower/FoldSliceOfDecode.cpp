@@ -15,11 +15,13 @@
 using namespace mlir;
 using namespace lowbit;
 
-/// True if [offset, offset + size) of an axis with `extent` starts and ends where the encoding allows.
+/// True if [offset, offset + size) of an axis with `extent` starts and ends where the encoding
+/// allows.
 static bool isLegal(OpFoldResult offset, OpFoldResult size, OpFoldResult extent, int64_t multiple) {
   if (multiple == 1)
     return true;
-  auto o = getConstantIntValue(offset), s = getConstantIntValue(size), e = getConstantIntValue(extent);
+  auto o = getConstantIntValue(offset), s = getConstantIntValue(size),
+       e = getConstantIntValue(extent);
   if (o && *o == 0 && isEqualConstantIntOrValue(size, extent))
     return true;
   if (multiple == kWhole || !o || !s || *o % multiple != 0)
@@ -40,20 +42,22 @@ struct FoldSliceOfDecode : OpRewritePattern<tensor::ExtractSliceOp> {
     SmallVector<int64_t> multiples = getEncoding(whole).getTileMultiples(whole, TileUse::Decode);
     SmallVector<OpFoldResult> offsets = op.getMixedOffsets();
     // A slice of everything only drops unit dimensions; it is also what this pattern leaves behind.
-    if (llvm::all_of(offsets, isZeroInteger) && llvm::equal(box.sizes, base.sizes, [](OpFoldResult a, OpFoldResult b) {
-          return isEqualConstantIntOrValue(a, b);
-        }))
+    if (llvm::all_of(offsets, isZeroInteger) &&
+        llvm::equal(box.sizes, base.sizes,
+                    [](OpFoldResult a, OpFoldResult b) { return isEqualConstantIntOrValue(a, b); }))
       return failure();
-    for (auto [offset, size, extent, multiple] : llvm::zip(offsets, box.sizes, base.sizes, multiples))
+    for (auto [offset, size, extent, multiple] :
+         llvm::zip(offsets, box.sizes, base.sizes, multiples))
       if (!isLegal(offset, size, extent, multiple))
         return rw.notifyMatchFailure(op, "the encoding does not allow this tile");
     for (auto [start, offset] : llvm::zip(base.offsets, offsets))
       box.offsets.push_back(t.add(start, offset));
     Value tile = DecodeRegionOp::create(rw, op.getLoc(), whole, decode.getComponents(), box);
     if (op.getType().getRank() != whole.getRank()) // a rank-reducing slice
-      tile = tensor::ExtractSliceOp::create(rw, op.getLoc(), op.getType(), tile,
-                                            SmallVector<OpFoldResult>(box.sizes.size(), rw.getIndexAttr(0)), box.sizes,
-                                            SmallVector<OpFoldResult>(box.sizes.size(), rw.getIndexAttr(1)));
+      tile = tensor::ExtractSliceOp::create(
+          rw, op.getLoc(), op.getType(), tile,
+          SmallVector<OpFoldResult>(box.sizes.size(), rw.getIndexAttr(0)), box.sizes,
+          SmallVector<OpFoldResult>(box.sizes.size(), rw.getIndexAttr(1)));
     rw.replaceOp(op, tile);
     return success();
   }

@@ -24,9 +24,8 @@ namespace {
 struct FuseElementwisePass : lowbit::impl::FuseElementwiseBase<FuseElementwisePass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    linalg::populateElementwiseOpsFusionPatterns(patterns, [](OpOperand *fused) {
-      return fused->get().hasOneUse();
-    });
+    linalg::populateElementwiseOpsFusionPatterns(
+        patterns, [](OpOperand *fused) { return fused->get().hasOneUse(); });
     linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

@@ -26,7 +26,8 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-/// A decode must not be computed once for each element: it goes before the outermost structured op around `op`.
+/// A decode must not be computed once for each element: it goes before the outermost structured op
+/// around `op`.
 static Operation *decodePoint(Operation *op) {
   Operation *point = op;
   for (Operation *parent = op->getParentOp(); parent; parent = parent->getParentOp())
@@ -40,7 +41,8 @@ static void decodeOperand(OpOperand &operand) {
   operand.set(DecodeOp::create(b, operand.getOwner()->getLoc(), operand.get()));
 }
 
-/// Storage for the values of an op whose result is encoded: its plain initial value, read only if the op reads it.
+/// Storage for the values of an op whose result is encoded: its plain initial value, read only if
+/// the op reads it.
 static Value plainInit(OpBuilder &b, DestinationStyleOpInterface op, OpOperand &init) {
   Location loc = op.getLoc();
   auto structured = dyn_cast<linalg::LinalgOp>(op.getOperation());
@@ -48,14 +50,16 @@ static Value plainInit(OpBuilder &b, DestinationStyleOpInterface op, OpOperand &
   if (isRead)
     return DecodeOp::create(b, loc, init.get());
   auto type = getPlainType(cast<RankedTensorType>(init.get().getType()));
-  return tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, init.get()), type.getElementType());
+  return tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, init.get()),
+                                 type.getElementType());
 }
 
 static LogicalResult materialize(Operation *op) {
   auto destination = dyn_cast<DestinationStyleOpInterface>(op);
   auto isEncoded = [](Type type) { return getEncoding(type) != nullptr; };
   if (isa<tensor::CastOp>(op) && llvm::any_of(op->getResultTypes(), isEncoded))
-    return op->emitError() << "tensor.cast to an encoded type would fold away; use lowbit.convert, or lowbit.encode to round";
+    return op->emitError() << "tensor.cast to an encoded type would fold away; use lowbit.convert, "
+                              "or lowbit.encode to round";
   if (auto cast = dyn_cast<tensor::CastOp>(op); cast && isEncoded(cast.getSource().getType()))
     return op->emitError() << "tensor.cast from an encoded type would fold away; use lowbit.decode";
   if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
@@ -64,7 +68,8 @@ static LogicalResult materialize(Operation *op) {
     auto values = cast<ElementsAttr>(constant.getValue());
     auto dense = dyn_cast<DenseElementsAttr>(values);
     if (!dense)
-      return op->emitError() << "an encoded constant is dense; encode a plain one with lowbit.encode";
+      return op->emitError()
+             << "an encoded constant is dense; encode a plain one with lowbit.encode";
     Value plain = arith::ConstantOp::create(b, op->getLoc(), dense.reshape(getPlainType(type)));
     Value storage = tensor::EmptyOp::create(b, op->getLoc(), type, ValueRange());
     op->getResult(0).replaceAllUsesWith(EncodeOp::create(b, op->getLoc(), type, plain, storage));
@@ -72,12 +77,16 @@ static LogicalResult materialize(Operation *op) {
     return success();
   }
   if (llvm::any_of(op->getResultTypes(), isEncoded) && !isa_and_nonnull<linalg::LinalgOp>(op))
-    return op->emitError() << "'" << op->getName() << "' cannot yield an encoded tensor: there are no encoded slices or "
-                           << "reshapes; decode its operand, and encode its plain result with lowbit.encode";
+    return op->emitError()
+           << "'" << op->getName()
+           << "' cannot yield an encoded tensor: there are no encoded slices or "
+           << "reshapes; decode its operand, and encode its plain result with lowbit.encode";
   if (llvm::any_of(op->getRegions(), [&](Region &region) {
         return llvm::any_of(region.getArguments(), [&](Value v) { return isEncoded(v.getType()); });
       }))
-    return op->emitError() << "'" << op->getName() << "' cannot carry encoded tensors into its region; decode them before it";
+    return op->emitError()
+           << "'" << op->getName()
+           << "' cannot carry encoded tensors into its region; decode them before it";
 
   SmallVector<Value> storage(op->getNumResults());
   for (OpOperand &operand : op->getOpOperands()) {

@@ -33,14 +33,15 @@ struct ParametersToLLVMPass : lowbit::impl::ParametersToLLVMBase<ParametersToLLV
       Type type = converter.convertType(op.getType());
       if (!global) {
         std::string name = "lowbit.parameter." + std::to_string(globals.size() - 1);
-        global = LLVM::GlobalOp::create(atStart, op.getLoc(), type, /*isConstant=*/false, LLVM::Linkage::External, name,
-                                        Attribute());
+        global = LLVM::GlobalOp::create(atStart, op.getLoc(), type, /*isConstant=*/false,
+                                        LLVM::Linkage::External, name, Attribute());
         // Zero until the loader writes it.
         OpBuilder init(&getContext());
         init.createBlock(&global.getInitializerRegion());
         LLVM::ReturnOp::create(init, op.getLoc(), LLVM::ZeroOp::create(init, op.getLoc(), type));
         NamedAttrList entry(
-            {atStart.getNamedAttr("component", op.getComponentAttr()), atStart.getNamedAttr("key", op.getKeyAttr()),
+            {atStart.getNamedAttr("component", op.getComponentAttr()),
+             atStart.getNamedAttr("key", op.getKeyAttr()),
              atStart.getNamedAttr("symbol", FlatSymbolRefAttr::get(&getContext(), name)),
              atStart.getNamedAttr("type", TypeAttr::get(op.getType()))});
         if (op.getEncodingAttr())
@@ -51,7 +52,8 @@ struct ParametersToLLVMPass : lowbit::impl::ParametersToLLVMBase<ParametersToLLV
       Value address = LLVM::AddressOfOp::create(b, op.getLoc(), global);
       Value descriptor = LLVM::LoadOp::create(b, op.getLoc(), type, address);
       op.getResult().replaceAllUsesWith(
-          UnrealizedConversionCastOp::create(b, op.getLoc(), op.getType(), descriptor).getResult(0));
+          UnrealizedConversionCastOp::create(b, op.getLoc(), op.getType(), descriptor)
+              .getResult(0));
       op.erase();
     });
     module->setAttr("lowbit.parameters", ArrayAttr::get(&getContext(), manifest));

@@ -28,7 +28,8 @@ struct StripPass : lowbit::impl::StripBase<StripPass> {
       if (isa<DecodeOp, EncodeOp, ConvertOp>(op))
         conversions.push_back(op);
       else if (isa<LowbitDialect>(op->getDialect()) && !isa<ParameterOp>(op)) {
-        op->emitError() << "a program that takes components apart has no full-precision form; strip it before";
+        op->emitError()
+            << "a program that takes components apart has no full-precision form; strip it before";
         failedAny = true;
       }
     });
@@ -40,13 +41,16 @@ struct StripPass : lowbit::impl::StripBase<StripPass> {
         return getPlainType(type);
       return std::nullopt;
     });
-    replacer.addReplacement([](DenseElementsAttr values) -> std::optional<std::pair<Attribute, WalkResult>> {
-      if (!getEncoding(values.getType()))
-        return std::nullopt;
-      return std::make_pair(Attribute(values.reshape(getPlainType(cast<RankedTensorType>(values.getType())))),
-                            WalkResult::skip());
-    });
-    replacer.recursivelyReplaceElementsIn(getOperation(), /*replaceAttrs=*/true, /*replaceLocs=*/false,
+    replacer.addReplacement(
+        [](DenseElementsAttr values) -> std::optional<std::pair<Attribute, WalkResult>> {
+          if (!getEncoding(values.getType()))
+            return std::nullopt;
+          return std::make_pair(
+              Attribute(values.reshape(getPlainType(cast<RankedTensorType>(values.getType())))),
+              WalkResult::skip());
+        });
+    replacer.recursivelyReplaceElementsIn(getOperation(), /*replaceAttrs=*/true,
+                                          /*replaceLocs=*/false,
                                           /*replaceTypes=*/true);
     for (Operation *op : conversions) {
       op->getResult(0).replaceAllUsesWith(op->getOperand(0));

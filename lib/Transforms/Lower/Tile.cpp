@@ -32,7 +32,8 @@ using Sizes = SmallVector<int64_t>;
 // Tile sizes
 //===----------------------------------------------------------------------===//
 
-void lowbit::legalizeTileSizes(MutableArrayRef<int64_t> sizes, AffineMap map, RankedTensorType type, TileUse use) {
+void lowbit::legalizeTileSizes(MutableArrayRef<int64_t> sizes, AffineMap map, RankedTensorType type,
+                               TileUse use) {
   for (auto [axis, multiple] : llvm::enumerate(getEncoding(type).getTileMultiples(type, use)))
     if (auto loop = dyn_cast<AffineDimExpr>(map.getResult(axis))) {
       int64_t &size = sizes[loop.getPosition()];
@@ -52,12 +53,13 @@ void lowbit::legalizeTileSizes(MutableArrayRef<int64_t> sizes, TilingInterface o
     return;
   for (OpOperand &operand : structured->getOpOperands())
     if (auto decode = operand.get().getDefiningOp<DecodeRegionOp>())
-      legalizeTileSizes(sizes, structured.getMatchingIndexingMap(&operand), decode.getWholeType(), TileUse::Decode);
+      legalizeTileSizes(sizes, structured.getMatchingIndexingMap(&operand), decode.getWholeType(),
+                        TileUse::Decode);
   for (OpResult result : op->getResults())
     for (Operation *user : result.getUsers())
       if (auto encode = dyn_cast<EncodeRegionOp>(user); encode && encode.getSource() == result)
-        legalizeTileSizes(sizes, structured.getIndexingMapMatchingResult(result), encode.getWholeType(),
-                          encodeUseOf(encode));
+        legalizeTileSizes(sizes, structured.getIndexingMapMatchingResult(result),
+                          encode.getWholeType(), encodeUseOf(encode));
 }
 
 /// Static extents of the loops of an op; kDynamic where unknown.
@@ -82,7 +84,9 @@ Sizes lowbit::parallelTileSizes(TilingInterface op, int64_t parallelElements) {
   for (auto [n, kind, size] : llvm::zip(ranges, op.getLoopIteratorTypes(), sizes)) {
     if (kind != utils::IteratorType::parallel || iterations >= enough)
       break;
-    size = ShapedType::isDynamic(n) ? 1 : std::max<int64_t>(1, n / llvm::divideCeil(enough, iterations));
+    size = ShapedType::isDynamic(n)
+               ? 1
+               : std::max<int64_t>(1, n / llvm::divideCeil(enough, iterations));
     // Equal tiles: a ragged last one would need buffers of a size known only at run time.
     while (!ShapedType::isDynamic(n) && n % size != 0)
       --size;
@@ -103,15 +107,16 @@ FailureOr<scf::SCFTileAndFuseResult> lowbit::tileAndFuse(RewriterBase &rewriter,
   options.tilingOptions.setTileSizes(getAsIndexOpFoldResult(rewriter.getContext(), sizes));
   if (isParallel)
     options.tilingOptions.setLoopType(scf::SCFTilingOptions::LoopType::ForallOp);
-  options.setFusionControlFn([isParallel](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
-                                 -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
-    // A fill fused into a reduction loop would restart the accumulator at each tile; any other producer would be
-    // computed again for each tile.
-    bool isFill = isa<linalg::FillOp>(producer.getOwner()) && isParallel && isDestination;
-    if (!isFill && !isa<DecodeRegionOp>(producer.getOwner()))
-      return std::nullopt;
-    return scf::SCFTileAndFuseOptions::ControlFnResult{};
-  });
+  options.setFusionControlFn(
+      [isParallel](tensor::ExtractSliceOp, OpResult producer, bool isDestination)
+          -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+        // A fill fused into a reduction loop would restart the accumulator at each tile; any other
+        // producer would be computed again for each tile.
+        bool isFill = isa<linalg::FillOp>(producer.getOwner()) && isParallel && isDestination;
+        if (!isFill && !isa<DecodeRegionOp>(producer.getOwner()))
+          return std::nullopt;
+        return scf::SCFTileAndFuseOptions::ControlFnResult{};
+      });
   auto result = scf::tileConsumerAndFuseProducersUsingSCF(rewriter, op, options);
   if (failed(result)) {
     op->emitError("could not be tiled");
@@ -122,7 +127,8 @@ FailureOr<scf::SCFTileAndFuseResult> lowbit::tileAndFuse(RewriterBase &rewriter,
   return result;
 }
 
-/// The parallel loops of a contraction: rows of decoded weights, or batches and heads where nothing is decoded.
+/// The parallel loops of a contraction: rows of decoded weights, or batches and heads where nothing
+/// is decoded.
 static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t parallelElements) {
   auto dims = linalg::inferContractionDims(op);
   Sizes sizes(op.getNumLoops(), 0), ranges = op.getStaticLoopRanges();
@@ -157,7 +163,8 @@ static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t par
   return sizes;
 }
 
-/// A sequential loop over the reduction where a tile of decoded weights would leave the cache; all 0 where not.
+/// A sequential loop over the reduction where a tile of decoded weights would leave the cache; all
+/// 0 where not.
 static Sizes reductionTileSizes(linalg::LinalgOp op, int64_t tileElements) {
   Sizes sizes(op.getNumLoops(), 0), ranges = op.getStaticLoopRanges();
   for (OpOperand *input : op.getDpsInputOperands()) {
@@ -167,8 +174,8 @@ static Sizes reductionTileSizes(linalg::LinalgOp op, int64_t tileElements) {
     int64_t elements = decode.getType().getNumElements();
     AffineMap map = op.getMatchingIndexingMap(input);
     for (auto [dim, kind] : llvm::enumerate(op.getIteratorTypesArray())) {
-      if (kind != utils::IteratorType::reduction || !map.isFunctionOfDim(dim) || elements <= tileElements ||
-          ShapedType::isDynamic(ranges[dim]))
+      if (kind != utils::IteratorType::reduction || !map.isFunctionOfDim(dim) ||
+          elements <= tileElements || ShapedType::isDynamic(ranges[dim]))
         continue;
       int64_t tiles = llvm::divideCeil(elements, tileElements);
       Sizes legal(sizes);
@@ -197,9 +204,11 @@ namespace {
 struct TilePass : lowbit::impl::TileBase<TilePass> {
   using TileBase::TileBase;
 
-  /// Cuts what is left over at the end of a loop off into an op of its own, so that all tiles have one size.
+  /// Cuts what is left over at the end of a loop off into an op of its own, so that all tiles have
+  /// one size.
   SmallVector<linalg::LinalgOp> peel(IRRewriter &rewriter, linalg::LinalgOp op) {
-    Sizes sizes = contractionTileSizes(op, rows, parallelElements), ranges = op.getStaticLoopRanges();
+    Sizes sizes = contractionTileSizes(op, rows, parallelElements),
+          ranges = op.getStaticLoopRanges();
     for (auto [dim, n] : llvm::enumerate(ranges)) {
       if (sizes[dim] == 0 || ShapedType::isDynamic(n) || n % sizes[dim] == 0 || n < sizes[dim])
         continue;
@@ -240,8 +249,10 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
           return failure();
         inner = cast<TilingInterface>(loops->tiledAndFusedOps[0]);
       }
-      Sizes reduction = reductionTileSizes(cast<linalg::LinalgOp>(inner.getOperation()), tileElements);
-      if (isTiled(reduction) && failed(tileAndFuse(rewriter, inner, reduction, /*isParallel=*/false)))
+      Sizes reduction =
+          reductionTileSizes(cast<linalg::LinalgOp>(inner.getOperation()), tileElements);
+      if (isTiled(reduction) &&
+          failed(tileAndFuse(rewriter, inner, reduction, /*isParallel=*/false)))
         return failure();
     }
     return success();
@@ -250,7 +261,8 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
   LogicalResult tileOthers(IRRewriter &rewriter) {
     SmallVector<TilingInterface> others;
     getOperation().walk([&](Operation *op) {
-      if (op->getParentOfType<LoopLikeOpInterface>() || op->hasAttr(LowbitDialect::kStatisticsAttrName))
+      if (op->getParentOfType<LoopLikeOpInterface>() ||
+          op->hasAttr(LowbitDialect::kStatisticsAttrName))
         return;
       bool isStructured = isa<linalg::LinalgOp>(op) && !isa<linalg::FillOp>(op);
       if (isStructured && !op->getResults().empty())
@@ -270,7 +282,8 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
     for (DecodeRegionOp op : decodes) {
       int64_t elements = op.getType().hasStaticShape() ? op.getType().getNumElements() : INT64_MAX;
       if (elements > tileElements)
-        op.emitRemark() << "decoded as a whole, " << op.getType() << " in memory: what reads it could not be tiled "
+        op.emitRemark() << "decoded as a whole, " << op.getType()
+                        << " in memory: what reads it could not be tiled "
                         << "with it";
       auto tilable = cast<TilingInterface>(op.getOperation());
       Sizes sizes = parallelTileSizes(tilable, parallelElements);
@@ -285,8 +298,8 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
     RewritePatternSet slices(&getContext());
     populateFoldSliceOfDecodePatterns(slices);
     if (failed(applyPatternsGreedily(getOperation(), std::move(slices))) ||
-        failed(tileEncodes(rewriter, getOperation(), parallelElements)) || failed(tileContractions(rewriter)) ||
-        failed(tileOthers(rewriter)))
+        failed(tileEncodes(rewriter, getOperation(), parallelElements)) ||
+        failed(tileContractions(rewriter)) || failed(tileOthers(rewriter)))
       return signalPassFailure();
     // A slice of a whole empty tensor would become a buffer of the whole.
     RewritePatternSet empties(&getContext());

@@ -16,21 +16,24 @@ using namespace mlir;
 using namespace lowbit;
 
 TileUse lowbit::encodeUseOf(EncodeRegionOp op) {
-  for (EncodingComponent &component : getEncoding(op.getWholeType()).getComponents(op.getWholeType()))
+  for (EncodingComponent &component :
+       getEncoding(op.getWholeType()).getComponents(op.getWholeType()))
     if (component.role == ComponentRole::Statistic)
       return TileUse::EncodeAfterStatistics;
   return TileUse::Encode;
 }
 
-/// A state is read where it is written: reads of a loop's initial value, of the region that the iteration writes,
-/// become reads of the shared output; otherwise bufferization copies the state.
+/// A state is read where it is written: reads of a loop's initial value, of the region that the
+/// iteration writes, become reads of the shared output; otherwise bufferization copies the state.
 static void readSharedOutputs(scf::ForallOp loop) {
   auto isSameRegion = [](EncodeRegionOp encode, DecodeRegionOp decode) {
     Box x = encode.getTensorRegion(), y = decode.getTensorRegion();
     auto equal = [](ArrayRef<OpFoldResult> a, ArrayRef<OpFoldResult> b) {
-      return llvm::equal(a, b, [](OpFoldResult p, OpFoldResult q) { return isEqualConstantIntOrValue(p, q); });
+      return llvm::equal(
+          a, b, [](OpFoldResult p, OpFoldResult q) { return isEqualConstantIntOrValue(p, q); });
     };
-    return decode.getWhole() == encode.getWhole() && equal(x.offsets, y.offsets) && equal(x.sizes, y.sizes);
+    return decode.getWhole() == encode.getWhole() && equal(x.offsets, y.offsets) &&
+           equal(x.sizes, y.sizes);
   };
   loop.walk([&](EncodeRegionOp encode) {
     loop.walk([&](DecodeRegionOp decode) {
@@ -50,7 +53,8 @@ static void readSharedOutputs(scf::ForallOp loop) {
   });
 }
 
-/// The statistics of the whole tensor: a sequential loop in which the producer is computed a first time.
+/// The statistics of the whole tensor: a sequential loop in which the producer is computed a first
+/// time.
 static LogicalResult tileStatistics(RewriterBase &rewriter, func::FuncOp function) {
   SmallVector<linalg::LinalgOp> statistics;
   function.walk([&](linalg::LinalgOp op) {
@@ -67,14 +71,16 @@ static LogicalResult tileStatistics(RewriterBase &rewriter, func::FuncOp functio
     rewriter.setInsertionPoint(op);
     scf::SCFTileAndFuseOptions options;
     options.tilingOptions.setTileSizes(getAsIndexOpFoldResult(rewriter.getContext(), sizes));
-    options.setFusionControlFn([](tensor::ExtractSliceOp, OpResult, bool isDestination)
-                                   -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
-      // A fill fused into the loop would restart the maxima at each tile.
-      if (isDestination)
-        return std::nullopt;
-      return scf::SCFTileAndFuseOptions::ControlFnResult{};
-    });
-    auto result = scf::tileConsumerAndFuseProducersUsingSCF(rewriter, cast<TilingInterface>(*op), options);
+    options.setFusionControlFn(
+        [](tensor::ExtractSliceOp, OpResult,
+           bool isDestination) -> std::optional<scf::SCFTileAndFuseOptions::ControlFnResult> {
+          // A fill fused into the loop would restart the maxima at each tile.
+          if (isDestination)
+            return std::nullopt;
+          return scf::SCFTileAndFuseOptions::ControlFnResult{};
+        });
+    auto result =
+        scf::tileConsumerAndFuseProducersUsingSCF(rewriter, cast<TilingInterface>(*op), options);
     if (failed(result))
       return op->emitError("the statistics of an encode could not be tiled");
     for (auto [from, to] : result->replacements)
@@ -85,7 +91,8 @@ static LogicalResult tileStatistics(RewriterBase &rewriter, func::FuncOp functio
   return applyPatternsGreedily(function, std::move(dead));
 }
 
-LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function, int64_t parallelElements) {
+LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
+                                  int64_t parallelElements) {
   if (failed(tileStatistics(rewriter, function)))
     return failure();
   SmallVector<EncodeRegionOp> encodes;
@@ -97,7 +104,8 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
     auto producer = encode.getSource().getDefiningOp<linalg::LinalgOp>();
     if (!producer || producer->getBlock() != encode->getBlock()) {
       auto op = cast<TilingInterface>(*encode);
-      auto loops = tileAndFuse(rewriter, op, parallelTileSizes(op, parallelElements), /*isParallel=*/true);
+      auto loops =
+          tileAndFuse(rewriter, op, parallelTileSizes(op, parallelElements), /*isParallel=*/true);
       if (failed(loops))
         return failure();
       if (!loops->loops.empty())
@@ -123,7 +131,8 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
       return failure();
     for (EncodeRegionOp other : group)
       if (failed(scf::tileAndFuseConsumer(rewriter, other, loops->loops)))
-        return other.emitError("the encode could not be fused with the op that produces its values");
+        return other.emitError(
+            "the encode could not be fused with the op that produces its values");
     readSharedOutputs(cast<scf::ForallOp>(loops->loops[0].getOperation()));
   }
   // Old statistics may be overwritten after the last tile was encoded, not before.

@@ -15,25 +15,30 @@
 namespace lowbit {
 
 /// Rounds `sizes` of the loops that `map` shows up to what `type` allows; 0 is the whole loop.
-void legalizeTileSizes(llvm::MutableArrayRef<int64_t> sizes, mlir::AffineMap map, mlir::RankedTensorType type,
-                       TileUse use);
+void legalizeTileSizes(llvm::MutableArrayRef<int64_t> sizes, mlir::AffineMap map,
+                       mlir::RankedTensorType type, TileUse use);
 
 /// The use of an encode: after its statistics if its encoding has some.
 TileUse encodeUseOf(EncodeRegionOp op);
 
-/// Makes tile sizes of `op` legal for the decodes that it reads, the encodes that read it, and for itself.
+/// Makes tile sizes of `op` legal for the decodes that it reads, the encodes that read it, and for
+/// itself.
 void legalizeTileSizes(llvm::MutableArrayRef<int64_t> sizes, mlir::TilingInterface op);
 
-/// Tiles `op`, with the decodes of its operands fused, to an `scf.forall` or (not parallel) to `scf.for` loops, and
-/// replaces it.
-llvm::FailureOr<mlir::scf::SCFTileAndFuseResult> tileAndFuse(mlir::RewriterBase &rewriter, mlir::TilingInterface op,
-                                                             llvm::ArrayRef<int64_t> sizes, bool isParallel);
+/// Tiles `op`, with the decodes of its operands fused, to an `scf.forall` or (not parallel) to
+/// `scf.for` loops, and replaces it.
+llvm::FailureOr<mlir::scf::SCFTileAndFuseResult> tileAndFuse(mlir::RewriterBase &rewriter,
+                                                             mlir::TilingInterface op,
+                                                             llvm::ArrayRef<int64_t> sizes,
+                                                             bool isParallel);
 
-/// Tile sizes of a parallel loop over the outer parallel dimensions of `op`; all 0 where it does not pay.
+/// Tile sizes of a parallel loop over the outer parallel dimensions of `op`; all 0 where it does
+/// not pay.
 llvm::SmallVector<int64_t> parallelTileSizes(mlir::TilingInterface op, int64_t parallelElements);
 
 /// Statistics phases and encodes of a function, each encode with the op that produces its values.
-llvm::LogicalResult tileEncodes(mlir::RewriterBase &rewriter, mlir::func::FuncOp function, int64_t parallelElements);
+llvm::LogicalResult tileEncodes(mlir::RewriterBase &rewriter, mlir::func::FuncOp function,
+                                int64_t parallelElements);
 
 } // namespace lowbit
 

@@ -28,15 +28,18 @@ using namespace lowbit;
 
 bool lowbit::isExplicit(Operation *op) {
   auto isEncoded = [](Type type) { return getEncoding(type) != nullptr; };
-  bool touches = llvm::any_of(op->getOperandTypes(), isEncoded) || llvm::any_of(op->getResultTypes(), isEncoded);
+  bool touches = llvm::any_of(op->getOperandTypes(), isEncoded) ||
+                 llvm::any_of(op->getResultTypes(), isEncoded);
   for (Region &region : op->getRegions())
     for (Block &block : region)
       touches |= llvm::any_of(block.getArgumentTypes(), isEncoded);
   if (!touches || isa<LowbitDialect>(op->getDialect()))
     return true;
-  return isa<CallOpInterface, FunctionOpInterface, BranchOpInterface, tensor::EmptyOp, tensor::DimOp, arith::SelectOp,
-             scf::ForOp, scf::IfOp, scf::WhileOp, scf::YieldOp, scf::ConditionOp>(op) ||
-         (op->hasTrait<OpTrait::ReturnLike>() && isa_and_nonnull<FunctionOpInterface>(op->getParentOp()));
+  return isa<CallOpInterface, FunctionOpInterface, BranchOpInterface, tensor::EmptyOp,
+             tensor::DimOp, arith::SelectOp, scf::ForOp, scf::IfOp, scf::WhileOp, scf::YieldOp,
+             scf::ConditionOp>(op) ||
+         (op->hasTrait<OpTrait::ReturnLike>() &&
+          isa_and_nonnull<FunctionOpInterface>(op->getParentOp()));
 }
 
 static bool hasEncoding(Type type) {
@@ -53,7 +56,8 @@ struct VerifyExplicitPass : lowbit::impl::VerifyExplicitBase<VerifyExplicitPass>
     getOperation().walk([&](Operation *op) {
       if (isExplicit(op))
         return;
-      op->emitError() << "'" << op->getName() << "' computes on an encoded tensor implicitly; run lowbit-materialize";
+      op->emitError() << "'" << op->getName()
+                      << "' computes on an encoded tensor implicitly; run lowbit-materialize";
       failedAny = true;
     });
     if (failedAny)
@@ -72,7 +76,8 @@ struct VerifyPlainPass : lowbit::impl::VerifyPlainBase<VerifyPlainPass> {
       return false;
     };
     getOperation().walk([&](Operation *op) {
-      for (Type type : llvm::concat<Type>(llvm::to_vector(op->getOperandTypes()), llvm::to_vector(op->getResultTypes())))
+      for (Type type : llvm::concat<Type>(llvm::to_vector(op->getOperandTypes()),
+                                          llvm::to_vector(op->getResultTypes())))
         if (!check(op, type))
           return;
       if (auto function = dyn_cast<FunctionOpInterface>(op))

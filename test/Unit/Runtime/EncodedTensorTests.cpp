@@ -61,9 +61,9 @@ TEST(EncodedTensorTest, PlainValues) {
 
 TEST(EncodedTensorTest, ExtentsThatOnlyValuesDecide) {
   EncodingContext context;
-  TensorEncoding encoding = cantFail(
-      context.read("#lowbit.sum<#lowbit.quantized<int<4>, scale = f32 per [1, 4]>, "
-                   "#lowbit.sparse<f32, density = 0.25>>"));
+  TensorEncoding encoding =
+      cantFail(context.read("#lowbit.sum<#lowbit.quantized<int<4>, scale = f32 per [1, 4]>, "
+                            "#lowbit.sparse<f32, density = 0.25>>"));
   auto types = cantFail(encoding.getComponents({2, 4}));
   ASSERT_EQ(types.size(), 5u);
   EXPECT_EQ(types[4].name, "1.values");
@@ -124,9 +124,9 @@ TEST(EncodedTensorTest, ComponentsThatDoNotFit) {
     std::string given = messageOf(encoding.decode({2, 4}, components, decoded));
     EXPECT_TRUE(contains(given, message)) << given;
   }
-  EXPECT_TRUE(contains(messageOf(encoding.decode({2, 4}, {codes, scale},
-                                                 MutableArrayRef(decoded).drop_back())),
-                       "does not have 7 values"));
+  EXPECT_TRUE(contains(
+      messageOf(encoding.decode({2, 4}, {codes, scale}, MutableArrayRef(decoded).drop_back())),
+      "does not have 7 values"));
   EXPECT_TRUE(contains(messageOf(encoding.encode({2, 5}, decoded)), "does not have 8 values"));
   EXPECT_TRUE(contains(messageOf(encoding.encode(Shape{8}, decoded)),
                        "does not fit a tensor of shape [8]"));

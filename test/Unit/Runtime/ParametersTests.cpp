@@ -20,16 +20,21 @@ std::string makeReader(StringRef parameter, StringRef rank) {
   return ("module attributes {lowbit.entries = [{name = \"read\", arguments = [memref<9xi64>], "
           "outputs = 1 : i64}], lowbit.parameters = [" +
           parameter + R"(]} {
-  llvm.mlir.global internal @"lowbit.parameter.0"() : !llvm.array<)" + rank + R"( x i64> {
-    %z = llvm.mlir.zero : !llvm.array<)" + rank + R"( x i64>
-    llvm.return %z : !llvm.array<)" + rank + R"( x i64>
+  llvm.mlir.global internal @"lowbit.parameter.0"() : !llvm.array<)" +
+          rank + R"( x i64> {
+    %z = llvm.mlir.zero : !llvm.array<)" +
+          rank + R"( x i64>
+    llvm.return %z : !llvm.array<)" +
+          rank + R"( x i64>
   }
   llvm.func @_mlir_ciface_read(%d: !llvm.ptr) {
     %slot = llvm.getelementptr %d[1] : (!llvm.ptr) -> !llvm.ptr, !llvm.ptr
     %out = llvm.load %slot : !llvm.ptr -> !llvm.ptr
     %p = llvm.mlir.addressof @"lowbit.parameter.0" : !llvm.ptr
-    %v = llvm.load %p : !llvm.ptr -> !llvm.array<)" + rank + R"( x i64>
-    llvm.store %v, %out : !llvm.array<)" + rank + R"( x i64>, !llvm.ptr
+    %v = llvm.load %p : !llvm.ptr -> !llvm.array<)" +
+          rank + R"( x i64>
+    llvm.store %v, %out : !llvm.array<)" +
+          rank + R"( x i64>, !llvm.ptr
     llvm.return
   }
 })")
@@ -65,9 +70,9 @@ constexpr char matrix[] = R"({key = "w", component = "values", type = memref<?x2
                              symbol = @"lowbit.parameter.0"})";
 
 TEST_F(ParametersTest, DescriptorsPointIntoTheFile) {
-  auto archive = open("w.safetensors",
-                      R"({"w":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}   )",
-                      StringRef("abcdefghijklmnopqrstuvwx"));
+  auto archive =
+      open("w.safetensors", R"({"w":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}   )",
+           StringRef("abcdefghijklmnopqrstuvwx"));
   auto words = read(matrix, "7", archive);
   ASSERT_TRUE(bool(words)) << toString(words.takeError());
   const Component component = cantFail(archive->getComponents(*archive->lookup("w")))[0];
@@ -90,8 +95,8 @@ TEST_F(ParametersTest, MisalignedDataIsCopied) {
 
 TEST_F(ParametersTest, TheFirstArchiveThatHasTheKeyCounts) {
   StringRef header = R"({"w":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}    )";
-  auto first = open("1.safetensors", R"({"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-                    "1111");
+  auto first =
+      open("1.safetensors", R"({"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1111");
   auto second = open("2.safetensors", header, "22222222");
   auto third = open("3.safetensors", header, "33333333");
   auto words = read(matrix, "7", {first, second, third});
@@ -100,11 +105,11 @@ TEST_F(ParametersTest, TheFirstArchiveThatHasTheKeyCounts) {
 }
 
 TEST_F(ParametersTest, WhatDoesNotFitIsAnError) {
-  auto archive = open("w.safetensors",
-                      R"({"w":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}   )",
-                      StringRef("abcdefghijklmnopqrstuvwx"));
-  auto other = open("o.safetensors", R"({"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
-                    "1111");
+  auto archive =
+      open("w.safetensors", R"({"w":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}   )",
+           StringRef("abcdefghijklmnopqrstuvwx"));
+  auto other =
+      open("o.safetensors", R"({"v":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})", "1111");
   std::string path = archive->getPath().str();
   struct {
     const char *key, *component, *type;
@@ -114,10 +119,16 @@ TEST_F(ParametersTest, WhatDoesNotFitIsAnError) {
       {"w", "values", "memref<?x2xf32>", {}, "has the parameter 'w', and no archive was given"},
       {"W", "values", "memref<?x2xf32>", {archive}, "w.safetensors: "},
       {"u", "values", "memref<?x2xf32>", {archive, other}, "no tensor 'u' in any of " + path},
-      {"w", "codes", "memref<?x2xf32>", {archive},
+      {"w",
+       "codes",
+       "memref<?x2xf32>",
+       {archive},
        path + ": tensor 'w': the program reads component 'codes' as f32 [?, 2], the file has only "
               "'values' (stored as f32)"},
-      {"w", "values", "memref<?x2xf16>", {archive},
+      {"w",
+       "values",
+       "memref<?x2xf16>",
+       {archive},
        "reads component 'values' as f16 [?, 2], the file has f32 [3, 2]"},
       {"w", "values", "memref<?x3xf32>", {archive}, "as f32 [?, 3], the file has f32 [3, 2]"},
       {"w", "values", "memref<4x2xf32>", {archive}, "as f32 [4, 2], the file has f32 [3, 2]"},

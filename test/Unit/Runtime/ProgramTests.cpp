@@ -57,8 +57,8 @@ TEST_P(ProgramTest, ResultsComeInTheirOrder) {
   ASSERT_TRUE(bool(program)) << toString(program.takeError());
   Array n = cantFail(Array::allocate(DType::I64, {}));
   n.values<int64_t>()[0] = 1;
-  auto results = (*program)->run("step", listOf(makeArray({1, 2, 3}, 3), makeArray({5, 6}, 2),
-                                                std::move(n)));
+  auto results =
+      (*program)->run("step", listOf(makeArray({1, 2, 3}, 3), makeArray({5, 6}, 2), std::move(n)));
   ASSERT_TRUE(bool(results)) << toString(results.takeError());
   ASSERT_EQ(results->size(), 3u);
   EXPECT_EQ(valuesOf((*results)[0]), (std::vector<float>{10, 12}));
@@ -77,9 +77,9 @@ func.func @store(%x: tensor<2x4xf32>, %state: tensor<2x4xf32, #q>) -> tensor<2x4
   ASSERT_TRUE(bool(program)) << toString(program.takeError());
   Array codes = cantFail(Array::allocate(DType::U8, {2, 4}));
   Array scale = cantFail(Array::allocate(DType::F32, {2, 1}));
-  auto results = (*program)->run(
-      "store", listOf(makeArray({127, -1, 2, 0.25, 254, 2, 0, -254}, {2, 4}), std::move(codes),
-                      std::move(scale)));
+  auto results =
+      (*program)->run("store", listOf(makeArray({127, -1, 2, 0.25, 254, 2, 0, -254}, {2, 4}),
+                                      std::move(codes), std::move(scale)));
   ASSERT_TRUE(bool(results)) << toString(results.takeError());
   ASSERT_EQ(results->size(), 2u);
   EXPECT_EQ((*results)[0].values<int8_t>().vec(),

@@ -16,7 +16,8 @@ class TypeConverter;
 
 namespace lowbit {
 
-/// `tensor.extract_slice` of a decode becomes a decode of that region, where the encoding allows the tile.
+/// `tensor.extract_slice` of a decode becomes a decode of that region, where the encoding allows
+/// the tile.
 void populateFoldSliceOfDecodePatterns(mlir::RewritePatternSet &patterns);
 
 /// Encoded values become their components, 1:N; `converter` gets the conversion of encoded types.
