@@ -98,6 +98,9 @@ SafetensorsWriter::create(StringRef path, ArrayRef<Declaration> declarations,
                           ArrayRef<MetadataEntry> metadata) {
   if (Error error = checkDeclarations(path, declarations))
     return std::move(error);
+  // A rename would put a file in the place of a device or a pipe.
+  if (sys::fs::exists(path) && !sys::fs::is_directory(path) && !sys::fs::is_regular_file(path))
+    return createStringError(path + ": cannot write: it is not a regular file");
   StringSet<> keys;
   for (const auto &[key, value] : metadata) {
     if (!json::isUTF8(key) || !json::isUTF8(value))

@@ -19,6 +19,9 @@ Error lowbit::writeFile(StringRef path, ArrayRef<StringRef> pieces) {
   };
   if (sys::fs::is_directory(path))
     return createStringError(path + ": cannot write: it is a directory: give a file name");
+  // A rename would put a file in the place of a device or a pipe.
+  if (sys::fs::exists(path) && !sys::fs::is_regular_file(path))
+    return createStringError(path + ": cannot write: it is not a regular file");
   SmallString<128> temporary;
   int descriptor;
   if (std::error_code code = sys::fs::createUniqueFile(path + ".%%%%%%%%.tmp", descriptor,

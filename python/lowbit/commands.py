@@ -53,6 +53,9 @@ def _check_folder(path: str) -> None:
         )
     if os.path.isdir(path):
         raise LowbitError(f"'{path}' is a folder", hint="give the name of a file in it")
+    if os.path.exists(path) and not os.path.isfile(path):
+        # A rename would put a file in the place of a device or a pipe.
+        raise LowbitError(f"'{path}' is not a regular file", hint="give the name of a file")
 
 
 def _compile(model: Model) -> None:

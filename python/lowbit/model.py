@@ -57,8 +57,9 @@ class Sampler:
         order = np.argsort(-logits, kind="stable")
         if self.top_k > 0:
             order = order[: self.top_k]
-        scaled = logits[order].astype(np.float64) / self.temperature
-        probability = np.exp(scaled - scaled[0])
+        # The difference first: a tiny temperature would overflow the logits themselves.
+        scaled = (logits[order].astype(np.float64) - np.float64(logits[order[0]])) / self.temperature
+        probability = np.exp(scaled)
         probability /= probability.sum()
         if self.top_p < 1:
             count = int(np.searchsorted(np.cumsum(probability), self.top_p)) + 1
@@ -197,15 +198,15 @@ class Model:
         )
 
     def _check(self, tokens: Sequence[int]) -> np.ndarray:
-        checked = np.asarray(tokens, dtype=np.int64)
-        if checked.size == 0:
+        if len(tokens) == 0:
             raise LowbitError("there are no tokens to read", hint="give a prompt that is not empty")
-        outside = checked[(checked < 0) | (checked >= self.vocabulary)]
-        if outside.size:
-            raise LowbitError(
-                f"token {outside[0]} is not in the vocabulary",
-                hint=f"this model's tokens are 0 to {self.vocabulary - 1}",
-            )
+        for token in tokens:  # before numpy: an int64 does not hold every integer
+            if not 0 <= token < self.vocabulary:
+                raise LowbitError(
+                    f"token {token} is not in the vocabulary",
+                    hint=f"this model's tokens are 0 to {self.vocabulary - 1}",
+                )
+        checked = np.asarray(tokens, dtype=np.int64)
         if checked.size > self.context_length:
             raise LowbitError(
                 f"{checked.size} tokens do not fit the context of {self.context_length} tokens",

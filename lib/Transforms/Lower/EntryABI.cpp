@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ArgumentOrigins.h"
 #include "lowbit/IR/LowbitDialect.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -75,8 +76,19 @@ static DictionaryAttr wrapEntry(func::FuncOp body, SymbolTable &symbols) {
     operands.push_back(argument);
   }
   auto call = func::CallOp::create(b, loc, body, operands);
+  // A result that may lie in the storage of an argument that another result updates is saved
+  // before the first store.
+  SmallVector<Value> results(call.getResults());
+  for (auto [i, result] : llvm::enumerate(results)) {
+    auto tensor = dyn_cast<RankedTensorType>(result.getType());
+    bool isElsewhere = tensor && llvm::any_of(argumentOriginsOf(body, i, symbols), [&](int64_t origin) {
+                         return origin != updates[i] && llvm::is_contained(updates, origin);
+                       });
+    if (isElsewhere)
+      result = bufferization::AllocTensorOp::create(b, loc, tensor, ValueRange(), /*copy=*/result);
+  }
   unsigned nextOutput = body.getNumArguments();
-  for (auto [result, argument] : llvm::zip(call.getResults(), updates)) {
+  for (auto [result, argument] : llvm::zip(results, updates)) {
     // The extent of an encoded argument is a scalar among its components: an update keeps it.
     if (result.getType().isIndex())
       continue;

@@ -41,3 +41,20 @@ func.func @other(%x: tensor<2xf32>) -> tensor<2xf32> attributes {lowbit.entry, l
 func.func @extent(%c: tensor<?x?xi8>, %n: index) -> (tensor<?x?xi8>, index) attributes {lowbit.entry, lowbit.updates = array<i64: 0, 1>} {
   return %c, %n : tensor<?x?xi8>, index
 }
+
+// -----
+
+// A result that is another argument's old value is saved before that argument is updated; one that stays in its own
+// storage is not.
+
+// CHECK-LABEL: func.func @previous(
+// CHECK: %[[R:.*]]:2 = call @previous.body
+// CHECK-NOT: bufferization.alloc_tensor() copy(%[[R]]#0)
+// CHECK: %[[OLD:.*]] = bufferization.alloc_tensor() copy(%[[R]]#1)
+// CHECK: bufferization.materialize_in_destination %[[R]]#0 in
+// CHECK: bufferization.materialize_in_destination %[[OLD]] in
+func.func @previous(%a: tensor<4xf32>, %b: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>)
+    attributes {lowbit.entry, lowbit.updates = array<i64: 0, 1>} {
+  %s = linalg.add ins(%a, %b : tensor<4xf32>, tensor<4xf32>) outs(%a : tensor<4xf32>) -> tensor<4xf32>
+  return %s, %a : tensor<4xf32>, tensor<4xf32>
+}
