@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Tensor/Transforms/Transforms.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
@@ -273,6 +274,11 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
       if (isTiled(sizes) && failed(tileAndFuse(rewriter, op, sizes, /*isParallel=*/true)))
         return failure();
     }
+    // What fusion left of the decodes is dead once nothing asks them for a shape.
+    RewritePatternSet shapes(&getContext());
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(shapes);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(shapes))))
+      return failure();
     // A decode that something else needs as a whole.
     SmallVector<DecodeRegionOp> decodes;
     getOperation().walk([&](DecodeRegionOp op) {
