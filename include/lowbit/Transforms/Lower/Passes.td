@@ -334,7 +334,8 @@ def EntryABI : Pass<"lowbit-entry-abi", "::mlir::ModuleOp"> {
   let summary = "Wrap entries in functions that take buffers and return nothing";
   let description = [{
     The body of an entry becomes private; a public function of the entry's name takes a buffer for each tensor and updates
-    in place what `lowbit.updates` says. Fresh results become trailing buffers. The module gets the list of entries
+    in place what `lowbit.updates` says. Fresh results become trailing buffers. A result that may lie in the storage that
+    another one updates is copied first. The module gets the list of entries
     (`lowbit.entries`).
 
     ```mlir
@@ -352,8 +353,9 @@ def EntryABI : Pass<"lowbit-entry-abi", "::mlir::ModuleOp"> {
         %0 = bufferization.to_tensor %state restrict writable : memref<8xf32> to tensor<8xf32>
         %1 = bufferization.to_tensor %x restrict : memref<8xf32> to tensor<8xf32>
         %2:2 = call @step.body(%0, %1) : (tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
-        bufferization.materialize_in_destination %2#0 in restrict writable %state : (tensor<8xf32>, memref<8xf32>) -> ()
-        bufferization.materialize_in_destination %2#1 in restrict writable %out : (tensor<8xf32>, memref<8xf32>) -> ()
+        %3 = bufferization.alloc_tensor() copy(%2#1) : tensor<8xf32> // it is the old state
+      bufferization.materialize_in_destination %2#0 in restrict writable %state : (tensor<8xf32>, memref<8xf32>) -> ()
+        bufferization.materialize_in_destination %3 in restrict writable %out : (tensor<8xf32>, memref<8xf32>) -> ()
         return
       }
       func.func private @step.body(%state: tensor<8xf32>, %x: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
