@@ -26,6 +26,11 @@ LayoutAttrInterface QuantizedAttr::getStorage() const {
   return cast<LayoutAttrInterface>(getLayout());
 }
 
+bool lowbit::isSameTerm(QuantizedAttr a, QuantizedAttr b) {
+  return a && b && a.getFormat() == b.getFormat() && a.getScale() == b.getScale() &&
+         a.getZero() == b.getZero() && a.getAdditive() == b.getAdditive();
+}
+
 SmallVector<ScaleLevel> QuantizedAttr::getAllLevels(ArrayRef<int64_t> shape) const {
   SmallVector<ScaleLevel> all;
   auto append = [&](ScaleAttrInterface tree, StringRef name) {

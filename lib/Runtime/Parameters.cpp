@@ -54,9 +54,7 @@ static bool decodeAlike(StringRef program, StringRef file) {
   mlir::Attribute wanted = parseEncoding(program, &context), given = parseEncoding(file, &context);
   auto a = dyn_cast_or_null<QuantizedAttr>(wanted), b = dyn_cast_or_null<QuantizedAttr>(given);
   if (a && b) // the encode rule does not change what is decoded
-    return a.getFormat() == b.getFormat() && a.getScale() == b.getScale() &&
-           a.getZero() == b.getZero() && a.getAdditive() == b.getAdditive() &&
-           a.getLayout() == b.getLayout();
+    return isSameTerm(a, b) && a.getLayout() == b.getLayout();
   return wanted && wanted == given;
 }
 

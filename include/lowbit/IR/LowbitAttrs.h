@@ -35,6 +35,10 @@ llvm::LogicalResult verifyEncodedType(mlir::RankedTensorType type,
 llvm::LogicalResult verifyElementCount(llvm::ArrayRef<int64_t> shape,
                                        llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
+/// True if both are quantized terms that mean the same values by the same codes; layout and encode
+/// rule may differ.
+bool isSameTerm(QuantizedAttr a, QuantizedAttr b);
+
 /// Bytes of all components of a tensor of static type, exactly; none if a component's extent is
 /// only known at run time.
 std::optional<int64_t> getStaticBytes(mlir::RankedTensorType type);

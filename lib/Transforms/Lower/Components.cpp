@@ -131,11 +131,6 @@ struct EncodePattern : OpConversionPattern<EncodeOp> {
 /// Between layouts of one term the bytes move; otherwise the values are rounded again.
 struct ConvertPattern : OpConversionPattern<ConvertOp> {
   using OpConversionPattern::OpConversionPattern;
-
-  static bool isSameTerm(QuantizedAttr a, QuantizedAttr b) {
-    return a && b && a.getFormat() == b.getFormat() && a.getScale() == b.getScale() &&
-           a.getZero() == b.getZero() && a.getAdditive() == b.getAdditive();
-  }
   LogicalResult matchAndRewrite(ConvertOp op, OneToNOpAdaptor adaptor,
                                 ConversionPatternRewriter &rw) const override {
     Location loc = op.getLoc();
