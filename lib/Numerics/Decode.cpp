@@ -23,6 +23,7 @@ int64_t bytesOf(ElementType type) {
   switch (type) {
   case ElementType::UInt8:
     return 1;
+  case ElementType::Int16:
   case ElementType::Float16:
   case ElementType::BFloat16:
     return 2;
@@ -57,10 +58,12 @@ static void appendPlanes(std::vector<Component> &list, const std::string &name,
   }
   std::vector<Plane> planes = planesOf(format.bits());
   for (size_t i = 0; i < planes.size(); ++i) {
-    Shape bytes = shape;
-    bytes.back() = rowBytes(shape.back(), planes[i].width);
-    list.push_back({planes.size() == 1 ? name : name + "." + std::to_string(i), ElementType::UInt8,
-                    std::move(bytes)});
+    bool isBytes = planes[i].width <= 8;
+    Shape stored = shape;
+    if (isBytes)
+      stored.back() = rowBytes(shape.back(), planes[i].width);
+    list.push_back({planes.size() == 1 ? name : name + "." + std::to_string(i),
+                    isBytes ? ElementType::UInt8 : ElementType::Int16, std::move(stored)});
   }
 }
 

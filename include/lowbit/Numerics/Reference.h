@@ -25,7 +25,7 @@
 
 namespace lowbit::numerics {
 
-enum class ElementType { UInt8, Int32, Float16, BFloat16, Float32 };
+enum class ElementType { UInt8, Int16, Int32, Float16, BFloat16, Float32 };
 int64_t bytesOf(ElementType type);
 
 /// One stored array of an encoded tensor, row-major and little-endian.

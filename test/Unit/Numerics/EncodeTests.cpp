@@ -8,6 +8,7 @@
 
 #include "Naive.h"
 
+#include "lowbit/Numerics/Codebooks.h"
 #include "lowbit/Numerics/Half.h"
 
 #include "gtest/gtest.h"
