@@ -45,19 +45,11 @@ static ParseResult parseBits(AsmParser &parser, unsigned &bits) {
 }
 static void printBits(AsmPrinter &printer, unsigned bits) { printer << bits; }
 
-static ParseResult parseBlock(AsmParser &parser, GgmlBlock &block) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  StringRef name;
-  if (parser.parseKeyword(&name))
-    return failure();
-  std::optional<GgmlBlock> known = symbolizeGgmlBlock(name);
-  if (!known)
-    return parser.emitError(loc) << "unknown ggml block '" << name << "'; known: q4_0, q4_1, q8_0";
-  block = *known;
-  return success();
+static ParseResult parseBlock(AsmParser &parser, std::string &block) {
+  return parser.parseKeywordOrString(&block);
 }
-static void printBlock(AsmPrinter &printer, GgmlBlock block) {
-  printer << stringifyGgmlBlock(block);
+static void printBlock(AsmPrinter &printer, StringRef block) {
+  printer.printKeywordOrString(block);
 }
 
 #define GET_ATTRDEF_CLASSES

@@ -81,7 +81,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<fp<2, 2, b11>>>)
 
 // -----
 
-// expected-error @below {{expected a number format such as int<4>, f16 or codebook<nf4>}}
+// expected-error @below {{unknown lowbit attribute 'e4m4'}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<e4m4>>)
 
 // -----

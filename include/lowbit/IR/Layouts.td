@@ -31,8 +31,12 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
     #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
     ```
   }];
-  let parameters = (ins "::lowbit::GgmlBlock":$block);
+  let parameters = (ins StringRefParameter<"name of the struct">:$block);
   let assemblyFormat = "`<` custom<Block>($block) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    const ::lowbit::numerics::BlockStruct &getStruct() const;
+  }];
 }
 
 #endif // LOWBIT_IR_LAYOUTS_TD
