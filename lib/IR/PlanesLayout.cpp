@@ -195,13 +195,12 @@ static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange co
       continue;
     }
     auto type = cast<IntegerType>(array.format.getCodeType());
-    codes = t.elementwise({codes, part}, type,
-                          [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                            Value low = resized(t, a[0], type), high = resized(t, a[1], type);
-                            high = arith::ShLIOp::create(t.b, t.loc, high,
-                                                         integer(t, type, plane.shift));
-                            return {arith::OrIOp::create(t.b, t.loc, low, high)};
-                          });
+    codes =
+        t.elementwise({codes, part}, type, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+          Value low = resized(t, a[0], type), high = resized(t, a[1], type);
+          high = arith::ShLIOp::create(t.b, t.loc, high, integer(t, type, plane.shift));
+          return {arith::OrIOp::create(t.b, t.loc, low, high)};
+        });
   }
   return codes;
 }
@@ -234,8 +233,8 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
   auto constant = getConstantIntValue(sizes.back());
   if (perByte > 1 && !(constant && *constant % perByte == 0)) {
     Ofrs zeros(rank, t.index(0)), ones(rank, t.index(1));
-    codes = tensor::InsertSliceOp::create(
-        t.b, t.loc, codes, t.filled(padded, integer(t, type, 0)), zeros, sizes, ones);
+    codes = tensor::InsertSliceOp::create(t.b, t.loc, codes, t.filled(padded, integer(t, type, 0)),
+                                          zeros, sizes, ones);
   }
   SmallVector<unsigned> own(rank);
   std::iota(own.begin(), own.end(), 0);
@@ -247,8 +246,8 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
                    [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
                      Value field = a[0];
                      if (plane.shift)
-                       field = arith::ShRUIOp::create(t.b, t.loc, field,
-                                                      integer(t, type, plane.shift));
+                       field =
+                           arith::ShRUIOp::create(t.b, t.loc, field, integer(t, type, plane.shift));
                      field = resized(t, field, t.b.getI8Type());
                      if (plane.width == 8)
                        return {field};

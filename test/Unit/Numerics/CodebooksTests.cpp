@@ -50,7 +50,7 @@ TEST(Codebooks, DynamicExponent) {
   EXPECT_EQ(s8[255], 1.0f);
   EXPECT_NEAR(sumOf(s8), 1.0, 1e-12); // symmetric but for the 1
   const std::pair<size_t, double> unsignedValues[] = {
-      {1, 3.25e-7},        {2, 7.75e-7},       {3, 2.125e-6},     {7, 1.5625e-5},   {15, 1.28125e-4},
+      {1, 3.25e-7},      {2, 7.75e-7},      {3, 2.125e-6},      {7, 1.5625e-5},    {15, 1.28125e-4},
       {31, 1.140625e-3}, {63, 0.010703125}, {127, 0.103515625}, {254, 0.996484375}};
   for (auto [code, value] : unsignedValues)
     EXPECT_NEAR(u8[code], value, 1e-6 * value) << code;
@@ -78,8 +78,9 @@ TEST(Codebooks, DynamicExponent) {
 TEST(Codebooks, DecisionPointsOfS4) {
   // As published, where two f32 are as near as the table is.
   std::vector<float> thresholds = namedCodebook("dynamic", {4})->thresholds();
-  expectNear(thresholds, {-.775, -.55, -.325, -.145, -.055, -.019, -.00275, .00275, .019, .055,
-                          .145, .325, .55, .775, .94375},
+  expectNear(thresholds,
+             {-.775, -.55, -.325, -.145, -.055, -.019, -.00275, .00275, .019, .055, .145, .325, .55,
+              .775, .94375},
              1e-7);
 }
 
@@ -135,8 +136,8 @@ TEST(Codebooks, PowersAndLogarithms) {
   EXPECT_EQ(levelsOf("power", {3, 2}),
             (std::vector<float>{-1, 4 / 9.f * -1, 1 / 9.f * -1, 0, 1 / 9.f, 4 / 9.f, 1}));
   EXPECT_EQ(levelsOf("power", {5, 1}), levelsOf("linear", {5}));
-  // Li et al. 2020, section 2.2: 4 magnitude bits, {0, 2^0, 2^-2, 2^-4} + {0, 2^-1, 2^-3, 2^-5} over
-  // their largest sum.
+  // Li et al. 2020, section 2.2: 4 magnitude bits, {0, 2^0, 2^-2, 2^-4} + {0, 2^-1, 2^-3, 2^-5}
+  // over their largest sum.
   std::vector<float> sums;
   for (double a : {0.0, 1.0, 0.25, 0.0625})
     for (double b : {0.0, 0.5, 0.125, 0.03125})

@@ -28,9 +28,12 @@ TEST(Minifloat, TablesOfOCP) {
     const char *name;
     unsigned bits;
     double largest, smallestNormal, smallest;
-  } expected[] = {{"e4m3", 8, 448, 0x1p-6, 0x1p-9},     {"e5m2", 8, 57344, 0x1p-14, 0x1p-16},
-                  {"e3m2", 6, 28, 0.25, 0.0625},        {"e2m3", 6, 7.5, 1, 0.125},
-                  {"e2m1", 4, 6, 1, 0.5},               {"e4m3fnuz", 8, 240, 0x1p-7, 0x1p-10},
+  } expected[] = {{"e4m3", 8, 448, 0x1p-6, 0x1p-9},
+                  {"e5m2", 8, 57344, 0x1p-14, 0x1p-16},
+                  {"e3m2", 6, 28, 0.25, 0.0625},
+                  {"e2m3", 6, 7.5, 1, 0.125},
+                  {"e2m1", 4, 6, 1, 0.5},
+                  {"e4m3fnuz", 8, 240, 0x1p-7, 0x1p-10},
                   {"e5m2fnuz", 8, 57344, 0x1p-15, 0x1p-17}};
   for (auto &e : expected) {
     Format format = named(e.name);
@@ -153,9 +156,9 @@ TEST(Minifloat, RoundsToNearestEven) {
       EXPECT_EQ(format.encode(std::nextafter(tie, 0.0f)), code) << code;
       EXPECT_EQ(format.encode(std::nextafter(tie, infinity)), code + 1) << code;
       uint32_t sign = parameters.isSigned ? 1u << (format.bits() - 1) : 0;
-      uint32_t negative = !parameters.isSigned                                ? 0
+      uint32_t negative = !parameters.isSigned                         ? 0
                           : even == 0 && !parameters.hasNegativeZero() ? 0
-                                                                              : even | sign;
+                                                                       : even | sign;
       EXPECT_EQ(format.encode(-tie), negative) << code;
     }
   }
@@ -185,7 +188,8 @@ TEST(Minifloat, Checks) {
 
 TEST(Minifloat, Text) {
   EXPECT_EQ((Minifloat{2, 2, 1}.str()), "fp<2, 2>");
-  EXPECT_EQ((Minifloat{3, 2, 5, false, SpecialCodes::FN}.str()), "fp<3, 2, bias = 5, unsigned, fn>");
+  EXPECT_EQ((Minifloat{3, 2, 5, false, SpecialCodes::FN}.str()),
+            "fp<3, 2, bias = 5, unsigned, fn>");
   EXPECT_EQ((Minifloat{4, 3, 7, false}.str()), "fp<4, 3, unsigned>");
   for (std::string_view name : Minifloat::names()) {
     EXPECT_EQ(Minifloat::named(name)->str(), name);
