@@ -267,8 +267,7 @@ Message check(const Sparse &term, const Shape &shape) {
   return std::nullopt;
 }
 
-/// The numbers that a rule has.
-static Message checkParameters(const EncodeRule &rule) {
+Message checkParameters(const EncodeRule &rule) {
   if (rule.choice == EncodeRule::Choice::Percentile &&
       !(rule.percent > 0.0 && rule.percent <= 100.0))
     return "a percentile lies above 0 and is at most 100";

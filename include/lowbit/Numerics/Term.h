@@ -175,6 +175,9 @@ struct Sparse {
 /// a rounding unless that is stochastic.
 EncodeRule resolveRule(const Quantized &term);
 
+/// An error message, or nothing when the numbers of a percentile or mse rule are in range.
+std::optional<std::string> checkParameters(const EncodeRule &rule);
+
 /// An error message, or nothing when the term's rule suits its format, zero point and scale.
 std::optional<std::string> checkRule(const Quantized &term);
 
