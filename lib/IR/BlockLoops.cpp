@@ -48,9 +48,9 @@ Value BlockElements::count(TileBuilder &t) const {
   return count;
 }
 
-Value lowbit::overGrid(
-    TileBuilder &t, const BlockedView &view, Value tile, ValueRange gridInputs, Type elementType,
-    function_ref<Value(TileBuilder &, const BlockElements &, ValueRange)> body) {
+Value lowbit::overGrid(TileBuilder &t, const BlockedView &view, Value tile, ValueRange gridInputs,
+                       Type elementType,
+                       function_ref<Value(TileBuilder &, const BlockElements &, ValueRange)> body) {
   SmallVector<OpFoldResult> viewSizes = tensor::getMixedSizes(t.b, t.loc, view.value), grid;
   for (int number : view.number)
     if (number >= 0)
@@ -60,23 +60,22 @@ Value lowbit::overGrid(
     sizes.push_back(t.value(size));
   SmallVector<AffineMap> maps(gridInputs.size() + 1, t.b.getMultiDimIdentityMap(grid.size()));
   SmallVector<utils::IteratorType> iterators(grid.size(), utils::IteratorType::parallel);
-  return t.generic(
-      gridInputs, t.empty(grid, elementType), maps, iterators,
-      [&](TileBuilder &t, ValueRange arguments) -> SmallVector<Value> {
-        SmallVector<Value> begin, end;
-        unsigned gridDim = 0;
-        for (auto [axis, n] : llvm::enumerate(view.block)) {
-          if (n == kWhole) {
-            begin.push_back(t.constantIndex(0));
-            end.push_back(sizes[axis]);
-            continue;
-          }
-          Value number = linalg::IndexOp::create(t.b, t.loc, gridDim++);
-          Value from = arith::MulIOp::create(t.b, t.loc, number, t.constantIndex(n));
-          Value to = arith::AddIOp::create(t.b, t.loc, from, t.constantIndex(n));
-          begin.push_back(from);
-          end.push_back(arith::MinSIOp::create(t.b, t.loc, to, sizes[axis]));
-        }
-        return {body(t, BlockElements(tile, begin, end), arguments.drop_back())};
-      })[0];
+  return t.generic(gridInputs, t.empty(grid, elementType), maps, iterators,
+                   [&](TileBuilder &t, ValueRange arguments) -> SmallVector<Value> {
+                     SmallVector<Value> begin, end;
+                     unsigned gridDim = 0;
+                     for (auto [axis, n] : llvm::enumerate(view.block)) {
+                       if (n == kWhole) {
+                         begin.push_back(t.constantIndex(0));
+                         end.push_back(sizes[axis]);
+                         continue;
+                       }
+                       Value number = linalg::IndexOp::create(t.b, t.loc, gridDim++);
+                       Value from = arith::MulIOp::create(t.b, t.loc, number, t.constantIndex(n));
+                       Value to = arith::AddIOp::create(t.b, t.loc, from, t.constantIndex(n));
+                       begin.push_back(from);
+                       end.push_back(arith::MinSIOp::create(t.b, t.loc, to, sizes[axis]));
+                     }
+                     return {body(t, BlockElements(tile, begin, end), arguments.drop_back())};
+                   })[0];
 }

@@ -33,11 +33,10 @@ private:
 /// One value of `elementType` for each block of `tile`, computed by itself: body(t, elements,
 /// [values of gridInputs at the block]). Slow: plain loops, in whose order sums may be relied on.
 /// `view` is that of the tile; the result is on its grid.
-mlir::Value
-overGrid(TileBuilder &t, const BlockedView &view, mlir::Value tile, mlir::ValueRange gridInputs,
-         mlir::Type elementType,
-         llvm::function_ref<mlir::Value(TileBuilder &, const BlockElements &, mlir::ValueRange)>
-             body);
+mlir::Value overGrid(
+    TileBuilder &t, const BlockedView &view, mlir::Value tile, mlir::ValueRange gridInputs,
+    mlir::Type elementType,
+    llvm::function_ref<mlir::Value(TileBuilder &, const BlockElements &, mlir::ValueRange)> body);
 
 } // namespace lowbit
 

@@ -140,8 +140,7 @@ static Value percentileScale(TileBuilder &t, const numerics::Format &format, con
     return elements.fold(t, i64Of(t, 0), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
       Value magnitude = math::AbsFOp::create(t.b, t.loc, t.withoutNaN(a[0]));
       Value bits = arith::BitcastOp::create(t.b, t.loc, i32, magnitude);
-      Value isBelow =
-          arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ult, bits, limit);
+      Value isBelow = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ult, bits, limit);
       Value one = arith::ExtUIOp::create(t.b, t.loc, i64, isBelow);
       return {arith::AddIOp::create(t.b, t.loc, a[1], one)};
     })[0];
@@ -161,8 +160,8 @@ static Value percentileScale(TileBuilder &t, const numerics::Format &format, con
             t.b, t.loc, t.constantIndex(0), t.constantIndex(31), t.constantIndex(1),
             ValueRange{t.i32(0)}, [&](OpBuilder &b, Location loc, Value i, ValueRange found) {
               TileBuilder t(b, loc);
-              Value bit = arith::ShRUIOp::create(
-                  b, loc, t.i32(1 << 30), arith::IndexCastOp::create(b, loc, i32, i));
+              Value bit = arith::ShRUIOp::create(b, loc, t.i32(1 << 30),
+                                                 arith::IndexCastOp::create(b, loc, i32, i));
               Value limit = arith::AddIOp::create(b, loc, found[0], bit);
               Value isFew = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
                                                   below(t, elements, limit), rank);
@@ -193,8 +192,8 @@ static Value searchScale(TileBuilder &t, QuantizedAttr term, const Rule &rule,
       Value x = t.withoutNaN(a[0]);
       Value quotient = arith::DivFOp::create(t.b, t.loc, x, scale);
       Value code = format.buildEncode(t.b, t.loc, select(t, isZero, t.f32(0), quotient));
-      Value decoded = arith::MulFOp::create(t.b, t.loc, scale,
-                                            format.buildDecode(t.b, t.loc, code));
+      Value decoded =
+          arith::MulFOp::create(t.b, t.loc, scale, format.buildDecode(t.b, t.loc, code));
       Value error = arith::SubFOp::create(t.b, t.loc, x, decoded);
       Value square = arith::MulFOp::create(t.b, t.loc, error, error);
       return {arith::AddFOp::create(t.b, t.loc, a[1], square)};
@@ -216,8 +215,8 @@ static Value searchScale(TileBuilder &t, QuantizedAttr term, const Rule &rule,
               Value fraction = tensor::ExtractOp::create(b, loc, table, i);
               Value candidate = arith::MulFOp::create(b, loc, ideal, fraction);
               if (isStored)
-                candidate = element.buildDecode(
-                    b, loc, storedCode(t, element, candidate, saturate));
+                candidate =
+                    element.buildDecode(b, loc, storedCode(t, element, candidate, saturate));
               Value error = errorOf(t, elements, candidate);
               Value isLess = cmp(t, arith::CmpFPredicate::OLT, error, best[1]);
               scf::YieldOp::create(b, loc,

@@ -27,9 +27,7 @@ struct RuleFields {
   RoundingKind rounding = RoundingKind::Default;
   uint64_t seed = 0;
 
-  bool isGiven() const {
-    return choice != RuleKind::Default || rounding != RoundingKind::Default;
-  }
+  bool isGiven() const { return choice != RuleKind::Default || rounding != RoundingKind::Default; }
   EncodeRuleAttr get(AsmParser &parser, llvm::SMLoc loc) const {
     return parser.getChecked<EncodeRuleAttr>(loc, parser.getContext(), choice, value, steps,
                                              rounding, seed);
@@ -57,8 +55,7 @@ static ParseResult parseMse(AsmParser &parser, RuleFields &rule) {
     if (name == "steps")
       return parseUnsigned(parser, rule.steps, "an mse search takes 1 to 1024 steps");
     if (name != "least")
-      return parser.emitError(loc)
-             << "unknown field '" << name << "' of mse; known: steps, least";
+      return parser.emitError(loc) << "unknown field '" << name << "' of mse; known: steps, least";
     if (parser.parseFloat(least))
       return failure();
     rule.value = f64Attr(parser, least);
@@ -142,8 +139,7 @@ Attribute EncodeRuleAttr::parse(AsmParser &parser, Type) {
       return parseRule(parser, rule);
     if (name == "rounding")
       return parseRounding(parser, rule);
-    return parser.emitError(fieldLoc)
-           << "unknown field '" << name << "'; known: rule, rounding";
+    return parser.emitError(fieldLoc) << "unknown field '" << name << "'; known: rule, rounding";
   };
   if (parser.parseCommaSeparatedList(AsmParser::Delimiter::LessGreater, parseField))
     return {};

@@ -70,8 +70,8 @@ static LogicalResult verifyRule(function_ref<InFlightDiagnostic()> emitError, En
                                 bool additive, Attribute layout) {
   if (!rule)
     return success();
-  numerics::Quantized term{
-      format, std::nullopt, numerics::ZeroKind::None, std::nullopt, rule.getReference(), {}};
+  numerics::Quantized term{format,       std::nullopt,        numerics::ZeroKind::None,
+                           std::nullopt, rule.getReference(), {}};
   if (scale)
     term.scale = cast<ScaleAttrInterface>(scale).getReference();
   if (zero) {

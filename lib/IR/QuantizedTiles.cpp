@@ -114,10 +114,12 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
   if (scale) {
     Value isZero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, scale, t.f32(0));
     if (rule.inverse == Rule::Inverse::Divide) {
-      x = arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), arith::DivFOp::create(t.b, t.loc, x, scale));
+      x = arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0),
+                                  arith::DivFOp::create(t.b, t.loc, x, scale));
     } else {
       Value inverse = arith::DivFOp::create(t.b, t.loc, t.f32(1), scale);
-      x = arith::MulFOp::create(t.b, t.loc, x, arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), inverse));
+      x = arith::MulFOp::create(t.b, t.loc, x,
+                                arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), inverse));
     }
   }
   auto round = [&](Value x) {

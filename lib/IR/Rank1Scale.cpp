@@ -104,18 +104,16 @@ static SmallVector<Value> largestOf(TileBuilder &t, Value whole) {
 
 /// The largest magnitude of each column after a division by the rows.
 static Value largestRelativeTo(TileBuilder &t, Value rows, Value whole) {
-  return t.generic({whole, rows}, freshVector(t, whole, 1),
-                         {t.map(2, {0, 1}), t.map(2, {0}), t.map(2, {1})},
-                         {utils::IteratorType::reduction, utils::IteratorType::parallel},
-                         [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                           Value magnitude = math::AbsFOp::create(t.b, t.loc, a[0]);
-                           Value isZero = arith::CmpFOp::create(
-                               t.b, t.loc, arith::CmpFPredicate::OEQ, a[1], t.f32(0));
-                           magnitude = arith::DivFOp::create(t.b, t.loc, magnitude, a[1]);
-                           magnitude = arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0),
-                                                               magnitude);
-                           return {larger(t, a[2], magnitude)};
-                         })[0];
+  return t.generic(
+      {whole, rows}, freshVector(t, whole, 1), {t.map(2, {0, 1}), t.map(2, {0}), t.map(2, {1})},
+      {utils::IteratorType::reduction, utils::IteratorType::parallel},
+      [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value magnitude = math::AbsFOp::create(t.b, t.loc, a[0]);
+        Value isZero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, a[1], t.f32(0));
+        magnitude = arith::DivFOp::create(t.b, t.loc, magnitude, a[1]);
+        magnitude = arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), magnitude);
+        return {larger(t, a[2], magnitude)};
+      })[0];
 }
 
 /// numerics::powerOf of each.

@@ -57,8 +57,8 @@ static std::pair<Value, Value> multiplyWords(TileBuilder &t, uint32_t a, Value b
   Value product =
       arith::MulIOp::create(t.b, t.loc, arith::ExtUIOp::create(t.b, t.loc, i64, b), wide);
   Value shift = arith::ConstantOp::create(t.b, t.loc, t.b.getI64IntegerAttr(32));
-  Value high = arith::TruncIOp::create(t.b, t.loc, i32,
-                                       arith::ShRUIOp::create(t.b, t.loc, product, shift));
+  Value high =
+      arith::TruncIOp::create(t.b, t.loc, i32, arith::ShRUIOp::create(t.b, t.loc, product, shift));
   return {high, arith::TruncIOp::create(t.b, t.loc, i32, product)};
 }
 
@@ -71,9 +71,8 @@ Value lowbit::buildUniform(TileBuilder &t, uint64_t seed, const ElementPlace &pl
       leading = arith::MulIOp::create(t.b, t.loc, leading, t.i32(place.shape[axis]));
     leading = arith::AddIOp::create(t.b, t.loc, leading, indexOn(t, place, axis));
   }
-  Value c[] = {indexOn(t, place, rank - 1),
-               rank > 1 ? indexOn(t, place, rank - 2) : t.i32(0), leading,
-               arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x)};
+  Value c[] = {indexOn(t, place, rank - 1), rank > 1 ? indexOn(t, place, rank - 2) : t.i32(0),
+               leading, arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x)};
   auto key = numerics::philoxKey(seed);
   auto mix = [&](Value a, Value b, uint32_t word) -> Value {
     return arith::XOrIOp::create(t.b, t.loc, arith::XOrIOp::create(t.b, t.loc, a, b), t.i32(word));
@@ -105,8 +104,8 @@ static Value above(TileBuilder &t, Value a, Value b) {
 Value lowbit::buildRoundStochastically(TileBuilder &t, Value x, Value random) {
   Value below = math::FloorOp::create(t.b, t.loc, x);
   Value up = above(t, arith::SubFOp::create(t.b, t.loc, x, below), random);
-  return arith::SelectOp::create(t.b, t.loc, up,
-                                 arith::AddFOp::create(t.b, t.loc, below, t.f32(1)), below);
+  return arith::SelectOp::create(t.b, t.loc, up, arith::AddFOp::create(t.b, t.loc, below, t.f32(1)),
+                                 below);
 }
 
 /// f16 and bf16: on the bits of the magnitude.
@@ -127,14 +126,13 @@ static Value encodeFloat(TileBuilder &t, FormatAttrInterface format, Value x, Va
   Value next = arith::AddIOp::create(t.b, t.loc, below, i16Of(1));
   Value low = decode(below);
   Value step = arith::SubFOp::create(t.b, t.loc, decode(next), low);
-  Value part = arith::DivFOp::create(t.b, t.loc, arith::SubFOp::create(t.b, t.loc, magnitude, low),
-                                     step);
+  Value part =
+      arith::DivFOp::create(t.b, t.loc, arith::SubFOp::create(t.b, t.loc, magnitude, low), step);
   Value bits = arith::SelectOp::create(t.b, t.loc, above(t, part, random), next, below);
-  Value sign = arith::ShRUIOp::create(t.b, t.loc,
-                                      arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x),
-                                      t.i32(31));
-  sign = arith::ShLIOp::create(t.b, t.loc, arith::TruncIOp::create(t.b, t.loc, i16, sign),
-                               i16Of(15));
+  Value sign = arith::ShRUIOp::create(
+      t.b, t.loc, arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x), t.i32(31));
+  sign =
+      arith::ShLIOp::create(t.b, t.loc, arith::TruncIOp::create(t.b, t.loc, i16, sign), i16Of(15));
   bits = arith::OrIOp::create(t.b, t.loc, bits, sign);
   Value isInside = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OLT, magnitude,
                                          t.f32(format.getReference().highest()));

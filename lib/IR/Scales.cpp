@@ -261,9 +261,9 @@ FailureOr<SmallVector<Value>> BlockScaleAttr::buildEncodeFactors(OpBuilder &b, L
   // Outwards in: each level rounds what is left after the stored levels outside it.
   Value product;
   for (unsigned i = 0; i < count; ++i) {
-    Value own = i == 0 ? ideals[0]
-                       : combine(t, product, levels[i - 1].block, ideals[i], levels[i].block,
-                                 divide);
+    Value own = i == 0
+                    ? ideals[0]
+                    : combine(t, product, levels[i - 1].block, ideals[i], levels[i].block, divide);
     codes[i] = encodeLevel(t, formatOf(i), own, saturate);
     if (i + 1 == count)
       break;

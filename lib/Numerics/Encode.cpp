@@ -38,10 +38,10 @@ static Chosen chooseRank1(const Quantized &term, const EncodeRule &rule, const S
   Rank1Ideals ideals = rank1Ideals(rank1, term.format.largest(), shape, x, rule.overflow);
   EncodedScale encoded = encodeRank1(rank1, ideals, rule.overflow);
   Chosen chosen;
-  chosen.scale = rule.divisor == EncodeRule::Divisor::Stored
-                     ? std::move(encoded.stored)
-                     : ScaleField::rank1(rank1.combiner, std::move(ideals.rows),
-                                         std::move(ideals.columns));
+  chosen.scale =
+      rule.divisor == EncodeRule::Divisor::Stored
+          ? std::move(encoded.stored)
+          : ScaleField::rank1(rank1.combiner, std::move(ideals.rows), std::move(ideals.columns));
   chosen.arrays = std::move(encoded.arrays);
   return chosen;
 }
@@ -150,10 +150,9 @@ std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float
       chosen.zero.fillRow(row, zeros.data());
     for (size_t j = 0; j < scales.size(); ++j) {
       size_t index = static_cast<size_t>(row * columns) + j;
-      arrays[0][index] =
-          encodeElement(term, rule, x[index], scales[j], zeros[j], [&](float value) {
-            return drawUniform(*rule.seed, shape, row, static_cast<int64_t>(j), value);
-          });
+      arrays[0][index] = encodeElement(term, rule, x[index], scales[j], zeros[j], [&](float value) {
+        return drawUniform(*rule.seed, shape, row, static_cast<int64_t>(j), value);
+      });
     }
   }
   for (Codes &codes : chosen.arrays)

@@ -15,7 +15,9 @@
 
 namespace lowbit::numerics {
 
-float mxFloorFactor(const Format &format) { return std::ldexp(1.0f, -std::ilogb(format.largest())); }
+float mxFloorFactor(const Format &format) {
+  return std::ldexp(1.0f, -std::ilogb(format.largest()));
+}
 
 int64_t percentileRank(double percent, int64_t count) {
   double rank = std::ceil(percent * static_cast<double>(count) / 100.0);

@@ -159,8 +159,8 @@ IdealScales chooseIdeals(const Quantized &term, const EncodeRule &rule, const Ti
   if (rule.choice == Choice::MinMax) {
     widenRanges(term, statistics);
     for (size_t block = 0; block < ideals.scale.size(); ++block)
-      ideals.scale[block] = (statistics.high[block] - statistics.low[block]) /
-                            (format.highest() - format.lowest());
+      ideals.scale[block] =
+          (statistics.high[block] - statistics.low[block]) / (format.highest() - format.lowest());
     ideals.low = std::move(statistics.low);
     return ideals;
   }

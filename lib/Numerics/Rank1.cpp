@@ -16,7 +16,8 @@
 namespace lowbit::numerics {
 
 /// The largest |x| / divisor of each row and of each column; divisors of zero give zero.
-static Rank1Ideals largestOf(const Shape &shape, const float *x, const std::vector<float> *divisors) {
+static Rank1Ideals largestOf(const Shape &shape, const float *x,
+                             const std::vector<float> *divisors) {
   Rank1Ideals most{std::vector<float>(static_cast<size_t>(shape[0])),
                    std::vector<float>(static_cast<size_t>(shape[1]))};
   for (size_t i = 0; i < most.rows.size(); ++i)

@@ -147,8 +147,8 @@ static std::vector<float> takeOffset(const Scale &scale, const Shape &shape,
   std::vector<float> offsets;
   for (size_t i = 0; i < sums.size(); ++i) {
     codes.push_back(storedCode(scale.offset->element,
-                                  static_cast<float>(counts[i] == 0 ? 0.0 : sums[i] / counts[i]),
-                                  overflow));
+                               static_cast<float>(counts[i] == 0 ? 0.0 : sums[i] / counts[i]),
+                               overflow));
     offsets.push_back(scale.offset->element.decode(codes.back()));
   }
   forEachChild(parents, grid,

@@ -66,7 +66,8 @@ struct ScaleLevel {
 enum class Combiner {
   Min,       ///< column < row ? column : row
   Product,   ///< row * column
-  Geometric, ///< row * column, the stored ones being powers: alpha of the row, 1 - alpha of the column
+  Geometric, ///< row * column, the stored ones being powers: alpha of the row, 1 - alpha of the
+             ///< column
 };
 
 /// s(i, j) = combine(row_i, column_j); 2-D tensors only.

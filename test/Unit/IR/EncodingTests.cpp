@@ -101,7 +101,8 @@ TEST_F(EncodingTest, refusesBuiltTerms) {
             "'zero' takes a scale tree, not unit");
   EXPECT_EQ(refusal<QuantizedAttr>(format, scale, none, false, rule, unit),
             "'layout' takes a layout, not unit");
-  EXPECT_EQ(refusal<BlockScaleAttr>(ArrayRef<ScaleLevelAttr>(), ScaleLevelAttr()), "a scale has at least one level");
+  EXPECT_EQ(refusal<BlockScaleAttr>(ArrayRef<ScaleLevelAttr>(), ScaleLevelAttr()),
+            "a scale has at least one level");
   EXPECT_EQ(refusal<SumAttr>(ArrayRef<Attribute>()), "a sum has at least two terms");
 }
 
