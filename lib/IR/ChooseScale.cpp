@@ -20,6 +20,7 @@
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <limits>
+#include <tuple>
 
 using namespace mlir;
 using namespace lowbit;
@@ -63,10 +64,10 @@ static std::pair<Value, Value> rangeOf(TileBuilder &t, const BlockedView &view) 
   return {range[0], range[1]};
 }
 
-/// The block of the innermost level of the scale.
+/// The block of the innermost level of the scale, which an offset follows.
 static SmallVector<int64_t> blockOf(QuantizedAttr term, ArrayRef<int64_t> shape) {
   SmallVector<ScaleLevel> levels = term.getScaleTree().getLevels(shape);
-  return levels[term.getScaleTree().getReference().levels.size() - 1].block;
+  return levels[levels.size() - (term.getScaleTree().getReference().offset ? 2 : 1)].block;
 }
 
 /// Ideal scales and lowest elements of the min-max rule.

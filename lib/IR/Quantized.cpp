@@ -106,8 +106,9 @@ LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError
   if (zero && (isa<Rank1ScaleAttr>(scale) || isa<Rank1ScaleAttr>(zero)))
     return emitError() << "a rank-1 scale and a zero point cannot be combined";
   if (zero && !additive) {
-    auto levels = cast<ScaleAttrInterface>(zero).getReference().levels;
-    if (!reference.isInteger() || levels.size() != 1 || !levels[0].element.isInteger())
+    numerics::Scale tree = cast<ScaleAttrInterface>(zero).getReference();
+    if (!reference.isInteger() || tree.levels.size() != 1 || tree.offset ||
+        !tree.levels[0].element.isInteger())
       return emitError()
              << "an integer zero point is one level of an integer format, on integer codes; "
                 "an additive one is written 'min = ...'";

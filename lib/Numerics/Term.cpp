@@ -233,7 +233,8 @@ static Message checkZero(const Quantized &term, const Shape &shape) {
     return std::nullopt;
   if (!term.format.isInteger())
     return "an integer zero point needs an integer format, not " + term.format.str();
-  if (term.zero->levels.size() != 1 || !term.zero->levels[0].element.isInteger())
+  if (term.zero->levels.size() != 1 || term.zero->offset ||
+      !term.zero->levels[0].element.isInteger())
     return "an integer zero point is one level of an integer format";
   return std::nullopt;
 }
