@@ -89,6 +89,7 @@ public:
 
   /// The model's key-values; empty for a safetensors file from elsewhere.
   virtual const Metadata &metadata() const = 0;
+  llvm::json::Value metadataAsJson() const { return metadata().toJSON(); }
 
   /// Hints for the tensor's pages: about to be read; not needed for now.
   void willNeed(const TensorInfo &tensor) const;
