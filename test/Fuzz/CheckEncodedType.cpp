@@ -1,0 +1,79 @@
+//===- CheckEncodedType.cpp - What holds for every encoded type -----------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "CheckEncodedType.h"
+
+#include "Require.h"
+#include "lowbit/IR/LowbitAttrs.h"
+#include "llvm/ADT/StringSet.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+/// Element counts up to which the scalar reference is run: it is made to be read, not to be fast.
+static constexpr int64_t kMostElements = 512;
+
+static void checkTiles(RankedTensorType type) {
+  for (TileUse use : {TileUse::Decode, TileUse::Encode, TileUse::EncodeAfterStatistics}) {
+    SmallVector<int64_t> multiples = getEncoding(type).getTileMultiples(type, use);
+    require((int64_t)multiples.size() == type.getRank(), "a tile multiple for each axis");
+    require(llvm::all_of(multiples, [](int64_t n) { return n >= 1 || n == kWhole; }),
+            "a tile multiple is at least 1, or the whole axis");
+  }
+}
+
+/// The stored bytes; none if some extent is known only at run time.
+static std::optional<int64_t> checkComponents(RankedTensorType type) {
+  llvm::StringSet<> names;
+  std::optional<int64_t> bytes = 0;
+  for (const EncodingComponent &component : getEncoding(type).getComponents(type)) {
+    require(!component.name.empty() && names.insert(component.name).second,
+            "components have names of their own");
+    auto stored = dyn_cast<RankedTensorType>(component.type);
+    require(stored ? !stored.getEncoding() : component.type.isIndex(),
+            "a component is a plain tensor or an index");
+    if (stored && !stored.hasStaticShape())
+      bytes = std::nullopt;
+    else if (bytes && stored)
+      *bytes += stored.getNumElements() * stored.getElementTypeBitWidth() / 8;
+    else if (bytes)
+      *bytes += 8;
+  }
+  require(!names.empty(), "an encoding has components");
+  return bytes;
+}
+
+/// An encode of numbers of both signs; what it stores must be as large as the type says, and
+/// decode.
+static void checkReference(RankedTensorType type, std::optional<int64_t> bytes) {
+  std::vector<float> values(type.getNumElements());
+  for (auto [i, value] : llvm::enumerate(values))
+    value = static_cast<float>(int64_t(i * 37 % 101) - 50) / 16;
+  EncodingAttrInterface encoding = getEncoding(type);
+  llvm::Expected<std::vector<Buffer>> buffers = encoding.referenceEncode(type.getShape(), values);
+  if (!buffers) {
+    require(!toString(buffers.takeError()).empty(), "a refusal has a reason");
+    return;
+  }
+  int64_t stored = 0;
+  SmallVector<BufferRef> refs;
+  for (const Buffer &buffer : *buffers) {
+    stored += buffer.bytes.size();
+    refs.push_back({buffer.shape, buffer.bytes});
+  }
+  require(!bytes || stored == *bytes, "an encode stores the bytes that the type has");
+  if (llvm::Error error = encoding.referenceDecode(type.getShape(), refs, values))
+    require(false, "what was encoded decodes: " + toString(std::move(error)));
+}
+
+void lowbit::checkEncodedType(RankedTensorType type) {
+  checkTiles(type);
+  std::optional<int64_t> bytes = checkComponents(type);
+  require(bytes == getStaticBytes(type), "the bytes are those of the components");
+  if (type.hasStaticShape() && type.getNumElements() <= kMostElements)
+    checkReference(type, bytes);
+}
