@@ -11,6 +11,7 @@
 #include "lowbit/IR/LowbitAttrs.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace lowbit;

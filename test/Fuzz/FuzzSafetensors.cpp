@@ -10,6 +10,7 @@
 #include "Targets.h"
 #include "lowbit/Archive/MappedFile.h"
 #include "lowbit/Archive/Safetensors.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/JSON.h"
 
@@ -62,7 +63,7 @@ bool fuzzDirectory(ArrayRef<uint8_t> data) {
     for (const auto &array : arrays) {
       json::Array shape{array.rows, array.columns};
       if (array.rows == 1)
-        shape = {array.columns};
+        shape = json::Array{array.columns};
       os.attribute(array.name, json::Object{{"dtype", array.dtype},
                                             {"shape", std::move(shape)},
                                             {"data_offsets", {offset, offset + array.bytes}}});
