@@ -38,6 +38,9 @@ cmake --preset fuzz >/dev/null && cmake --build --preset fuzz || exit 1
 
 # The longest input that is worth the time: longer ones repeat what shorter ones say.
 declare -A longest=([gguf]=2048 [safetensors]=2048 [directory]=2048 [encoding]=512 [bytecode]=4096)
+# MLIR's bytecode reader allocates what a count says (see test/Fuzz/MutateBytecode.cpp): such inputs are kept, but are
+# no findings of ours.
+declare -A options=([bytecode]="-cross_over=0 -fork=1 -ignore_ooms=1")
 status=0
 for target in "${targets[@]}"; do
   findings=build-fuzz/findings/$target corpus=build-fuzz/corpus/$target
@@ -46,7 +49,8 @@ for target in "${targets[@]}"; do
   printf '\n==> %s: %s seconds\n' "$target" "$seconds"
   seeds=("build-fuzz/test/Fuzz/seeds/$target")
   [ ! -d "$regressions" ] || seeds+=("$regressions")
-  "build-fuzz/bin/lowbit-fuzz-$target" "$corpus" "${seeds[@]}" \
+  # shellcheck disable=SC2086
+  "build-fuzz/bin/lowbit-fuzz-$target" "$corpus" "${seeds[@]}" ${options[$target]:-} \
     "-artifact_prefix=$findings/" "-dict=test/Fuzz/dictionaries/$target.dict" \
     "-max_total_time=$seconds" "-max_len=${longest[$target]}" -timeout=10 -rss_limit_mb=2048 \
     -use_value_profile=1 -print_final_stats=1 >"build-fuzz/$target.log" 2>&1

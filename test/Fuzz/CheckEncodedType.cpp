@@ -81,6 +81,8 @@ void lowbit::checkEncodedType(RankedTensorType type) {
   bool isCounted = bytes && *bytes <= std::numeric_limits<int64_t>::max();
   require(getStaticBytes(type) == (isCounted ? std::optional<int64_t>(*bytes) : std::nullopt),
           "the bytes are those of the components");
-  if (type.hasStaticShape() && type.getNumElements() <= kMostElements)
+  // Each extent too: a row of an empty tensor can be longer than memory.
+  if (type.hasStaticShape() && type.getNumElements() <= kMostElements &&
+      llvm::all_of(type.getShape(), [](int64_t n) { return n <= kMostElements; }))
     checkReference(type, bytes);
 }
