@@ -159,7 +159,8 @@ Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> compon
                              Twine(values.size()) + " values");
   if (attribute)
     return getAttribute(attribute).referenceDecode(shape, buffers, values);
-  memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
+  if (!values.empty())
+    memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
   return Error::success();
 }
 

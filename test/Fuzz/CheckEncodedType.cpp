@@ -75,6 +75,35 @@ static void checkReference(RankedTensorType type, std::optional<__int128> bytes)
     require(false, "what was encoded decodes: " + toString(std::move(error)));
 }
 
+/// Components that no encode has written, as a damaged archive holds them: they decode to
+/// something, or are refused with a reason.
+static void checkForeignBytes(RankedTensorType type) {
+  EncodingAttrInterface encoding = getEncoding(type);
+  for (unsigned step : {0u, 1u, 37u}) {
+    std::vector<Buffer> buffers;
+    for (const EncodingComponent &component : encoding.getComponents(type)) {
+      Buffer &buffer = buffers.emplace_back();
+      int64_t size = 8;
+      if (auto stored = dyn_cast<RankedTensorType>(component.type)) {
+        size = stored.getElementTypeBitWidth() / 8;
+        for (int64_t n : stored.getShape()) {
+          buffer.shape.push_back(ShapedType::isDynamic(n) ? 2 : n);
+          size *= buffer.shape.back();
+        }
+      }
+      buffer.bytes.resize(size);
+      for (auto [i, byte] : llvm::enumerate(buffer.bytes))
+        byte = static_cast<uint8_t>(255 + i * step);
+    }
+    SmallVector<BufferRef> refs;
+    for (const Buffer &buffer : buffers)
+      refs.push_back({buffer.shape, buffer.bytes});
+    std::vector<float> values(type.getNumElements());
+    if (llvm::Error error = encoding.referenceDecode(type.getShape(), refs, values))
+      require(!toString(std::move(error)).empty(), "a refusal has a reason");
+  }
+}
+
 void lowbit::checkEncodedType(RankedTensorType type) {
   checkTiles(type);
   std::optional<__int128> bytes = checkComponents(type);
@@ -83,6 +112,8 @@ void lowbit::checkEncodedType(RankedTensorType type) {
           "the bytes are those of the components");
   // Each extent too: a row of an empty tensor can be longer than memory.
   if (type.hasStaticShape() && type.getNumElements() <= kMostElements &&
-      llvm::all_of(type.getShape(), [](int64_t n) { return n <= kMostElements; }))
+      llvm::all_of(type.getShape(), [](int64_t n) { return n <= kMostElements; })) {
     checkReference(type, bytes);
+    checkForeignBytes(type);
+  }
 }
