@@ -45,19 +45,11 @@ static ParseResult parseBits(AsmParser &parser, unsigned &bits) {
 }
 static void printBits(AsmPrinter &printer, unsigned bits) { printer << bits; }
 
-static ParseResult parseBlock(AsmParser &parser, GgmlBlock &block) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  StringRef name;
-  if (parser.parseKeyword(&name))
-    return failure();
-  std::optional<GgmlBlock> known = symbolizeGgmlBlock(name);
-  if (!known)
-    return parser.emitError(loc) << "unknown ggml block '" << name << "'; known: q4_0, q4_1, q8_0";
-  block = *known;
-  return success();
+static ParseResult parseBlock(AsmParser &parser, std::string &block) {
+  return parser.parseKeywordOrString(&block);
 }
-static void printBlock(AsmPrinter &printer, GgmlBlock block) {
-  printer << stringifyGgmlBlock(block);
+static void printBlock(AsmPrinter &printer, StringRef block) {
+  printer.printKeywordOrString(block);
 }
 
 #define GET_ATTRDEF_CLASSES
@@ -133,8 +125,7 @@ void lowbit::printShort(AsmPrinter &printer, Attribute attribute) {
     printer.printAttribute(attribute);
 }
 
-/// `f16`, `bf16` or `f32`, which the general attribute parser would take for a type.
-static Attribute parseOptionalStoredFloat(AsmParser &parser) {
+Attribute lowbit::parseOptionalStoredFloat(AsmParser &parser) {
   StringRef keyword;
   if (failed(parser.parseOptionalKeyword(&keyword, {"f16", "bf16", "f32"})))
     return {};
@@ -153,183 +144,6 @@ FailureOr<Attribute> lowbit::parseFormat(AsmParser &parser) {
   if (succeeded(format) && !isa<FormatAttrInterface>(*format))
     return parser.emitError(loc) << "expected a number format such as int<4>, f16 or codebook<nf4>";
   return format;
-}
-
-//===----------------------------------------------------------------------===//
-// codebook<nf4>, codebook<[-1.0, 0.0, 1.0]>
-//===----------------------------------------------------------------------===//
-
-Attribute CodebookFormatAttr::parse(AsmParser &parser, Type) {
-  std::string name;
-  SmallVector<float> levels;
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess())
-    return {};
-  if (failed(parser.parseOptionalKeywordOrString(&name)) &&
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&]() -> ParseResult {
-        APFloat level(0.0f);
-        if (parser.parseFloat(APFloat::IEEEsingle(), level))
-          return failure();
-        levels.push_back(level.convertToFloat());
-        return success();
-      }))
-    return {};
-  if (parser.parseGreater())
-    return {};
-  return parser.getChecked<CodebookFormatAttr>(loc, parser.getContext(), name,
-                                               DenseF32ArrayAttr::get(parser.getContext(), levels));
-}
-
-void CodebookFormatAttr::print(AsmPrinter &printer) const {
-  printer << '<';
-  if (!getName().empty()) {
-    printer.printKeywordOrString(getName());
-  } else {
-    printer << '[';
-    llvm::interleaveComma(getLevels().asArrayRef(), printer,
-                          [&](float level) { printNumber(printer, APFloat(level)); });
-    printer << ']';
-  }
-  printer << '>';
-}
-
-//===----------------------------------------------------------------------===//
-// Scales
-//===----------------------------------------------------------------------===//
-
-/// `per tensor`, `per axis 0` or `per [1, 32]`, after the element format.
-static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc loc,
-                                                  Attribute element) {
-  GranularityKind kind = GranularityKind::Block;
-  SmallVector<int64_t> values;
-  auto parseExtent = [&]() -> ParseResult { return parser.parseInteger(values.emplace_back()); };
-  if (parser.parseKeyword("per"))
-    return failure();
-  if (succeeded(parser.parseOptionalKeyword("tensor"))) {
-    kind = GranularityKind::Tensor;
-  } else if (succeeded(parser.parseOptionalKeyword("axis"))) {
-    kind = GranularityKind::Axis;
-    if (parser.parseInteger(values.emplace_back()))
-      return failure();
-  } else if (parser.parseCommaSeparatedList(
-                 AsmParser::Delimiter::Square, parseExtent,
-                 " after 'per': expected tensor, axis N or a block [1, 32]")) {
-    return failure();
-  }
-  auto level = parser.getChecked<ScaleLevelAttr>(loc, parser.getContext(), element, kind, values);
-  return orFailure(level ? level : ScaleLevelAttr());
-}
-
-FailureOr<Attribute> lowbit::parseScale(AsmParser &parser) {
-  MLIRContext *context = parser.getContext();
-  SmallVector<ScaleLevelAttr> levels;
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  do {
-    llvm::SMLoc levelLoc = parser.getCurrentLocation();
-    FailureOr<Attribute> element = parseOptionalStoredFloat(parser);
-    if (!*element)
-      element = parseShort(parser);
-    if (failed(element))
-      return failure();
-    if (levels.empty() && isa<ScaleAttrInterface>(*element))
-      return element;
-    if (levels.empty() && succeeded(parser.parseOptionalKeyword("rank1"))) {
-      StringRef combiner;
-      if (parser.parseLess() || parser.parseKeyword(&combiner) || parser.parseGreater())
-        return failure();
-      std::optional<Rank1Combiner> known = symbolizeRank1Combiner(combiner);
-      if (!known)
-        return parser.emitError(loc) << "unknown rank-1 combiner '" << combiner << "'; known: min";
-      Attribute scale = parser.getChecked<Rank1ScaleAttr>(loc, context, *element, *known);
-      return orFailure(scale ? scale : Attribute());
-    }
-    FailureOr<ScaleLevelAttr> level = parseGranularity(parser, levelLoc, *element);
-    if (failed(level))
-      return failure();
-    levels.push_back(*level);
-  } while (succeeded(parser.parseOptionalStar()));
-  Attribute scale = parser.getChecked<BlockScaleAttr>(loc, context, levels);
-  return orFailure(scale ? scale : Attribute());
-}
-
-static void printLevel(AsmPrinter &printer, ScaleLevelAttr level) {
-  printShort(printer, level.getElement());
-  printer << " per ";
-  switch (level.getKind()) {
-  case GranularityKind::Tensor:
-    printer << "tensor";
-    break;
-  case GranularityKind::Axis:
-    printer << "axis " << level.getValues()[0];
-    break;
-  case GranularityKind::Block:
-    printer << '[';
-    llvm::interleaveComma(level.getValues(), printer);
-    printer << ']';
-    break;
-  }
-}
-
-void lowbit::printScale(AsmPrinter &printer, Attribute scale) {
-  if (auto block = dyn_cast<BlockScaleAttr>(scale)) {
-    llvm::interleave(
-        block.getLevels(), printer.getStream(),
-        [&](ScaleLevelAttr level) { printLevel(printer, level); }, " * ");
-  } else if (auto rank1 = dyn_cast<Rank1ScaleAttr>(scale)) {
-    printShort(printer, rank1.getElement());
-    printer << " rank1<" << stringifyRank1Combiner(rank1.getCombiner()) << '>';
-  } else {
-    printer.printAttribute(scale);
-  }
-}
-
-Attribute ScaleLevelAttr::parse(AsmParser &parser, Type) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess())
-    return {};
-  FailureOr<Attribute> element = parseFormat(parser);
-  if (failed(element))
-    return {};
-  FailureOr<ScaleLevelAttr> level = parseGranularity(parser, loc, *element);
-  if (failed(level) || parser.parseGreater())
-    return {};
-  return *level;
-}
-void ScaleLevelAttr::print(AsmPrinter &printer) const {
-  printer << '<';
-  printLevel(printer, *this);
-  printer << '>';
-}
-
-/// A scale that stands alone, in angle brackets; it must be of the kind whose mnemonic it had.
-template <typename Scale> static Attribute parseBracketedScale(AsmParser &parser) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  if (parser.parseLess())
-    return {};
-  FailureOr<Attribute> scale = parseScale(parser);
-  if (failed(scale) || parser.parseGreater())
-    return {};
-  if (!isa<Scale>(*scale)) {
-    parser.emitError(loc) << "expected a " << Scale::getMnemonic();
-    return {};
-  }
-  return *scale;
-}
-Attribute BlockScaleAttr::parse(AsmParser &parser, Type) {
-  return parseBracketedScale<BlockScaleAttr>(parser);
-}
-Attribute Rank1ScaleAttr::parse(AsmParser &parser, Type) {
-  return parseBracketedScale<Rank1ScaleAttr>(parser);
-}
-void BlockScaleAttr::print(AsmPrinter &printer) const {
-  printer << '<';
-  printScale(printer, *this);
-  printer << '>';
-}
-void Rank1ScaleAttr::print(AsmPrinter &printer) const {
-  printer << '<';
-  printScale(printer, *this);
-  printer << '>';
 }
 
 EncodingAttrInterface lowbit::parseEncoding(StringRef text, MLIRContext *context) {

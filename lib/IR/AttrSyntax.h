@@ -34,6 +34,9 @@ void printShort(mlir::AsmPrinter &printer, mlir::Attribute attribute);
 /// The shortest decimal that reads back as `value`.
 void printNumber(mlir::AsmPrinter &printer, const llvm::APFloat &value);
 
+/// `f16`, `bf16` or `f32`, which the general attribute parser would take for a type; else null.
+mlir::Attribute parseOptionalStoredFloat(mlir::AsmParser &parser);
+
 /// A number format: `f16` or parseShort.
 llvm::FailureOr<mlir::Attribute> parseFormat(mlir::AsmParser &parser);
 

@@ -21,50 +21,52 @@ using namespace mlir;
 using namespace lowbit;
 using Ofrs = SmallVector<OpFoldResult>;
 
-static constexpr int64_t kBlock = numerics::ggmlBlockSize;
+static constexpr int64_t kBlock = 32;
 
 /// The struct behind a layout's name.
 namespace {
-struct BlockStruct {
-  numerics::Layout reference;
+struct Struct {
+  int64_t bytes, levels;
   bool isNibbles;
   /// What is added to a signed code before it is stored.
   int64_t bias;
 
-  int64_t bytes() const { return numerics::ggmlBlockBytes(reference); }
-  int64_t levels() const { return numerics::ggmlHasMinimum(reference) ? 2 : 1; }
   int64_t codeBytes() const { return isNibbles ? kBlock / 2 : kBlock; }
 };
 } // namespace
 
-static BlockStruct structOf(GgmlBlock block) {
-  switch (block) {
-  case GgmlBlock::Q4_0:
-    return {numerics::Layout::GgmlQ4_0, true, 8};
-  case GgmlBlock::Q4_1:
-    return {numerics::Layout::GgmlQ4_1, true, 0};
-  case GgmlBlock::Q8_0:
-    return {numerics::Layout::GgmlQ8_0, false, 0};
-  }
-  llvm_unreachable("all blocks are listed");
+static Struct structOf(const numerics::BlockStruct &block) {
+  return {block.bytes, int64_t(block.members.size()) - 1, block.term.format.bits() == 4,
+          block.members[0].bias};
 }
 
-numerics::Layout GgmlLayoutAttr::getReference() const { return structOf(getBlock()).reference; }
+LogicalResult GgmlLayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                     StringRef block) {
+  if (numerics::ggmlStruct(std::string_view(block)))
+    return success();
+  InFlightDiagnostic error = emitError();
+  error << "unknown ggml block '" << block << "'; known: ";
+  llvm::interleaveComma(numerics::ggmlStructs(), error,
+                        [&](const numerics::BlockStruct *known) { error << known->name; });
+  return error;
+}
+
+const numerics::BlockStruct &GgmlLayoutAttr::getStruct() const {
+  return *numerics::ggmlStruct(std::string_view(getBlock()));
+}
+
+std::shared_ptr<const numerics::Layout> GgmlLayoutAttr::getReference() const {
+  return numerics::ggmlLayout(std::string_view(getBlock()));
+}
 
 LogicalResult GgmlLayoutAttr::verifyTerm(const QuantizedAttr &term, ArrayRef<int64_t> shape,
                                          function_ref<InFlightDiagnostic()> emitError) const {
-  numerics::Quantized own = term.getReferenceTerm();
-  numerics::Quantized wanted = numerics::ggmlTerm(structOf(getBlock()).reference, shape.size());
-  if (!(own.format == wanted.format && own.scale == wanted.scale &&
-        own.zeroKind == wanted.zeroKind && own.zero == wanted.zero))
-    return emitError() << "layout " << stringifyGgmlBlock(getBlock()) << " stores "
-                       << wanted.format.str() << " codes with an f16 scale"
-                       << (wanted.zero ? " and an f16 min" : "")
-                       << " for each 32 elements of the last axis, and nothing else";
-  if (!ShapedType::isDynamic(shape.back()) && shape.back() % kBlock != 0)
-    return emitError() << "layout " << stringifyGgmlBlock(getBlock())
-                       << " needs a last axis that is a multiple of " << kBlock << ", not "
-                       << shape.back() << "; layout planes has no such limit";
+  // A dynamic last axis is checked where its extent is known.
+  numerics::Shape extents(shape.begin(), shape.end());
+  for (int64_t &extent : extents)
+    extent = ShapedType::isDynamic(extent) ? 0 : extent;
+  if (auto message = getReference()->check(term.getReferenceTerm(), extents))
+    return emitError() << *message;
   return success();
 }
 
@@ -73,7 +75,7 @@ SmallVector<EncodingComponent> GgmlLayoutAttr::getComponents(const QuantizedAttr
   SmallVector<int64_t> shape(type.getShape());
   if (!ShapedType::isDynamic(shape.back()))
     shape.back() /= kBlock;
-  shape.push_back(structOf(getBlock()).bytes());
+  shape.push_back(getStruct().bytes);
   return {{"blocks", RankedTensorType::get(shape, IntegerType::get(getContext(), 8)),
            ComponentRole::Payload}};
 }
@@ -92,7 +94,7 @@ Box GgmlLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const Quantiz
   blocks.offsets.back() = t.floorDiv(region.offsets.back(), kBlock);
   blocks.sizes.back() = t.floorDiv(region.sizes.back(), kBlock);
   blocks.offsets.push_back(t.index(0));
-  blocks.sizes.push_back(t.index(structOf(getBlock()).bytes()));
+  blocks.sizes.push_back(t.index(getStruct().bytes));
   return blocks;
 }
 
@@ -154,12 +156,12 @@ Fields GgmlLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAt
                                    RankedTensorType type, ValueRange components,
                                    const Box &region) const {
   TileBuilder t(b, loc);
-  BlockStruct layout = structOf(getBlock());
+  Struct layout = structOf(getStruct());
   Value blocks = t.slice(components[0], getComponentRegion(b, loc, term, type, 0, region));
   Fields fields;
-  for (int64_t i = 0; i < layout.levels(); ++i)
+  for (int64_t i = 0; i < layout.levels; ++i)
     fields.levels.push_back(unpackHalf(t, blocks, 2 * i));
-  Value bytes = field(t, blocks, 2 * layout.levels(), layout.codeBytes());
+  Value bytes = field(t, blocks, 2 * layout.levels, layout.codeBytes());
   int64_t last = type.getRank() - 1;
   fields.codes = t.joinFrom(layout.isNibbles ? unpackNibbles(t, bytes, layout.bias) : bytes, last);
   return fields;
@@ -221,7 +223,7 @@ FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location l
                                                         RankedTensorType type, const Fields &fields,
                                                         ValueRange destinations) const {
   TileBuilder t(b, loc);
-  BlockStruct layout = structOf(getBlock());
+  Struct layout = structOf(getStruct());
   Value blocks = destinations[0];
   for (auto [i, level] : llvm::enumerate(fields.levels))
     for (int64_t number : {0, 1}) {
@@ -230,5 +232,5 @@ FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location l
     }
   Value codes = layout.isNibbles ? packNibbles(t, fields.codes, layout.bias)
                                  : t.splitLast(fields.codes, {kBlock});
-  return SmallVector<Value>{insertField(t, codes, blocks, 2 * layout.levels(), layout.codeBytes())};
+  return SmallVector<Value>{insertField(t, codes, blocks, 2 * layout.levels, layout.codeBytes())};
 }

@@ -270,4 +270,6 @@ FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location
   return packed;
 }
 
-numerics::Layout PlanesLayoutAttr::getReference() const { return numerics::Layout::Planes; }
+std::shared_ptr<const numerics::Layout> PlanesLayoutAttr::getReference() const {
+  return numerics::planesLayout();
+}

@@ -7,7 +7,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "ScaleField.h"
-#include "lowbit/Numerics/Half.h"
 #include "lowbit/Numerics/Reference.h"
 
 #include <algorithm>
@@ -70,18 +69,12 @@ static Statistics gather(const Tiling &tiling, int64_t rows, int64_t columns, co
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Scale and zero point of every element, as codes are computed with them and as they are stored.
+/// Scale and zero point of every element, as codes are computed with them, and what is stored.
 struct Chosen {
-  ScaleField scale, zero;             ///< for computing the codes
-  ScaleField storedScale, storedZero; ///< as decode reads them
-  std::vector<Bytes> components;      ///< scale levels, then zero levels
+  ScaleField scale, zero;
+  std::vector<Codes> arrays; ///< the scale's, then the zero point's
 };
 } // namespace
-
-static void append(std::vector<Bytes> &components, std::vector<Bytes> more) {
-  for (Bytes &bytes : more)
-    components.push_back(std::move(bytes));
-}
 
 static Chosen chooseRank1(const Quantized &term, const EncodeRule &rule, const Shape &shape,
                           const float *x) {
@@ -98,11 +91,11 @@ static Chosen chooseRank1(const Quantized &term, const EncodeRule &rule, const S
   std::vector<float> rows = idealsPer(0), columns = idealsPer(1);
   EncodedScale encoded = encodeRank1(*term.scale->rank1, rows, columns, rule.overflow);
   Chosen chosen;
-  chosen.storedScale = encoded.stored;
-  chosen.scale = rule.divisor == EncodeRule::Divisor::Stored
-                     ? std::move(encoded.stored)
-                     : ScaleField::minOf(std::move(rows), std::move(columns));
-  chosen.components = std::move(encoded.components);
+  chosen.scale =
+      rule.divisor == EncodeRule::Divisor::Stored
+          ? std::move(encoded.stored)
+          : ScaleField::rank1(term.scale->rank1->combiner, std::move(rows), std::move(columns));
+  chosen.arrays = std::move(encoded.arrays);
   return chosen;
 }
 
@@ -167,18 +160,17 @@ static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const 
   bool isStored = rule.divisor == EncodeRule::Divisor::Stored;
   Chosen chosen;
   EncodedScale scale = encodeLevels(*term.scale, shape, ideal, rule.overflow);
-  chosen.components = std::move(scale.components);
-  chosen.storedScale = std::move(scale.stored);
-  chosen.scale = isStored ? chosen.storedScale : ScaleField::perBlock(tiling, ideal);
+  chosen.arrays = std::move(scale.arrays);
+  chosen.scale = isStored ? std::move(scale.stored) : ScaleField::perBlock(tiling, ideal);
 
   if (term.zero) {
     std::vector<float> zeros = idealZeros(term, statistics.low, chosen.scale.blockValues());
     EncodedScale zero = encodeLevels(*term.zero, shape, zeros, rule.overflow);
-    append(chosen.components, std::move(zero.components));
-    chosen.storedZero = std::move(zero.stored);
+    for (Codes &codes : zero.arrays)
+      chosen.arrays.push_back(std::move(codes));
     // An integer zero point is part of the code, so it is always the stored one.
     chosen.zero = isStored || term.zeroKind == ZeroKind::Integer
-                      ? chosen.storedZero
+                      ? std::move(zero.stored)
                       : ScaleField::perBlock(tiling, std::move(zeros));
   }
   return chosen;
@@ -211,17 +203,6 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
   return format.codeOfInteger(static_cast<int32_t>(integer));
 }
 
-/// Writes one row of ggml blocks; their scales and minima are exact in f16 by now.
-static void writeGgmlRow(Layout layout, const std::vector<uint32_t> &codes,
-                         const std::vector<float> &scales, const std::vector<float> &minima,
-                         uint8_t *blocks) {
-  for (size_t begin = 0; begin < codes.size(); begin += ggmlBlockSize) {
-    packGgmlBlock(layout, &codes[begin], halfOfFloat(scales[begin]), halfOfFloat(minima[begin]),
-                  blocks);
-    blocks += ggmlBlockBytes(layout);
-  }
-}
-
 std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
   assert(!checkEncode(term, shape) && "the term cannot encode this shape");
   EncodeRule rule = resolveRule(term);
@@ -229,41 +210,23 @@ std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float
   if (term.scale)
     chosen = chooseScales(term, rule, shape, x);
 
-  std::vector<Bytes> encoded;
-  std::vector<Component> list = components(term, shape);
-  bool isGgml = term.layout != Layout::Planes;
-  std::vector<Plane> planes = planesOf(term.format.bits());
-  size_t codeComponents = isGgml ? 1 : planes.size();
-  for (size_t i = 0; i < codeComponents; ++i)
-    encoded.emplace_back(static_cast<size_t>(list[i].bytes()));
-
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;
-  std::vector<uint32_t> codes(static_cast<size_t>(columns));
-  std::vector<float> scales(codes.size()), zeros(codes.size());
+  std::vector<Codes> arrays{Codes(static_cast<size_t>(rows * columns))};
+  std::vector<float> scales(static_cast<size_t>(columns)), zeros(scales.size());
   for (int64_t row = 0; row < rows; ++row) {
     if (term.scale)
       chosen.scale.fillRow(row, scales.data());
     if (term.zero)
       chosen.zero.fillRow(row, zeros.data());
-    for (size_t j = 0; j < codes.size(); ++j)
-      codes[j] = encodeElement(term, rule, x[row * columns + static_cast<int64_t>(j)], scales[j],
-                               zeros[j]);
-    if (isGgml) {
-      chosen.storedScale.fillRow(row, scales.data());
-      if (term.zero)
-        chosen.storedZero.fillRow(row, zeros.data());
-      int64_t pitch = columns / ggmlBlockSize * ggmlBlockBytes(term.layout);
-      writeGgmlRow(term.layout, codes, scales, zeros, encoded[0].data() + row * pitch);
-      continue;
+    for (size_t j = 0; j < scales.size(); ++j) {
+      size_t index = static_cast<size_t>(row * columns) + j;
+      arrays[0][index] = encodeElement(term, rule, x[index], scales[j], zeros[j]);
     }
-    for (size_t plane = 0; plane < planes.size(); ++plane)
-      packRow(codes.data(), columns, planes[plane],
-              encoded[plane].data() + row * rowBytes(columns, planes[plane].width));
   }
-  if (!isGgml)
-    append(encoded, std::move(chosen.components));
-  return encoded;
+  for (Codes &codes : chosen.arrays)
+    arrays.push_back(std::move(codes));
+  return layoutOf(term).pack(term, shape, arrays);
 }
 
 } // namespace lowbit::numerics

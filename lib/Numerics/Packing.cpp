@@ -13,10 +13,6 @@
 
 namespace lowbit::numerics {
 
-//===----------------------------------------------------------------------===//
-// Planes
-//===----------------------------------------------------------------------===//
-
 std::vector<Plane> planesOf(unsigned bits) {
   std::vector<Plane> planes;
   unsigned shift = 0;
@@ -121,77 +117,5 @@ template std::vector<Bytes> packTensor(const uint8_t *, const Shape &, unsigned)
 template std::vector<Bytes> packTensor(const uint32_t *, const Shape &, unsigned);
 template void unpackTensor(const uint8_t *const *, const Shape &, unsigned, uint8_t *);
 template void unpackTensor(const uint8_t *const *, const Shape &, unsigned, uint32_t *);
-
-//===----------------------------------------------------------------------===//
-// ggml blocks
-//===----------------------------------------------------------------------===//
-
-int64_t ggmlBlockBytes(Layout layout) {
-  switch (layout) {
-  case Layout::GgmlQ4_0:
-    return 2 + 16;
-  case Layout::GgmlQ4_1:
-    return 2 + 2 + 16;
-  case Layout::GgmlQ8_0:
-    return 2 + 32;
-  case Layout::Planes:
-    break;
-  }
-  assert(false && "planes have no blocks");
-  return 0;
-}
-
-static void writeHalf(uint16_t half, uint8_t *bytes) {
-  bytes[0] = static_cast<uint8_t>(half);
-  bytes[1] = static_cast<uint8_t>(half >> 8);
-}
-
-static uint16_t readHalf(const uint8_t *bytes) {
-  return static_cast<uint16_t>(bytes[0] | bytes[1] << 8);
-}
-
-/// q4_0 stores q + 8; on a two's complement nibble that flips the top bit.
-static uint32_t nibbleFlip(Layout layout) { return layout == Layout::GgmlQ4_0 ? 8 : 0; }
-
-void packGgmlBlock(Layout layout, const uint32_t *codes, uint16_t scale, uint16_t minimum,
-                   uint8_t *block) {
-  writeHalf(scale, block);
-  block += 2;
-  if (ggmlHasMinimum(layout)) {
-    writeHalf(minimum, block);
-    block += 2;
-  }
-  if (layout == Layout::GgmlQ8_0) {
-    for (int64_t j = 0; j < ggmlBlockSize; ++j)
-      block[j] = static_cast<uint8_t>(codes[j]);
-    return;
-  }
-  // The first half of the block lies in the low nibbles, the second half in the high ones.
-  constexpr int64_t half = ggmlBlockSize / 2;
-  uint32_t flip = nibbleFlip(layout);
-  for (int64_t j = 0; j < half; ++j)
-    block[j] = static_cast<uint8_t>((codes[j] ^ flip) | (codes[j + half] ^ flip) << 4);
-}
-
-void unpackGgmlBlock(Layout layout, const uint8_t *block, uint32_t *codes, uint16_t &scale,
-                     uint16_t &minimum) {
-  scale = readHalf(block);
-  block += 2;
-  if (ggmlHasMinimum(layout)) {
-    minimum = readHalf(block);
-    block += 2;
-  }
-  if (layout == Layout::GgmlQ8_0) {
-    for (int64_t j = 0; j < ggmlBlockSize; ++j)
-      codes[j] = block[j];
-    return;
-  }
-  constexpr int64_t half = ggmlBlockSize / 2;
-  uint32_t flip = nibbleFlip(layout);
-  for (int64_t j = 0; j < half; ++j) {
-    codes[j] = (block[j] & 15u) ^ flip;
-    codes[j + half] = (block[j] >> 4) ^ flip;
-  }
-}
 
 } // namespace lowbit::numerics

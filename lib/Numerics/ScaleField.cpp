@@ -21,19 +21,20 @@ ScaleField ScaleField::perBlock(Tiling tiling, std::vector<float> values) {
   return field;
 }
 
-ScaleField ScaleField::minOf(std::vector<float> rows, std::vector<float> columns) {
+ScaleField ScaleField::rank1(Combiner combiner, std::vector<float> rows,
+                             std::vector<float> columns) {
   ScaleField field;
-  field.isRank1 = true;
+  field.combiner = combiner;
   field.rows = std::move(rows);
   field.columns = std::move(columns);
   return field;
 }
 
 void ScaleField::fillRow(int64_t row, float *out) const {
-  if (isRank1) {
+  if (combiner) {
     float rowValue = rows[static_cast<size_t>(row)];
     for (size_t j = 0; j < columns.size(); ++j)
-      out[j] = std::min(rowValue, columns[j]);
+      out[j] = *combiner == Combiner::Min ? std::min(rowValue, columns[j]) : rowValue * columns[j];
     return;
   }
   tiling.forEachRun(row, [&](int64_t block, int64_t begin, int64_t end) {
@@ -77,33 +78,38 @@ static Tiling tilingOf(const ScaleLevel &level, const Shape &shape) {
 // Decode
 //===----------------------------------------------------------------------===//
 
-static std::vector<float> decodeElements(const Format &element, const Shape &grid,
-                                         const uint8_t *const *&data) {
-  size_t count = static_cast<size_t>(*elementCount(grid));
-  std::vector<uint32_t> codes(count);
-  unpackTensor(data, grid, element.bits(), codes.data());
-  data += planesOf(element.bits()).size();
-  std::vector<float> values(count);
+static std::vector<float> decodeElements(const Format &element, const Codes &codes) {
+  std::vector<float> values(codes.size());
   std::transform(codes.begin(), codes.end(), values.begin(),
                  [&](uint32_t code) { return element.decode(code); });
   return values;
 }
 
-ScaleField decodeScale(const Scale &scale, const Shape &shape, const uint8_t *const *&data) {
+/// Adds to each value of the innermost level that of its block of the offset.
+static void addOffset(const Scale &scale, const Shape &shape, const std::vector<float> &offsets,
+                      std::vector<float> &values) {
+  const ScaleLevel &inner = scale.levels.back();
+  forEachChild(parentTiling(*scale.offset, inner, shape), tilingOf(inner, shape).grid(),
+               [&](size_t parent, size_t child) { values[child] += offsets[parent]; });
+}
+
+ScaleField decodeScale(const Scale &scale, const Shape &shape, const Codes *&arrays) {
   if (scale.rank1) {
-    std::vector<float> rows = decodeElements(scale.rank1->element, {shape[0]}, data);
-    std::vector<float> columns = decodeElements(scale.rank1->element, {shape[1]}, data);
-    return ScaleField::minOf(std::move(rows), std::move(columns));
+    std::vector<float> rows = decodeElements(scale.rank1->element, *arrays++);
+    std::vector<float> columns = decodeElements(scale.rank1->element, *arrays++);
+    return ScaleField::rank1(scale.rank1->combiner, std::move(rows), std::move(columns));
   }
   std::vector<float> product;
   for (size_t i = 0; i < scale.levels.size(); ++i) {
-    Shape grid = tilingOf(scale.levels[i], shape).grid();
-    std::vector<float> values = decodeElements(scale.levels[i].element, grid, data);
+    std::vector<float> values = decodeElements(scale.levels[i].element, *arrays++);
     if (i > 0)
-      forEachChild(parentTiling(scale.levels[i - 1], scale.levels[i], shape), grid,
+      forEachChild(parentTiling(scale.levels[i - 1], scale.levels[i], shape),
+                   tilingOf(scale.levels[i], shape).grid(),
                    [&](size_t parent, size_t child) { values[child] *= product[parent]; });
     product = std::move(values);
   }
+  if (scale.offset)
+    addOffset(scale, shape, decodeElements(scale.offset->element, *arrays++), product);
   return ScaleField::perBlock(tilingOf(scale.levels.back(), shape), std::move(product));
 }
 
@@ -121,9 +127,29 @@ static uint32_t encodeElement(const Format &element, float value, EncodeRule::Ov
   return element.encode(value);
 }
 
-static void append(std::vector<Bytes> &components, std::vector<Bytes> more) {
-  for (Bytes &bytes : more)
-    components.push_back(std::move(bytes));
+/// The mean of the ideals in each block of the offset, summed in f64 in order, stored; the ideals
+/// become what it leaves of them.
+static std::vector<float> takeOffset(const Scale &scale, const Shape &shape,
+                                     EncodeRule::Overflow overflow, std::vector<float> &ideals,
+                                     Codes &codes) {
+  const ScaleLevel &inner = scale.levels.back();
+  Tiling parents = parentTiling(*scale.offset, inner, shape);
+  Shape grid = tilingOf(inner, shape).grid();
+  std::vector<double> sums(static_cast<size_t>(parents.blockCount())), counts(sums.size());
+  forEachChild(parents, grid, [&](size_t parent, size_t child) {
+    sums[parent] += std::isnan(ideals[child]) ? 0.0 : ideals[child];
+    counts[parent] += 1;
+  });
+  std::vector<float> offsets;
+  for (size_t i = 0; i < sums.size(); ++i) {
+    codes.push_back(encodeElement(scale.offset->element,
+                                  static_cast<float>(counts[i] == 0 ? 0.0 : sums[i] / counts[i]),
+                                  overflow));
+    offsets.push_back(scale.offset->element.decode(codes.back()));
+  }
+  forEachChild(parents, grid,
+               [&](size_t parent, size_t child) { ideals[child] -= offsets[parent]; });
+  return offsets;
 }
 
 EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vector<float> &ideal,
@@ -139,6 +165,10 @@ EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vec
   // Inwards out: what each level would store if it were exact.
   std::vector<std::vector<float>> ideals(levels.size());
   ideals.back() = ideal;
+  Codes offsetCodes;
+  std::vector<float> offsets;
+  if (scale.offset)
+    offsets = takeOffset(scale, shape, overflow, ideals.back(), offsetCodes);
   for (size_t i = levels.size() - 1; i > 0; --i) {
     const Format &inner = levels[i].element;
     std::vector<float> peaks(static_cast<size_t>(*elementCount(grids[i - 1])),
@@ -157,7 +187,7 @@ EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vec
   std::vector<float> product;
   for (size_t i = 0; i < levels.size(); ++i) {
     const Format &element = levels[i].element;
-    std::vector<uint32_t> codes(ideals[i].size());
+    Codes codes(ideals[i].size());
     std::vector<float> values(ideals[i].size());
     auto store = [&](size_t index, float value) {
       codes[index] = encodeElement(element, value, overflow);
@@ -172,8 +202,12 @@ EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vec
         store(child, outer == 0.0f ? 0.0f : ideals[i][child] / outer);
         values[child] *= outer;
       });
-    append(encoded.components, packTensor(codes.data(), grids[i], element.bits()));
+    encoded.arrays.push_back(std::move(codes));
     product = std::move(values);
+  }
+  if (scale.offset) {
+    addOffset(scale, shape, offsets, product);
+    encoded.arrays.push_back(std::move(offsetCodes));
   }
   encoded.stored = ScaleField::perBlock(tilingOf(levels.back(), shape), std::move(product));
   return encoded;
@@ -183,19 +217,18 @@ EncodedScale encodeRank1(const Rank1 &scale, const std::vector<float> &rows,
                          const std::vector<float> &columns, EncodeRule::Overflow overflow) {
   EncodedScale encoded;
   auto store = [&](const std::vector<float> &ideal) {
-    std::vector<uint32_t> codes;
+    Codes &codes = encoded.arrays.emplace_back();
     std::vector<float> values;
     for (float value : ideal) {
       codes.push_back(encodeElement(scale.element, value, overflow));
       values.push_back(scale.element.decode(codes.back()));
     }
-    append(encoded.components,
-           packTensor(codes.data(), {static_cast<int64_t>(codes.size())}, scale.element.bits()));
     return values;
   };
   std::vector<float> storedRows = store(rows);
   std::vector<float> storedColumns = store(columns);
-  encoded.stored = ScaleField::minOf(std::move(storedRows), std::move(storedColumns));
+  encoded.stored =
+      ScaleField::rank1(scale.combiner, std::move(storedRows), std::move(storedColumns));
   return encoded;
 }
 

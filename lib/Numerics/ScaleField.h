@@ -9,7 +9,7 @@
 #ifndef LOWBIT_LIB_NUMERICS_SCALEFIELD_H
 #define LOWBIT_LIB_NUMERICS_SCALEFIELD_H
 
-#include "lowbit/Numerics/Packing.h"
+#include "lowbit/Numerics/Layout.h"
 #include "lowbit/Numerics/Term.h"
 
 #include <vector>
@@ -17,11 +17,11 @@
 namespace lowbit::numerics {
 
 /// A scale (or minimum, or integer zero point) for every element: one value for each block of a
-/// tiling, or the minimum of a row vector and a column vector.
+/// tiling, or a row vector and a column vector, combined.
 class ScaleField {
 public:
   static ScaleField perBlock(Tiling tiling, std::vector<float> values);
-  static ScaleField minOf(std::vector<float> rows, std::vector<float> columns);
+  static ScaleField rank1(Combiner combiner, std::vector<float> rows, std::vector<float> columns);
 
   /// The values along one row: out[column], as many as the tensor has columns.
   void fillRow(int64_t row, float *out) const;
@@ -31,16 +31,16 @@ public:
 private:
   Tiling tiling;
   std::vector<float> values;
-  bool isRank1 = false;
+  std::optional<Combiner> combiner; ///< rank1 only
   std::vector<float> rows, columns;
 };
 
-/// Reads a tree from its components. `data` is advanced past them.
-ScaleField decodeScale(const Scale &scale, const Shape &shape, const uint8_t *const *&data);
+/// The value of a tree from the codes of its arrays. `arrays` is advanced past them.
+ScaleField decodeScale(const Scale &scale, const Shape &shape, const Codes *&arrays);
 
-/// What an encode stores for a tree, and what decodes from it.
+/// What an encode stores for a tree, one array after the other, and what decodes from it.
 struct EncodedScale {
-  std::vector<Bytes> components;
+  std::vector<Codes> arrays;
   ScaleField stored;
 };
 

@@ -8,7 +8,7 @@
 
 #include "lowbit/Numerics/Term.h"
 
-#include "lowbit/Numerics/Packing.h"
+#include "lowbit/Numerics/Layout.h"
 
 #include <algorithm>
 #include <limits>
@@ -29,83 +29,58 @@ Shape Granularity::blockOf(const Shape &shape) const {
 }
 
 //===----------------------------------------------------------------------===//
-// Rules and the ggml terms
+// Rules
 //===----------------------------------------------------------------------===//
-
-EncodeRule ggmlRule(Layout layout) {
-  EncodeRule rule;
-  rule.divisor = EncodeRule::Divisor::Exact;
-  rule.inverse = EncodeRule::Inverse::Reciprocal;
-  rule.overflow = EncodeRule::Overflow::Infinity;
-  switch (layout) {
-  case Layout::GgmlQ4_0:
-    rule.choice = EncodeRule::Choice::SignedMax;
-    rule.rounding = Rounding::HalfUp;
-    break;
-  case Layout::GgmlQ4_1:
-    rule.choice = EncodeRule::Choice::MinMax;
-    rule.rounding = Rounding::HalfUp;
-    break;
-  case Layout::GgmlQ8_0:
-    rule.choice = EncodeRule::Choice::AbsMax;
-    rule.rounding = Rounding::HalfAway;
-    break;
-  case Layout::Planes:
-    return EncodeRule();
-  }
-  return rule;
-}
 
 EncodeRule resolveRule(const Quantized &term) {
   if (term.rule.choice != EncodeRule::Choice::Default)
     return term.rule;
-  if (term.layout != Layout::Planes)
-    return ggmlRule(term.layout);
+  if (std::optional<EncodeRule> rule = layoutOf(term).defaultRule())
+    return *rule;
   EncodeRule rule = term.rule;
   rule.choice =
       term.zeroKind == ZeroKind::None ? EncodeRule::Choice::AbsMax : EncodeRule::Choice::MinMax;
   return rule;
 }
 
-static Format ggmlFormat(Layout layout) {
-  switch (layout) {
-  case Layout::GgmlQ4_0:
-    return Format::integer(4);
-  case Layout::GgmlQ4_1:
-    return Format::unsignedInteger(4);
-  default:
-    return Format::integer(8);
-  }
-}
-
-static const char *nameOf(Layout layout) {
-  switch (layout) {
-  case Layout::Planes:
-    return "planes";
-  case Layout::GgmlQ4_0:
-    return "ggml<q4_0>";
-  case Layout::GgmlQ4_1:
-    return "ggml<q4_1>";
-  case Layout::GgmlQ8_0:
-    return "ggml<q8_0>";
-  }
-  return "";
-}
-
-Quantized ggmlTerm(Layout layout, int64_t rank) {
-  Shape block(static_cast<size_t>(rank), 1);
-  block.back() = ggmlBlockSize;
-  Scale halves{{{Format::float16(), Granularity::perBlock(block)}}, std::nullopt};
-  Quantized term{ggmlFormat(layout), halves, ZeroKind::None, std::nullopt, {}, layout};
-  if (ggmlHasMinimum(layout)) {
-    term.zeroKind = ZeroKind::Additive;
-    term.zero = halves;
-  }
-  return term;
+bool Quantized::operator==(const Quantized &other) const {
+  return format == other.format && scale == other.scale && zeroKind == other.zeroKind &&
+         zero == other.zero && rule == other.rule && layoutOf(*this).str() == layoutOf(other).str();
 }
 
 //===----------------------------------------------------------------------===//
-// Checks
+// Arrays
+//===----------------------------------------------------------------------===//
+
+static Shape gridOf(const ScaleLevel &level, const Shape &shape) {
+  return Tiling(shape, level.granularity.blockOf(shape)).grid();
+}
+
+static void appendArrays(std::vector<CodeArray> &all, const std::string &name, const Scale &tree,
+                         const Shape &shape) {
+  if (tree.rank1) {
+    all.push_back({name + ".row", tree.rank1->element, {shape[0]}});
+    all.push_back({name + ".column", tree.rank1->element, {shape[1]}});
+    return;
+  }
+  for (size_t i = 0; i < tree.levels.size(); ++i)
+    all.push_back({tree.levels.size() == 1 ? name : name + "." + std::to_string(i),
+                   tree.levels[i].element, gridOf(tree.levels[i], shape)});
+  if (tree.offset)
+    all.push_back({name + ".offset", tree.offset->element, gridOf(*tree.offset, shape)});
+}
+
+std::vector<CodeArray> codeArrays(const Quantized &term, const Shape &shape) {
+  std::vector<CodeArray> all{{"codes", term.format, shape}};
+  if (term.scale)
+    appendArrays(all, "scale", *term.scale, shape);
+  if (term.zero)
+    appendArrays(all, term.zeroKind == ZeroKind::Integer ? "zero" : "min", *term.zero, shape);
+  return all;
+}
+
+//===----------------------------------------------------------------------===//
+// Text, as in the attribute
 //===----------------------------------------------------------------------===//
 
 static std::string str(const Shape &shape) {
@@ -114,6 +89,41 @@ static std::string str(const Shape &shape) {
     text += (i ? ", " : "") + std::to_string(shape[i]);
   return text + "]";
 }
+
+static std::string str(const ScaleLevel &level) {
+  switch (level.granularity.kind) {
+  case Granularity::Kind::PerTensor:
+    return level.element.str() + " per tensor";
+  case Granularity::Kind::PerAxis:
+    return level.element.str() + " per axis " + std::to_string(level.granularity.axis);
+  case Granularity::Kind::PerBlock:
+    break;
+  }
+  return level.element.str() + " per " + str(level.granularity.block);
+}
+
+static std::string str(const Scale &tree) {
+  if (tree.rank1)
+    return tree.rank1->element.str() +
+           (tree.rank1->combiner == Combiner::Min ? " rank1<min>" : " rank1<product>");
+  std::string text;
+  for (const ScaleLevel &level : tree.levels)
+    text += (text.empty() ? "" : " * ") + str(level);
+  return tree.offset ? text + " + " + str(*tree.offset) : text;
+}
+
+std::string Quantized::str() const {
+  std::string text = format.str();
+  if (scale)
+    text += ", scale = " + numerics::str(*scale);
+  if (zero)
+    text += (zeroKind == ZeroKind::Integer ? ", zero = " : ", min = ") + numerics::str(*zero);
+  return text;
+}
+
+//===----------------------------------------------------------------------===//
+// Checks
+//===----------------------------------------------------------------------===//
 
 static Message checkShape(const Shape &shape) {
   if (shape.empty())
@@ -149,10 +159,20 @@ static Message checkGranularity(const Granularity &granularity, const Shape &sha
   return std::nullopt;
 }
 
+static bool divides(const ScaleLevel &inner, const ScaleLevel &outer, const Shape &shape) {
+  Shape large = outer.granularity.blockOf(shape), small = inner.granularity.blockOf(shape);
+  for (size_t axis = 0; axis < shape.size(); ++axis)
+    if (large[axis] < shape[axis] && large[axis] % small[axis] != 0)
+      return false;
+  return true;
+}
+
 static Message checkScale(const Scale &scale, const Shape &shape, const std::string &what) {
   if (scale.rank1) {
     if (!scale.levels.empty())
       return what + " is either rank1 or a list of levels, not both";
+    if (scale.offset)
+      return what + " is rank1, to which no offset can be added";
     if (shape.size() != 2)
       return what + " is rank1, which needs a tensor of rank 2, not " +
              std::to_string(shape.size());
@@ -163,14 +183,16 @@ static Message checkScale(const Scale &scale, const Shape &shape, const std::str
   for (const ScaleLevel &level : scale.levels)
     if (Message message = checkGranularity(level.granularity, shape, what))
       return message;
-  for (size_t i = 1; i < scale.levels.size(); ++i) {
-    Shape outer = scale.levels[i - 1].granularity.blockOf(shape);
-    Shape inner = scale.levels[i].granularity.blockOf(shape);
-    for (size_t axis = 0; axis < shape.size(); ++axis)
-      if (outer[axis] < shape[axis] && outer[axis] % inner[axis] != 0)
-        return what + " level " + std::to_string(i) + " has blocks " + str(inner) +
-               ", which do not divide the blocks " + str(outer) + " of the level outside it";
-  }
+  if (scale.offset)
+    if (Message message = checkGranularity(scale.offset->granularity, shape, what + " offset"))
+      return message;
+  for (size_t i = 1; i < scale.levels.size(); ++i)
+    if (!divides(scale.levels[i], scale.levels[i - 1], shape))
+      return what + " level " + std::to_string(i) + " has blocks " +
+             str(scale.levels[i].granularity.blockOf(shape)) + ", which do not divide the blocks " +
+             str(scale.levels[i - 1].granularity.blockOf(shape)) + " of the level outside it";
+  if (scale.offset && !divides(scale.levels.back(), *scale.offset, shape))
+    return what + " offset has blocks that those of the innermost level do not divide";
   return std::nullopt;
 }
 
@@ -193,27 +215,6 @@ static Message checkZero(const Quantized &term, const Shape &shape) {
   return std::nullopt;
 }
 
-static Message checkLayout(const Quantized &term, const Shape &shape) {
-  if (term.layout == Layout::Planes)
-    return std::nullopt;
-  std::string name = nameOf(term.layout);
-  if (shape.back() % ggmlBlockSize != 0)
-    return "layout " + name + " needs a last axis that is a multiple of 32, not " +
-           std::to_string(shape.back());
-  Quantized expected = ggmlTerm(term.layout, static_cast<int64_t>(shape.size()));
-  auto isHalfPerBlock = [&](const Scale &scale) {
-    const ScaleLevel &block = expected.scale->levels[0];
-    return scale.levels.size() == 1 && scale.levels[0].element == block.element &&
-           scale.levels[0].granularity.blockOf(shape) == block.granularity.block;
-  };
-  if (term.format != expected.format || !term.scale || !isHalfPerBlock(*term.scale) ||
-      term.zeroKind != expected.zeroKind || (term.zero && !isHalfPerBlock(*term.zero)))
-    return "layout " + name + " stores " + expected.format.str() +
-           (expected.zero ? " with an f16 scale and an f16 min" : " with an f16 scale") +
-           " for each block of 32 along the last axis";
-  return std::nullopt;
-}
-
 Message check(const Quantized &term, const Shape &shape) {
   if (Message message = checkShape(shape))
     return message;
@@ -225,7 +226,7 @@ Message check(const Quantized &term, const Shape &shape) {
   if (term.zero)
     if (Message message = checkZero(term, shape))
       return message;
-  return checkLayout(term, shape);
+  return layoutOf(term).check(term, shape);
 }
 
 Message check(const Sparse &term, const Shape &shape) {

@@ -310,17 +310,17 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 per
 
 // -----
 
-// expected-error @below {{layout q4_0 stores int<4> codes with an f16 scale for each 32 elements of the last axis, and nothing else}}
+// expected-error @below {{layout ggml<q4_0> stores int<4>, scale = f16 per [1, 32], and nothing else}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<8>, scale = f16 per [1, 32], layout = ggml<q4_0>>>)
 
 // -----
 
-// expected-error @below {{layout q4_1 stores uint<4> codes with an f16 scale and an f16 min for each 32 elements}}
+// expected-error @below {{layout ggml<q4_1> stores uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], and}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 per [1, 32], layout = ggml<q4_1>>>)
 
 // -----
 
-// expected-error @below {{layout q8_0 stores int<8> codes}}
+// expected-error @below {{layout ggml<q8_0> stores int<8>, scale}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<8>, scale = f16 per [32, 1], layout = ggml<q8_0>>>)
 
 // -----
@@ -441,12 +441,12 @@ func.func private @f(tensor<8x64xf32, #lowbit.part<at = [4], #lowbit.quantized<f
 
 // -----
 
-// expected-error @below {{layout q8_0 stores int<8> codes}}
+// expected-error @below {{layout ggml<q8_0> stores int<8>, scale}}
 func.func private @f(tensor<8x64xf32, #lowbit.part<axis = 1, at = [32], #lowbit.quantized<f16>, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q8_0>>>>)
 
 // -----
 
-// expected-error @below {{layout q4_0 needs a last axis that is a multiple of 32, not 16}}
+// expected-error @below {{layout ggml<q4_0> needs a last axis that is a multiple of 32, not 16}}
 func.func private @f(tensor<8x64xf32, #lowbit.part<axis = 1, at = [48], #lowbit.quantized<f16>, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>>)
 
 // -----
@@ -477,7 +477,7 @@ func.func private @f(tensor<8xf32, #lowbit.quantized<int<4>, scale = f32 rank1<m
 
 // -----
 
-// expected-error @below {{layout q4_0 needs a last axis that is a multiple of 32, not 48; layout planes has no such limit}}
+// expected-error @below {{layout ggml<q4_0> needs a last axis that is a multiple of 32, not 48}}
 func.func private @f(tensor<8x48xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>)
 
 // -----

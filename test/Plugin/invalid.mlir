@@ -45,5 +45,5 @@ func.func private @zero(tensor<8x64xf32, #lowbit.quantized<#toy.fp4e2m1, scale =
 
 // -----
 
-// expected-error @below {{layout q4_0 stores int<4> codes}}
+// expected-error @below {{layout ggml<q4_0> stores int<4>, scale}}
 func.func private @layout(tensor<8x64xf32, #lowbit.quantized<#toy.fp4e2m1, scale = f16 per [1, 32], layout = ggml<q4_0>>>)

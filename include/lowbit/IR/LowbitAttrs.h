@@ -10,6 +10,7 @@
 
 #include "lowbit/IR/Encoding.h"
 #include "lowbit/IR/LowbitDialect.h"
+#include "lowbit/Numerics/BlockLayout.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/TensorEncoding.h"
 

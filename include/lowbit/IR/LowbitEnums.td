@@ -26,10 +26,4 @@ def Lowbit_Rank1Combiner : Lowbit_Enum<"Rank1Combiner", "how a row and a column 
   I32EnumCase<"Min", 0, "min">
 ]>;
 
-def Lowbit_GgmlBlock : Lowbit_Enum<"GgmlBlock", "an interleaved block struct of a GGUF file", [
-  I32EnumCase<"Q4_0", 2, "q4_0">,
-  I32EnumCase<"Q4_1", 3, "q4_1">,
-  I32EnumCase<"Q8_0", 8, "q8_0">
-]>;
-
 #endif // LOWBIT_IR_LOWBITENUMS_TD

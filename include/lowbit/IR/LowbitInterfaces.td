@@ -104,8 +104,8 @@ def LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "const ::lowbit::QuantizedAttr &":$term,
            "::mlir::RankedTensorType":$type, "const ::lowbit::Fields &":$fields,
            "::mlir::ValueRange":$destinations), "", "return ::mlir::failure();">,
-    InterfaceMethod<"The scalar reference's name of this layout.",
-      "::lowbit::numerics::Layout", "getReference", (ins)>,
+    InterfaceMethod<"The scalar reference of this layout.",
+      "::std::shared_ptr<const ::lowbit::numerics::Layout>", "getReference", (ins)>,
   ];
 }
 

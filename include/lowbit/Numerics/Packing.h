@@ -11,23 +11,18 @@
 // bit (j*w)%8, little end first; a row takes ceil(n*w/8) bytes and the unused bits of its last byte
 // are zero. Floats are one plane of 16 or 32 bits: a little-endian array.
 //
-// ggml blocks: the structs block_q4_0, block_q4_1 and block_q8_0 of ggml (ggml-common.h), 32 codes
-// each, scale (and minimum) as f16 in front.
-//
 //===----------------------------------------------------------------------===//
 
 #ifndef LOWBIT_NUMERICS_PACKING_H
 #define LOWBIT_NUMERICS_PACKING_H
 
 #include "lowbit/Numerics/Blocks.h"
-#include "lowbit/Numerics/Term.h"
+#include "lowbit/Numerics/Layout.h"
 
 #include <cstdint>
 #include <vector>
 
 namespace lowbit::numerics {
-
-using Bytes = std::vector<uint8_t>;
 
 /// Bits [shift, shift + width) of every code.
 struct Plane {
@@ -51,20 +46,6 @@ template <typename Code>
 std::vector<Bytes> packTensor(const Code *codes, const Shape &shape, unsigned bits);
 template <typename Code>
 void unpackTensor(const uint8_t *const *planes, const Shape &shape, unsigned bits, Code *codes);
-
-/// Codes in one ggml block (32 for all three layouts).
-constexpr int64_t ggmlBlockSize = 32;
-/// Bytes of one block: 18 (q4_0), 20 (q4_1), 34 (q8_0).
-int64_t ggmlBlockBytes(Layout layout);
-inline bool ggmlHasMinimum(Layout layout) { return layout == Layout::GgmlQ4_1; }
-
-/// One block from 32 codes of the layout's format (int<4>, uint<4> or int<8>), the f16 bits of the
-/// scale and, for q4_1, of the minimum.
-void packGgmlBlock(Layout layout, const uint32_t *codes, uint16_t scale, uint16_t minimum,
-                   uint8_t *block);
-/// The reverse; `minimum` is left alone by layouts without one.
-void unpackGgmlBlock(Layout layout, const uint8_t *block, uint32_t *codes, uint16_t &scale,
-                     uint16_t &minimum);
 
 } // namespace lowbit::numerics
 

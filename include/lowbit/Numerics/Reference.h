@@ -25,20 +25,8 @@
 
 namespace lowbit::numerics {
 
-enum class ElementType { UInt8, Int32, Float16, BFloat16, Float32 };
-int64_t bytesOf(ElementType type);
-
-/// One stored array of an encoded tensor, row-major and little-endian.
-struct Component {
-  std::string name; ///< "codes", "codes.0", "scale", "scale.1", "zero", "min", "blocks", ...
-  ElementType type;
-  Shape shape;
-
-  int64_t bytes() const;
-};
-
-/// The components of a term on a tensor of this shape, in storage order: code planes, scale levels
-/// outermost first, zero or minimum levels. Precondition: check(term, shape) passes.
+/// The components of a term on a tensor of this shape, as its layout has them. Precondition:
+/// check(term, shape) passes.
 std::vector<Component> components(const Quantized &term, const Shape &shape);
 /// `positions` [rows + 1], `columns` [entries], `values` [entries].
 std::vector<Component> components(const Sparse &term, const Shape &shape, int64_t entries);

@@ -7,8 +7,9 @@
 //===----------------------------------------------------------------------===//
 //
 // The data of `#lowbit.quantized<FORMAT, scale = ..., zero|min = ..., layout = ...>` and of
-// `#lowbit.sparse<...>`, free of MLIR. What a term denotes: with s the product of the scale levels,
-// multiplied outermost inwards and each product rounded to f32,
+// `#lowbit.sparse<...>`, free of MLIR. How the codes lie in bytes is the layout's (Layout.h). What
+// a term denotes: with s the product of the scale levels, multiplied outermost inwards and each
+// product rounded to f32,
 //
 //   no zero point   s * level(code)                 (no scale: level(code))
 //   integer         s * float(q - z)                q, z integers
@@ -22,11 +23,14 @@
 #include "lowbit/Numerics/Blocks.h"
 #include "lowbit/Numerics/Format.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace lowbit::numerics {
+
+class Layout;
 
 /// Which elements share one value of a scale level.
 struct Granularity {
@@ -59,7 +63,10 @@ struct ScaleLevel {
 };
 
 /// How a rank-1 scale combines the value of the row with that of the column.
-enum class Combiner { Min };
+enum class Combiner {
+  Min,     ///< column < row ? column : row
+  Product, ///< row * column
+};
 
 /// s(i, j) = combine(row_i, column_j); 2-D tensors only.
 struct Rank1 {
@@ -72,28 +79,26 @@ struct Rank1 {
 };
 
 /// A scale (or zero point) tree: either `rank1`, or one or more levels, outermost first, each of
-/// which subdivides the blocks of the level before it.
+/// which subdivides the blocks of the level before it; to their product `offset` is added, if there
+/// is one (the zero point of a quantized scale).
 struct Scale {
   std::vector<ScaleLevel> levels;
   std::optional<Rank1> rank1;
+  std::optional<ScaleLevel> offset = std::nullopt;
 
   bool operator==(const Scale &other) const {
-    return levels == other.levels && rank1 == other.rank1;
+    return levels == other.levels && rank1 == other.rank1 && offset == other.offset;
   }
 };
 
 enum class ZeroKind { None, Integer, Additive };
-
-/// Where the components of a term lie. Planes: every component its own array. The ggml layouts are
-/// the block structs of a GGUF file.
-enum class Layout { Planes, GgmlQ4_0, GgmlQ4_1, GgmlQ8_0 };
 
 /// How codes are chosen; never changes what they decode to. docs/Numerics.md spells out each field
 /// as f32 operations.
 struct EncodeRule {
   /// How the scale (and zero point) of a block comes from its elements.
   enum class Choice {
-    Default,   ///< the layout's own rule (ggmlRule), else AbsMax, or MinMax with a zero point
+    Default,   ///< the layout's own rule, else AbsMax, or MinMax with a zero point
     AbsMax,    ///< s = max|x| / largest
     SignedMax, ///< s = (the x of largest magnitude) / extreme
     MinMax,    ///< s = (max - min) / (highest - lowest), and the zero point
@@ -124,13 +129,26 @@ struct Quantized {
   /// The zero point's tree. Integer: one level of an integer format. Additive: the minima.
   std::optional<Scale> zero;
   EncodeRule rule;
-  Layout layout = Layout::Planes;
+  /// How the codes lie in bytes; null: planes.
+  std::shared_ptr<const Layout> layout;
 
-  bool operator==(const Quantized &other) const {
-    return format == other.format && scale == other.scale && zeroKind == other.zeroKind &&
-           zero == other.zero && rule == other.rule && layout == other.layout;
-  }
+  /// The term without rule and layout, as in the attribute: "int<4>, scale = f16 per [1, 32]".
+  std::string str() const;
+
+  /// Equal in meaning, rule and layout.
+  bool operator==(const Quantized &other) const;
 };
+
+/// An array of codes that a term consists of: its own, or those of one level of a tree.
+struct CodeArray {
+  std::string name; ///< "codes", "scale", "scale.1", "scale.row", "scale.offset", "zero", "min.0"
+  Format format;
+  Shape shape; ///< of the tensor, or of the level's grid
+};
+
+/// The arrays of a term, in the order in which everything lists them: the codes, the levels of the
+/// scale outermost first and its offset, those of the zero point. Precondition: check() passes.
+std::vector<CodeArray> codeArrays(const Quantized &term, const Shape &shape);
 
 /// Sparse corrections in CSR over a 2-D tensor; `values` is f16, bf16 or f32. An encode stores
 /// floor(density * element count) entries, 0 <= density <= 1 (f64 arithmetic).
@@ -141,11 +159,6 @@ struct Sparse {
 
 /// The rule that an encode of this term follows, with `Default` replaced by what it stands for.
 EncodeRule resolveRule(const Quantized &term);
-
-/// The rule of ggml's own quantizer for a ggml layout: same bytes as `gguf.quants.quantize`.
-EncodeRule ggmlRule(Layout layout);
-/// The term a ggml layout stores, for tensors of this rank, with that layout.
-Quantized ggmlTerm(Layout layout, int64_t rank);
 
 /// An error message (what is wrong and what would be right), or nothing when the term is well
 /// formed and applies to tensors of this shape.

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Naive.h"
+#include "lowbit/Numerics/BlockLayout.h"
 
 #include "lowbit/Numerics/Half.h"
 
@@ -29,7 +30,7 @@ Scale levelsOf(std::vector<ScaleLevel> levels) { return {std::move(levels), std:
 Quantized blockTerm(Format format, Format element = Format::float32()) {
   return {std::move(format), levelsOf({{std::move(element), Granularity::perTensor()}}),
           ZeroKind::None,    std::nullopt,
-          EncodeRule(),      Layout::Planes};
+          EncodeRule(),      nullptr};
 }
 
 Quantized withZero(Quantized term, ZeroKind kind, Format element) {
@@ -67,8 +68,8 @@ TEST(Rules, DefaultsFollowTheTerm) {
   EXPECT_EQ(resolveRule(term).choice, EncodeRule::Choice::AbsMax);
   EXPECT_EQ(resolveRule(withZero(term, ZeroKind::Additive, Format::float16())).choice,
             EncodeRule::Choice::MinMax);
-  EXPECT_EQ(resolveRule(ggmlTerm(Layout::GgmlQ4_0, 2)), ggmlRule(Layout::GgmlQ4_0));
-  EXPECT_EQ(resolveRule(ggmlTerm(Layout::GgmlQ4_0, 2)).choice, EncodeRule::Choice::SignedMax);
+  EXPECT_EQ(resolveRule(ggmlTerm("q4_0", 2)), ggmlStruct("q4_0")->rule);
+  EXPECT_EQ(resolveRule(ggmlTerm("q4_0", 2)).choice, EncodeRule::Choice::SignedMax);
 }
 
 TEST(Rules, AbsMaxUsesTheSymmetricRange) {
@@ -194,9 +195,9 @@ TEST(Rules, GgmlRulesAreTheirFormulas) {
       high = std::fmax(high, value);
     }
     float d40 = peak / -8.0f, d41 = (high - low) / 15.0f, d80 = std::fabs(peak) / 127.0f;
-    Bytes q40 = encode1D(ggmlTerm(Layout::GgmlQ4_0, 1), x)[0];
-    Bytes q41 = encode1D(ggmlTerm(Layout::GgmlQ4_1, 1), x)[0];
-    Bytes q80 = encode1D(ggmlTerm(Layout::GgmlQ8_0, 1), x)[0];
+    Bytes q40 = encode1D(ggmlTerm("q4_0", 1), x)[0];
+    Bytes q41 = encode1D(ggmlTerm("q4_1", 1), x)[0];
+    Bytes q80 = encode1D(ggmlTerm("q8_0", 1), x)[0];
     EXPECT_EQ(readHalfBits(q40), halfOfFloat(d40));
     EXPECT_EQ(readHalfBits(q41), halfOfFloat(d41));
     EXPECT_EQ(readHalfBits(q41, 1), halfOfFloat(low));
@@ -238,10 +239,10 @@ TEST(Special, ZeroBlocksDecodeToZero) {
       std::vector<Bytes> data = encode1D(term, Floats(5, zero));
       EXPECT_EQ(data[1].back() & 0x7f, 0) << "the stored scale is a zero";
     }
-  for (Layout layout : {Layout::GgmlQ4_0, Layout::GgmlQ4_1, Layout::GgmlQ8_0})
+  for (const char *layout : {"q4_0", "q4_1", "q8_0"})
     EXPECT_EQ(roundTrip(ggmlTerm(layout, 1), Floats(32, 0.0f)), Floats(32, 0.0f));
   // ggml stores -0 for a q4_0 block of zeros: 0 / -8.
-  EXPECT_EQ(readHalfBits(encode1D(ggmlTerm(Layout::GgmlQ4_0, 1), Floats(32, 0.0f))[0]), 0x8000);
+  EXPECT_EQ(readHalfBits(encode1D(ggmlTerm("q4_0", 1), Floats(32, 0.0f))[0]), 0x8000);
 }
 
 TEST(Special, MinimumTakesTheNegativeZero) {
@@ -413,7 +414,7 @@ TEST(Encode, IsIdempotentOnGgmlGrids) {
   Floats x;
   for (int i = 0; i < 32; ++i)
     x.push_back(static_cast<float>(i == 7 ? 127 : i * 3 - 40) * 0.125f);
-  Quantized term = ggmlTerm(Layout::GgmlQ8_0, 1);
+  Quantized term = ggmlTerm("q8_0", 1);
   std::vector<Bytes> data = encode1D(term, x);
   EXPECT_EQ(decode(term, {32}, data), x);
   EXPECT_EQ(encode1D(term, decode(term, {32}, data)), data);

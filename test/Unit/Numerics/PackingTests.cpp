@@ -1,4 +1,4 @@
-//===- PackingTests.cpp - Planes and ggml blocks ------------------------===//
+//===- PackingTests.cpp - Codes to bytes and back -----------------------===//
 //
 // Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -106,51 +106,5 @@ TEST(Planes, EmptyTensor) {
   EXPECT_EQ(packTensor(none.data(), {0, 5}, 3), (std::vector<Bytes>{{}, {}}));
   EXPECT_EQ(packTensor(none.data(), {5, 0}, 4), (std::vector<Bytes>{{}}));
 }
-
-TEST(GgmlBlocks, MatchTheStructs) {
-  std::vector<uint32_t> codes(32);
-  for (uint32_t j = 0; j < 32; ++j)
-    codes[j] = (j * 5 + 3) & 15;
-
-  Bytes q40(18), q41(20);
-  packGgmlBlock(Layout::GgmlQ4_0, codes.data(), 0x1234, 0, q40.data());
-  packGgmlBlock(Layout::GgmlQ4_1, codes.data(), 0x1234, 0xabcd, q41.data());
-  EXPECT_EQ(q40[0], 0x34);
-  EXPECT_EQ(q40[1], 0x12);
-  EXPECT_EQ(q41[2], 0xcd);
-  EXPECT_EQ(q41[3], 0xab);
-  for (uint32_t j = 0; j < 16; ++j) {
-    // q4_0 stores q + 8 for the signed integer q of the code.
-    auto biased = [](uint32_t code) { return (code < 8 ? code : code - 16) + 8; };
-    EXPECT_EQ(q40[2 + j], biased(codes[j]) | biased(codes[j + 16]) << 4);
-    EXPECT_EQ(q41[4 + j], codes[j] | codes[j + 16] << 4);
-  }
-  Bytes q80(34);
-  packGgmlBlock(Layout::GgmlQ8_0, codes.data(), 0x1234, 0, q80.data());
-  for (uint32_t j = 0; j < 32; ++j)
-    EXPECT_EQ(q80[2 + j], codes[j]);
-}
-
-class GgmlLayouts : public testing::TestWithParam<Layout> {};
-
-TEST_P(GgmlLayouts, RoundTrip) {
-  Layout layout = GetParam();
-  std::mt19937 random(3);
-  for (int repeat = 0; repeat < 100; ++repeat) {
-    Bytes block(static_cast<size_t>(ggmlBlockBytes(layout))), again(block.size());
-    for (uint8_t &byte : block)
-      byte = static_cast<uint8_t>(random());
-    uint32_t codes[ggmlBlockSize];
-    uint16_t scale = 0, minimum = 0;
-    unpackGgmlBlock(layout, block.data(), codes, scale, minimum);
-    packGgmlBlock(layout, codes, scale, minimum, again.data());
-    EXPECT_EQ(again, block);
-    uint32_t limit = layout == Layout::GgmlQ8_0 ? 256 : 16;
-    EXPECT_TRUE(std::all_of(codes, codes + ggmlBlockSize, [&](auto c) { return c < limit; }));
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(Numerics, GgmlLayouts,
-                         testing::Values(Layout::GgmlQ4_0, Layout::GgmlQ4_1, Layout::GgmlQ8_0));
 
 } // namespace

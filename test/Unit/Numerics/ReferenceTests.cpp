@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Naive.h"
+#include "lowbit/Numerics/BlockLayout.h"
 
 #include "lowbit/Numerics/Half.h"
 
@@ -17,11 +18,11 @@ using namespace lowbit::numerics;
 namespace {
 
 Scale oneLevel(Format element, Granularity granularity) {
-  return {{{std::move(element), std::move(granularity)}}, std::nullopt};
+  return {{{std::move(element), std::move(granularity)}}, std::nullopt, std::nullopt};
 }
 
 Quantized symmetric(Format format, Scale scale) {
-  return {std::move(format), std::move(scale), ZeroKind::None, std::nullopt, {}, Layout::Planes};
+  return {std::move(format), std::move(scale), ZeroKind::None, std::nullopt, {}, nullptr};
 }
 
 std::vector<std::string> names(const Quantized &term, const Shape &shape) {
@@ -155,7 +156,7 @@ TEST(Decode, Rank1TakesTheMinimum) {
 }
 
 TEST(Decode, FloatCodesKeepTheirBits) {
-  Quantized term{Format::float16(), std::nullopt, ZeroKind::None, std::nullopt, {}, Layout::Planes};
+  Quantized term{Format::float16(), std::nullopt, ZeroKind::None, std::nullopt, {}, nullptr};
   Bytes data{0x00, 0x80, 0x01, 0x00, 0x00, 0x7c};
   std::vector<float> decoded = decode(term, {3}, std::vector<Bytes>{data});
   EXPECT_EQ(bitsOfFloat(decoded[0]), 0x80000000u);
@@ -166,10 +167,10 @@ TEST(Decode, FloatCodesKeepTheirBits) {
 
 TEST(Decode, LayoutsAgree) {
   Shape shape{3, 96};
-  for (Layout layout : {Layout::GgmlQ4_0, Layout::GgmlQ4_1, Layout::GgmlQ8_0}) {
+  for (const char *layout : {"q4_0", "q4_1", "q8_0"}) {
     Quantized blocks = ggmlTerm(layout, 2), planes = blocks;
-    planes.layout = Layout::Planes;
-    planes.rule = ggmlRule(layout);
+    planes.layout = planesLayout();
+    planes.rule = ggmlStruct(layout)->rule;
     std::vector<float> x = naive::randomTensor(shape, 10);
     std::vector<Bytes> inBlocks = encode(blocks, shape, x.data());
     std::vector<Bytes> inPlanes = encode(planes, shape, x.data());
@@ -206,7 +207,7 @@ TEST(Components, NamesShapesAndOrder) {
   EXPECT_EQ(names(term, {5, 33}).back(), "zero");
   Quantized rank1 = symmetric(Format::integer(4), {{}, Rank1{Format::float32(), Combiner::Min}});
   EXPECT_EQ(names(rank1, {5, 33}), (Names{"codes", "scale.row", "scale.column"}));
-  EXPECT_EQ(components(ggmlTerm(Layout::GgmlQ4_1, 2), {5, 64})[0].shape, (Shape{5, 2, 20}));
+  EXPECT_EQ(components(ggmlTerm("q4_1", 2), {5, 64})[0].shape, (Shape{5, 2, 20}));
 }
 
 TEST(Components, EncodeFillsExactlyThose) {
@@ -256,10 +257,10 @@ TEST(Check, RefusesWhatIsNotATerm) {
     t.zeroKind = ZeroKind::Additive;
     t.zero = oneLevel(Format::float16(), Granularity::perTensor());
   });
-  expectRefused([](Quantized &t) { t.layout = Layout::GgmlQ4_1; });
-  expectRefused([](Quantized &t) { t.layout = Layout::GgmlQ8_0; });
+  expectRefused([](Quantized &t) { t.layout = ggmlLayout("q4_1"); });
+  expectRefused([](Quantized &t) { t.layout = ggmlLayout("q8_0"); });
   Quantized blocks = good;
-  blocks.layout = Layout::GgmlQ4_0;
+  blocks.layout = ggmlLayout("q4_0");
   EXPECT_FALSE(check(blocks, shape));
   EXPECT_TRUE(check(blocks, {4, 65}));
 }

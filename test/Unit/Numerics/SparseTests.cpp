@@ -115,12 +115,13 @@ TEST(Sparse, RefusesWhatIsNotATerm) {
 }
 
 TEST(Sum, BaseSeesZerosAndSparseStoresTheRest) {
-  Quantized base{Format::integer(3),
-                 Scale{{{Format::float16(), Granularity::perBlock({1, 8})}}, std::nullopt},
-                 ZeroKind::None,
-                 std::nullopt,
-                 {},
-                 Layout::Planes};
+  Quantized base{
+      Format::integer(3),
+      Scale{{{Format::float16(), Granularity::perBlock({1, 8})}}, std::nullopt, std::nullopt},
+      ZeroKind::None,
+      std::nullopt,
+      {},
+      nullptr};
   Sparse sparse{Format::float16(), 0.05};
   Shape shape{6, 20};
   Floats x = naive::randomTensor(shape, 3);
@@ -149,11 +150,11 @@ TEST(Sum, BaseSeesZerosAndSparseStoresTheRest) {
 TEST(Sum, RemainderIsNotZeroWithoutAZeroLevel) {
   // The base cannot say zero, so the sparse term corrects what it says instead.
   Quantized base{Format::codebook({-1.0f, 1.0f}),
-                 Scale{{{Format::float32(), Granularity::perTensor()}}, std::nullopt},
+                 Scale{{{Format::float32(), Granularity::perTensor()}}, std::nullopt, std::nullopt},
                  ZeroKind::None,
                  std::nullopt,
                  {},
-                 Layout::Planes};
+                 nullptr};
   Floats x{0.5f, -0.5f, 8.0f, 0.5f};
   std::vector<Bytes> data = encodeSum(base, Sparse{Format::float32(), 0.25}, {2, 2}, x.data());
   Floats decoded = decode(base, {2, 2}, {data[0], data[1]});

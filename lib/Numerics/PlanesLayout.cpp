@@ -1,0 +1,104 @@
+//===- PlanesLayout.cpp - Every component its own array --------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// See LICENSE for license information.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Numerics/Layout.h"
+#include "lowbit/Numerics/Packing.h"
+
+namespace lowbit::numerics {
+
+int64_t bytesOf(ElementType type) {
+  switch (type) {
+  case ElementType::UInt8:
+    return 1;
+  case ElementType::Float16:
+  case ElementType::BFloat16:
+    return 2;
+  case ElementType::Int32:
+  case ElementType::Float32:
+    return 4;
+  }
+  return 0;
+}
+
+int64_t Component::bytes() const { return *elementCount(shape) * bytesOf(type); }
+
+ElementType elementTypeOf(const Format &format) {
+  switch (format.kind()) {
+  case FormatKind::Float16:
+    return ElementType::Float16;
+  case FormatKind::BFloat16:
+    return ElementType::BFloat16;
+  case FormatKind::Float32:
+    return ElementType::Float32;
+  default:
+    return ElementType::UInt8;
+  }
+}
+
+namespace {
+class PlanesLayout final : public Layout {
+public:
+  std::string str() const override { return "planes"; }
+
+  std::optional<std::string> check(const Quantized &, const Shape &) const override {
+    return std::nullopt;
+  }
+
+  /// An array of codes is `name`, or `name.0`, `name.1`, ... where it has more planes than one.
+  std::vector<Component> components(const Quantized &term, const Shape &shape) const override {
+    std::vector<Component> list;
+    for (const CodeArray &array : codeArrays(term, shape)) {
+      if (array.format.isFloat()) {
+        list.push_back({array.name, elementTypeOf(array.format), array.shape});
+        continue;
+      }
+      std::vector<Plane> planes = planesOf(array.format.bits());
+      for (size_t i = 0; i < planes.size(); ++i) {
+        Shape bytes = array.shape;
+        bytes.back() = rowBytes(array.shape.back(), planes[i].width);
+        list.push_back({planes.size() == 1 ? array.name : array.name + "." + std::to_string(i),
+                        ElementType::UInt8, std::move(bytes)});
+      }
+    }
+    return list;
+  }
+
+  std::vector<Codes> unpack(const Quantized &term, const Shape &shape,
+                            const std::vector<const uint8_t *> &data) const override {
+    std::vector<Codes> arrays;
+    const uint8_t *const *next = data.data();
+    for (const CodeArray &array : codeArrays(term, shape)) {
+      Codes &codes = arrays.emplace_back(static_cast<size_t>(*elementCount(array.shape)));
+      unpackTensor(next, array.shape, array.format.bits(), codes.data());
+      next += planesOf(array.format.bits()).size();
+    }
+    return arrays;
+  }
+
+  std::vector<Bytes> pack(const Quantized &term, const Shape &shape,
+                          const std::vector<Codes> &arrays) const override {
+    std::vector<Bytes> packed;
+    std::vector<CodeArray> list = codeArrays(term, shape);
+    for (size_t i = 0; i < list.size(); ++i)
+      for (Bytes &bytes : packTensor(arrays[i].data(), list[i].shape, list[i].format.bits()))
+        packed.push_back(std::move(bytes));
+    return packed;
+  }
+};
+} // namespace
+
+std::shared_ptr<const Layout> planesLayout() {
+  static const std::shared_ptr<const Layout> layout = std::make_shared<PlanesLayout>();
+  return layout;
+}
+
+const Layout &layoutOf(const Quantized &term) {
+  return term.layout ? *term.layout : *planesLayout();
+}
+
+} // namespace lowbit::numerics
