@@ -290,17 +290,21 @@ Expected<std::unique_ptr<Archive>> Archive::open(StringRef path) {
   Expected<std::unique_ptr<MappedFile>> file = MappedFile::open(path);
   if (!file)
     return file.takeError();
-  StringRef text = toStringRef((*file)->getBytes());
+  return open(std::move(*file));
+}
+
+Expected<std::unique_ptr<Archive>> Archive::open(std::unique_ptr<MappedFile> file) {
+  StringRef text = toStringRef(file->getBytes());
   if (text.starts_with("GGUF")) {
-    Expected<std::unique_ptr<GGUFFile>> source = GGUFFile::open(std::move(*file));
+    Expected<std::unique_ptr<GGUFFile>> source = GGUFFile::open(std::move(file));
     if (!source)
       return source.takeError();
     return std::make_unique<GGUFArchive>(std::move(*source));
   }
   if (text.size() <= 8 || text[8] != '{')
-    return (*file)->makeError(0, "neither a GGUF file (they begin with \"GGUF\") nor a safetensors "
-                                 "file (they have '{' at byte 8): give one of these");
-  Expected<std::unique_ptr<SafetensorsFile>> source = SafetensorsFile::open(std::move(*file));
+    return file->makeError(0, "neither a GGUF file (they begin with \"GGUF\") nor a safetensors "
+                              "file (they have '{' at byte 8): give one of these");
+  Expected<std::unique_ptr<SafetensorsFile>> source = SafetensorsFile::open(std::move(file));
   if (!source)
     return source.takeError();
   if ((*source)->getMetadata().contains(versionKey))

@@ -10,7 +10,6 @@
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/Runtime/Array.h"
 #include "lowbit/Runtime/Diagnostics.h"
-#include "mlir/AsmParser/AsmParser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -28,14 +27,9 @@ Expected<TensorEncoding> EncodingContext::read(StringRef text) {
   if (text.empty() || text == "f32")
     return TensorEncoding();
   DiagnosticCollector diagnostics(context.get());
-  mlir::Attribute attribute = mlir::parseAttribute(text, context.get());
-  if (!attribute)
-    return createStringError("'" + text + "' is not an encoding: " + diagnostics.takeText());
-  if (isa<EncodingAttrInterface>(attribute))
-    return TensorEncoding(attribute.getAsOpaquePointer());
-  return createStringError("'" + text +
-                           "' is not an encoding: write one as '#lowbit.quantized<int<4>, scale = "
-                           "f16 per [1, 32]>', or f32 for plain values");
+  if (EncodingAttrInterface encoding = parseEncoding(text, context.get()))
+    return TensorEncoding(encoding.getAsOpaquePointer());
+  return createStringError("'" + text + "' is not an encoding: " + diagnostics.takeText());
 }
 
 Expected<TensorEncoding> EncodingContext::read(const Archive &archive, const TensorInfo &tensor) {
@@ -188,7 +182,8 @@ Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> compon
                              Twine(values.size()) + " values");
   if (attribute)
     return getAttribute(attribute).referenceDecode(shape, buffers, values);
-  memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
+  if (!values.empty())
+    memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
   return Error::success();
 }
 

@@ -73,6 +73,7 @@ class Archive {
 public:
   /// Opens a file of any of the three kinds, told apart by their first bytes.
   static llvm::Expected<std::unique_ptr<Archive>> open(llvm::StringRef path);
+  static llvm::Expected<std::unique_ptr<Archive>> open(std::unique_ptr<MappedFile> file);
   virtual ~Archive();
 
   llvm::StringRef getPath() const { return path; }

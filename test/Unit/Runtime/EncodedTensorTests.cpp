@@ -90,12 +90,15 @@ TEST(EncodedTensorTest, WhatIsNoEncoding) {
       {"#lowbit.quantized<int<", "'#lowbit.quantized<int<' is not an encoding: "},
       {"#lowbit.quantized<int<4>, scale = f99 per tensor>", "is not an encoding: "},
       {"#nosuch.encoding<3>", "is not an encoding: "},
-      {"32 : i64", "write one as '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'"},
+      {"32 : i64", "such as #lowbit.quantized<int<4>, scale = f16 per [1, 32]>"},
+      {"#lowbit.quantized<f16>@", "is not an encoding: "},
   };
   for (auto [text, message] : cases) {
     std::string given = messageOf(context.read(text));
     EXPECT_TRUE(contains(given, message)) << given;
   }
+  // An archive's text is a stranger's: it must not exhaust the stack.
+  EXPECT_TRUE(contains(messageOf(context.read(std::string(1000000, '['))), "nested more than"));
 }
 
 TEST(EncodedTensorTest, ComponentsThatDoNotFit) {
