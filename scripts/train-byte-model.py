@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+"""Trains the byte model: a small llama whose tokens are bytes, on the King James text, on the CPU.
+
+Writes models/byte-model.f16.gguf.xz (the weights, rounded to f16: from then on they *are* the model)
+and models/byte-model-held-out.txt.xz. scripts/get-byte-model.sh expands both. docs/ByteModel.md has
+the figures of the committed run. Needs Debian's bible-kjv and bible-kjv-text, and a Python of its own:
+
+    sudo apt-get install bible-kjv bible-kjv-text
+    python3 -m venv jax
+    jax/bin/pip install -r python/requirements-training.txt -c python/constraints-training.txt
+    jax/bin/python scripts/train-byte-model.py
+
+Deterministic: fixed seeds, a fixed order of the text, and sums in an order that only the number of
+cores and the CPU's vector width change. Two runs on one machine give the same bits.
+
+Sources: Touvron et al. 2023 (LLaMA); Su et al. 2021 (rotary embedding); Shazeer 2020 (SwiGLU);
+Ainslie et al. 2023 (grouped queries); Loshchilov & Hutter 2017, 2019 (cosine schedule, AdamW).
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import byte_model
+from byte_model import (
+    CONTEXT,
+    EPSILON,
+    HEAD_WIDTH,
+    HEADS,
+    HIDDEN,
+    KV_HEADS,
+    LAYERS,
+    ROTARY_BASE,
+    VOCABULARY,
+    WIDTH,
+)
+
+# The text: `bible -f` prints "Ge1:1 In the beginning …", a verse a line.
+TEXT_SHA256 = "cd45f0c9cedab8e4439bd6486c8952c77cc8b0ecc5d1f6ae3513f2039f47229d"
+HELD_OUT_EVERY = 20  # chapters 20, 40, … of 1,189
+
+SEED = 1611
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training with one window length: short first, since attention costs least there."""
+
+    steps: int
+    batch: int
+    length: int
+
+
+PHASES = (Phase(steps=1100, batch=8, length=256), Phase(steps=100, batch=2, length=CONTEXT))
+PEAK_RATE = 3e-3
+FINAL_RATE = 1e-5
+WARM_UP = 60
+BETA1, BETA2 = 0.9, 0.98
+ADAM_EPSILON = 1e-8
+WEIGHT_DECAY = 0.1  # of matrices
+CLIP = 1.0  # of the gradient's norm
+
+
+def read_text() -> tuple[bytes, bytes]:
+    """The training text and the held-out text: a verse a line, an empty line after each chapter."""
+    try:
+        done = subprocess.run(
+            ["bible", "-f", "-l100000", "Gen1:1-Rev22:21"], capture_output=True, check=True
+        )
+    except FileNotFoundError:
+        sys.exit("train-byte-model: error: no program `bible`: install bible-kjv, bible-kjv-text")
+    if hashlib.sha256(done.stdout).hexdigest() != TEXT_SHA256:
+        sys.exit("train-byte-model: error: `bible` prints another text than that of version 4.38")
+    chapters: dict[bytes, list[bytes]] = {}
+    for line in done.stdout.splitlines():
+        reference, verse = line.split(b" ", 1)
+        chapters.setdefault(reference.split(b":")[0], []).append(verse)
+    train, held_out = [], []
+    for number, verses in enumerate(chapters.values(), 1):
+        part = held_out if number % HELD_OUT_EVERY == 0 else train
+        part.append(b"\n".join(verses) + b"\n\n")
+    return b"".join(train), b"".join(held_out)
+
+
+def initial_weights() -> dict[str, jax.Array]:
+    """Under their names in a GGUF file, matrices [out, in]. What writes to the residual starts at 0."""
+    generator = np.random.Generator(np.random.PCG64(SEED))
+    weights = {}
+
+    def matrix(name: str, out: int, inner: int, scale: float = 1.0) -> None:
+        weights[f"{name}.weight"] = scale * generator.standard_normal((out, inner)) / inner**0.5
+
+    def ones(name: str) -> None:
+        weights[f"{name}.weight"] = np.ones(WIDTH)
+
+    matrix("token_embd", VOCABULARY, WIDTH)
+    for layer in range(LAYERS):
+        ones(f"blk.{layer}.attn_norm")
+        matrix(f"blk.{layer}.attn_q", HEADS * HEAD_WIDTH, WIDTH)
+        matrix(f"blk.{layer}.attn_k", KV_HEADS * HEAD_WIDTH, WIDTH)
+        matrix(f"blk.{layer}.attn_v", KV_HEADS * HEAD_WIDTH, WIDTH)
+        matrix(f"blk.{layer}.attn_output", WIDTH, HEADS * HEAD_WIDTH, scale=0)
+        ones(f"blk.{layer}.ffn_norm")
+        matrix(f"blk.{layer}.ffn_gate", HIDDEN, WIDTH)
+        matrix(f"blk.{layer}.ffn_up", HIDDEN, WIDTH)
+        matrix(f"blk.{layer}.ffn_down", WIDTH, HIDDEN, scale=0)
+    ones("output_norm")
+    matrix("output", VOCABULARY, WIDTH, scale=0)
+    return {name: jnp.asarray(weight, jnp.float32) for name, weight in weights.items()}
+
+
+def normalize(x: jax.Array, scale: jax.Array) -> jax.Array:
+    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + EPSILON) * scale
+
+
+def rotate(x: jax.Array) -> jax.Array:
+    """x [batch, length, heads, HEAD_WIDTH]; pairs (2i, 2i+1) turn by position * base^(-2i/width)."""
+    frequency = ROTARY_BASE ** (-np.arange(0, HEAD_WIDTH, 2) / HEAD_WIDTH)
+    angle = np.arange(x.shape[1])[:, None] * frequency[None, :]
+    cosine = np.cos(angle).astype(np.float32)[None, :, None, :]
+    sine = np.sin(angle).astype(np.float32)[None, :, None, :]
+    even, odd = x[..., 0::2], x[..., 1::2]
+    turned = jnp.stack([even * cosine - odd * sine, even * sine + odd * cosine], axis=-1)
+    return turned.reshape(x.shape)
+
+
+def forward(weights: dict[str, jax.Array], tokens: jax.Array) -> jax.Array:
+    """The logits [batch, length, VOCABULARY] after each of `tokens` [batch, length]."""
+    batch, length = tokens.shape
+    visible = np.tril(np.ones((length, length), bool))
+
+    def linear(x: jax.Array, name: str) -> jax.Array:
+        return x @ weights[f"{name}.weight"].T
+
+    def attend(x: jax.Array, block: str) -> jax.Array:
+        q = rotate(linear(x, f"{block}.attn_q").reshape(batch, length, HEADS, HEAD_WIDTH))
+        k = rotate(linear(x, f"{block}.attn_k").reshape(batch, length, KV_HEADS, HEAD_WIDTH))
+        v = linear(x, f"{block}.attn_v").reshape(batch, length, KV_HEADS, HEAD_WIDTH)
+        # Query heads h*group … (h+1)*group-1 share the key and value head h.
+        k = jnp.repeat(k, HEADS // KV_HEADS, axis=2)
+        v = jnp.repeat(v, HEADS // KV_HEADS, axis=2)
+        scores = jnp.einsum("bqhd,bkhd->bhqk", q, k) / math.sqrt(HEAD_WIDTH)
+        shares = jax.nn.softmax(jnp.where(visible, scores, -jnp.inf), axis=-1)
+        mixed = jnp.einsum("bhqk,bkhd->bqhd", shares, v).reshape(batch, length, WIDTH)
+        return linear(mixed, f"{block}.attn_output")
+
+    x = weights["token_embd.weight"][tokens]
+    for layer in range(LAYERS):
+        block = f"blk.{layer}"
+        x = x + attend(normalize(x, weights[f"{block}.attn_norm.weight"]), block)
+        h = normalize(x, weights[f"{block}.ffn_norm.weight"])
+        gated = jax.nn.silu(linear(h, f"{block}.ffn_gate")) * linear(h, f"{block}.ffn_up")
+        x = x + linear(gated, f"{block}.ffn_down")
+    return linear(normalize(x, weights["output_norm.weight"]), "output")
+
+
+def loss(weights: dict[str, jax.Array], windows: jax.Array) -> jax.Array:
+    """Mean negative log likelihood, in nats, of windows[:, 1:], each given all before it."""
+    logits = forward(weights, windows[:, :-1])
+    chosen = jnp.take_along_axis(logits, windows[:, 1:, None], axis=-1)[..., 0]
+    return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - chosen)
+
+
+@partial(jax.jit, donate_argnums=(0, 1, 2))
+def train_step(weights, first, second, windows, step, rate):
+    """One step of AdamW; `step` counts from 1. Returns new weights, moments and the loss."""
+    value, gradient = jax.value_and_grad(loss)(weights, windows)
+    norm = jnp.sqrt(sum(jnp.sum(g * g) for g in gradient.values()))
+    scale = jnp.minimum(1.0, CLIP / norm)
+    bias1, bias2 = 1 - BETA1**step, 1 - BETA2**step
+    new_weights, new_first, new_second = {}, {}, {}
+    for name, weight in weights.items():
+        g = gradient[name] * scale
+        m = BETA1 * first[name] + (1 - BETA1) * g
+        v = BETA2 * second[name] + (1 - BETA2) * g * g
+        update = (m / bias1) / (jnp.sqrt(v / bias2) + ADAM_EPSILON)
+        decay = WEIGHT_DECAY if weight.ndim == 2 else 0.0
+        new_weights[name] = weight - rate * (update + decay * weight)
+        new_first[name], new_second[name] = m, v
+    return new_weights, new_first, new_second, value
+
+
+evaluate_loss = jax.jit(loss)
+
+
+def held_out_bits(weights: dict[str, jax.Array], text: bytes, windows: int | None = None) -> float:
+    """Bits per byte in windows of CONTEXT bytes side by side, each on its own, its first byte not scored."""
+    count = len(text) // CONTEXT
+    cut = np.frombuffer(text, np.uint8)[: count * CONTEXT].reshape(count, CONTEXT)
+    if windows is not None:
+        cut = cut[:: count // windows][:windows]
+    # Batches of one size, so that there is one program to compile.
+    batch = 4
+    cut = cut[: len(cut) // batch * batch].astype(np.int32)
+    values = [evaluate_loss(weights, cut[i : i + batch]) for i in range(0, len(cut), batch)]
+    return float(np.mean(values)) / math.log(2)
+
+
+def learning_rate(step: int, steps: int) -> float:
+    if step <= WARM_UP:
+        return PEAK_RATE * step / WARM_UP
+    progress = (step - WARM_UP) / max(steps - WARM_UP, 1)
+    return FINAL_RATE + (PEAK_RATE - FINAL_RATE) * (1 + math.cos(math.pi * progress)) / 2
+
+
+def batches(text: bytes, phase: Phase, generator: np.random.Generator):
+    """Windows of length + 1, that is, overlapping by one; every pass over the text cuts elsewhere."""
+    data = np.frombuffer(text, np.uint8).astype(np.int32)
+    rows: list[int] = []
+    for _ in range(phase.steps):
+        if len(rows) < phase.batch:
+            offset = int(generator.integers(phase.length))
+            count = (len(data) - 1 - offset) // phase.length
+            rows = (offset + phase.length * generator.permutation(count)).tolist()
+        starts, rows = rows[: phase.batch], rows[phase.batch :]
+        yield np.stack([data[start : start + phase.length + 1] for start in starts])
+
+
+def train(phases: tuple[Phase, ...], text: bytes, held_out: bytes) -> dict[str, jax.Array]:
+    weights = initial_weights()
+    parameters = sum(weight.size for weight in weights.values())
+    print(f"{parameters:,} parameters; {len(text):,} bytes to train on, {len(held_out):,} held out")
+    first = {name: jnp.zeros_like(weight) for name, weight in weights.items()}
+    second = {name: jnp.zeros_like(weight) for name, weight in weights.items()}
+    generator = np.random.Generator(np.random.PCG64(SEED + 1))
+    steps = sum(phase.steps for phase in phases)
+    step, seen, recent, began = 0, 0, [], time.perf_counter()
+    for phase in phases:
+        for windows in batches(text, phase, generator):
+            step += 1
+            weights, first, second, value = train_step(
+                weights, first, second, windows, jnp.float32(step), learning_rate(step, steps)
+            )
+            seen += phase.batch * phase.length
+            recent.append(float(value))
+            if step % 50 == 0 or step == steps:
+                bits = float(np.mean(recent)) / math.log(2)
+                line = f"step {step:5} {seen:9,} bytes {time.perf_counter() - began:6.0f} s"
+                line += f" training {bits:.3f} bits/byte"
+                if step % 200 == 0:
+                    line += f", held out (32 windows) {held_out_bits(weights, held_out, 32):.3f}"
+                print(line, flush=True)
+                recent = []
+    print(f"trained {steps} steps in {time.perf_counter() - began:.0f} s")
+    return weights
+
+
+def digest(weights: dict[str, jax.Array]) -> str:
+    """SHA-256 of all bits: two runs that agree in it agree in everything."""
+    return hashlib.sha256(b"".join(np.asarray(w).tobytes() for w in weights.values())).hexdigest()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Train the byte model and write it to models/.")
+    parser.add_argument(
+        "--dry-run",
+        type=int,
+        metavar="N",
+        help="train N steps in each phase, print a digest of the weights, and write nothing",
+    )
+    options = parser.parse_args()
+    text, held_out = read_text()
+    if options.dry_run is not None:
+        phases = tuple(replace(phase, steps=options.dry_run) for phase in PHASES)
+        print(f"SHA-256 of the weights: {digest(train(phases, text, held_out))}")
+        return
+
+    weights = train(PHASES, text, held_out)
+    print(f"held out, before rounding to f16: {held_out_bits(weights, held_out):.4f} bits/byte")
+    byte_model.pack({name: np.asarray(weight) for name, weight in weights.items()}, held_out)
+    with tempfile.TemporaryDirectory() as folder:
+        byte_model.expand(Path(folder))
+        for path in sorted(Path(folder).iterdir()):
+            print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
+        rounded = byte_model.read_weights()
+    print(f"held out: {held_out_bits(rounded, held_out):.4f} bits/byte")
+
+
+if __name__ == "__main__":
+    main()
