@@ -14,7 +14,8 @@ Deterministic: fixed seeds, a fixed order of the text, and sums in an order that
 cores and the CPU's vector width change. Two runs on one machine give the same bits.
 
 Sources: Touvron et al. 2023 (LLaMA); Su et al. 2021 (rotary embedding); Shazeer 2020 (SwiGLU);
-Ainslie et al. 2023 (grouped queries); Loshchilov & Hutter 2017, 2019 (cosine schedule, AdamW).
+Ainslie et al. 2023 (grouped queries); Loshchilov & Hutter 2017, 2019 (cosine schedule, AdamW);
+Jordan et al. 2024 (Muon).
 """
 
 from __future__ import annotations
@@ -64,14 +65,20 @@ class Phase:
     length: int
 
 
-PHASES = (Phase(steps=1100, batch=8, length=256), Phase(steps=100, batch=2, length=CONTEXT))
-PEAK_RATE = 3e-3
-FINAL_RATE = 1e-5
-WARM_UP = 60
+PHASES = (Phase(steps=1300, batch=8, length=256), Phase(steps=120, batch=2, length=CONTEXT))
+WARM_UP = 40
+WEIGHT_DECAY = 0.1  # of matrices, times the rate
+
+# AdamW, for the embedding, the head and the norms.
+RATE = 6e-3
 BETA1, BETA2 = 0.9, 0.98
 ADAM_EPSILON = 1e-8
-WEIGHT_DECAY = 0.1  # of matrices
-CLIP = 1.0  # of the gradient's norm
+
+# Muon, for the matrices of the layers: at equal bytes read far ahead of AdamW (docs/ByteModel.md).
+MUON_RATE = 2e-2
+MOMENTUM = 0.95
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+NEWTON_SCHULZ_STEPS = 5
 
 
 def read_text() -> tuple[bytes, bytes]:
@@ -174,23 +181,42 @@ def loss(weights: dict[str, jax.Array], windows: jax.Array) -> jax.Array:
     return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - chosen)
 
 
-@partial(jax.jit, donate_argnums=(0, 1, 2))
-def train_step(weights, first, second, windows, step, rate):
-    """One step of AdamW; `step` counts from 1. Returns new weights, moments and the loss."""
+def orthogonalize(g: jax.Array) -> jax.Array:
+    """About U Vᵀ of g = U S Vᵀ: a polynomial in g that drives every singular value towards 1."""
+    a, b, c = NEWTON_SCHULZ
+    wide = g if g.shape[0] <= g.shape[1] else g.T
+    x = wide / (jnp.linalg.norm(wide) + 1e-7)
+    for _ in range(NEWTON_SCHULZ_STEPS):
+        square = x @ x.T
+        x = a * x + (b * square + c * square @ square) @ x
+    return x if g.shape[0] <= g.shape[1] else x.T
+
+
+@partial(jax.jit, donate_argnums=(0, 1))
+def train_step(weights, moments, windows, step, share):
+    """One step, `step` counting from 1, at `share` of the peak rates. Returns weights, moments, loss."""
     value, gradient = jax.value_and_grad(loss)(weights, windows)
-    norm = jnp.sqrt(sum(jnp.sum(g * g) for g in gradient.values()))
-    scale = jnp.minimum(1.0, CLIP / norm)
     bias1, bias2 = 1 - BETA1**step, 1 - BETA2**step
-    new_weights, new_first, new_second = {}, {}, {}
+    new_weights, new_moments = {}, {}
     for name, weight in weights.items():
-        g = gradient[name] * scale
-        m = BETA1 * first[name] + (1 - BETA1) * g
-        v = BETA2 * second[name] + (1 - BETA2) * g * g
-        update = (m / bias1) / (jnp.sqrt(v / bias2) + ADAM_EPSILON)
-        decay = WEIGHT_DECAY if weight.ndim == 2 else 0.0
-        new_weights[name] = weight - rate * (update + decay * weight)
-        new_first[name], new_second[name] = m, v
-    return new_weights, new_first, new_second, value
+        g = gradient[name]
+        if uses_muon(name, weight):
+            momentum = MOMENTUM * moments[name][0] + g
+            rate = MUON_RATE * max(1, weight.shape[0] / weight.shape[1]) ** 0.5
+            update = rate * orthogonalize(g + MOMENTUM * momentum)
+            new_moments[name] = (momentum,)
+        else:
+            first = BETA1 * moments[name][0] + (1 - BETA1) * g
+            second = BETA2 * moments[name][1] + (1 - BETA2) * g * g
+            update = RATE * (first / bias1) / (jnp.sqrt(second / bias2) + ADAM_EPSILON)
+            new_moments[name] = (first, second)
+        decay = RATE * WEIGHT_DECAY if weight.ndim == 2 else 0.0
+        new_weights[name] = weight - share * (update + decay * weight)
+    return new_weights, new_moments, value
+
+
+def uses_muon(name: str, weight: jax.Array) -> bool:
+    return weight.ndim == 2 and name.startswith("blk.")
 
 
 evaluate_loss = jax.jit(loss)
@@ -209,11 +235,11 @@ def held_out_bits(weights: dict[str, jax.Array], text: bytes, windows: int | Non
     return float(np.mean(values)) / math.log(2)
 
 
-def learning_rate(step: int, steps: int) -> float:
+def rate_share(step: int, steps: int) -> float:
+    """Of the peak rates: linear warm-up, then a cosine to 0."""
     if step <= WARM_UP:
-        return PEAK_RATE * step / WARM_UP
-    progress = (step - WARM_UP) / max(steps - WARM_UP, 1)
-    return FINAL_RATE + (PEAK_RATE - FINAL_RATE) * (1 + math.cos(math.pi * progress)) / 2
+        return step / WARM_UP
+    return (1 + math.cos(math.pi * (step - WARM_UP) / (steps - WARM_UP))) / 2
 
 
 def batches(text: bytes, phase: Phase, generator: np.random.Generator):
@@ -233,16 +259,18 @@ def train(phases: tuple[Phase, ...], text: bytes, held_out: bytes) -> dict[str, 
     weights = initial_weights()
     parameters = sum(weight.size for weight in weights.values())
     print(f"{parameters:,} parameters; {len(text):,} bytes to train on, {len(held_out):,} held out")
-    first = {name: jnp.zeros_like(weight) for name, weight in weights.items()}
-    second = {name: jnp.zeros_like(weight) for name, weight in weights.items()}
+    moments = {
+        name: tuple(jnp.zeros_like(weight) for _ in range(1 if uses_muon(name, weight) else 2))
+        for name, weight in weights.items()
+    }
     generator = np.random.Generator(np.random.PCG64(SEED + 1))
     steps = sum(phase.steps for phase in phases)
     step, seen, recent, began = 0, 0, [], time.perf_counter()
     for phase in phases:
         for windows in batches(text, phase, generator):
             step += 1
-            weights, first, second, value = train_step(
-                weights, first, second, windows, jnp.float32(step), learning_rate(step, steps)
+            weights, moments, value = train_step(
+                weights, moments, windows, jnp.float32(step), rate_share(step, steps)
             )
             seen += phase.batch * phase.length
             recent.append(float(value))
