@@ -12,6 +12,7 @@ Run as a script it expands into a folder: scripts/get-byte-model.sh does, and ch
 
 from __future__ import annotations
 
+import hashlib
 import json
 import lzma
 import os
@@ -27,6 +28,7 @@ from gguf import GGUFValueType as ValueType
 PACKED = Path(__file__).resolve().parents[1] / "models"
 PACKED_MODEL = PACKED / "byte-model.f16.gguf.xz"
 PACKED_HELD_OUT = PACKED / "byte-model-held-out.txt.xz"
+PACKED_SUMS = PACKED / "byte-model.sha256"  # of what they expand to
 
 # Rows of 256 and 768 are what K-quants need.
 VOCABULARY = 256
@@ -148,7 +150,7 @@ def write_safetensors(path: Path, weights: dict[str, np.ndarray]) -> None:
 
 
 def pack(weights: dict[str, np.ndarray], held_out: bytes) -> None:
-    """Writes the two committed files, whole or not at all; matrices are rounded to f16."""
+    """Writes the three committed files; matrices are rounded to f16."""
     rounded = {
         name: weight.astype(np.float16 if weight.ndim == 2 else np.float32)
         for name, weight in weights.items()
@@ -161,6 +163,14 @@ def pack(weights: dict[str, np.ndarray], held_out: bytes) -> None:
         text.write_bytes(lzma.compress(held_out, preset=9 | lzma.PRESET_EXTREME))
         os.replace(model, PACKED_MODEL)
         os.replace(text, PACKED_HELD_OUT)
+    with tempfile.TemporaryDirectory() as folder:
+        expand(Path(folder))
+        PACKED_SUMS.write_text(
+            "".join(
+                f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n"
+                for path in sorted(Path(folder).iterdir())
+            )
+        )
 
 
 def read_weights() -> dict[str, np.ndarray]:

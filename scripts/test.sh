@@ -13,6 +13,7 @@ scripts/setup.sh
 model=$(scripts/get-smollm2.sh)
 LOWBIT_CACHE=$(dirname "$model")
 export LOWBIT_CACHE
+scripts/get-byte-model.sh >/dev/null
 
 results=$root/build/test/results
 rm -rf "$results"

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Trains the byte model: a small llama whose tokens are bytes, on the King James text, on the CPU.
 
-Writes models/byte-model.f16.gguf.xz (the weights, rounded to f16: from then on they *are* the model)
-and models/byte-model-held-out.txt.xz. scripts/get-byte-model.sh expands both. docs/ByteModel.md has
-the figures of the committed run. Needs Debian's bible-kjv and bible-kjv-text, and a Python of its own:
+Writes models/byte-model.f16.gguf.xz (matrices rounded to f16: from then on they *are* the model),
+models/byte-model-held-out.txt.xz and models/byte-model.sha256; scripts/get-byte-model.sh expands
+them. docs/ByteModel.md has the figures of the committed run. Needs Debian's bible-kjv and
+bible-kjv-text, and a Python of its own:
 
     sudo apt-get install bible-kjv bible-kjv-text
     python3 -m venv jax
@@ -25,11 +26,9 @@ import hashlib
 import math
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -58,7 +57,7 @@ SEED = 1611
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training with one window length: short first, since attention costs least there."""
+    """A stretch of training with one window length: short first, where attention costs least."""
 
     steps: int
     batch: int
@@ -103,7 +102,7 @@ def read_text() -> tuple[bytes, bytes]:
 
 
 def initial_weights() -> dict[str, jax.Array]:
-    """Under their names in a GGUF file, matrices [out, in]. What writes to the residual starts at 0."""
+    """Under their names in a GGUF file, matrices [out, in]. What adds to the residual starts at 0."""
     generator = np.random.Generator(np.random.PCG64(SEED))
     weights = {}
 
@@ -194,7 +193,7 @@ def orthogonalize(g: jax.Array) -> jax.Array:
 
 @partial(jax.jit, donate_argnums=(0, 1))
 def train_step(weights, moments, windows, step, share):
-    """One step, `step` counting from 1, at `share` of the peak rates. Returns weights, moments, loss."""
+    """Step `step`, counted from 1, at `share` of the peak rates: new weights, moments, the loss."""
     value, gradient = jax.value_and_grad(loss)(weights, windows)
     bias1, bias2 = 1 - BETA1**step, 1 - BETA2**step
     new_weights, new_moments = {}, {}
@@ -223,7 +222,7 @@ evaluate_loss = jax.jit(loss)
 
 
 def held_out_bits(weights: dict[str, jax.Array], text: bytes, windows: int | None = None) -> float:
-    """Bits per byte in windows of CONTEXT bytes side by side, each on its own, its first byte not scored."""
+    """Bits per byte in windows of CONTEXT bytes side by side; each alone, its first not scored."""
     count = len(text) // CONTEXT
     cut = np.frombuffer(text, np.uint8)[: count * CONTEXT].reshape(count, CONTEXT)
     if windows is not None:
@@ -243,7 +242,7 @@ def rate_share(step: int, steps: int) -> float:
 
 
 def batches(text: bytes, phase: Phase, generator: np.random.Generator):
-    """Windows of length + 1, that is, overlapping by one; every pass over the text cuts elsewhere."""
+    """Windows of length + 1: they overlap by one. Every pass over the text cuts it elsewhere."""
     data = np.frombuffer(text, np.uint8).astype(np.int32)
     rows: list[int] = []
     for _ in range(phase.steps):
@@ -293,28 +292,29 @@ def digest(weights: dict[str, jax.Array]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Train the byte model and write it to models/.")
-    parser.add_argument(
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument(
         "--dry-run",
         type=int,
         metavar="N",
         help="train N steps in each phase, print a digest of the weights, and write nothing",
     )
+    mode.add_argument("--evaluate", action="store_true", help="score the model in models/ again")
     options = parser.parse_args()
     text, held_out = read_text()
     if options.dry_run is not None:
         phases = tuple(replace(phase, steps=options.dry_run) for phase in PHASES)
         print(f"SHA-256 of the weights: {digest(train(phases, text, held_out))}")
         return
-
-    weights = train(PHASES, text, held_out)
-    print(f"held out, before rounding to f16: {held_out_bits(weights, held_out):.4f} bits/byte")
-    byte_model.pack({name: np.asarray(weight) for name, weight in weights.items()}, held_out)
-    with tempfile.TemporaryDirectory() as folder:
-        byte_model.expand(Path(folder))
-        for path in sorted(Path(folder).iterdir()):
-            print(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}")
-        rounded = byte_model.read_weights()
-    print(f"held out: {held_out_bits(rounded, held_out):.4f} bits/byte")
+    if not options.evaluate:
+        weights = train(PHASES, text, held_out)
+        print(f"held out, before rounding to f16: {held_out_bits(weights, held_out):.4f} bits/byte")
+        byte_model.pack({name: np.asarray(weight) for name, weight in weights.items()}, held_out)
+        print(byte_model.PACKED_SUMS.read_text(), end="")
+    weights = byte_model.read_weights()
+    print(f"held out: {held_out_bits(weights, held_out):.4f} bits/byte")
+    first = held_out_bits(weights, held_out[: 4 * CONTEXT])
+    print(f"held out, the first four windows: {first:.6f} bits/byte")
 
 
 if __name__ == "__main__":
