@@ -64,8 +64,8 @@ class Phase:
     length: int
 
 
-PHASES = (Phase(steps=1300, batch=8, length=256), Phase(steps=120, batch=2, length=CONTEXT))
-WARM_UP = 40
+PHASES = (Phase(steps=220, batch=8, length=256), Phase(steps=110, batch=2, length=CONTEXT))
+WARM_UP = 30
 WEIGHT_DECAY = 0.1  # of matrices, times the rate
 
 # AdamW, for the embedding, the head and the norms.
@@ -102,7 +102,7 @@ def read_text() -> tuple[bytes, bytes]:
 
 
 def initial_weights() -> dict[str, jax.Array]:
-    """Under their names in a GGUF file, matrices [out, in]. What adds to the residual starts at 0."""
+    """Under their names in a GGUF file, matrices [out, in]. What adds to the stream starts at 0."""
     generator = np.random.Generator(np.random.PCG64(SEED))
     weights = {}
 
@@ -133,7 +133,7 @@ def normalize(x: jax.Array, scale: jax.Array) -> jax.Array:
 
 
 def rotate(x: jax.Array) -> jax.Array:
-    """x [batch, length, heads, HEAD_WIDTH]; pairs (2i, 2i+1) turn by position * base^(-2i/width)."""
+    """x [batch, length, heads, width]; pairs (2i, 2i+1) turn by position * base^(-2i/width)."""
     frequency = ROTARY_BASE ** (-np.arange(0, HEAD_WIDTH, 2) / HEAD_WIDTH)
     angle = np.arange(x.shape[1])[:, None] * frequency[None, :]
     cosine = np.cos(angle).astype(np.float32)[None, :, None, :]
