@@ -12,7 +12,7 @@ bible-kjv-text, and a Python of its own:
     jax/bin/python scripts/train-byte-model.py
 
 Deterministic: fixed seeds, a fixed order of the text, and sums in an order that only the number of
-cores and the CPU's vector width change. Two runs on one machine give the same bits.
+cores and the CPU's vector width should change. `--dry-run` helps to check: its digests must agree.
 
 Sources: Touvron et al. 2023 (LLaMA); Su et al. 2021 (rotary embedding); Shazeer 2020 (SwiGLU);
 Ainslie et al. 2023 (grouped queries); Loshchilov & Hutter 2017, 2019 (cosine schedule, AdamW);
