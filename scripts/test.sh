@@ -14,6 +14,7 @@ model=$(scripts/get-smollm2.sh)
 scripts/get-minilm.sh >/dev/null
 LOWBIT_CACHE=$(dirname "$model")
 export LOWBIT_CACHE
+scripts/get-byte-model.sh >/dev/null
 
 results=$root/build/test/results
 rm -rf "$results"

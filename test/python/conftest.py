@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from reference import GgufFile, Llama
 
+ROOT = Path(__file__).parents[2]
 ARTISTIC = Path("/usr/share/common-licenses/Artistic")
 
 
@@ -68,6 +69,20 @@ def model(model_path):
     from lowbit import Model
 
     return Model(model_path)
+
+
+@pytest.fixture(scope="session")
+def byte_model_path() -> Path:
+    """The byte model's GGUF (docs/ByteModel.md); expanded where it is missing, which takes a second."""
+    done = subprocess.run([ROOT / "scripts/get-byte-model.sh"], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def byte_model_held_out(byte_model_path) -> bytes:
+    """The part of the King James text that the byte model was not trained on."""
+    return byte_model_path.with_name("byte-model-held-out.txt").read_bytes()
 
 
 @pytest.fixture(scope="session")
