@@ -12,8 +12,7 @@ What is ours are small rewrites that make the program a good one to read and to 
 
 * every weight is an argument of the traced function and becomes a `lowbit.parameter`, under its name
   in the safetensors file;
-* LayerNorm and softmax are decomposed here: torch-mlir's own would compute variances in f64 and the
-  place of each maximum;
+* LayerNorm and softmax are decomposed here, since torch-mlir's own compute variances in f64;
 * sizes that torch.export knows are written into the graph (a view to [1, n, -1, 32], an expand to the
   same shape), for which torch-mlir would emit computations and checks.
 
@@ -24,6 +23,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+import types
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,11 @@ from torch_mlir.extras.fx_decomp_util import get_decomposition_table
 ROOT = Path(__file__).resolve().parents[1]
 aten = torch.ops.aten
 
-CLEANUP = ["--linalg-fold-unit-extent-dims", "--int-range-optimizations", "--canonicalize", "--cse"]
+# Axes of one element vanish, checks of sizes that cannot fail, and what only one op reads is fused.
+CLEANUP = (
+    "func.func(linalg-fold-unit-extent-dims, int-range-optimizations, canonicalize, cse, "
+    "lowbit-fuse-elementwise, canonicalize, cse)"
+)
 
 HEADER = """\
 // MiniLM-L6 (sentence-transformers/all-MiniLM-L6-v2, Apache 2.0) as a program on tensors, exported by
@@ -66,14 +70,19 @@ class SentenceEncoder(torch.nn.Module):
                 "input_ids": ids,
                 # As a sum of scores; a mask of two dimensions would be checked value by value.
                 "attention_mask": (1.0 - mask[:, None, None, :]) * torch.finfo(torch.float32).min,
-                # Instead of buffers, which are no part of the file.
-                "position_ids": torch.arange(ids.shape[1])[None],
-                "token_type_ids": torch.zeros_like(ids),
             },
         ).last_hidden_state
         counted = mask[:, :, None].to(hidden.dtype)
         mean = (hidden * counted).sum(1) / counted.sum(1)
         return mean * torch.rsqrt((mean * mean).sum(1, keepdim=True))
+
+
+def embed(self, input_ids, **_):
+    """BertEmbeddings.forward for one text: positions from 0, all of type 0. Look-ups in tables of
+    known places are slices."""
+    types, positions = self.token_type_embeddings.weight, self.position_embeddings.weight
+    hidden = self.word_embeddings(input_ids) + types[0] + positions[: input_ids.shape[1]]
+    return self.LayerNorm(hidden)
 
 
 def load(folder: Path):
@@ -100,14 +109,22 @@ def softmax(x, axis, half_to_float):
 
 def write_known_sizes(graph: torch.fx.Graph) -> None:
     for node in list(graph.nodes):
-        if node.target in (aten.view.default, aten._unsafe_view.default, aten.reshape.default):
-            sizes = zip(node.args[1], node.meta["val"].shape)
-            known = [int(n) if isinstance(n, int) else size for size, n in sizes]
-            node.args = (node.args[0], known)
+        if node.target not in (aten.view.default, aten._unsafe_view.default, aten.expand.default):
+            continue
+        source, shape = node.args[0], tuple(node.meta["val"].shape)
+        old = tuple(source.meta["val"].shape)
+        if old == shape:
+            node.replace_all_uses_with(source)
+            graph.erase_node(node)
         elif node.target is aten.expand.default:
-            if node.args[0].meta["val"].shape == node.meta["val"].shape:
-                node.replace_all_uses_with(node.args[0])
-                graph.erase_node(node)
+            continue
+        elif shape == (1, *old):
+            node.target, node.args = aten.unsqueeze.default, (source, 0)
+        elif old == (1, *shape):
+            node.target, node.args = aten.squeeze.dim, (source, 0)
+        else:
+            sizes = [n if isinstance(n, int) else size for size, n in zip(node.args[1], shape)]
+            node.args = (source, sizes)
 
 
 def trace(bert) -> ir.Module:
@@ -116,8 +133,8 @@ def trace(bert) -> ir.Module:
     example = torch.full((1, 7), 1000), torch.ones(1, 7, dtype=torch.int64)
     length = {1: torch.export.Dim("length", min=1, max=bert.config.max_position_embeddings)}
     shapes = {"ids": length, "mask": length, "weights": tuple({} for _ in weights)}
-    # Unused, and what is not in the state cannot be imported.
-    bert.embeddings._buffers.clear()
+    bert.embeddings.forward = types.MethodType(embed, bert.embeddings)
+    bert.embeddings._buffers.clear()  # unused now; and what is not in the file cannot be imported
     with torch.no_grad():
         program = torch.export.export(encoder, (*example, *weights), dynamic_shapes=shapes)
     table = get_decomposition_table()
@@ -157,7 +174,7 @@ def move_weights_outside(text: str, names: list[str]) -> str:
 
 
 def tidy(text: str) -> str:
-    command = [ROOT / "build/bin/lowbit-opt", *CLEANUP]
+    command = [ROOT / "build/bin/lowbit-opt", f"--pass-pipeline=builtin.module({CLEANUP})"]
     return subprocess.run(command, input=text, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
