@@ -118,7 +118,8 @@ def FuseElementwise : Pass<"lowbit-fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "Fuse elementwise ops into their only consumer";
   let description = [{
     Upstream's elementwise fusion without its reshape patterns, which would give a contraction the shape of what reads
-    it, and its decode with it.
+    it, and its decode with it. Nothing is fused into a contraction, but it reads through a `linalg.transpose` of an input: the
+    transposed weights of other front ends are never made.
 
     ```mlir
     // lowbit-opt --lowbit-fuse-elementwise
