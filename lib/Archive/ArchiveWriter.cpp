@@ -31,7 +31,7 @@ static Error checkTensor(StringRef path, const ArchiveWriter::TensorDeclaration 
   if (const PlainEncoding *plain = lookupPlainEncoding(tensor.encoding)) {
     const ArchiveWriter::ComponentDeclaration &values = tensor.components.front();
     if (tensor.components.size() != 1 || values.name != plain->component ||
-        values.dtype != plain->dtype || values.shape != tensor.shape)
+        !acceptsDType(*plain, values.dtype) || values.shape != tensor.shape)
       return fail("is to be stored as one component '" + plain->component + "', " +
                   formatShape(tensor.shape) + " of " + getDTypeName(plain->dtype));
   }
