@@ -35,6 +35,7 @@ void lowbit::buildExplicitPipeline(OpPassManager &pm) {
 }
 
 void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
+  pm.addNestedPass<func::FuncOp>(createRowLookups());
   pm.addNestedPass<func::FuncOp>(createFuseElementwise());
   addCleanup(pm);
   pm.addPass(createComponents());
