@@ -15,16 +15,26 @@ from reference import GgufFile, Llama
 ARTISTIC = Path("/usr/share/common-licenses/Artistic")
 
 
-@pytest.fixture(scope="session")
-def model_path() -> Path:
-    """SmolLM2-135M-Instruct, as scripts/get-smollm2.sh leaves it."""
+def _find_in_cache(name: str, script: str) -> Path:
     cache = os.environ.get("LOWBIT_CACHE")
     if not cache:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lowbit"
-    path = Path(cache) / "SmolLM2-135M-Instruct.Q4_1.gguf"
+    path = Path(cache) / name
     if not path.exists():
-        pytest.fail(f"no model at {path}: run scripts/get-smollm2.sh", pytrace=False)
+        pytest.fail(f"no model at {path}: run {script}", pytrace=False)
     return path
+
+
+@pytest.fixture(scope="session")
+def model_path() -> Path:
+    """SmolLM2-135M-Instruct, as scripts/get-smollm2.sh leaves it."""
+    return _find_in_cache("SmolLM2-135M-Instruct.Q4_1.gguf", "scripts/get-smollm2.sh")
+
+
+@pytest.fixture(scope="session")
+def minilm_path() -> Path:
+    """The folder of MiniLM-L6, as scripts/get-minilm.sh leaves it."""
+    return _find_in_cache("all-MiniLM-L6-v2", "scripts/get-minilm.sh")
 
 
 @pytest.fixture(scope="session")
