@@ -7,6 +7,7 @@
 
 #include "lowbit/Transforms/Lower/Patterns.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
@@ -23,24 +24,29 @@ namespace {
 struct FoldTranspose : OpInterfaceRewritePattern<linalg::LinalgOp> {
   using OpInterfaceRewritePattern::OpInterfaceRewritePattern;
   LogicalResult matchAndRewrite(linalg::LinalgOp op, PatternRewriter &rw) const override {
-    // Of the others the maps are fixed.
-    if (!isa<linalg::GenericOp, linalg::MatmulOp, linalg::BatchMatmulOp>(op.getOperation()) ||
-        !linalg::isaContractionOpInterface(op))
+    if (!linalg::isaContractionOpInterface(op))
       return failure();
     SmallVector<AffineMap> maps = op.getIndexingMapsArray();
-    SmallVector<std::pair<OpOperand *, Value>> sources;
+    SmallVector<std::pair<unsigned, Value>> sources;
     for (OpOperand *input : op.getDpsInputOperands())
       if (auto transpose = input->get().getDefiningOp<linalg::TransposeOp>()) {
         AffineMap &map = maps[input->getOperandNumber()];
         map = mapThrough(map, transpose.getPermutation());
-        sources.emplace_back(input, transpose.getInput());
+        sources.emplace_back(input->getOperandNumber(), transpose.getInput());
       }
     if (sources.empty())
       return failure();
+    // Other named ops have fixed maps, or, as batches, a fixed place of some dimensions.
+    if (!isa<linalg::GenericOp, linalg::MatmulOp>(op.getOperation())) {
+      FailureOr<linalg::GenericOp> generic = linalg::generalizeNamedOp(rw, op);
+      if (failed(generic))
+        return failure();
+      op = *generic;
+    }
     rw.modifyOpInPlace(op, [&] {
       op->setAttr("indexing_maps", rw.getAffineMapArrayAttr(maps));
       for (auto [operand, source] : sources)
-        operand->set(source);
+        op->setOperand(operand, source);
     });
     return success();
   }

@@ -10,7 +10,7 @@
 
 // CHECK-LABEL: func @encoded(
 // CHECK: %[[TABLE:.*]] = lowbit.decode
-// CHECK: scf.for %[[I:.*]] = {{.*}} iter_args(%[[FILLED:.*]] = %{{.*}})
+// CHECK: scf.for %[[I:[a-z0-9_]+]] = {{.*}} iter_args(%[[FILLED:[a-z0-9_]+]] =
 // CHECK: %[[ID:.*]] = tensor.extract %{{.*}}[%[[I]]] : tensor<?xi64>
 // CHECK: %[[ROW:.*]] = arith.index_cast %[[ID]]
 // CHECK: cf.assert
@@ -38,8 +38,8 @@ func.func @encoded(%ids: tensor<?xi64>, %codes: tensor<1000x64xf32, #w>, %o: ten
 // Rows of a table of three axes, for each of two.
 
 // CHECK-LABEL: func @more_axes(
-// CHECK: scf.for %[[A:.*]] = {{.*}}
-// CHECK: scf.for %[[B:.*]] = {{.*}}
+// CHECK: scf.for %[[A:[a-z0-9_]+]] =
+// CHECK: scf.for %[[B:[a-z0-9_]+]] =
 // CHECK: tensor.extract_slice %{{.*}}[%{{.*}}, 0, 0] [1, 4, 8] [1, 1, 1] : tensor<10x4x8xf32> to tensor<4x8xf32>
 // CHECK: tensor.insert_slice %{{.*}}[%[[A]], %[[B]], 0, 0] [1, 1, 4, 8] [1, 1, 1, 1] : tensor<4x8xf32> into tensor<2x3x4x8xf32>
 func.func @more_axes(%ids: tensor<3x2xi64>, %table: tensor<10x4x8xf32>, %o: tensor<2x3x4x8xf32>) -> tensor<2x3x4x8xf32> {
