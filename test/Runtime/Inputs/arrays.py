@@ -22,7 +22,11 @@ def write_archive(path: Path) -> None:
     }
     header = json.dumps(
         {
-            "__metadata__": {"lowbit.version": "1", "lowbit.tensors": json.dumps(tensors), "lowbit.model": "{}"},
+            "__metadata__": {
+                "lowbit.version": "1",
+                "lowbit.tensors": json.dumps(tensors),
+                "lowbit.model": "{}",
+            },
             "w::scale": {"dtype": "F16", "shape": [8, 2], "data_offsets": [0, 32]},
             "w::codes": {"dtype": "U8", "shape": [8, 32], "data_offsets": [32, 288]},
             "factors": {"dtype": "I64", "shape": [2], "data_offsets": [288, 304]},
