@@ -90,7 +90,9 @@ def load(folder: Path):
     config._attn_implementation = "eager"
     bert = transformers.BertModel(config, add_pooling_layer=False).eval()
     with safe_open(folder / "model.safetensors", "pt") as file:
-        bert.load_state_dict({name: file.get_tensor(name) for name, _ in bert.named_parameters()}, strict=False)
+        bert.load_state_dict(
+            {name: file.get_tensor(name) for name, _ in bert.named_parameters()}, strict=False
+        )
     return bert
 
 
@@ -220,7 +222,9 @@ def main() -> None:
     worst = compare(temporary, options.folder, bert)
     print(f"largest difference to torch, over {len(SENTENCES)} sentences: {worst:.2e}")
     if not worst < 1e-6:
-        sys.exit("export-minilm: error: the program is not the model; it is left in " + str(temporary))
+        sys.exit(
+            "export-minilm: error: the program is not the model; it is left in " + str(temporary)
+        )
     temporary.replace(options.output)
 
 

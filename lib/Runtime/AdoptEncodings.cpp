@@ -31,13 +31,13 @@ getStoredType(ParameterOp parameter, ArrayRef<std::shared_ptr<const Archive>> ar
       return mlir::RankedTensorType();
     DiagnosticCollector diagnostics(parameter.getContext());
     EncodingAttrInterface encoding = parseEncoding(tensor->encoding, parameter.getContext());
-    auto stored = encoding ? mlir::RankedTensorType::getChecked(
-                                 [&] { return parameter.emitError(); }, type.getShape(),
-                                 type.getElementType(), encoding)
-                           : mlir::RankedTensorType();
+    auto stored =
+        encoding
+            ? mlir::RankedTensorType::getChecked([&] { return parameter.emitError(); },
+                                                 type.getShape(), type.getElementType(), encoding)
+            : mlir::RankedTensorType();
     if (!stored)
-      return diagnostics.takeError(
-          (archive->getPath() + ": tensor '" + tensor->name + "'").str());
+      return diagnostics.takeError((archive->getPath() + ": tensor '" + tensor->name + "'").str());
     return stored;
   }
   return mlir::RankedTensorType();

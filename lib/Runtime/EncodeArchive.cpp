@@ -79,8 +79,9 @@ Expected<StringRef> ArchiveEncoder::chooseEncoding(const TensorInfo &tensor) con
 
 Error ArchiveEncoder::checkPatterns() const {
   if (StringRef(options.weights).trim().empty())
-    return createStringError("the encoding of the weights is empty: give an attribute such as "
-                             "'#lowbit.quantized<int<8>, scale = f32 per axis 0>', 'f32', or 'same'");
+    return createStringError(
+        "the encoding of the weights is empty: give an attribute such as "
+        "'#lowbit.quantized<int<8>, scale = f32 per axis 0>', 'f32', or 'same'");
   for (const auto &[pattern, encoding] : options.keep) {
     bool matches = any_of(archive.tensors(), [&, &pattern = pattern](const TensorInfo &tensor) {
       return tensor.shape.size() >= 2 && !tensor.integers &&

@@ -85,10 +85,11 @@ void python::bindPrograms(nb::module_ &module) {
       .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<std::string>(),
            nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("cpu") = "",
            nb::arg("name") = "module")
-      .def("run", &run, nb::arg("entry"), nb::arg("inputs"),
-           "Calls an entry. An encoded argument is as many inputs as it has components; the results "
-           "come in the function's order, whether fresh or in the storage of an argument (the "
-           "inputs themselves are not written to).")
+      .def(
+          "run", &run, nb::arg("entry"), nb::arg("inputs"),
+          "Calls an entry. An encoded argument is as many inputs as it has components; the results "
+          "come in the function's order, whether fresh or in the storage of an argument (the "
+          "inputs themselves are not written to).")
       .def_prop_ro("compile_seconds",
                    [](const Program &program) { return program.getTimes().total(); });
   module.def("run_module", &runModule, nb::arg("text"), nb::arg("entry"), nb::arg("inputs"),

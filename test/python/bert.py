@@ -68,7 +68,9 @@ class Bert:
         x = self.norm("embeddings.LayerNorm", x + self.weights[table("position")][: len(tokens)])
         for layer in range(self.layers):
             name = f"encoder.layer.{layer}"
-            x = self.norm(f"{name}.attention.output.LayerNorm", x + self.attend(f"{name}.attention", x))
+            x = self.norm(
+                f"{name}.attention.output.LayerNorm", x + self.attend(f"{name}.attention", x)
+            )
             x = self.norm(f"{name}.output.LayerNorm", x + self.feed_forward(name, x))
         return x
 

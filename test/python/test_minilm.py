@@ -84,9 +84,11 @@ def test_the_same_program_on_encoded_weights(minilm_path, weights, sentences, ru
     floats = Bert(weights)
     simulated = Bert(
         {
-            name: encoding.decode(encoding.encode(weight), weight.shape)
-            if weight.ndim == 2 and weight.dtype == np.float32
-            else weight
+            name: (
+                encoding.decode(encoding.encode(weight), weight.shape)
+                if weight.ndim == 2 and weight.dtype == np.float32
+                else weight
+            )
             for name, weight in weights.items()
         }
     )

@@ -46,8 +46,8 @@ class StagedFile;
 /// One array of a tensor's storage, in the mapped file: dense, row-major, little-endian. `data` is
 /// aligned to its elements in an archive written here; files from elsewhere need not keep to that.
 struct Component {
-  /// "values" for plain f32 and integers, "codes" for f16 and bf16; otherwise the name that the encoding's
-  /// layout gives it ("codes.0", "scale", "blocks").
+  /// "values" for plain f32 and integers, "codes" for f16 and bf16; otherwise the name that the
+  /// encoding's layout gives it ("codes.0", "scale", "blocks").
   std::string name;
   DType dtype;
   llvm::SmallVector<int64_t, 4> shape;

@@ -36,9 +36,9 @@ parseModule(llvm::StringRef text, llvm::StringRef name, mlir::MLIRContext *conte
 /// Runs a pipeline, named as in ProgramOptions. The module is of no use after an error.
 llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
 
-/// A parameter that the program declares as a plain f32 tensor, and that the first of these archives
-/// to have it stores in an encoding, becomes a decode of what is stored: a program serves a model in
-/// any encoding.
+/// A parameter that the program declares as a plain f32 tensor, and that the first of these
+/// archives to have it stores in an encoding, becomes a decode of what is stored: a program serves
+/// a model in any encoding.
 llvm::Error adoptEncodings(mlir::ModuleOp module,
                            llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
 

@@ -44,8 +44,7 @@ static tensor::ExtractOp findRowElement(linalg::GenericOp op, unsigned &outer) {
   // Whatever else the body does, it does once for each row.
   for (Operation &inner : *body) {
     auto loop = dyn_cast<linalg::IndexOp>(inner);
-    if (loop && loop.getDim() >= outer &&
-        llvm::any_of(loop->getUses(), [&](OpOperand &use) {
+    if (loop && loop.getDim() >= outer && llvm::any_of(loop->getUses(), [&](OpOperand &use) {
           return use.getOwner() != element || use.get() == element.getIndices().front();
         }))
       return nullptr;
@@ -113,12 +112,12 @@ struct LowerRowLookup : OpRewritePattern<linalg::GenericOp> {
         return all;
       };
       Value index = values.lookupOrDefault(element.getIndices().front());
-      Value slice = tensor::ExtractSliceOp::create(
-          b, loc, rowType, element.getTensor(), coordinates(index), sizes(1),
-          SmallVector<OpFoldResult>(row.size() + 1, unit));
-      Value next = tensor::InsertSliceOp::create(
-          b, loc, slice, filled.front(), coordinates(llvm::to_vector(ivs)), sizes(outer),
-          SmallVector<OpFoldResult>(extents.size(), unit));
+      Value slice =
+          tensor::ExtractSliceOp::create(b, loc, rowType, element.getTensor(), coordinates(index),
+                                         sizes(1), SmallVector<OpFoldResult>(row.size() + 1, unit));
+      Value next = tensor::InsertSliceOp::create(b, loc, slice, filled.front(),
+                                                 coordinates(llvm::to_vector(ivs)), sizes(outer),
+                                                 SmallVector<OpFoldResult>(extents.size(), unit));
       return scf::ValueVector{next};
     };
     scf::LoopNest loops =

@@ -168,8 +168,8 @@ static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t par
     return sizes;
   // Plain weights have a known extent and activations have not: all rows of these pass by while a
   // tile of the weights is in a cache. The other way around, each row would read all weights.
-  if (dims->m.size() == 1 && dims->n.size() == 1 && ShapedType::isDynamic(ranges[dims->m[0]]) !=
-                                                        ShapedType::isDynamic(ranges[dims->n[0]])) {
+  if (dims->m.size() == 1 && dims->n.size() == 1 &&
+      ShapedType::isDynamic(ranges[dims->m[0]]) != ShapedType::isDynamic(ranges[dims->n[0]])) {
     unsigned dim = ShapedType::isDynamic(ranges[dims->m[0]]) ? dims->n[0] : dims->m[0];
     sizes[dim] = rowTileSize(ranges[dim], rows);
     return sizes;
