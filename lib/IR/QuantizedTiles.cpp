@@ -106,7 +106,7 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
                            Value scale, Value zero, const ElementPlace &place) {
   FormatAttrInterface format = term.getCodeFormat();
   numerics::Format reference = format.getReference();
-  if (!reference.isFloat())
+  if (!reference.hasNaN())
     x = t.withoutNaN(x);
   Value random = rule.seed ? buildUniform(t, *rule.seed, place, x) : Value();
   if (zero && term.getAdditive())

@@ -109,7 +109,7 @@ template <typename Draw>
 static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
                               float zero, Draw draw) {
   const Format &format = term.format;
-  float value = format.isFloat() ? x : withoutNaN(x);
+  float value = format.hasNaN() ? x : withoutNaN(x);
   float u = rule.seed ? draw(value) : 0.0f;
   if (term.zeroKind == ZeroKind::Additive)
     value = value - zero;
