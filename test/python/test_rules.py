@@ -6,8 +6,10 @@ from __future__ import annotations
 import kernels
 import numpy as np
 import pytest
+import numpy_formats as formats
 from kernels import assert_same_bits, run
 from lowbit import _lowbit
+from numpy_encodings import Quantized, Tree, per
 
 PIPELINES = ["cpu", "reference"]
 BLOCK = 16
@@ -132,3 +134,42 @@ def test_stochastic_rounding(shape, seed):
     encoding = f"#lowbit.quantized<int<8>, rounding = stochastic<{seed}>>"
     for who, found in encodings_of(x, encoding):
         assert_same_bits(found["codes"].view(np.int8), codes, who)
+
+
+def _levels(*levels) -> Tree:
+    return Tree(levels)
+
+
+# OCP's MX formats with their default rule, and trees of scales, by numpy and ml_dtypes.
+TREES = {
+    "e2m1, scale = e8m0 per [1, 32]": Quantized(formats.E2M1, per(formats.E8M0, 1, 32), is_mx=True),
+    "e3m2, scale = e8m0 per [1, 32]": Quantized(formats.E3M2, per(formats.E8M0, 1, 32), is_mx=True),
+    "e2m3, scale = e8m0 per [1, 32]": Quantized(formats.E2M3, per(formats.E8M0, 1, 32), is_mx=True),
+    "e4m3, scale = e8m0 per [1, 32]": Quantized(formats.E4M3, per(formats.E8M0, 1, 32), is_mx=True),
+    "e5m2, scale = e8m0 per [1, 32]": Quantized(formats.E5M2, per(formats.E8M0, 1, 32), is_mx=True),
+    "e2m1, scale = f32 per tensor * e4m3 per [1, 16]": Quantized(
+        formats.E2M1, _levels((formats.F32, (None, None)), (formats.E4M3, (1, 16)))
+    ),
+    "int<4>, scale = f32 per tensor * f16 per axis 0 * uint<6> per [1, 32]": Quantized(
+        formats.Integer(4),
+        _levels(
+            (formats.F32, (None, None)),
+            (formats.F16, (1, None)),
+            (formats.Integer(6, signed=False), (1, 32)),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", TREES)
+@pytest.mark.parametrize("shape", [(6, 64), (5, 150)], ids=str)
+def test_trees_and_mx(text, shape):
+    x = (np.random.default_rng(3).normal(size=shape) * 10).astype(F32)
+    x[1, :32] = 0
+    x[2] *= F32(1e-4)
+    expected = TREES[text].storage(TREES[text].encode(x))
+    for who, found in encodings_of(x, f"#lowbit.quantized<{text}>"):
+        assert list(found) == list(expected)
+        for name, array in expected.items():
+            bits = f"u{array.dtype.itemsize}"
+            assert_same_bits(found[name].view(bits), array.view(bits), f"{who}: {name}")
