@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Naive.h"
+#include "lowbit/Numerics/Codebooks.h"
 #include "lowbit/Numerics/EncodeRules.h"
 #include "lowbit/Numerics/Half.h"
 #include "lowbit/Numerics/Philox.h"
