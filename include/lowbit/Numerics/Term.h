@@ -102,7 +102,8 @@ enum class ZeroKind { None, Integer, Additive };
 struct EncodeRule {
   /// How the scale (and zero point) of a block comes from its elements.
   enum class Choice {
-    Default,    ///< the layout's own rule, else AbsMax, or MinMax with a zero point
+    Default,    ///< the layout's own rule, else MinMax with a zero point, MxFloor with scales that
+                ///< are powers of two (e8m0), AbsMax otherwise
     AbsMax,     ///< s = max|x| / largest
     SignedMax,  ///< s = (the x of largest magnitude) / extreme
     MinMax,     ///< s = (max - min) / (highest - lowest), and the zero point
