@@ -247,6 +247,8 @@ Message check(const Sparse &term, const Shape &shape) {
 Message checkEncode(const Quantized &term, const Shape &shape) {
   if (Message message = check(term, shape))
     return message;
+  if (usesOwnEncoder(term))
+    return std::nullopt;
   EncodeRule rule = resolveRule(term);
   if (rule.rounding != Rounding::NearestEven && !term.format.isInteger())
     return "rounding other than to nearest even needs an integer format, not " + term.format.str();
