@@ -253,7 +253,7 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
                            Value scale, Value zero) {
   FormatAttrInterface format = term.getCodeFormat();
   numerics::Format reference = format.getReference();
-  if (!reference.isFloat())
+  if (!reference.hasNaN())
     x = t.withoutNaN(x);
   if (zero && term.getAdditive())
     x = arith::SubFOp::create(t.b, t.loc, x, zero);

@@ -41,8 +41,8 @@ FailureOr<Attribute> lowbit::parseScale(AsmParser &parser) {
   llvm::SMLoc loc = parser.getCurrentLocation();
   do {
     llvm::SMLoc levelLoc = parser.getCurrentLocation();
-    FailureOr<Attribute> element = parseOptionalStoredFloat(parser);
-    if (!*element)
+    FailureOr<Attribute> element = parseOptionalPlainFormat(parser);
+    if (succeeded(element) && !*element)
       element = parseShort(parser);
     if (failed(element))
       return failure();

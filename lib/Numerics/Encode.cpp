@@ -184,7 +184,7 @@ static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const 
 static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
                               float zero) {
   const Format &format = term.format;
-  float value = format.isFloat() ? x : withoutNaN(x);
+  float value = format.hasNaN() ? x : withoutNaN(x);
   if (term.zeroKind == ZeroKind::Additive)
     value = value - zero;
   if (term.scale) {

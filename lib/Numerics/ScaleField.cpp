@@ -118,7 +118,7 @@ ScaleField decodeScale(const Scale &scale, const Shape &shape, const Codes *&arr
 //===----------------------------------------------------------------------===//
 
 static uint32_t encodeElement(const Format &element, float value, EncodeRule::Overflow overflow) {
-  if (element.isFloat() && overflow == EncodeRule::Overflow::Saturate) {
+  if (element.hasNaN() && overflow == EncodeRule::Overflow::Saturate) {
     // The range of a block of nothing but one infinity, inf - inf, counts as empty.
     if (std::isnan(value))
       value = 0.0f;

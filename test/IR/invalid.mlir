@@ -2,13 +2,13 @@
 // RUN: lowbit-opt %s -split-input-file -verify-diagnostics
 
 // Formats.
-// expected-error @below {{an integer format has 1 to 8 bits, not 0}}
+// expected-error @below {{an integer format has 1 to 16 bits, not 0}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<0>>>)
 
 // -----
 
-// expected-error @below {{an integer format has 1 to 8 bits, not 9}}
-func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<9>>>)
+// expected-error @below {{an integer format has 1 to 16 bits, not 17}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<17>>>)
 
 // -----
 
@@ -17,7 +17,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<99999999999999999999
 
 // -----
 
-// expected-error @below {{an integer format has 1 to 8 bits, not -4}}
+// expected-error @below {{an integer format has 1 to 16 bits, not -4}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<-4>>>)
 
 // -----
@@ -67,7 +67,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.bits<4>>)
 
 // -----
 
-// expected-error @below {{no codebook is named 'nf5'; known: nf4, or give the levels: codebook<[-1.0, 0.0, 1.0]>}}
+// expected-error @below {{no codebook is named 'nf5'; known: af4, apot, apot_unsigned, binary, dynamic, dynamic_nonzero, dynamic_unsigned, fp4, gaussian, iq4_nl, linear, linear_nonzero, linear_square, linear_unsigned, log2, log2_signed, mxfp4_ggml, nf4, power, ternary; or give the levels: codebook<[-1.0, 0.0, 1.0]>}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<nf5>>>)
 
 // -----
@@ -87,8 +87,8 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<[0.0, 1.0, 2.0,
 
 // -----
 
-// expected-error @below {{codebook levels must be strictly increasing: level 2 is not above level 1}}
-func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<[0.0, 1.0, 1.0]>>>)
+// expected-error @below {{the levels of a codebook are all the same; it has at least two}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<[1.0, 1.0, 1.0]>>>)
 
 // -----
 
