@@ -8,6 +8,7 @@
 
 #include "SearchEncode.h"
 #include "lowbit/Numerics/BlockLayout.h"
+#include "lowbit/Numerics/Codebooks.h"
 
 #include <cassert>
 #include <deque>
@@ -112,9 +113,9 @@ static EncodeRule ggmlRule(EncodeRule::Choice choice, Rounding rounding) {
 
 using Choice = EncodeRule::Choice;
 
-/// Levels of block_iq4_nl: kvalues_iq4nl of ggml-common.h.
-static Format nonLinear() {
-  return Format::codebook({-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113});
+/// e2m1 in code order, but for code 8, which ggml reads as +0 (kvalues_mxfp4 of ggml-common.h).
+static Format smallFloat() {
+  return Format::codebook({0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6});
 }
 
 /// Structs of 32 elements.
@@ -156,10 +157,19 @@ static void addSmallStructs(std::deque<BlockStruct> &all) {
   all.push_back({"iq4_nl",
                  32,
                  2 + 16,
-                 symmetric(nonLinear(), scale),
+                 symmetric(*namedCodebook("iq4_nl"), scale),
                  {nibbles(1, 16, 2), word(0)},
                  {},
                  searchStruct});
+  Scale powers{
+      {{Format::minifloat(*Minifloat::named("e8m0")), Granularity::perBlock({32})}}, {}, {}};
+  all.push_back({"mxfp4",
+                 32,
+                 1 + 16,
+                 symmetric(smallFloat(), powers),
+                 {nibbles(1, 16, 1), byteCodes(1, 0)},
+                 {},
+                 encodeMicroscaled});
 }
 
 /// Structs of 256 elements with scales of scales.
@@ -223,7 +233,7 @@ static void addSuperStructs(std::deque<BlockStruct> &all) {
   all.push_back({"iq4_xs",
                  256,
                  2 + 2 + 4 + 128,
-                 symmetric(nonLinear(), superScale(256, Format::integer(6), 32)),
+                 symmetric(*namedCodebook("iq4_nl"), superScale(256, Format::integer(6), 32)),
                  {nibbles(8, 16, 8), word(0),
                   member({2, 2, 2},
                          {field(4, 0, 4, {2, 1, 0}, {0, 0, 4}),
@@ -237,7 +247,7 @@ static void addTernaryStructs(std::deque<BlockStruct> &all) {
   all.push_back({"tq1_0",
                  256,
                  48 + 4 + 2,
-                 symmetric(Format::codebook({-1, 0, 1}), halves(256)),
+                 symmetric(*namedCodebook("ternary"), halves(256)),
                  {{{trits(5, 32, 0), trits(5, 16, 32), trits(4, 4, 48)}}, word(52)},
                  ggmlRule(Choice::AbsMax, Rounding::NearestEven)});
   // Two bits hold a fourth level, which ggml reads as 2 and never writes.

@@ -89,8 +89,8 @@ TEST_F(EncodingTest, refusesBuiltTerms) {
   auto level =
       ScaleLevelAttr::get(&context, FloatFormatAttr::get(&context, Float32Type::get(&context)),
                           GranularityKind::Tensor, ArrayRef<int64_t>());
-  Attribute scale = BlockScaleAttr::get(&context, level);
-  auto rule = EncodeRule::Default;
+  Attribute scale = BlockScaleAttr::get(&context, level, ScaleLevelAttr());
+  EncodeRuleAttr rule;
   EXPECT_EQ(refusal<QuantizedAttr>(unit, scale, none, false, rule, layout),
             "a quantized term begins with a number format, not unit");
   EXPECT_EQ(refusal<QuantizedAttr>(format, unit, none, false, rule, layout),
@@ -101,7 +101,8 @@ TEST_F(EncodingTest, refusesBuiltTerms) {
             "'zero' takes a scale tree, not unit");
   EXPECT_EQ(refusal<QuantizedAttr>(format, scale, none, false, rule, unit),
             "'layout' takes a layout, not unit");
-  EXPECT_EQ(refusal<BlockScaleAttr>(ArrayRef<ScaleLevelAttr>()), "a scale has at least one level");
+  EXPECT_EQ(refusal<BlockScaleAttr>(ArrayRef<ScaleLevelAttr>(), ScaleLevelAttr()),
+            "a scale has at least one level");
   EXPECT_EQ(refusal<SumAttr>(ArrayRef<Attribute>()), "a sum has at least two terms");
 }
 
