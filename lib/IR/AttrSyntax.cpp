@@ -148,7 +148,15 @@ EncodingAttrInterface lowbit::parseEncoding(StringRef text, MLIRContext *context
       return {};
     }
   }
+  // MLIR takes a text whose end it could not read, such as `...>@`, after an error about that end.
+  bool hasError = false;
+  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
+    hasError |= diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    return failure(); // for the handler outside
+  });
   Attribute attribute = parseAttribute(text, context);
+  if (hasError)
+    return {};
   if (attribute && !isa<EncodingAttrInterface>(attribute))
     emitError(loc)
         << attribute
