@@ -262,8 +262,7 @@ static Value shiftOf(TileBuilder &t, const BitField &field, unsigned outer) {
     shift = shift ? arith::AddIOp::create(t.b, t.loc, shift, part) : part;
   }
   if (field.shift != 0)
-    shift = shift ? arith::AddIOp::create(t.b, t.loc, shift, t.i8(field.shift))
-                  : t.i8(field.shift);
+    shift = shift ? arith::AddIOp::create(t.b, t.loc, shift, t.i8(field.shift)) : t.i8(field.shift);
   return shift;
 }
 
@@ -345,9 +344,8 @@ static Value unpackSegment(TileBuilder &t, Value blocks, const Segment &segment,
                    [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
                      Value code;
                      for (auto [bits, byte] : llvm::zip(segment.fields, a)) {
-                       Value part = segment.isTernary
-                                        ? unpackTrit(t, byte, shiftOf(t, bits, outer))
-                                        : unpackBits(t, byte, bits, member, outer);
+                       Value part = segment.isTernary ? unpackTrit(t, byte, shiftOf(t, bits, outer))
+                                                      : unpackBits(t, byte, bits, member, outer);
                        code = code ? arith::OrIOp::create(t.b, t.loc, code, part) : part;
                      }
                      code = addBias(t, code, member, /*isSubtracted=*/false);
@@ -432,8 +430,8 @@ static Value packField(TileBuilder &t, Value codes, const Segment &segment, cons
           return {arith::AddIOp::create(t.b, t.loc, a[1], wide)};
         }
         if (field.target)
-          code = arith::ShRUIOp::create(t.b, t.loc, code,
-                                        constant(t, member.bitsType, field.target));
+          code =
+              arith::ShRUIOp::create(t.b, t.loc, code, constant(t, member.bitsType, field.target));
         if (member.bitsType.getWidth() > 8)
           code = arith::TruncIOp::create(t.b, t.loc, t.b.getI8Type(), code);
         if (field.target + field.width < member.format.bits() && field.width < 8)
@@ -443,14 +441,14 @@ static Value packField(TileBuilder &t, Value codes, const Segment &segment, cons
         return {isAlone ? code : arith::OrIOp::create(t.b, t.loc, a[1], code)};
       })[0];
   if (segment.isTernary)
-    bytes = t.elementwise(bytes, t.b.getI8Type(), [&](TileBuilder &t, ValueRange a)
-                                                      -> SmallVector<Value> {
-      // A fraction of 243 as one of 256, rounded up.
-      Value wide = arith::MulIOp::create(t.b, t.loc, a[0], constant(t, sumType, 256));
-      wide = arith::AddIOp::create(t.b, t.loc, wide, constant(t, sumType, 242));
-      wide = arith::DivUIOp::create(t.b, t.loc, wide, constant(t, sumType, 243));
-      return {arith::TruncIOp::create(t.b, t.loc, t.b.getI8Type(), wide)};
-    });
+    bytes = t.elementwise(
+        bytes, t.b.getI8Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+          // A fraction of 243 as one of 256, rounded up.
+          Value wide = arith::MulIOp::create(t.b, t.loc, a[0], constant(t, sumType, 256));
+          wide = arith::AddIOp::create(t.b, t.loc, wide, constant(t, sumType, 242));
+          wide = arith::DivUIOp::create(t.b, t.loc, wide, constant(t, sumType, 243));
+          return {arith::TruncIOp::create(t.b, t.loc, t.b.getI8Type(), wide)};
+        });
   return own.empty() ? t.splitLast(bytes, {1}) : t.joinFrom(bytes, outer);
 }
 

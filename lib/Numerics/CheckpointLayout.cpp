@@ -44,8 +44,7 @@ std::vector<WordArray> CheckpointLayout::wordArrays(const Quantized &term, size_
       all.push_back(
           {std::move(component), ElementType::Int32, axis, {4, 2}, {bits, 4 * bits}, 0, bias});
     } else {
-      all.push_back(
-          {std::move(component), ElementType::Int32, axis, {32 / bits}, {bits}, 0, bias});
+      all.push_back({std::move(component), ElementType::Int32, axis, {32 / bits}, {bits}, 0, bias});
     }
   };
   size_t last = rank - 1;
@@ -89,7 +88,8 @@ static std::optional<std::string> checkBnb(const Quantized &term, const Shape &s
     isKnown = level.element.isFloat() || level.element.bits() == 8;
   }
   if (!isKnown)
-    return "layout bnb stores 4-bit codes with a scale per block, itself f32 or 8 bits times an f32 "
+    return "layout bnb stores 4-bit codes with a scale per block, itself f32 or 8 bits times an "
+           "f32 "
            "per block, not " +
            term.str();
   Shape inner = term.scale->levels.back().granularity.blockOf(shape);
@@ -124,15 +124,15 @@ std::optional<std::string> CheckpointLayout::check(const Quantized &term,
   for (const Scale *tree : {&*term.scale, &*term.zero}) {
     Shape block = tree->levels[0].granularity.blockOf(shape);
     if (block[1] != 1 || block != term.scale->levels[0].granularity.blockOf(shape))
-      return "layout " + name + " has one scale and one zero point for each group of inputs and each "
+      return "layout " + name +
+             " has one scale and one zero point for each group of inputs and each "
              "output: blocks [group, 1]";
   }
   int64_t perWord = 32 / bits;
   if (shape[1] % perWord != 0 || (name == "gptq" && shape[0] % perWord != 0))
-    return "layout " + name + " needs " +
-           (name == "gptq" ? "inputs and outputs" : "outputs") + " in multiples of " +
-           std::to_string(perWord) + " codes, not " + std::to_string(shape[0]) + " x " +
-           std::to_string(shape[1]);
+    return "layout " + name + " needs " + (name == "gptq" ? "inputs and outputs" : "outputs") +
+           " in multiples of " + std::to_string(perWord) + " codes, not " +
+           std::to_string(shape[0]) + " x " + std::to_string(shape[1]);
   return std::nullopt;
 }
 

@@ -115,7 +115,9 @@ using Choice = EncodeRule::Choice;
 
 /// e2m1 in code order, but for code 8, which ggml reads as +0 (kvalues_mxfp4 of ggml-common.h).
 static Format smallFloat() {
-  return Format::codebook({0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6});
+  return Format::codebook({0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6},
+                          "[0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 0.0, -0.5, -1.0, -1.5, -2.0, "
+                          "-3.0, -4.0, -6.0]");
 }
 
 /// Structs of 32 elements.
@@ -186,21 +188,19 @@ static void addSuperStructs(std::deque<BlockStruct> &all) {
                   word(82, kNegated), half(4)},
                  {},
                  searchStruct});
-  all.push_back({"q3_k",
-                 256,
-                 32 + 64 + 12 + 2,
-                 symmetric(Format::integer(3), superScale(256, Format::integer(6), 16)),
-                 {member({2, 4, 32},
-                         {field(2, 0, 32, {32, 0, 1}, {0, 2, 0}),
-                          field(1, 2, 0, {0, 0, 1}, {4, 1, 0})},
-                         4),
-                  word(108),
-                  member({2, 2, 4},
-                         {field(4, 0, 96, {0, 4, 1}, {4, 0, 0}),
-                          field(2, 4, 104, {0, 0, 1}, {4, 2, 0})},
-                         32)},
-                 {},
-                 searchStruct});
+  all.push_back(
+      {"q3_k",
+       256,
+       32 + 64 + 12 + 2,
+       symmetric(Format::integer(3), superScale(256, Format::integer(6), 16)),
+       {member({2, 4, 32},
+               {field(2, 0, 32, {32, 0, 1}, {0, 2, 0}), field(1, 2, 0, {0, 0, 1}, {4, 1, 0})}, 4),
+        word(108),
+        member({2, 2, 4},
+               {field(4, 0, 96, {0, 4, 1}, {4, 0, 0}), field(2, 4, 104, {0, 0, 1}, {4, 2, 0})},
+               32)},
+       {},
+       searchStruct});
   all.push_back({"q4_k",
                  256,
                  2 + 2 + 12 + 128,
@@ -208,17 +208,16 @@ static void addSuperStructs(std::deque<BlockStruct> &all) {
                  {nibbles(4, 32, 16), word(0), sixBitScales(), word(2, kNegated), sixBitMinima()},
                  {},
                  searchStruct});
-  all.push_back({"q5_k",
-                 256,
-                 2 + 2 + 12 + 32 + 128,
-                 withMinimum(Format::unsignedInteger(5), superScale(256, six, 32),
-                             superScale(256, six, 32)),
-                 {member({4, 2, 32},
-                         {field(4, 0, 48, {32, 0, 1}, {0, 4, 0}),
-                          field(1, 4, 16, {0, 0, 1}, {2, 1, 0})}),
-                  word(0), sixBitScales(), word(2, kNegated), sixBitMinima()},
-                 {},
-                 searchStruct});
+  all.push_back(
+      {"q5_k",
+       256,
+       2 + 2 + 12 + 32 + 128,
+       withMinimum(Format::unsignedInteger(5), superScale(256, six, 32), superScale(256, six, 32)),
+       {member({4, 2, 32},
+               {field(4, 0, 48, {32, 0, 1}, {0, 4, 0}), field(1, 4, 16, {0, 0, 1}, {2, 1, 0})}),
+        word(0), sixBitScales(), word(2, kNegated), sixBitMinima()},
+       {},
+       searchStruct});
   all.push_back({"q6_k",
                  256,
                  128 + 64 + 16 + 2,
@@ -230,17 +229,16 @@ static void addSuperStructs(std::deque<BlockStruct> &all) {
                   word(208), byteCodes(16, 192)},
                  {},
                  searchStruct});
-  all.push_back({"iq4_xs",
-                 256,
-                 2 + 2 + 4 + 128,
-                 symmetric(*namedCodebook("iq4_nl"), superScale(256, Format::integer(6), 32)),
-                 {nibbles(8, 16, 8), word(0),
-                  member({2, 2, 2},
-                         {field(4, 0, 4, {2, 1, 0}, {0, 0, 4}),
-                          field(2, 4, 2, {1, 0, 0}, {0, 4, 2})},
-                         32)},
-                 {},
-                 searchStruct});
+  all.push_back(
+      {"iq4_xs",
+       256,
+       2 + 2 + 4 + 128,
+       symmetric(*namedCodebook("iq4_nl"), superScale(256, Format::integer(6), 32)),
+       {nibbles(8, 16, 8), word(0),
+        member({2, 2, 2},
+               {field(4, 0, 4, {2, 1, 0}, {0, 0, 4}), field(2, 4, 2, {1, 0, 0}, {0, 4, 2})}, 32)},
+       {},
+       searchStruct});
 }
 
 static void addTernaryStructs(std::deque<BlockStruct> &all) {
@@ -254,7 +252,7 @@ static void addTernaryStructs(std::deque<BlockStruct> &all) {
   all.push_back({"tq2_0",
                  256,
                  64 + 2,
-                 symmetric(Format::codebook({-1, 0, 1, 2}), halves(256)),
+                 symmetric(Format::codebook({-1, 0, 1, 2}, "[-1.0, 0.0, 1.0, 2.0]"), halves(256)),
                  {member({2, 4, 32}, {field(2, 0, 0, {32, 0, 1}, {0, 2, 0})}), word(64)},
                  {},
                  encodeTernary});

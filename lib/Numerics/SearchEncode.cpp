@@ -185,10 +185,9 @@ private:
       return best;
     }
     // A tenth of the mean distance of levels.
-    float distance =
-        levels.isInteger
-            ? 0.1f
-            : 0.1f * (levels.high - levels.low) / static_cast<float>(levels.sorted.size() - 1);
+    float distance = levels.isInteger ? 0.1f
+                                      : 0.1f * (levels.high - levels.low) /
+                                            static_cast<float>(levels.sorted.size() - 1);
     for (float end : {levels.low, levels.high})
       for (int step = -10; step <= 10; ++step)
         improve(block, peak / (end + distance * static_cast<float>(step)), 0, best);
@@ -201,8 +200,8 @@ private:
 
   /// What a struct stores of its scales.
   struct Stored {
-    float scale = 0, minimum = 0;                ///< the outer ones, f16
-    std::vector<float> scales, minima;           ///< the inner ones, integers
+    float scale = 0, minimum = 0;      ///< the outer ones, f16
+    std::vector<float> scales, minima; ///< the inner ones, integers
     float error = std::numeric_limits<float>::infinity();
   };
 
@@ -237,9 +236,8 @@ private:
     // Out of reach of all three: the nearest end.
     all.scales[number] = std::clamp(scaleCentre, element.lowest(), element.highest());
     all.minima[number] =
-        hasMinimum()
-            ? std::clamp(minimumCentre, 0.0f, term.zero->levels.back().element.highest())
-            : 0.0f;
+        hasMinimum() ? std::clamp(minimumCentre, 0.0f, term.zero->levels.back().element.highest())
+                     : 0.0f;
   }
 
   float errorOf(const Stored &all) const {
@@ -253,8 +251,7 @@ private:
   void improveOuter(Stored &all) const {
     double aa = 0, ab = 0, bb = 0, xa = 0, xb = 0;
     for (size_t i = 0; i < blocks.size(); ++i) {
-      Sums sums =
-          blocks[i].sumsOf(levels, all.scale * all.scales[i], all.minimum * all.minima[i]);
+      Sums sums = blocks[i].sumsOf(levels, all.scale * all.scales[i], all.minimum * all.minima[i]);
       double s = all.scales[i], m = all.minima[i];
       aa += s * s * sums.ll;
       ab += s * m * sums.l;
