@@ -98,8 +98,8 @@ static std::optional<SmallVector<unsigned>> byteDigitsOf(const BitField &field,
   for (auto [i, stride] : llvm::enumerate(field.byteStrides))
     if (stride != 0)
       own.push_back(i);
-  llvm::stable_sort(
-      own, [&](unsigned a, unsigned b) { return field.byteStrides[a] > field.byteStrides[b]; });
+  llvm::sort(own,
+             [&](unsigned a, unsigned b) { return field.byteStrides[a] > field.byteStrides[b]; });
   int64_t expected = 1;
   for (unsigned i : llvm::reverse(own)) {
     if (field.byteStrides[i] != expected)
@@ -152,18 +152,18 @@ static bool isPlainBytes(const Segment &segment, uint32_t bias) {
 namespace {
 /// A code format, and the integer type that its bits are computed in.
 struct Member {
-  const StructMember &places;
+  const StructMember *places;
   numerics::Format format;
   Type codeType;
   IntegerType bitsType;
 
   Member(const StructMember &places, FormatAttrInterface attribute)
-      : places(places), format(attribute.getReference()), codeType(attribute.getCodeType()),
+      : places(&places), format(attribute.getReference()), codeType(attribute.getCodeType()),
         bitsType(IntegerType::get(attribute.getContext(), format.bits() <= 8 ? 8 : 16)) {}
 
   int64_t codes() const {
     int64_t count = 0;
-    for (const Segment &segment : places.segments)
+    for (const Segment &segment : places->segments)
       count += segment.elements();
     return count;
   }
@@ -279,7 +279,7 @@ static Value powerOfThree(TileBuilder &t, Value exponent) {
 
 /// `stored` plus the bias, or a code minus it, modulo 2^bits.
 static Value addBias(TileBuilder &t, Value code, const Member &member, bool isSubtracted) {
-  uint32_t bias = member.places.bias, modulus = 1u << member.format.bits();
+  uint32_t bias = member.places->bias, modulus = 1u << member.format.bits();
   if (!bias)
     return code;
   // Half the modulus turns the top bit over.
@@ -322,7 +322,7 @@ static Value unpackBits(TileBuilder &t, Value byte, const BitField &field, const
 /// [..., bytes of a struct] to the codes of a segment, [..., digits].
 static Value unpackSegment(TileBuilder &t, Value blocks, const Segment &segment,
                            const Member &member) {
-  if (isPlainBytes(segment, member.places.bias))
+  if (isPlainBytes(segment, member.places->bias))
     return field(t, blocks, segment.fields[0].byte, segment.digits[0]);
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, blocks);
   sizes.pop_back();
@@ -358,7 +358,7 @@ static Value unpackSegment(TileBuilder &t, Value blocks, const Segment &segment,
 /// [..., structs, bytes] to [..., structs * codes].
 static Value unpackMember(TileBuilder &t, Value blocks, const Member &member) {
   int64_t outer = cast<RankedTensorType>(blocks.getType()).getRank() - 1;
-  SmallVector<Segment> segments = denseSegments(member.places);
+  SmallVector<Segment> segments = denseSegments(*member.places);
   if (segments.size() == 1) {
     Value codes = unpackSegment(t, blocks, segments[0], member);
     return segments[0].digits.empty() ? codes : t.joinFrom(codes, outer - 1);
@@ -456,7 +456,7 @@ static Value packField(TileBuilder &t, Value codes, const Segment &segment, cons
 /// other codes. Null if a field covers bytes of both kinds.
 static Value packMember(TileBuilder &t, Value codes, const Member &member, Value blocks,
                         SmallVectorImpl<bool> &written) {
-  SmallVector<Segment> segments = denseSegments(member.places);
+  SmallVector<Segment> segments = denseSegments(*member.places);
   if (member.codes() > 1)
     codes = t.splitLast(codes, {member.codes()});
   int64_t start = 0;
@@ -465,7 +465,7 @@ static Value packMember(TileBuilder &t, Value codes, const Member &member, Value
     if (segments.size() > 1)
       own = field(t, codes, start, segment.elements());
     start += segment.elements();
-    if (isPlainBytes(segment, member.places.bias)) {
+    if (isPlainBytes(segment, member.places->bias)) {
       int64_t at = segment.fields[0].byte;
       blocks = insertField(t, own, blocks, at, segment.digits[0]);
       std::fill_n(written.begin() + at, segment.digits[0], true);

@@ -113,13 +113,6 @@ static EncodeRule ggmlRule(EncodeRule::Choice choice, Rounding rounding) {
 
 using Choice = EncodeRule::Choice;
 
-/// e2m1 in code order, but for code 8, which ggml reads as +0 (kvalues_mxfp4 of ggml-common.h).
-static Format smallFloat() {
-  return Format::codebook({0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -6},
-                          "[0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 0.0, -0.5, -1.0, -1.5, -2.0, "
-                          "-3.0, -4.0, -6.0]");
-}
-
 /// Structs of 32 elements.
 static void addSmallStructs(std::deque<BlockStruct> &all) {
   const Scale scale = halves(32);
@@ -168,7 +161,7 @@ static void addSmallStructs(std::deque<BlockStruct> &all) {
   all.push_back({"mxfp4",
                  32,
                  1 + 16,
-                 symmetric(smallFloat(), powers),
+                 symmetric(*namedCodebook("mxfp4_ggml"), powers),
                  {nibbles(1, 16, 1), byteCodes(1, 0)},
                  {},
                  encodeMicroscaled});
