@@ -160,8 +160,9 @@ private:
       }
       // Minima are stored as a negative f16 times natural numbers.
       if (!hasMinimum() || determinant <= 0 || minimum > 0) {
-        minimum = 0;
         scale = sums.ll > 0 ? sums.xl / sums.ll : 0.0f;
+        // Nothing but levels of zero: a constant block.
+        minimum = hasMinimum() && sums.ll == 0 ? std::min(sums.x / count, 0.0f) : 0.0f;
       }
       float error = block.errorOf(levels, scale, minimum);
       if (error < best.error)
@@ -265,6 +266,8 @@ private:
       all.minimum = std::min(stored(static_cast<float>((aa * xb - ab * xa) / determinant)), 0.0f);
     } else if (aa > 0) {
       all.scale = stored(static_cast<float>(xa / aa));
+    } else if (bb > 0) {
+      all.minimum = std::min(stored(static_cast<float>(xb / bb)), 0.0f);
     }
   }
 
