@@ -452,8 +452,23 @@ static Value packField(TileBuilder &t, Value codes, const Segment &segment, cons
   return own.empty() ? t.splitLast(bytes, {1}) : t.joinFrom(bytes, outer);
 }
 
+/// Makes the bytes [at, at + count) zero where none of their bits are written yet.
+static Value clearRest(TileBuilder &t, Value blocks, int64_t at, int64_t count,
+                       ArrayRef<bool> written) {
+  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, blocks);
+  for (int64_t begin = at, end; begin < at + count; begin = end) {
+    for (end = begin + 1; end < at + count && written[end] == written[begin];)
+      ++end;
+    if (written[begin])
+      continue;
+    sizes.back() = t.index(end - begin);
+    blocks = insertField(t, t.filled(sizes, t.i8(0)), blocks, begin, end - begin);
+  }
+  return blocks;
+}
+
 /// Writes the codes of a member over its bytes of `blocks`; `written` says which bytes hold bits of
-/// other codes. Null if a field covers bytes of both kinds.
+/// other codes.
 static Value packMember(TileBuilder &t, Value codes, const Member &member, Value blocks,
                         SmallVectorImpl<bool> &written) {
   SmallVector<Segment> segments = denseSegments(*member.places);
@@ -477,8 +492,8 @@ static Value packMember(TileBuilder &t, Value codes, const Member &member, Value
       int64_t count = productOf(radicesOf(segment, *byteDigitsOf(bits, segment.digits)));
       auto range = MutableArrayRef<bool>(written).slice(bits.byte, count);
       bool isShared = llvm::is_contained(range, true);
-      if (isShared && llvm::is_contained(range, false))
-        return {};
+      if (isShared)
+        blocks = clearRest(t, blocks, bits.byte, count, written);
       Value bytes = packField(t, own, segment, bits, member,
                               isShared ? field(t, blocks, bits.byte, count) : Value());
       blocks = insertField(t, bytes, blocks, bits.byte, count);
@@ -497,9 +512,7 @@ FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location l
   SmallVector<bool> written(getStruct().bytes, false);
   SmallVector<Member> members = membersOf(getStruct(), term, type.getShape());
   for (auto [i, level] : llvm::enumerate(fields.levels))
-    if (!(blocks = packMember(t, level, members[i + 1], blocks, written)))
-      return failure();
-  if (!(blocks = packMember(t, fields.codes, members[0], blocks, written)))
-    return failure();
+    blocks = packMember(t, level, members[i + 1], blocks, written);
+  blocks = packMember(t, fields.codes, members[0], blocks, written);
   return SmallVector<Value>{blocks};
 }
