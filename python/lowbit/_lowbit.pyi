@@ -80,6 +80,17 @@ class Program:
     @property
     def compile_seconds(self) -> float: ...
 
+def encode(values: NDArray[np.float32], encoding: str) -> dict[str, NDArray[Any]]:
+    """The components of `values`, rounded by the scalar reference: lowbit.encode."""
+
+def decode(
+    encoding: str, shape: Sequence[int], components: dict[str, NDArray[Any]]
+) -> NDArray[np.float32]:
+    """The values of components, by the scalar reference: lowbit.decode."""
+
+def ggml_type(name: str, rank: int) -> tuple[str, int, int]:
+    """Of a tensor type of ggml: its encoding ('' for F32) on tensors of this rank, elements and bytes of a block."""
+
 class Session:
     """A compiled model with its key-value cache, which starts empty.
 

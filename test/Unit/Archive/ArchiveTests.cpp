@@ -35,7 +35,7 @@ std::string makeGGUF() {
   file.tensor("f32", {2}, 0, 0).tensor("f16", {2}, 1, 32).tensor("bf16", {2}, 30, 64);
   file.tensor("q4_0", {64, 3}, 2, 96).tensor("q4_1", {32}, 3, 224);
   file.tensor("q8_0", {32, 2, 2}, 8, 256)
-      .tensor("q4_k", {256}, 12, 416)
+      .tensor("iq3_s", {256}, 21, 416)
       .tensor("i32", {1}, 26, 576);
   return file.align(32).fill(96, 1).fill(128, 2).fill(32, 3).fill(160, 4).fill(164, 5).str();
 }
@@ -100,14 +100,16 @@ TEST_F(ArchiveTest, TypesWithoutEncodingAreListedOnly) {
   std::string path = writeFile("model.gguf", makeGGUF());
   auto archive = openOrDie(path);
   ASSERT_NE(archive, nullptr);
-  const TensorInfo *info = archive->lookup("q4_k");
+  const TensorInfo *info = archive->lookup("iq3_s");
   ASSERT_NE(info, nullptr);
   EXPECT_FALSE(info->supported);
-  EXPECT_EQ(info->describeEncoding(), "ggml Q4_K (not supported)");
-  EXPECT_EQ(info->bytes, 144u);
-  EXPECT_EQ(info->getBitsPerWeight(), 4.5);
-  std::string message = path + ": tensor 'q4_k' is stored as ggml Q4_K, for which there is no "
-                               "encoding: convert it to F32, F16, Q4_0, Q4_1, Q8_0 or BF16";
+  EXPECT_EQ(info->describeEncoding(), "ggml IQ3_S (not supported)");
+  EXPECT_EQ(info->bytes, 110u);
+  EXPECT_EQ(info->getBitsPerWeight(), 3.4375);
+  std::string message = path + ": tensor 'iq3_s' is stored as ggml IQ3_S, for which there is no "
+                               "encoding: convert it to F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, "
+                               "Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16, TQ1_0, TQ2_0 "
+                               "or MXFP4";
   EXPECT_EQ(messageOf(archive->getEncoding(*info)), message);
   EXPECT_EQ(messageOf(archive->getComponents(*info)), message);
   EXPECT_EQ(archive->lookup("i32")->describeEncoding(), "ggml I32 (not supported)");
