@@ -59,11 +59,15 @@ Expected<const TensorInfo *> Archive::find(StringRef name) const {
 }
 
 Error Archive::makeUnsupportedError(const TensorInfo &tensor) const {
-  return createStringError(std::make_error_code(std::errc::not_supported),
-                           Twine(path) + ": tensor '" + tensor.name + "' is stored as " +
-                               tensor.storedAs +
-                               ", for which there is no encoding: convert it to F32, F16, BF16, "
-                               "Q4_0, Q4_1 or Q8_0");
+  SmallVector<StringRef> known;
+  for (const GGMLType &type : getGGMLTypes())
+    if (type.hasEncoding())
+      known.push_back(type.name);
+  StringRef last = known.pop_back_val();
+  return createStringError(
+      std::make_error_code(std::errc::not_supported),
+      Twine(path) + ": tensor '" + tensor.name + "' is stored as " + tensor.storedAs +
+          ", for which there is no encoding: convert it to " + join(known, ", ") + " or " + last);
 }
 
 Expected<StringRef> Archive::getEncoding(const TensorInfo &tensor) const {
@@ -102,7 +106,7 @@ public:
       : Archive(source->getFile().getPath(), "GGUF " + std::to_string(source->getVersion())),
         source(std::move(source)) {
     for (const GGUFTensor &tensor : this->source->getTensors()) {
-      std::optional<std::string> encoding = encodingOf(tensor);
+      std::optional<std::string> encoding = getEncodingOf(*tensor.type, tensor.shape.size());
       addTensor({tensor.name.str(), tensor.shape, encoding.value_or(""), encoding.has_value(),
                  ("ggml " + tensor.type->name).str(), tensor.data.size(),
                  static_cast<uint64_t>(countElementsOf(tensor.shape))});
@@ -116,38 +120,11 @@ protected:
 
   std::vector<Component> makeComponents(size_t index) const override {
     const GGUFTensor &tensor = source->getTensors()[index];
-    if (const PlainEncoding *plain = plainEncodingOf(tensor))
-      return {{plain->component.str(), plain->dtype, tensor.shape, tensor.data}};
-    SmallVector<int64_t, 4> shape = tensor.shape;
-    shape.back() /= tensor.type->blockSize;
-    shape.push_back(tensor.type->blockBytes);
-    return {{"blocks", DType::U8, shape, tensor.data}};
+    GGMLStorage storage = getStorageOf(*tensor.type, tensor.shape);
+    return {{storage.component.str(), storage.dtype, storage.shape, tensor.data}};
   }
 
 private:
-  static const PlainEncoding *plainEncodingOf(const GGUFTensor &tensor) {
-    std::optional<DType> dtype = parseDType(tensor.type->name);
-    return dtype ? lookupPlainEncoding(*dtype) : nullptr;
-  }
-
-  // Nothing for a type that has no encoding.
-  static std::optional<std::string> encodingOf(const GGUFTensor &tensor) {
-    if (const PlainEncoding *plain = plainEncodingOf(tensor))
-      return plain->encoding.str();
-    // ggml's blocks lie along rows: one block of extent 1 on every other axis.
-    SmallVector<int64_t, 4> block(tensor.shape.size(), 1);
-    block.back() = tensor.type->blockSize;
-    std::string scale = ", scale = f16 per " + formatShape(block);
-    if (tensor.type->name == "Q4_0")
-      return "#lowbit.quantized<int<4>" + scale + ", layout = ggml<q4_0>>";
-    if (tensor.type->name == "Q4_1")
-      return "#lowbit.quantized<uint<4>" + scale + ", min = f16 per " + formatShape(block) +
-             ", layout = ggml<q4_1>>";
-    if (tensor.type->name == "Q8_0")
-      return "#lowbit.quantized<int<8>" + scale + ", layout = ggml<q8_0>>";
-    return std::nullopt;
-  }
-
   std::unique_ptr<GGUFFile> source;
 };
 
@@ -295,7 +272,10 @@ Error SafetensorsArchive::readModel() {
   JSONText text;
   if (std::optional<JSONProblem> problem = parseJSON(entry->second, text))
     return fail(problem->what + " at byte " + Twine(problem->offset) + " of '" + modelKey + "'");
-  Expected<Metadata> parsed = Metadata::fromJSON(text.value, getPath());
+  SmallVector<StringRef> order;
+  for (const JSONMember &member : text.members)
+    order.push_back(member.key);
+  Expected<Metadata> parsed = Metadata::fromJSON(text.value, getPath(), order);
   if (!parsed)
     return fail(toString(parsed.takeError()));
   model = std::move(*parsed);
@@ -310,17 +290,21 @@ Expected<std::unique_ptr<Archive>> Archive::open(StringRef path) {
   Expected<std::unique_ptr<MappedFile>> file = MappedFile::open(path);
   if (!file)
     return file.takeError();
-  StringRef text = toStringRef((*file)->getBytes());
+  return open(std::move(*file));
+}
+
+Expected<std::unique_ptr<Archive>> Archive::open(std::unique_ptr<MappedFile> file) {
+  StringRef text = toStringRef(file->getBytes());
   if (text.starts_with("GGUF")) {
-    Expected<std::unique_ptr<GGUFFile>> source = GGUFFile::open(std::move(*file));
+    Expected<std::unique_ptr<GGUFFile>> source = GGUFFile::open(std::move(file));
     if (!source)
       return source.takeError();
     return std::make_unique<GGUFArchive>(std::move(*source));
   }
   if (text.size() <= 8 || text[8] != '{')
-    return (*file)->makeError(0, "neither a GGUF file (they begin with \"GGUF\") nor a safetensors "
-                                 "file (they have '{' at byte 8): give one of these");
-  Expected<std::unique_ptr<SafetensorsFile>> source = SafetensorsFile::open(std::move(*file));
+    return file->makeError(0, "neither a GGUF file (they begin with \"GGUF\") nor a safetensors "
+                              "file (they have '{' at byte 8): give one of these");
+  Expected<std::unique_ptr<SafetensorsFile>> source = SafetensorsFile::open(std::move(file));
   if (!source)
     return source.takeError();
   if ((*source)->getMetadata().contains(versionKey))

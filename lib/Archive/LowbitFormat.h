@@ -14,6 +14,7 @@
 
 #include "lowbit/Archive/DType.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Twine.h"
 
 #include <string>
 

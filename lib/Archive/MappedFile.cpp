@@ -49,7 +49,12 @@ Expected<std::unique_ptr<MappedFile>> MappedFile::open(StringRef path) {
   sys::fs::closeFile(*descriptor);
   if (code)
     return makeOpenError(path, code, "cannot map: " + code.message());
-  return std::unique_ptr<MappedFile>(new MappedFile(path.str(), std::move(region)));
+  ArrayRef<uint8_t> bytes(reinterpret_cast<const uint8_t *>(region.const_data()), region.size());
+  return std::unique_ptr<MappedFile>(new MappedFile(path.str(), bytes, std::move(region)));
+}
+
+std::unique_ptr<MappedFile> MappedFile::fromMemory(StringRef name, ArrayRef<uint8_t> bytes) {
+  return std::unique_ptr<MappedFile>(new MappedFile(name.str(), bytes, {}));
 }
 
 Error MappedFile::makeError(uint64_t offset, const Twine &what) const {
@@ -57,19 +62,24 @@ Error MappedFile::makeError(uint64_t offset, const Twine &what) const {
                            path + ": byte " + Twine(offset) + ": " + what);
 }
 
-// Addresses as integers: whole pages need not lie inside the bytes.
+// Addresses as integers: whole pages need not lie inside the bytes. Never for memory that is no
+// map: the kernel would empty its pages.
 static void advise(uintptr_t begin, uintptr_t end, int advice) {
   if (begin < end)
     ::madvise(reinterpret_cast<void *>(begin), end - begin, advice);
 }
 
 void MappedFile::willNeed(ArrayRef<uint8_t> bytes) const {
+  if (!region)
+    return;
   const uintptr_t page = sys::Process::getPageSizeEstimate();
   auto begin = reinterpret_cast<uintptr_t>(bytes.begin());
   advise(alignDown(begin, page), begin + bytes.size(), MADV_WILLNEED);
 }
 
 void MappedFile::release(ArrayRef<uint8_t> bytes) const {
+  if (!region)
+    return;
   const uintptr_t page = sys::Process::getPageSizeEstimate();
   auto begin = reinterpret_cast<uintptr_t>(bytes.begin());
   advise(alignTo(begin, page), alignDown(begin + bytes.size(), page), MADV_DONTNEED);

@@ -11,6 +11,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
 #include <limits>
@@ -81,6 +82,17 @@ json::Value Metadata::toJSON() const {
   for (const auto &[key, value] : entries)
     object.try_emplace(key, typedToJSON(value));
   return object;
+}
+
+std::string Metadata::toJSONText() const {
+  std::string text;
+  raw_string_ostream stream(text);
+  json::OStream os(stream);
+  os.object([&] {
+    for (const auto &[key, value] : entries)
+      os.attribute(key, typedToJSON(value));
+  });
+  return text;
 }
 
 //===----------------------------------------------------------------------===//
@@ -239,25 +251,29 @@ bool ValueReader::readTyped(const json::Value &json, unsigned depth, MetadataVal
   return false;
 }
 
-Expected<Metadata> Metadata::fromJSON(const json::Value &value, StringRef origin) {
+Expected<Metadata> Metadata::fromJSON(const json::Value &value, StringRef origin,
+                                      ArrayRef<StringRef> order) {
   const json::Object *object = value.getAsObject();
   if (!object)
     return createStringError("the model metadata is not a JSON object");
-  // The object is a hash table: sort, to give every reader the same order.
-  SmallVector<const json::Object::value_type *> members;
-  for (const json::Object::value_type &member : *object)
-    members.push_back(&member);
-  sort(members,
-       [](const auto *a, const auto *b) { return StringRef(a->first) < StringRef(b->first); });
+  SmallVector<StringRef> keys(order);
+  if (keys.empty()) {
+    // The object is a hash table: sort, to give every reader the same order.
+    for (const auto &[key, typed] : *object)
+      keys.push_back(key);
+    sort(keys);
+  }
 
   Metadata metadata(origin);
-  for (const json::Object::value_type *member : members) {
+  for (StringRef key : keys) {
+    const json::Value *typed = object->get(key);
+    if (!typed)
+      return createStringError("the model metadata '" + key + "' is missing");
     ValueReader reader(metadata);
     MetadataValue parsed;
-    if (reader.readTyped(member->second, 0, parsed))
-      return createStringError("the model metadata '" + Twine(StringRef(member->first)) + "' " +
-                               reader.problem);
-    metadata.insert(metadata.internString(member->first), parsed);
+    if (reader.readTyped(*typed, 0, parsed))
+      return createStringError("the model metadata '" + key + "' " + reader.problem);
+    metadata.insert(metadata.internString(key), parsed);
   }
   return metadata;
 }

@@ -16,14 +16,27 @@ using namespace lowbit;
 /// it numbers the attributes that share one.
 static void printName(QuantizedAttr term, raw_ostream &os) {
   TypeSwitch<Attribute>(term.getFormat())
-      .Case([&](IntFormatAttr format) { os << "int" << format.getBits(); })
+      .Case([&](IntFormatAttr format) {
+        os << "int" << format.getBits() << (format.getNarrow() ? "_narrow" : "");
+      })
       .Case([&](UIntFormatAttr format) { os << "uint" << format.getBits(); })
       .Case([&](FloatFormatAttr format) { os << format.getType(); })
+      .Case([&](MinifloatFormatAttr format) {
+        numerics::Minifloat parameters = format.getParameters();
+        std::string text = parameters.str();
+        if (numerics::Minifloat::named(text))
+          os << text;
+        else
+          os << "fp" << parameters.exponentBits << '_' << parameters.mantissaBits;
+      })
       .Case([&](CodebookFormatAttr format) {
         if (format.getName().empty())
           os << "codebook";
         else
           os << format.getName();
+        // The bits of a family, where they are its first argument.
+        if (!format.getArguments().empty())
+          os << '_' << static_cast<int64_t>(format.getArguments()[0]);
       })
       .Default([&](Attribute) { os << "quantized"; });
   os << "_codes";

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// Inside an encoding, attributes of this dialect are written without `#lowbit.`, stored floats as
-// their type (`f16`) and scales as sentences (`f16 per [1, 256] * uint<6> per [1, 32]`). Attributes
-// of other dialects are written in full, so that a third party's format or scale fits in
+// Inside an encoding, attributes of this dialect are written without `#lowbit.`, some formats as a
+// word (`f16`, `e4m3`) and scales as sentences (`f16 per [1, 256] * uint<6> per [1, 32]`).
+// Attributes of other dialects are written in full, so that a third party's format or scale fits in
 // everywhere.
 //
 //===----------------------------------------------------------------------===//
@@ -41,7 +41,7 @@ ParseResult lowbit::parseUnsigned(AsmParser &parser, unsigned &value, StringRef 
 }
 
 static ParseResult parseBits(AsmParser &parser, unsigned &bits) {
-  return parseUnsigned(parser, bits, "an integer format has 1 to 8 bits");
+  return parseUnsigned(parser, bits, "an integer format has 1 to 16 bits");
 }
 static void printBits(AsmPrinter &printer, unsigned bits) { printer << bits; }
 
@@ -118,29 +118,19 @@ FailureOr<Attribute> lowbit::parseShort(AsmParser &parser) {
 }
 
 void lowbit::printShort(AsmPrinter &printer, Attribute attribute) {
-  if (auto format = dyn_cast<FloatFormatAttr>(attribute))
-    printer << format.getType();
-  else if (!isa<LowbitDialect>(attribute.getDialect()) ||
-           failed(generatedAttributePrinter(attribute, printer)))
+  if (printPlainFormat(printer, attribute))
+    return;
+  if (!isa<LowbitDialect>(attribute.getDialect()) ||
+      failed(generatedAttributePrinter(attribute, printer)))
     printer.printAttribute(attribute);
-}
-
-Attribute lowbit::parseOptionalStoredFloat(AsmParser &parser) {
-  StringRef keyword;
-  if (failed(parser.parseOptionalKeyword(&keyword, {"f16", "bf16", "f32"})))
-    return {};
-  MLIRContext *context = parser.getContext();
-  FloatType type = keyword == "f16"    ? FloatType(Float16Type::get(context))
-                   : keyword == "bf16" ? FloatType(BFloat16Type::get(context))
-                                       : FloatType(Float32Type::get(context));
-  return FloatFormatAttr::get(context, type);
 }
 
 FailureOr<Attribute> lowbit::parseFormat(AsmParser &parser) {
   llvm::SMLoc loc = parser.getCurrentLocation();
-  if (Attribute stored = parseOptionalStoredFloat(parser))
-    return stored;
-  FailureOr<Attribute> format = parseShort(parser);
+  FailureOr<Attribute> format = parseOptionalPlainFormat(parser);
+  if (failed(format) || *format)
+    return format;
+  format = parseShort(parser);
   if (succeeded(format) && !isa<FormatAttrInterface>(*format))
     return parser.emitError(loc) << "expected a number format such as int<4>, f16 or codebook<nf4>";
   return format;
@@ -158,7 +148,15 @@ EncodingAttrInterface lowbit::parseEncoding(StringRef text, MLIRContext *context
       return {};
     }
   }
+  // MLIR takes a text whose end it could not read, such as `...>@`, after an error about that end.
+  bool hasError = false;
+  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
+    hasError |= diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    return failure(); // for the handler outside
+  });
   Attribute attribute = parseAttribute(text, context);
+  if (hasError)
+    return {};
   if (attribute && !isa<EncodingAttrInterface>(attribute))
     emitError(loc)
         << attribute

@@ -34,8 +34,11 @@ void printShort(mlir::AsmPrinter &printer, mlir::Attribute attribute);
 /// The shortest decimal that reads back as `value`.
 void printNumber(mlir::AsmPrinter &printer, const llvm::APFloat &value);
 
-/// `f16`, `bf16` or `f32`, which the general attribute parser would take for a type; else null.
-mlir::Attribute parseOptionalStoredFloat(mlir::AsmParser &parser);
+/// A format that is written as a word: `f16`, which the general attribute parser would take for a
+/// type, `bf16`, `f32`, or a minifloat's short name; null if there is none.
+llvm::FailureOr<mlir::Attribute> parseOptionalPlainFormat(mlir::AsmParser &parser);
+/// Prints such a format; false if the attribute is another one.
+bool printPlainFormat(mlir::AsmPrinter &printer, mlir::Attribute format);
 
 /// A number format: `f16` or parseShort.
 llvm::FailureOr<mlir::Attribute> parseFormat(mlir::AsmParser &parser);

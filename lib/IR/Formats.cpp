@@ -7,6 +7,7 @@
 
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/IR/TileBuilder.h"
+#include "lowbit/Numerics/Codebooks.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
@@ -35,15 +36,12 @@ Value lowbit::buildTableDecode(OpBuilder &b, Location loc, const numerics::Forma
   return tensor::ExtractOp::create(b, loc, tableOf(b, loc, levels), i);
 }
 
-/// Binary search for the number of thresholds t with x >= t; NaN encodes as zero does.
-Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Format &format,
-                               Value value) {
+Value lowbit::buildTableRank(OpBuilder &b, Location loc, const numerics::Format &format,
+                             Value value) {
   std::vector<float> thresholds = format.thresholds();
   thresholds.resize((1u << format.bits()) - 1, std::numeric_limits<float>::quiet_NaN());
   Value table = tableOf(b, loc, thresholds);
   TileBuilder t(b, loc);
-  Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, value, value);
-  value = arith::SelectOp::create(b, loc, isNaN, t.f32(0), value);
   Value code = t.constantIndex(0);
   for (unsigned step = 1u << (format.bits() - 1); step; step /= 2) {
     Value at = arith::AddIOp::create(b, loc, code, t.constantIndex(step - 1));
@@ -52,7 +50,22 @@ Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Forma
     Value next = arith::AddIOp::create(b, loc, code, t.constantIndex(step));
     code = arith::SelectOp::create(b, loc, above, next, code);
   }
-  return arith::IndexCastUIOp::create(b, loc, b.getI8Type(), code);
+  return code;
+}
+
+Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Format &format,
+                               Value value) {
+  Value rank = buildTableRank(b, loc, format, TileBuilder(b, loc).withoutNaN(value));
+  ArrayRef<uint32_t> codes = format.codesByRank();
+  if (llvm::equal(codes, llvm::seq<uint32_t>(0, codes.size())))
+    return arith::IndexCastUIOp::create(b, loc, b.getI8Type(), rank);
+  // As many entries as the search can end at, though it never ends at those without a level.
+  SmallVector<int8_t> table(codes.begin(), codes.end());
+  table.resize(size_t(1) << format.bits());
+  auto type = RankedTensorType::get({(int64_t)table.size()}, b.getI8Type());
+  Value codeOf =
+      arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int8_t>(table)));
+  return tensor::ExtractOp::create(b, loc, codeOf, rank);
 }
 
 //===----------------------------------------------------------------------===//
@@ -60,14 +73,21 @@ Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Forma
 //===----------------------------------------------------------------------===//
 
 static LogicalResult verifyBits(function_ref<InFlightDiagnostic()> emitError, unsigned bits) {
-  if (bits >= 1 && bits <= 8)
+  if (bits >= 1 && bits <= 16)
     return success();
-  return emitError() << "an integer format has 1 to 8 bits, not " << bits;
+  return emitError() << "an integer format has 1 to 16 bits, not " << bits;
 }
 
-/// Nearest even, saturated to [low, high], NaN as 0; the low bits of the integer.
-static Value buildIntegerEncode(OpBuilder &b, Location loc, Value x, float low, float high,
-                                unsigned bits) {
+/// i8, or i16 for codes of 9 to 16 bits.
+static IntegerType codeTypeOf(MLIRContext *context, unsigned bits) {
+  return IntegerType::get(context, bits <= 8 ? 8 : 16);
+}
+
+/// Nearest even, saturated to the format's range, NaN as 0; the low bits of the integer.
+static Value buildIntegerEncode(OpBuilder &b, Location loc, Value x,
+                                const numerics::Format &format) {
+  float low = format.lowest(), high = format.highest();
+  IntegerType type = codeTypeOf(b.getContext(), format.bits());
   TileBuilder t(b, loc);
   Value q = math::RoundEvenOp::create(b, loc, x);
   Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
@@ -77,30 +97,36 @@ static Value buildIntegerEncode(OpBuilder &b, Location loc, Value x, float low, 
   Value above = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGT, q, t.f32(high));
   q = arith::SelectOp::create(b, loc, above, t.f32(high), q);
   Value code = arith::FPToSIOp::create(b, loc, b.getI32Type(), q);
-  code = arith::TruncIOp::create(b, loc, b.getI8Type(), code);
-  if (bits == 8)
+  code = arith::TruncIOp::create(b, loc, type, code);
+  if (format.bits() == type.getWidth())
     return code;
-  return arith::AndIOp::create(b, loc, code, t.i8((1 << bits) - 1));
+  Value mask = arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, (1 << format.bits()) - 1));
+  return arith::AndIOp::create(b, loc, code, mask);
 }
 
-LogicalResult IntFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits) {
+LogicalResult IntFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits,
+                                    bool narrow) {
+  if (narrow && bits == 1)
+    return emitError() << "a narrow integer format has at least 2 bits: with 1 only zero is left";
   return verifyBits(emitError, bits);
 }
 numerics::Format IntFormatAttr::getReference() const {
-  return numerics::Format::integer(getBits());
+  return numerics::Format::integer(getBits(), getNarrow());
 }
+Type IntFormatAttr::getCodeType() const { return codeTypeOf(getContext(), getBits()); }
 Value IntFormatAttr::buildDecode(OpBuilder &b, Location loc, Value code) const {
-  // Sign extension: shift the code to the top of its byte and back.
-  if (getBits() < 8) {
-    Value shift = TileBuilder(b, loc).i8(8 - getBits());
+  // Sign extension: shift the code to the top of its type and back.
+  IntegerType type = codeTypeOf(getContext(), getBits());
+  if (getBits() < type.getWidth()) {
+    Value shift =
+        arith::ConstantOp::create(b, loc, b.getIntegerAttr(type, type.getWidth() - getBits()));
     code = arith::ShLIOp::create(b, loc, code, shift);
     code = arith::ShRSIOp::create(b, loc, code, shift);
   }
   return arith::SIToFPOp::create(b, loc, b.getF32Type(), code);
 }
 Value IntFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
-  numerics::Format f = getReference();
-  return buildIntegerEncode(b, loc, x, f.lowest(), f.highest(), getBits());
+  return buildIntegerEncode(b, loc, x, getReference());
 }
 
 LogicalResult UIntFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError, unsigned bits) {
@@ -109,12 +135,12 @@ LogicalResult UIntFormatAttr::verify(function_ref<InFlightDiagnostic()> emitErro
 numerics::Format UIntFormatAttr::getReference() const {
   return numerics::Format::unsignedInteger(getBits());
 }
+Type UIntFormatAttr::getCodeType() const { return codeTypeOf(getContext(), getBits()); }
 Value UIntFormatAttr::buildDecode(OpBuilder &b, Location loc, Value code) const {
   return arith::UIToFPOp::create(b, loc, b.getF32Type(), code);
 }
 Value UIntFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
-  numerics::Format f = getReference();
-  return buildIntegerEncode(b, loc, x, f.lowest(), f.highest(), getBits());
+  return buildIntegerEncode(b, loc, x, getReference());
 }
 
 //===----------------------------------------------------------------------===//
@@ -172,12 +198,13 @@ Value FloatFormatAttr::buildEncode(OpBuilder &b, Location loc, Value x) const {
 //===----------------------------------------------------------------------===//
 
 LogicalResult CodebookFormatAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                         StringRef name, DenseF32ArrayAttr levels) {
+                                         StringRef name, DenseF64ArrayAttr arguments,
+                                         DenseF32ArrayAttr levels) {
   if (!name.empty()) {
-    if (numerics::namedCodebook(std::string_view(name)))
+    std::string message;
+    if (numerics::namedCodebook(std::string_view(name), arguments.asArrayRef().vec(), &message))
       return success();
-    return emitError() << "no codebook is named '" << name
-                       << "'; known: nf4, or give the levels: codebook<[-1.0, 0.0, 1.0]>";
+    return emitError() << message << "; or give the levels: codebook<[-1.0, 0.0, 1.0]>";
   }
   if (auto message = numerics::Format::checkLevels(levels.asArrayRef().vec()))
     return emitError() << *message;
@@ -185,6 +212,6 @@ LogicalResult CodebookFormatAttr::verify(function_ref<InFlightDiagnostic()> emit
 }
 numerics::Format CodebookFormatAttr::getReference() const {
   if (!getName().empty())
-    return *numerics::namedCodebook(std::string_view(getName()));
+    return *numerics::namedCodebook(std::string_view(getName()), getArguments().asArrayRef().vec());
   return numerics::Format::codebook(getLevels().asArrayRef().vec());
 }

@@ -9,6 +9,7 @@
 #include "lowbit/IR/LowbitOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/Support/MathExtras.h"
 
 #include <numeric>
 
@@ -90,20 +91,28 @@ LogicalResult lowbit::verifyElementCount(ArrayRef<int64_t> shape,
   return emitError() << "an encoded tensor has fewer elements than this shape";
 }
 
+/// None if some extent is only known at run time, or if no int64_t holds the number.
+static std::optional<int64_t> bytesOf(RankedTensorType plain) {
+  if (!plain.hasStaticShape())
+    return std::nullopt;
+  std::optional<int64_t> count = numerics::elementCount(plain.getShape().vec());
+  return count ? numerics::checkedMultiply(*count,
+                                           llvm::divideCeil(plain.getElementTypeBitWidth(), 8))
+               : std::nullopt;
+}
+
 std::optional<int64_t> lowbit::getStaticBytes(RankedTensorType type) {
   EncodingAttrInterface encoding = getEncoding(type);
   if (!encoding)
-    return type.hasStaticShape()
-               ? std::optional(type.getNumElements() * type.getElementTypeBitWidth() / 8)
-               : std::nullopt;
-  int64_t bytes = 0;
+    return bytesOf(type);
+  int64_t total = 0;
   for (EncodingComponent &component : encoding.getComponents(type)) {
     auto stored = dyn_cast<RankedTensorType>(component.type);
-    if (stored && !stored.hasStaticShape())
+    std::optional<int64_t> bytes = stored ? bytesOf(stored) : 8;
+    if (!bytes || llvm::AddOverflow(total, *bytes, total))
       return std::nullopt;
-    bytes += stored ? stored.getNumElements() * stored.getElementTypeBitWidth() / 8 : 8;
   }
-  return bytes;
+  return total;
 }
 
 SmallVector<OpFoldResult> lowbit::extentsOf(OpBuilder &b, Location loc, RankedTensorType type,

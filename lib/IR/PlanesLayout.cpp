@@ -32,16 +32,22 @@ struct StoredArray {
   SmallVector<int64_t> axes;
   ComponentRole role;
 
-  bool isFloat() const { return !format.getCodeType().isInteger(8); }
+  bool isFloat() const { return isa<FloatType>(format.getCodeType()); }
+  /// Floats are one plane of elements as they are.
   std::vector<numerics::Plane> planes() const {
-    return isFloat() ? std::vector<numerics::Plane>{{0, 8}}
+    return isFloat() ? std::vector<numerics::Plane>{{0, 16}}
                      : numerics::planesOf(format.getReference().bits());
+  }
+  /// Bytes, but for planes whose fields are elements of their own.
+  Type elementType(numerics::Plane plane) const {
+    Type code = format.getCodeType();
+    return plane.width > 8 ? code : IntegerType::get(code.getContext(), 8);
   }
   /// Codes for each byte of the narrowest plane: what a tile's start and end must be a multiple of.
   int64_t codesPerByte() const {
     int64_t most = 1;
     for (numerics::Plane plane : planes())
-      most = std::max<int64_t>(most, 8 / plane.width);
+      most = std::max<int64_t>(most, plane.width < 8 ? 8 / plane.width : 1);
     return most;
   }
   SmallVector<int64_t> gridShape(ArrayRef<int64_t> shape) const {
@@ -106,10 +112,10 @@ SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAt
     std::vector<numerics::Plane> planes = array.planes();
     for (auto [i, plane] : llvm::enumerate(planes)) {
       SmallVector<int64_t> stored = grid;
-      if (!ShapedType::isDynamic(stored.back()))
+      if (!ShapedType::isDynamic(stored.back()) && plane.width < 8)
         stored.back() = llvm::divideCeil(stored.back() * plane.width, 8);
       all.push_back({planes.size() == 1 ? array.name : array.name + "." + std::to_string(i),
-                     RankedTensorType::get(stored, array.format.getCodeType()), array.role});
+                     RankedTensorType::get(stored, array.elementType(plane)), array.role});
     }
   }
   if (needsExtent(term, type))
@@ -139,6 +145,17 @@ Box PlanesLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const Quant
       if (index-- == 0)
         return planeRegion(t, array.gridRegion(t, region), plane.width);
   return {}; // the extent: a scalar has no region
+}
+
+/// An integer in another width: zero-extended, or its low bits.
+static Value resized(TileBuilder &t, Value v, IntegerType type) {
+  unsigned width = cast<IntegerType>(v.getType()).getWidth();
+  if (width < type.getWidth())
+    return arith::ExtUIOp::create(t.b, t.loc, type, v);
+  return width == type.getWidth() ? v : arith::TruncIOp::create(t.b, t.loc, type, v);
+}
+static Value integer(TileBuilder &t, IntegerType type, int64_t v) {
+  return arith::ConstantOp::create(t.b, t.loc, t.b.getIntegerAttr(type, v));
 }
 
 /// Codes of one byte-wide tile of a plane: [..., bytes] to [..., bytes * codes per byte].
@@ -172,16 +189,18 @@ static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange co
   Value codes;
   for (numerics::Plane plane : array.planes()) {
     Value bytes = t.slice(components[next++], planeRegion(t, grid, plane.width));
-    Value part = plane.width == 8 ? bytes : t.cut(unpackPlane(t, bytes, plane.width), grid.sizes);
+    Value part = plane.width >= 8 ? bytes : t.cut(unpackPlane(t, bytes, plane.width), grid.sizes);
     if (!codes) {
       codes = part;
       continue;
     }
-    codes = t.elementwise({codes, part}, t.b.getI8Type(),
-                          [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                            Value high = arith::ShLIOp::create(t.b, t.loc, a[1], t.i8(plane.shift));
-                            return {arith::OrIOp::create(t.b, t.loc, a[0], high)};
-                          });
+    auto type = cast<IntegerType>(array.format.getCodeType());
+    codes =
+        t.elementwise({codes, part}, type, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+          Value low = resized(t, a[0], type), high = resized(t, a[1], type);
+          high = arith::ShLIOp::create(t.b, t.loc, high, integer(t, type, plane.shift));
+          return {arith::OrIOp::create(t.b, t.loc, low, high)};
+        });
   }
   return codes;
 }
@@ -205,6 +224,7 @@ Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const Quantized
 /// Bytes of a plane from the codes of a tile; the unused bits of a row's last byte are zero.
 static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value destination) {
   unsigned rank = cast<RankedTensorType>(codes.getType()).getRank();
+  auto type = cast<IntegerType>(cast<RankedTensorType>(codes.getType()).getElementType());
   int64_t perByte = 8 / plane.width;
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, codes);
   // Rows that do not fill their last byte are extended by zero codes.
@@ -213,8 +233,8 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
   auto constant = getConstantIntValue(sizes.back());
   if (perByte > 1 && !(constant && *constant % perByte == 0)) {
     Ofrs zeros(rank, t.index(0)), ones(rank, t.index(1));
-    codes = tensor::InsertSliceOp::create(t.b, t.loc, codes, t.filled(padded, t.i8(0)), zeros,
-                                          sizes, ones);
+    codes = tensor::InsertSliceOp::create(t.b, t.loc, codes, t.filled(padded, integer(t, type, 0)),
+                                          zeros, sizes, ones);
   }
   SmallVector<unsigned> own(rank);
   std::iota(own.begin(), own.end(), 0);
@@ -226,7 +246,9 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
                    [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
                      Value field = a[0];
                      if (plane.shift)
-                       field = arith::ShRUIOp::create(t.b, t.loc, field, t.i8(plane.shift));
+                       field =
+                           arith::ShRUIOp::create(t.b, t.loc, field, integer(t, type, plane.shift));
+                     field = resized(t, field, t.b.getI8Type());
                      if (plane.width == 8)
                        return {field};
                      field = arith::AndIOp::create(t.b, t.loc, field, t.i8((1 << plane.width) - 1));
@@ -262,7 +284,9 @@ FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location
     Value codes = i == 0 ? fields.codes : fields.levels[i - 1];
     for (numerics::Plane plane : array.planes()) {
       Value destination = destinations[packed.size()];
-      bool asIs = array.isFloat() || array.format.getReference().bits() == 8;
+      // The whole code, in its own type.
+      bool asIs = array.isFloat() ||
+                  (plane.width >= 8 && array.format.getReference().bits() == plane.width);
       packed.push_back(asIs ? copyInto(t, codes, destination)
                             : packPlane(t, codes, plane, destination));
     }

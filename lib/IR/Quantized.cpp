@@ -54,11 +54,8 @@ numerics::Quantized QuantizedAttr::getReferenceTerm() const {
     term.zero = zero.getReference();
     term.zeroKind = getAdditive() ? numerics::ZeroKind::Additive : numerics::ZeroKind::Integer;
   }
-  using Choice = numerics::EncodeRule::Choice;
-  term.rule.choice = getRule() == EncodeRule::AbsMax      ? Choice::AbsMax
-                     : getRule() == EncodeRule::SignedMax ? Choice::SignedMax
-                     : getRule() == EncodeRule::MinMax    ? Choice::MinMax
-                                                          : Choice::Default;
+  if (getRule())
+    term.rule = getRule().getReference();
   term.layout = getStorage().getReference();
   return term;
 }
@@ -67,9 +64,29 @@ numerics::Quantized QuantizedAttr::getReferenceTerm() const {
 // Verification
 //===----------------------------------------------------------------------===//
 
+/// A rule that is given must suit the term: what no encode can follow helps nobody.
+static LogicalResult verifyRule(function_ref<InFlightDiagnostic()> emitError, EncodeRuleAttr rule,
+                                const numerics::Format &format, Attribute scale, Attribute zero,
+                                bool additive, Attribute layout) {
+  if (!rule)
+    return success();
+  numerics::Quantized term{format,       std::nullopt,        numerics::ZeroKind::None,
+                           std::nullopt, rule.getReference(), {}};
+  if (scale)
+    term.scale = cast<ScaleAttrInterface>(scale).getReference();
+  if (zero) {
+    term.zero = cast<ScaleAttrInterface>(zero).getReference();
+    term.zeroKind = additive ? numerics::ZeroKind::Additive : numerics::ZeroKind::Integer;
+  }
+  term.layout = cast<LayoutAttrInterface>(layout).getReference();
+  if (auto message = numerics::checkRule(term))
+    return emitError() << *message;
+  return success();
+}
+
 LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError, Attribute format,
-                                    Attribute scale, Attribute zero, bool additive, EncodeRule,
-                                    Attribute layout) {
+                                    Attribute scale, Attribute zero, bool additive,
+                                    EncodeRuleAttr rule, Attribute layout) {
   auto codes = dyn_cast_or_null<FormatAttrInterface>(format);
   if (!codes)
     return emitError() << "a quantized term begins with a number format, not " << format;
@@ -89,13 +106,14 @@ LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError
   if (zero && (isa<Rank1ScaleAttr>(scale) || isa<Rank1ScaleAttr>(zero)))
     return emitError() << "a rank-1 scale and a zero point cannot be combined";
   if (zero && !additive) {
-    auto levels = cast<ScaleAttrInterface>(zero).getReference().levels;
-    if (!reference.isInteger() || levels.size() != 1 || !levels[0].element.isInteger())
+    numerics::Scale tree = cast<ScaleAttrInterface>(zero).getReference();
+    if (!reference.isInteger() || tree.levels.size() != 1 || tree.offset ||
+        !tree.levels[0].element.isInteger())
       return emitError()
              << "an integer zero point is one level of an integer format, on integer codes; "
                 "an additive one is written 'min = ...'";
   }
-  return success();
+  return verifyRule(emitError, rule, reference, scale, zero, additive, layout);
 }
 
 LogicalResult QuantizedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
@@ -107,6 +125,11 @@ LogicalResult QuantizedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementTyp
     return emitError() << "a quantized tensor has at least one axis";
   if (failed(verifyElementCount(shape, emitError)))
     return failure();
+  // The random number of an element comes from its place.
+  if (getRule() && getRule().getRounding() == RoundingKind::Stochastic && shape.size() > 3 &&
+      llvm::any_of(shape.drop_front().drop_back(2), ShapedType::isDynamic))
+    return emitError() << "stochastic rounding of a tensor of " << shape.size()
+                       << " axes needs static extents between the first axis and the last two";
   if (getScaleTree() && failed(getScaleTree().verifyShape(shape, emitError)))
     return failure();
   if (getZeroTree() && failed(getZeroTree().verifyShape(shape, emitError)))

@@ -35,36 +35,66 @@ static FailureOr<ScaleLevelAttr> parseGranularity(AsmParser &parser, llvm::SMLoc
   return orFailure(level ? level : ScaleLevelAttr());
 }
 
+/// `<min>`, `<product>` or `<geo<0.5>>`, after `rank1`.
+static FailureOr<Attribute> parseRank1(AsmParser &parser, llvm::SMLoc loc, Attribute element) {
+  MLIRContext *context = parser.getContext();
+  StringRef combiner;
+  if (parser.parseLess() || parser.parseKeyword(&combiner))
+    return failure();
+  std::optional<Rank1Combiner> known = symbolizeRank1Combiner(combiner);
+  if (!known)
+    return parser.emitError(loc) << "unknown rank-1 combiner '" << combiner
+                                 << "'; known: min, product, geo<alpha>";
+  FloatAttr alpha;
+  if (*known == Rank1Combiner::Geometric) {
+    double value;
+    if (parser.parseLess() || parser.parseFloat(value) || parser.parseGreater())
+      return failure();
+    alpha = FloatAttr::get(Float64Type::get(context), value);
+  }
+  if (parser.parseGreater())
+    return failure();
+  Attribute scale = parser.getChecked<Rank1ScaleAttr>(loc, context, element, *known, alpha);
+  return orFailure(scale ? scale : Attribute());
+}
+
+static FailureOr<ScaleLevelAttr> parseLevel(AsmParser &parser) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  FailureOr<Attribute> element = parseFormat(parser);
+  if (failed(element))
+    return failure();
+  return parseGranularity(parser, loc, *element);
+}
+
 FailureOr<Attribute> lowbit::parseScale(AsmParser &parser) {
   MLIRContext *context = parser.getContext();
   SmallVector<ScaleLevelAttr> levels;
   llvm::SMLoc loc = parser.getCurrentLocation();
   do {
     llvm::SMLoc levelLoc = parser.getCurrentLocation();
-    FailureOr<Attribute> element = parseOptionalStoredFloat(parser);
-    if (!*element)
+    FailureOr<Attribute> element = parseOptionalPlainFormat(parser);
+    if (succeeded(element) && !*element)
       element = parseShort(parser);
     if (failed(element))
       return failure();
     if (levels.empty() && isa<ScaleAttrInterface>(*element))
       return element;
-    if (levels.empty() && succeeded(parser.parseOptionalKeyword("rank1"))) {
-      StringRef combiner;
-      if (parser.parseLess() || parser.parseKeyword(&combiner) || parser.parseGreater())
-        return failure();
-      std::optional<Rank1Combiner> known = symbolizeRank1Combiner(combiner);
-      if (!known)
-        return parser.emitError(loc) << "unknown rank-1 combiner '" << combiner << "'; known: min";
-      Attribute scale = parser.getChecked<Rank1ScaleAttr>(loc, context, *element, *known);
-      return orFailure(scale ? scale : Attribute());
-    }
+    if (levels.empty() && succeeded(parser.parseOptionalKeyword("rank1")))
+      return parseRank1(parser, loc, *element);
     FailureOr<ScaleLevelAttr> level = parseGranularity(parser, levelLoc, *element);
     if (failed(level))
       return failure();
     levels.push_back(*level);
   } while (succeeded(parser.parseOptionalStar()));
+  ScaleLevelAttr offset;
+  if (succeeded(parser.parseOptionalPlus())) {
+    FailureOr<ScaleLevelAttr> level = parseLevel(parser);
+    if (failed(level))
+      return failure();
+    offset = *level;
+  }
   Attribute scale =
-      parser.getChecked<BlockScaleAttr>(loc, context, ArrayRef<ScaleLevelAttr>(levels));
+      parser.getChecked<BlockScaleAttr>(loc, context, ArrayRef<ScaleLevelAttr>(levels), offset);
   return orFailure(scale ? scale : Attribute());
 }
 
@@ -91,22 +121,28 @@ void lowbit::printScale(AsmPrinter &printer, Attribute scale) {
     llvm::interleave(
         block.getLevels(), printer.getStream(),
         [&](ScaleLevelAttr level) { printLevel(printer, level); }, " * ");
+    if (block.getOffset()) {
+      printer << " + ";
+      printLevel(printer, block.getOffset());
+    }
   } else if (auto rank1 = dyn_cast<Rank1ScaleAttr>(scale)) {
     printShort(printer, rank1.getElement());
-    printer << " rank1<" << stringifyRank1Combiner(rank1.getCombiner()) << '>';
+    printer << " rank1<" << stringifyRank1Combiner(rank1.getCombiner());
+    if (rank1.getAlpha()) {
+      printer << '<';
+      printNumber(printer, rank1.getAlpha().getValue());
+      printer << '>';
+    }
+    printer << '>';
   } else {
     printer.printAttribute(scale);
   }
 }
 
 Attribute ScaleLevelAttr::parse(AsmParser &parser, Type) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess())
     return {};
-  FailureOr<Attribute> element = parseFormat(parser);
-  if (failed(element))
-    return {};
-  FailureOr<ScaleLevelAttr> level = parseGranularity(parser, loc, *element);
+  FailureOr<ScaleLevelAttr> level = parseLevel(parser);
   if (failed(level) || parser.parseGreater())
     return {};
   return *level;

@@ -5,20 +5,18 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BlockLoops.h"
+#include "ScaleLevels.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-
-#include <limits>
+#include "llvm/ADT/Sequence.h"
 
 using namespace mlir;
 using namespace lowbit;
-using Ofrs = SmallVector<OpFoldResult>;
 
-static Value decodeLevel(TileBuilder &t, FormatAttrInterface format, Value codes) {
+Value lowbit::decodeLevel(TileBuilder &t, FormatAttrInterface format, Value codes) {
   if (format.getCodeType().isF32())
     return codes;
   return t.elementwise(codes, t.b.getF32Type(),
@@ -27,22 +25,25 @@ static Value decodeLevel(TileBuilder &t, FormatAttrInterface format, Value codes
                        });
 }
 
-static Value encodeLevel(TileBuilder &t, FormatAttrInterface format, Value factors, bool saturate) {
+Value lowbit::storedCode(TileBuilder &t, FormatAttrInterface format, Value factor, bool saturate) {
+  if (!saturate)
+    return format.buildEncode(t.b, t.loc, factor);
   float highest = format.getReference().highest(), lowest = format.getReference().lowest();
-  return t.elementwise(
-      factors, format.getCodeType(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-        if (!saturate)
-          return {format.buildEncode(t.b, t.loc, a[0])};
-        // The range of a block of nothing but one infinity, inf - inf, counts as empty.
-        Value x = t.withoutNaN(a[0]);
-        Value above =
-            arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OGT, x, t.f32(highest));
-        x = arith::SelectOp::create(t.b, t.loc, above, t.f32(highest), x);
-        Value below =
-            arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OLT, x, t.f32(lowest));
-        x = arith::SelectOp::create(t.b, t.loc, below, t.f32(lowest), x);
-        return {format.buildEncode(t.b, t.loc, x)};
-      });
+  // The range of a block of nothing but one infinity, inf - inf, counts as empty.
+  Value x = t.withoutNaN(factor);
+  Value above = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OGT, x, t.f32(highest));
+  x = arith::SelectOp::create(t.b, t.loc, above, t.f32(highest), x);
+  Value below = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OLT, x, t.f32(lowest));
+  x = arith::SelectOp::create(t.b, t.loc, below, t.f32(lowest), x);
+  return format.buildEncode(t.b, t.loc, x);
+}
+
+Value lowbit::encodeLevel(TileBuilder &t, FormatAttrInterface format, Value factors,
+                          bool saturate) {
+  return t.elementwise(factors, format.getCodeType(),
+                       [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                         return {storedCode(t, format, a[0], saturate)};
+                       });
 }
 
 //===----------------------------------------------------------------------===//
@@ -88,7 +89,7 @@ SmallVector<int64_t> ScaleLevelAttr::getBlock(int64_t rank) const {
 //===----------------------------------------------------------------------===//
 
 LogicalResult BlockScaleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                     ArrayRef<ScaleLevelAttr> levels) {
+                                     ArrayRef<ScaleLevelAttr> levels, ScaleLevelAttr) {
   if (levels.empty())
     return emitError() << "a scale has at least one level";
   return success();
@@ -97,7 +98,10 @@ LogicalResult BlockScaleAttr::verify(function_ref<InFlightDiagnostic()> emitErro
 LogicalResult BlockScaleAttr::verifyShape(ArrayRef<int64_t> shape,
                                           function_ref<InFlightDiagnostic()> emitError) const {
   int64_t rank = shape.size();
-  for (ScaleLevelAttr level : getLevels()) {
+  SmallVector<ScaleLevelAttr> all = llvm::to_vector(getLevels());
+  if (getOffset())
+    all.push_back(getOffset());
+  for (ScaleLevelAttr level : all) {
     if (level.getKind() == GranularityKind::Axis && level.getValues()[0] >= rank)
       return emitError() << "a scale per axis " << level.getValues()[0]
                          << " needs a tensor with more than " << level.getValues()[0]
@@ -106,39 +110,50 @@ LogicalResult BlockScaleAttr::verifyShape(ArrayRef<int64_t> shape,
       return emitError() << "a block of " << level.getValues().size()
                          << " axes does not tile a tensor of " << rank << " axes";
   }
+  auto divides = [&](ScaleLevelAttr inner, ScaleLevelAttr outer) {
+    return llvm::all_of(llvm::zip(outer.getBlock(rank), inner.getBlock(rank)), [](auto extents) {
+      auto [n, m] = extents;
+      return n == kWhole || (m != kWhole && n % m == 0);
+    });
+  };
   for (auto [outer, inner] : llvm::zip(getLevels(), getLevels().drop_front()))
-    for (auto [n, m] : llvm::zip(outer.getBlock(rank), inner.getBlock(rank)))
-      if (n != kWhole && (m == kWhole || n % m != 0))
-        return emitError()
-               << "the blocks of an inner scale level divide those of the level outside it";
+    if (!divides(inner, outer))
+      return emitError()
+             << "the blocks of an inner scale level divide those of the level outside it";
+  if (getOffset() && !divides(getLevels().back(), getOffset()))
+    return emitError() << "the blocks of the innermost scale level divide those of the offset";
   return success();
 }
 
 SmallVector<ScaleLevel> BlockScaleAttr::getLevels(ArrayRef<int64_t> shape) const {
   SmallVector<ScaleLevel> all;
-  for (auto [i, level] : llvm::enumerate(getLevels())) {
-    ScaleLevel l{getLevels().size() == 1 ? "" : "." + std::to_string(i),
-                 level.getElement(),
-                 level.getBlock(shape.size()),
-                 {},
-                 ComponentRole::Payload};
-    for (size_t axis = 0; axis < shape.size(); ++axis)
-      l.axes.push_back(axis);
-    all.push_back(std::move(l));
-  }
+  auto append = [&](ScaleLevelAttr level, std::string suffix) {
+    SmallVector<int64_t> axes = llvm::to_vector(llvm::seq<int64_t>(shape.size()));
+    all.push_back({std::move(suffix), level.getElement(), level.getBlock(shape.size()),
+                   std::move(axes), ComponentRole::Payload});
+  };
+  for (auto [i, level] : llvm::enumerate(getLevels()))
+    append(level, getLevels().size() == 1 ? "" : "." + std::to_string(i));
+  if (getOffset())
+    append(getOffset(), ".offset");
   return all;
+}
+
+static numerics::ScaleLevel referenceOf(ScaleLevelAttr level) {
+  std::vector<int64_t> values(level.getValues().begin(), level.getValues().end());
+  numerics::Granularity granularity =
+      level.getKind() == GranularityKind::Tensor ? numerics::Granularity::perTensor()
+      : level.getKind() == GranularityKind::Axis ? numerics::Granularity::perAxis(values[0])
+                                                 : numerics::Granularity::perBlock(values);
+  return {level.getFormat().getReference(), granularity};
 }
 
 numerics::Scale BlockScaleAttr::getReference() const {
   numerics::Scale scale;
-  for (ScaleLevelAttr level : getLevels()) {
-    std::vector<int64_t> values(level.getValues().begin(), level.getValues().end());
-    numerics::Granularity granularity =
-        level.getKind() == GranularityKind::Tensor ? numerics::Granularity::perTensor()
-        : level.getKind() == GranularityKind::Axis ? numerics::Granularity::perAxis(values[0])
-                                                   : numerics::Granularity::perBlock(values);
-    scale.levels.push_back({level.getFormat().getReference(), granularity});
-  }
+  for (ScaleLevelAttr level : getLevels())
+    scale.levels.push_back(referenceOf(level));
+  if (getOffset())
+    scale.offset = referenceOf(getOffset());
   return scale;
 }
 
@@ -151,27 +166,68 @@ static SmallVector<int64_t> ratioOf(ArrayRef<int64_t> outer, ArrayRef<int64_t> i
   return ratio;
 }
 
+static Value multiply(TileBuilder &t, Value outer, Value inner) {
+  return arith::MulFOp::create(t.b, t.loc, outer, inner);
+}
+/// inner / outer, 0 where the outer factor is.
+static Value divide(TileBuilder &t, Value outer, Value inner) {
+  Value zero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, outer, t.f32(0));
+  Value quotient = arith::DivFOp::create(t.b, t.loc, inner, outer);
+  return arith::SelectOp::create(t.b, t.loc, zero, t.f32(0), quotient);
+}
+static Value add(TileBuilder &t, Value outer, Value inner) {
+  return arith::AddFOp::create(t.b, t.loc, inner, outer);
+}
+static Value subtract(TileBuilder &t, Value outer, Value inner) {
+  return arith::SubFOp::create(t.b, t.loc, inner, outer);
+}
+
+/// Combines each factor of the inner grid with that of its block of the outer one.
+static Value combine(TileBuilder &t, Value outer, ArrayRef<int64_t> outerBlock, Value inner,
+                     ArrayRef<int64_t> innerBlock,
+                     function_ref<Value(TileBuilder &, Value outer, Value inner)> with) {
+  BlockedView view = t.blocked(inner, ratioOf(outerBlock, innerBlock));
+  return t.unblocked(view, t.overBlocks(view, outer, t.b.getF32Type(),
+                                        [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                                          return {with(t, a[1], a[0])};
+                                        }));
+}
+
 Value BlockScaleAttr::buildFactors(OpBuilder &b, Location loc, ArrayRef<int64_t> shape,
                                    ValueRange levels, const Box &,
                                    SmallVectorImpl<int64_t> &block) const {
   TileBuilder t(b, loc);
   Value factors;
-  SmallVector<int64_t> outer;
-  for (auto [level, codes] : llvm::zip(getLevels(shape), levels)) {
-    Value own = t.dropWholeAxes(decodeLevel(t, cast<FormatAttrInterface>(level.format), codes),
+  for (auto [i, level] : llvm::enumerate(getLevels(shape))) {
+    Value own = t.dropWholeAxes(decodeLevel(t, cast<FormatAttrInterface>(level.format), levels[i]),
                                 level.block);
-    if (factors) {
-      BlockedView view = t.blocked(own, ratioOf(outer, level.block));
-      own = t.unblocked(view, t.overBlocks(view, factors, b.getF32Type(),
-                                           [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                                             return {arith::MulFOp::create(t.b, t.loc, a[1], a[0])};
-                                           }));
-    }
-    factors = own;
-    outer = level.block;
+    if (i == getLevels().size())
+      return combine(t, own, level.block, factors, block, add);
+    factors = factors ? combine(t, factors, block, own, level.block, multiply) : own;
+    block.assign(level.block.begin(), level.block.end());
   }
-  block.assign(outer.begin(), outer.end());
   return factors;
+}
+
+/// The mean of the wanted factors in each block of an offset: numerics takeOffset.
+static Value meanOf(TileBuilder &t, Value wanted, ArrayRef<int64_t> ratio) {
+  BlockedView view = t.blocked(wanted, ratio);
+  Type f64 = t.b.getF64Type();
+  return overGrid(
+      t, view, wanted, {}, t.b.getF32Type(),
+      [&](TileBuilder &t, const BlockElements &elements, ValueRange) -> Value {
+        Value zero = arith::ConstantOp::create(t.b, t.loc, t.b.getF64FloatAttr(0));
+        Value sum = elements.fold(t, zero, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+          Value x = arith::ExtFOp::create(t.b, t.loc, f64, t.withoutNaN(a[0]));
+          return {arith::AddFOp::create(t.b, t.loc, a[1], x)};
+        })[0];
+        Value count = arith::IndexCastOp::create(t.b, t.loc, t.b.getI64Type(), elements.count(t));
+        count = arith::SIToFPOp::create(t.b, t.loc, f64, count);
+        Value isEmpty = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, count, zero);
+        Value mean = arith::DivFOp::create(t.b, t.loc, sum, count);
+        mean = arith::SelectOp::create(t.b, t.loc, isEmpty, zero, mean);
+        return arith::TruncFOp::create(t.b, t.loc, t.b.getF32Type(), mean);
+      });
 }
 
 FailureOr<SmallVector<Value>> BlockScaleAttr::buildEncodeFactors(OpBuilder &b, Location loc,
@@ -180,112 +236,43 @@ FailureOr<SmallVector<Value>> BlockScaleAttr::buildEncodeFactors(OpBuilder &b, L
                                                                  bool saturate) const {
   TileBuilder t(b, loc);
   SmallVector<ScaleLevel> levels = getLevels(shape);
-  if (levels.size() == 1)
-    return SmallVector<Value>{t.addWholeAxes(
-        encodeLevel(t, cast<FormatAttrInterface>(levels[0].format), wanted, saturate),
-        levels[0].block)};
-  if (levels.size() != 2)
-    return failure();
-  // The outer factor takes the largest inner one to the inner format's largest level; its sign too,
-  // where the inner format has no sign of its own.
-  auto outer = cast<FormatAttrInterface>(levels[0].format),
-       inner = cast<FormatAttrInterface>(levels[1].format);
-  BlockedView view = t.blocked(wanted, ratioOf(levels[0].block, levels[1].block));
-  Value most =
-      inner.getReference().hasNegativeLevels() ? t.largestMagnitudeOf(view) : t.peakOf(view);
-  float largest = inner.getReference().largest();
-  Value wantedOuter =
-      t.elementwise(most, b.getF32Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-        return {arith::DivFOp::create(t.b, t.loc, a[0], t.f32(largest))};
-      });
-  Value outerCodes = encodeLevel(t, outer, wantedOuter, saturate);
-  Value relative = t.unblocked(
-      view, t.overBlocks(view, decodeLevel(t, outer, outerCodes), b.getF32Type(),
-                         [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                           Value zero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ,
-                                                              a[1], t.f32(0));
-                           Value quotient = arith::DivFOp::create(t.b, t.loc, a[0], a[1]);
-                           return {arith::SelectOp::create(t.b, t.loc, zero, t.f32(0), quotient)};
-                         }));
-  return SmallVector<Value>{
-      t.addWholeAxes(outerCodes, levels[0].block),
-      t.addWholeAxes(encodeLevel(t, inner, relative, saturate), levels[1].block)};
-}
-
-//===----------------------------------------------------------------------===//
-// rank1_scale
-//===----------------------------------------------------------------------===//
-
-LogicalResult Rank1ScaleAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                                     Attribute element, Rank1Combiner) {
-  auto format = dyn_cast_or_null<FormatAttrInterface>(element);
-  if (!format || !format.getReference().isFloat())
-    return emitError() << "the vectors of a rank-1 scale are f16, bf16 or f32";
-  return success();
-}
-LogicalResult Rank1ScaleAttr::verifyShape(ArrayRef<int64_t> shape,
-                                          function_ref<InFlightDiagnostic()> emitError) const {
-  if (shape.size() == 2)
-    return success();
-  return emitError() << "a rank-1 scale needs a tensor of 2 axes, this one has " << shape.size();
-}
-SmallVector<ScaleLevel> Rank1ScaleAttr::getLevels(ArrayRef<int64_t>) const {
-  return {{".row", getElement(), {1, kWhole}, {0}, ComponentRole::Statistic},
-          {".column", getElement(), {kWhole, 1}, {1}, ComponentRole::Statistic}};
-}
-numerics::Scale Rank1ScaleAttr::getReference() const {
-  numerics::Scale scale;
-  scale.rank1 = numerics::Rank1{cast<FormatAttrInterface>(getElement()).getReference(),
-                                numerics::Combiner::Min};
-  return scale;
-}
-Value Rank1ScaleAttr::buildFactors(OpBuilder &b, Location loc, ArrayRef<int64_t>, ValueRange levels,
-                                   const Box &region, SmallVectorImpl<int64_t> &block) const {
-  TileBuilder t(b, loc);
-  block.assign({1, 1});
-  auto format = cast<FormatAttrInterface>(getElement());
-  Value row = decodeLevel(t, format, levels[0]), column = decodeLevel(t, format, levels[1]);
-  return t.generic({row, column}, t.empty(region.sizes, b.getF32Type()),
-                   {t.map(2, {0}), t.map(2, {1}), t.map(2, {0, 1})},
-                   {utils::IteratorType::parallel, utils::IteratorType::parallel},
-                   [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                     // min(row, column), the row where the column is NaN: as the reference's
-                     // `column < row ? …`.
-                     Value less =
-                         arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OLT, a[1], a[0]);
-                     return {arith::SelectOp::create(t.b, t.loc, less, a[1], a[0])};
-                   })[0];
-}
-FailureOr<SmallVector<Value>> Rank1ScaleAttr::buildStatistics(OpBuilder &b, Location loc,
-                                                              Value whole, float largest) const {
-  TileBuilder t(b, loc);
-  Ofrs sizes = tensor::getMixedSizes(b, loc, whole);
-  // alloc_tensor, not empty: these must not share memory with the old vectors, which are read until
-  // the last tile is encoded.
-  auto fresh = [&](unsigned axis) -> Value {
-    auto [shape, dynamic] = decomposeMixedValues(Ofrs{sizes[axis]});
-    Value v = bufferization::AllocTensorOp::create(
-        b, loc, RankedTensorType::get(shape, b.getF32Type()), dynamic);
-    return linalg::FillOp::create(b, loc, t.f32(0), v).getResult(0);
-  };
-  Value row = fresh(0), column = fresh(1);
-  SmallVector<Value> most =
-      t.generic(whole, {row, column}, {t.map(2, {0, 1}), t.map(2, {0}), t.map(2, {1})},
-                {utils::IteratorType::reduction, utils::IteratorType::reduction},
-                [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                  Value magnitude = math::AbsFOp::create(t.b, t.loc, a[0]);
-                  return {arith::MaxNumFOp::create(t.b, t.loc, a[1], magnitude),
-                          arith::MaxNumFOp::create(t.b, t.loc, a[2], magnitude)};
-                });
-  most[0].getDefiningOp()->setAttr(LowbitDialect::kStatisticsAttrName, b.getUnitAttr());
-  auto format = cast<FormatAttrInterface>(getElement());
-  SmallVector<Value> all;
-  for (Value v : most) {
-    Value scale =
-        t.elementwise(v, b.getF32Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-          return {arith::DivFOp::create(t.b, t.loc, a[0], t.f32(largest))};
-        });
-    all.push_back(encodeLevel(t, format, scale, /*saturate=*/true));
+  unsigned count = getLevels().size();
+  auto formatOf = [&](unsigned i) { return cast<FormatAttrInterface>(levels[i].format); };
+  SmallVector<Value> codes(levels.size());
+  ArrayRef<int64_t> inmost = levels[count - 1].block;
+  if (getOffset()) {
+    Value mean = meanOf(t, wanted, ratioOf(levels[count].block, inmost));
+    codes[count] = encodeLevel(t, formatOf(count), mean, saturate);
+    wanted = combine(t, decodeLevel(t, formatOf(count), codes[count]), levels[count].block, wanted,
+                     inmost, subtract);
   }
-  return all;
+  // Inwards out: an outer factor takes the largest inner one to the inner format's largest level;
+  // its sign too, where the inner format has no sign of its own.
+  SmallVector<Value> ideals(count);
+  ideals[count - 1] = wanted;
+  for (unsigned i = count - 1; i > 0; --i) {
+    numerics::Format inner = formatOf(i).getReference();
+    BlockedView view = t.blocked(ideals[i], ratioOf(levels[i - 1].block, levels[i].block));
+    Value most = inner.hasNegativeLevels() ? t.largestMagnitudeOf(view) : t.peakOf(view);
+    ideals[i - 1] = t.elementwise(
+        most, b.getF32Type(), [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+          return {arith::DivFOp::create(t.b, t.loc, a[0], t.f32(inner.largest()))};
+        });
+  }
+  // Outwards in: each level rounds what is left after the stored levels outside it.
+  Value product;
+  for (unsigned i = 0; i < count; ++i) {
+    Value own = i == 0
+                    ? ideals[0]
+                    : combine(t, product, levels[i - 1].block, ideals[i], levels[i].block, divide);
+    codes[i] = encodeLevel(t, formatOf(i), own, saturate);
+    if (i + 1 == count)
+      break;
+    Value stored = decodeLevel(t, formatOf(i), codes[i]);
+    product = i == 0 ? stored
+                     : combine(t, product, levels[i - 1].block, stored, levels[i].block, multiply);
+  }
+  for (auto [code, level] : llvm::zip(codes, levels))
+    code = t.addWholeAxes(code, level.block);
+  return codes;
 }

@@ -65,6 +65,9 @@ Value TileBuilder::f32(float v) { return arith::ConstantOp::create(b, loc, b.get
 Value TileBuilder::i8(int64_t v) {
   return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(v));
 }
+Value TileBuilder::i32(uint32_t v) {
+  return arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(static_cast<int32_t>(v)));
+}
 Value TileBuilder::constantIndex(int64_t v) { return arith::ConstantIndexOp::create(b, loc, v); }
 Value TileBuilder::withoutNaN(Value x) {
   Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);

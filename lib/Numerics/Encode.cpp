@@ -6,63 +6,19 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "IdealScales.h"
+#include "Rank1.h"
 #include "ScaleField.h"
+#include "lowbit/Numerics/EncodeRules.h"
+#include "lowbit/Numerics/Half.h"
+#include "lowbit/Numerics/Philox.h"
 #include "lowbit/Numerics/Reference.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cmath>
-#include <limits>
 
 namespace lowbit::numerics {
-
-using Choice = EncodeRule::Choice;
-
-/// Statistics take NaN as zero, so that one NaN does not spoil a block.
-static float withoutNaN(float x) { return std::isnan(x) ? 0.0f : x; }
-
-//===----------------------------------------------------------------------===//
-// Statistics of blocks
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// What a rule must know of each block.
-struct Statistics {
-  std::vector<float> peak;      ///< the element of largest magnitude, the first one of equals
-  std::vector<float> low, high; ///< smallest (-0 below +0) and largest element
-};
-} // namespace
-
-/// The smaller of two numbers, -0 below +0: IEEE 754-2019 minimum.
-static float minimumOf(float a, float b) {
-  if (a == b)
-    return std::signbit(a) ? a : b;
-  return a < b ? a : b;
-}
-
-static Statistics gather(const Tiling &tiling, int64_t rows, int64_t columns, const float *x) {
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  size_t blocks = static_cast<size_t>(tiling.blockCount());
-  Statistics statistics{std::vector<float>(blocks, nan), std::vector<float>(blocks, infinity),
-                        std::vector<float>(blocks, -infinity)};
-  for (int64_t row = 0; row < rows; ++row)
-    tiling.forEachRun(row, [&](int64_t block, int64_t begin, int64_t end) {
-      size_t index = static_cast<size_t>(block);
-      float peak = statistics.peak[index], low = statistics.low[index],
-            high = statistics.high[index];
-      for (int64_t column = begin; column < end; ++column) {
-        float value = withoutNaN(x[row * columns + column]);
-        peak = largerMagnitude(peak, value);
-        low = minimumOf(low, value);
-        high = std::max(high, value);
-      }
-      statistics.peak[index] = peak;
-      statistics.low[index] = low;
-      statistics.high[index] = high;
-    });
-  return statistics;
-}
 
 //===----------------------------------------------------------------------===//
 // Scales and zero points
@@ -78,56 +34,16 @@ struct Chosen {
 
 static Chosen chooseRank1(const Quantized &term, const EncodeRule &rule, const Shape &shape,
                           const float *x) {
-  float largest = term.format.largest();
-  auto idealsPer = [&](int64_t axis) {
-    Tiling tiling(shape, Granularity::perAxis(axis).blockOf(shape));
-    std::vector<float> ideals = gather(tiling, shape[0], shape[1], x).peak;
-    // A row or column without elements has no peak; its scale is never read.
-    ideals.resize(static_cast<size_t>(shape[static_cast<size_t>(axis)]), 0.0f);
-    for (float &ideal : ideals)
-      ideal = std::fabs(ideal) / largest;
-    return ideals;
-  };
-  std::vector<float> rows = idealsPer(0), columns = idealsPer(1);
-  EncodedScale encoded = encodeRank1(*term.scale->rank1, rows, columns, rule.overflow);
+  const Rank1 &rank1 = *term.scale->rank1;
+  Rank1Ideals ideals = rank1Ideals(rank1, term.format.largest(), shape, x, rule.overflow);
+  EncodedScale encoded = encodeRank1(rank1, ideals, rule.overflow);
   Chosen chosen;
   chosen.scale =
       rule.divisor == EncodeRule::Divisor::Stored
           ? std::move(encoded.stored)
-          : ScaleField::rank1(term.scale->rank1->combiner, std::move(rows), std::move(columns));
+          : ScaleField::rank1(rank1.combiner, std::move(ideals.rows), std::move(ideals.columns));
   chosen.arrays = std::move(encoded.arrays);
   return chosen;
-}
-
-/// Widens [low, high] to contain zero as far as the zero point can only express such ranges.
-static void widenRanges(const Quantized &term, Statistics &statistics) {
-  bool isInteger = term.zeroKind == ZeroKind::Integer;
-  // A nested minimum without negative inner levels takes its sign from the outer level: all minima
-  // of an outer block must agree in sign, and it is negative that they can all be.
-  bool isNegative = term.zeroKind == ZeroKind::Additive && term.zero->levels.size() > 1 &&
-                    !term.zero->levels.back().element.hasNegativeLevels();
-  for (float &low : statistics.low)
-    if (isInteger || isNegative)
-      low = std::min(low, 0.0f);
-  for (float &high : statistics.high)
-    if (isInteger)
-      high = std::max(high, 0.0f);
-}
-
-static std::vector<float> idealScales(const Quantized &term, Choice choice,
-                                      const Statistics &statistics) {
-  const Format &format = term.format;
-  std::vector<float> ideals(statistics.peak.size());
-  for (size_t block = 0; block < ideals.size(); ++block) {
-    if (choice == Choice::AbsMax)
-      ideals[block] = std::fabs(statistics.peak[block]) / format.largest();
-    else if (choice == Choice::SignedMax)
-      ideals[block] = statistics.peak[block] / format.extreme();
-    else
-      ideals[block] =
-          (statistics.high[block] - statistics.low[block]) / (format.highest() - format.lowest());
-  }
-  return ideals;
 }
 
 /// The zero points that make the lowest level decode to `low`, given the scale of each block.
@@ -153,18 +69,16 @@ static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const 
   Tiling tiling(shape, term.scale->levels.back().granularity.blockOf(shape));
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;
-  Statistics statistics = gather(tiling, rows, columns, x);
-  widenRanges(term, statistics);
-  std::vector<float> ideal = idealScales(term, rule.choice, statistics);
+  IdealScales ideals = chooseIdeals(term, rule, tiling, rows, columns, x);
 
   bool isStored = rule.divisor == EncodeRule::Divisor::Stored;
   Chosen chosen;
-  EncodedScale scale = encodeLevels(*term.scale, shape, ideal, rule.overflow);
+  EncodedScale scale = encodeLevels(*term.scale, shape, ideals.scale, rule.overflow);
   chosen.arrays = std::move(scale.arrays);
-  chosen.scale = isStored ? std::move(scale.stored) : ScaleField::perBlock(tiling, ideal);
+  chosen.scale = isStored ? std::move(scale.stored) : ScaleField::perBlock(tiling, ideals.scale);
 
   if (term.zero) {
-    std::vector<float> zeros = idealZeros(term, statistics.low, chosen.scale.blockValues());
+    std::vector<float> zeros = idealZeros(term, ideals.low, chosen.scale.blockValues());
     EncodedScale zero = encodeLevels(*term.zero, shape, zeros, rule.overflow);
     for (Codes &codes : zero.arrays)
       chosen.arrays.push_back(std::move(codes));
@@ -180,11 +94,23 @@ static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const 
 // Codes
 //===----------------------------------------------------------------------===//
 
-/// The arithmetic of every code. Each line is at most one f32 operation that rounds.
+/// The random number of an element: from its place and its bits, so that a tensor encoded again and
+/// again as it changes, like the state of an optimizer, is not rounded to the same side each time.
+static float drawUniform(uint64_t seed, const Shape &shape, int64_t row, int64_t column, float x) {
+  int64_t height = shape.size() > 1 ? shape[shape.size() - 2] : 1;
+  PhiloxCounter counter = {static_cast<uint32_t>(column), static_cast<uint32_t>(row % height),
+                           static_cast<uint32_t>(row / height), bitsOfFloat(x)};
+  return uniformOf(philox4x32(counter, philoxKey(seed))[0]);
+}
+
+/// The arithmetic of every code. Each line is at most one f32 operation that rounds. `draw` gives
+/// the random number of an element.
+template <typename Draw>
 static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
-                              float zero) {
+                              float zero, Draw draw) {
   const Format &format = term.format;
-  float value = format.isFloat() ? x : withoutNaN(x);
+  float value = format.hasNaN() ? x : withoutNaN(x);
+  float u = rule.seed ? draw(value) : 0.0f;
   if (term.zeroKind == ZeroKind::Additive)
     value = value - zero;
   if (term.scale) {
@@ -196,9 +122,12 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
     }
   }
   if (term.zeroKind != ZeroKind::Integer)
-    return format.encode(value, rule.rounding);
+    return rule.seed ? encodeStochastically(format, value, u)
+                     : format.encode(value, *rule.rounding);
   float low = format.lowest();
-  float integer = roundToInteger(withoutNaN(value), rule.rounding, low);
+  value = withoutNaN(value);
+  float integer =
+      rule.seed ? roundStochastically(value, u) : roundToInteger(value, *rule.rounding, low);
   integer = std::clamp(integer + zero, low, format.highest());
   return format.codeOfInteger(static_cast<int32_t>(integer));
 }
@@ -221,7 +150,9 @@ std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float
       chosen.zero.fillRow(row, zeros.data());
     for (size_t j = 0; j < scales.size(); ++j) {
       size_t index = static_cast<size_t>(row * columns) + j;
-      arrays[0][index] = encodeElement(term, rule, x[index], scales[j], zeros[j]);
+      arrays[0][index] = encodeElement(term, rule, x[index], scales[j], zeros[j], [&](float value) {
+        return drawUniform(*rule.seed, shape, row, static_cast<int64_t>(j), value);
+      });
     }
   }
   for (Codes &codes : chosen.arrays)

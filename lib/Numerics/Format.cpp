@@ -15,6 +15,7 @@
 #include <cmath>
 #include <cstdio>
 #include <limits>
+#include <numeric>
 
 namespace lowbit::numerics {
 
@@ -50,13 +51,11 @@ static float thresholdBetween(float lower, float upper, bool tieGoesUp) {
 std::optional<std::string> Format::checkLevels(const std::vector<float> &levels) {
   if (levels.size() < 2 || levels.size() > 256)
     return "a codebook has 2 to 256 levels, not " + std::to_string(levels.size());
-  for (size_t i = 0; i < levels.size(); ++i) {
+  for (size_t i = 0; i < levels.size(); ++i)
     if (!std::isfinite(levels[i]))
       return "codebook level " + std::to_string(i) + " is not finite";
-    if (i > 0 && !(levels[i - 1] < levels[i]))
-      return "codebook levels must be strictly increasing: level " + std::to_string(i) +
-             " is not above level " + std::to_string(i - 1);
-  }
+  if (std::equal(levels.begin() + 1, levels.end(), levels.begin()))
+    return "the levels of a codebook are all the same; it has at least two";
   return std::nullopt;
 }
 
@@ -67,37 +66,54 @@ static unsigned bitsForLevels(size_t count) {
   return bits;
 }
 
-Format Format::codebook(std::vector<float> levels) {
+/// Of two codes, the one that a tie goes to: the even one; the lower one if both or neither are.
+static bool upperWinsTie(uint32_t lower, uint32_t upper) {
+  return lower % 2 == upper % 2 ? upper < lower : upper % 2 == 0;
+}
+
+Format Format::codebook(std::vector<float> levels, std::string text) {
   assert(!checkLevels(levels) && "not a codebook");
   Format format(FormatKind::Codebook, bitsForLevels(levels.size()));
-  for (size_t i = 0; i + 1 < levels.size(); ++i)
-    format.thresholdTable.push_back(
-        thresholdBetween(levels[i], levels[i + 1], /*tieGoesUp=*/(i + 1) % 2 == 0));
+  std::vector<uint32_t> codes(levels.size());
+  std::iota(codes.begin(), codes.end(), 0);
+  std::stable_sort(codes.begin(), codes.end(),
+                   [&](uint32_t a, uint32_t b) { return levels[a] < levels[b]; });
+  // Of equal levels the first is that of the lowest code: the sort is stable.
+  codes.erase(std::unique(codes.begin(), codes.end(),
+                          [&](uint32_t a, uint32_t b) { return levels[a] == levels[b]; }),
+              codes.end());
+  for (size_t i = 0; i + 1 < codes.size(); ++i)
+    format.thresholdTable.push_back(thresholdBetween(levels[codes[i]], levels[codes[i + 1]],
+                                                     upperWinsTie(codes[i], codes[i + 1])));
+  format.rankCodes = std::move(codes);
   format.levelTable = std::move(levels);
+  format.codebookText = std::move(text);
   return format;
 }
 
-std::optional<Format> namedCodebook(std::string_view name) {
-  if (name != "nf4")
-    return std::nullopt;
-  return Format::codebook({-1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f,
-                           -0.28444138169288635f, -0.18477343022823334f, -0.09105003625154495f,
-                           0.0f, 0.07958029955625534f, 0.16093020141124725f, 0.24611230194568634f,
-                           0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
-                           0.7229568362236023f, 1.0f});
+Format Format::minifloat(const Minifloat &parameters) {
+  assert(!parameters.check() && "not a minifloat");
+  Format format(FormatKind::Minifloat, parameters.bits());
+  format.parameters = parameters;
+  for (uint32_t code = 0; code < parameters.largestCode(); ++code)
+    format.thresholdTable.push_back(thresholdBetween(
+        parameters.decode(code), parameters.decode(code + 1), upperWinsTie(code, code + 1)));
+  return format;
 }
 
 //===----------------------------------------------------------------------===//
 // Construction and description
 //===----------------------------------------------------------------------===//
 
-Format Format::integer(unsigned bits) {
-  assert(bits >= 1 && bits <= 8 && "int<k> has 1 to 8 bits");
-  return Format(FormatKind::Int, bits);
+Format Format::integer(unsigned bits, bool narrow) {
+  assert(bits >= (narrow ? 2 : 1) && bits <= 16 && "int<k> has 1 to 16 bits");
+  Format format(FormatKind::Int, bits);
+  format.isNarrow = narrow;
+  return format;
 }
 
 Format Format::unsignedInteger(unsigned bits) {
-  assert(bits >= 1 && bits <= 8 && "uint<k> has 1 to 8 bits");
+  assert(bits >= 1 && bits <= 16 && "uint<k> has 1 to 16 bits");
   return Format(FormatKind::UInt, bits);
 }
 
@@ -108,7 +124,7 @@ Format Format::float32() { return Format(FormatKind::Float32, 32); }
 std::string Format::str() const {
   switch (formatKind) {
   case FormatKind::Int:
-    return "int<" + std::to_string(formatBits) + ">";
+    return "int<" + std::to_string(formatBits) + (isNarrow ? ", narrow>" : ">");
   case FormatKind::UInt:
     return "uint<" + std::to_string(formatBits) + ">";
   case FormatKind::Float16:
@@ -117,9 +133,13 @@ std::string Format::str() const {
     return "bf16";
   case FormatKind::Float32:
     return "f32";
+  case FormatKind::Minifloat:
+    return parameters->str();
   case FormatKind::Codebook:
     break;
   }
+  if (!codebookText.empty())
+    return "codebook<" + codebookText + ">";
   std::string text = "codebook<[";
   for (size_t i = 0; i < levelTable.size(); ++i) {
     char number[32];
@@ -132,11 +152,13 @@ std::string Format::str() const {
 float Format::lowest() const {
   switch (formatKind) {
   case FormatKind::Int:
-    return -static_cast<float>(1 << (formatBits - 1));
+    return static_cast<float>((isNarrow ? 1 : 0) - (1 << (formatBits - 1)));
   case FormatKind::UInt:
     return 0.0f;
+  case FormatKind::Minifloat:
+    return parameters->isSigned ? -highest() : parameters->decode(0);
   case FormatKind::Codebook:
-    return levelTable.front();
+    return levelTable[rankCodes.front()];
   default:
     return -highest();
   }
@@ -154,10 +176,12 @@ float Format::highest() const {
     return floatOfBFloat(0x7f7f);
   case FormatKind::Float32:
     return std::numeric_limits<float>::max();
+  case FormatKind::Minifloat:
+    return parameters->decode(parameters->largestCode());
   case FormatKind::Codebook:
     break;
   }
-  return levelTable.back();
+  return levelTable[rankCodes.back()];
 }
 
 float Format::largest() const {
@@ -210,10 +234,30 @@ float Format::decode(uint32_t code) const {
     return floatOfBFloat(static_cast<uint16_t>(code));
   case FormatKind::Float32:
     return floatOfBits(code);
+  case FormatKind::Minifloat:
+    return parameters->decode(code);
   case FormatKind::Codebook:
     break;
   }
   return levelTable[std::min<size_t>(code, levelTable.size() - 1)];
+}
+
+/// The number of thresholds that are not above x.
+static uint32_t rankOf(const std::vector<float> &thresholds, float x) {
+  return static_cast<uint32_t>(std::upper_bound(thresholds.begin(), thresholds.end(), x) -
+                               thresholds.begin());
+}
+
+/// `thresholds` are those of the magnitudes.
+static uint32_t encodeMinifloat(const Minifloat &format, const std::vector<float> &thresholds,
+                                float x) {
+  if (std::isnan(x))
+    return format.hasNaN() ? format.codeOfNaN() : 0;
+  if (std::signbit(x) && !format.isSigned)
+    return 0;
+  uint32_t magnitude = rankOf(thresholds, std::fabs(x));
+  bool isNegative = std::signbit(x) && (magnitude != 0 || format.hasNegativeZero());
+  return isNegative ? magnitude | 1u << (format.bits() - 1) : magnitude;
 }
 
 uint32_t Format::encode(float x, Rounding rounding) const {
@@ -224,14 +268,15 @@ uint32_t Format::encode(float x, Rounding rounding) const {
     return bfloatOfFloat(x);
   case FormatKind::Float32:
     return bitsOfFloat(x);
+  case FormatKind::Minifloat:
+    return encodeMinifloat(*parameters, thresholdTable, x);
   default:
     break;
   }
   if (std::isnan(x))
     x = 0.0f;
   if (formatKind == FormatKind::Codebook)
-    return static_cast<uint32_t>(std::upper_bound(thresholdTable.begin(), thresholdTable.end(), x) -
-                                 thresholdTable.begin());
+    return rankCodes[rankOf(thresholdTable, x)];
   float low = lowest();
   float integer = std::clamp(roundToInteger(x, rounding, low), low, highest());
   return static_cast<uint32_t>(static_cast<int32_t>(integer)) & ((1u << formatBits) - 1);

@@ -8,8 +8,8 @@
 
 #include "lowbit/Numerics/Packing.h"
 
+#include <algorithm>
 #include <cassert>
-#include <cstring>
 
 namespace lowbit::numerics {
 
@@ -44,7 +44,7 @@ static void packRowOf(const Code *codes, int64_t columns, Plane plane, uint8_t *
     }
     return;
   }
-  std::memset(row, 0, static_cast<size_t>(rowBytes(columns, plane.width)));
+  std::fill_n(row, rowBytes(columns, plane.width), uint8_t(0));
   unsigned perByte = 8 / plane.width;
   for (int64_t j = 0; j < columns; ++j) {
     uint32_t field = (static_cast<uint32_t>(codes[j]) >> plane.shift) & mask;
@@ -104,7 +104,7 @@ template <typename Code>
 void unpackTensor(const uint8_t *const *planes, const Shape &shape, unsigned bits, Code *codes) {
   assert(bits <= 8 * sizeof(Code) && "codes do not fit their type");
   int64_t rows = rowCount(shape), columns = shape.back();
-  std::memset(codes, 0, static_cast<size_t>(rows * columns) * sizeof(Code));
+  std::fill_n(codes, rows * columns, Code(0));
   for (Plane plane : planesOf(bits)) {
     const uint8_t *bytes = *planes++;
     int64_t pitch = rowBytes(columns, plane.width);

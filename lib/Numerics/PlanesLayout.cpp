@@ -15,6 +15,7 @@ int64_t bytesOf(ElementType type) {
   switch (type) {
   case ElementType::UInt8:
     return 1;
+  case ElementType::Int16:
   case ElementType::Float16:
   case ElementType::BFloat16:
     return 2;
@@ -49,7 +50,8 @@ public:
     return std::nullopt;
   }
 
-  /// An array of codes is `name`, or `name.0`, `name.1`, ... where it has more planes than one.
+  /// An array of codes is `name`, or `name.0`, `name.1`, ... where it has more planes than one;
+  /// planes of 16 bits are arrays of such integers, narrower ones of bytes.
   std::vector<Component> components(const Quantized &term, const Shape &shape) const override {
     std::vector<Component> list;
     for (const CodeArray &array : codeArrays(term, shape)) {
@@ -59,10 +61,12 @@ public:
       }
       std::vector<Plane> planes = planesOf(array.format.bits());
       for (size_t i = 0; i < planes.size(); ++i) {
-        Shape bytes = array.shape;
-        bytes.back() = rowBytes(array.shape.back(), planes[i].width);
+        bool isBytes = planes[i].width <= 8;
+        Shape stored = array.shape;
+        if (isBytes)
+          stored.back() = rowBytes(array.shape.back(), planes[i].width);
         list.push_back({planes.size() == 1 ? array.name : array.name + "." + std::to_string(i),
-                        ElementType::UInt8, std::move(bytes)});
+                        isBytes ? ElementType::UInt8 : ElementType::Int16, std::move(stored)});
       }
     }
     return list;

@@ -117,14 +117,18 @@ ScaleField decodeScale(const Scale &scale, const Shape &shape, const Codes *&arr
 // Encode
 //===----------------------------------------------------------------------===//
 
-static uint32_t encodeElement(const Format &element, float value, EncodeRule::Overflow overflow) {
-  if (element.isFloat() && overflow == EncodeRule::Overflow::Saturate) {
+uint32_t storedCode(const Format &element, float value, EncodeRule::Overflow overflow) {
+  if (element.hasNaN() && overflow == EncodeRule::Overflow::Saturate) {
     // The range of a block of nothing but one infinity, inf - inf, counts as empty.
     if (std::isnan(value))
       value = 0.0f;
     value = std::clamp(value, element.lowest(), element.highest());
   }
   return element.encode(value);
+}
+
+float storedValue(const Format &element, float value, EncodeRule::Overflow overflow) {
+  return element.decode(storedCode(element, value, overflow));
 }
 
 /// The mean of the ideals in each block of the offset, summed in f64 in order, stored; the ideals
@@ -142,9 +146,9 @@ static std::vector<float> takeOffset(const Scale &scale, const Shape &shape,
   });
   std::vector<float> offsets;
   for (size_t i = 0; i < sums.size(); ++i) {
-    codes.push_back(encodeElement(scale.offset->element,
-                                  static_cast<float>(counts[i] == 0 ? 0.0 : sums[i] / counts[i]),
-                                  overflow));
+    codes.push_back(storedCode(scale.offset->element,
+                               static_cast<float>(counts[i] == 0 ? 0.0 : sums[i] / counts[i]),
+                               overflow));
     offsets.push_back(scale.offset->element.decode(codes.back()));
   }
   forEachChild(parents, grid,
@@ -190,7 +194,7 @@ EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vec
     Codes codes(ideals[i].size());
     std::vector<float> values(ideals[i].size());
     auto store = [&](size_t index, float value) {
-      codes[index] = encodeElement(element, value, overflow);
+      codes[index] = storedCode(element, value, overflow);
       values[index] = element.decode(codes[index]);
     };
     if (i == 0)
@@ -210,25 +214,6 @@ EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vec
     encoded.arrays.push_back(std::move(offsetCodes));
   }
   encoded.stored = ScaleField::perBlock(tilingOf(levels.back(), shape), std::move(product));
-  return encoded;
-}
-
-EncodedScale encodeRank1(const Rank1 &scale, const std::vector<float> &rows,
-                         const std::vector<float> &columns, EncodeRule::Overflow overflow) {
-  EncodedScale encoded;
-  auto store = [&](const std::vector<float> &ideal) {
-    Codes &codes = encoded.arrays.emplace_back();
-    std::vector<float> values;
-    for (float value : ideal) {
-      codes.push_back(encodeElement(scale.element, value, overflow));
-      values.push_back(scale.element.decode(codes.back()));
-    }
-    return values;
-  };
-  std::vector<float> storedRows = store(rows);
-  std::vector<float> storedColumns = store(columns);
-  encoded.stored =
-      ScaleField::rank1(scale.combiner, std::move(storedRows), std::move(storedColumns));
   return encoded;
 }
 

@@ -47,9 +47,9 @@ struct EncodedScale {
 /// Rounds one ideal value for each block of the innermost level into the tree.
 EncodedScale encodeLevels(const Scale &scale, const Shape &shape, const std::vector<float> &ideal,
                           EncodeRule::Overflow overflow);
-/// Rounds the ideal row and column values of a rank-1 scale.
-EncodedScale encodeRank1(const Rank1 &scale, const std::vector<float> &rows,
-                         const std::vector<float> &columns, EncodeRule::Overflow overflow);
+/// One ideal value as an element stores it, and what it decodes to.
+uint32_t storedCode(const Format &element, float value, EncodeRule::Overflow overflow);
+float storedValue(const Format &element, float value, EncodeRule::Overflow overflow);
 
 /// The value of larger magnitude, the first argument when they are equally large. Starting from NaN
 /// yields the first value. `next` is not NaN.

@@ -11,6 +11,7 @@
 #include "lowbit/Numerics/Layout.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <limits>
 
 namespace lowbit::numerics {
@@ -33,13 +34,20 @@ Shape Granularity::blockOf(const Shape &shape) const {
 //===----------------------------------------------------------------------===//
 
 EncodeRule resolveRule(const Quantized &term) {
-  if (term.rule.choice != EncodeRule::Choice::Default)
-    return term.rule;
-  if (std::optional<EncodeRule> rule = layoutOf(term).defaultRule())
-    return *rule;
   EncodeRule rule = term.rule;
-  rule.choice =
-      term.zeroKind == ZeroKind::None ? EncodeRule::Choice::AbsMax : EncodeRule::Choice::MinMax;
+  if (rule.choice == EncodeRule::Choice::Default) {
+    if (std::optional<EncodeRule> own = layoutOf(term).defaultRule()) {
+      rule = *own;
+      if (term.rule.rounding)
+        rule.rounding = term.rule.rounding;
+      rule.seed = term.rule.seed;
+    } else {
+      rule.choice =
+          term.zeroKind == ZeroKind::None ? EncodeRule::Choice::AbsMax : EncodeRule::Choice::MinMax;
+    }
+  }
+  if (!rule.rounding)
+    rule.rounding = Rounding::NearestEven;
   return rule;
 }
 
@@ -102,10 +110,23 @@ static std::string str(const ScaleLevel &level) {
   return level.element.str() + " per " + str(level.granularity.block);
 }
 
+static std::string str(const Rank1 &rank1) {
+  switch (rank1.combiner) {
+  case Combiner::Min:
+    return "min";
+  case Combiner::Product:
+    return "product";
+  case Combiner::Geometric:
+    break;
+  }
+  char alpha[32];
+  std::snprintf(alpha, sizeof alpha, "%.9g", rank1.alpha);
+  return "geo<" + std::string(alpha) + ">";
+}
+
 static std::string str(const Scale &tree) {
   if (tree.rank1)
-    return tree.rank1->element.str() +
-           (tree.rank1->combiner == Combiner::Min ? " rank1<min>" : " rank1<product>");
+    return tree.rank1->element.str() + " rank1<" + str(*tree.rank1) + ">";
   std::string text;
   for (const ScaleLevel &level : tree.levels)
     text += (text.empty() ? "" : " * ") + str(level);
@@ -176,6 +197,8 @@ static Message checkScale(const Scale &scale, const Shape &shape, const std::str
     if (shape.size() != 2)
       return what + " is rank1, which needs a tensor of rank 2, not " +
              std::to_string(shape.size());
+    if (!(scale.rank1->alpha >= 0.0 && scale.rank1->alpha <= 1.0))
+      return what + " is rank1 with a power of the row that does not lie between 0 and 1";
     return std::nullopt;
   }
   if (scale.levels.empty())
@@ -210,7 +233,8 @@ static Message checkZero(const Quantized &term, const Shape &shape) {
     return std::nullopt;
   if (!term.format.isInteger())
     return "an integer zero point needs an integer format, not " + term.format.str();
-  if (term.zero->levels.size() != 1 || !term.zero->levels[0].element.isInteger())
+  if (term.zero->levels.size() != 1 || term.zero->offset ||
+      !term.zero->levels[0].element.isInteger())
     return "an integer zero point is one level of an integer format";
   return std::nullopt;
 }
@@ -244,16 +268,44 @@ Message check(const Sparse &term, const Shape &shape) {
   return std::nullopt;
 }
 
-Message checkEncode(const Quantized &term, const Shape &shape) {
-  if (Message message = check(term, shape))
-    return message;
+Message checkParameters(const EncodeRule &rule) {
+  if (rule.choice == EncodeRule::Choice::Percentile &&
+      !(rule.percent > 0.0 && rule.percent <= 100.0))
+    return "a percentile lies above 0 and is at most 100";
+  if (rule.choice != EncodeRule::Choice::Mse)
+    return std::nullopt;
+  if (rule.steps < 1 || rule.steps > 1024)
+    return "an mse search takes 1 to 1024 steps, not " + std::to_string(rule.steps);
+  if (!(rule.least > 0.0 && rule.least < 1.0))
+    return "the least fraction that an mse search tries lies between 0 and 1";
+  return std::nullopt;
+}
+
+static Message checkRounding(const EncodeRule &rule, const Format &format) {
+  if (rule.seed) {
+    if (format.kind() == FormatKind::Float32)
+      return "stochastic rounding has nothing to round in f32 codes";
+    return std::nullopt;
+  }
+  if (rule.rounding != Rounding::NearestEven && !format.isInteger())
+    return "rounding halves in another way than to even needs an integer format, not " +
+           format.str();
+  return std::nullopt;
+}
+
+Message checkRule(const Quantized &term) {
   EncodeRule rule = resolveRule(term);
-  if (rule.rounding != Rounding::NearestEven && !term.format.isInteger())
-    return "rounding other than to nearest even needs an integer format, not " + term.format.str();
+  if (Message message = checkParameters(rule))
+    return message;
+  if (Message message = checkRounding(rule, term.format))
+    return message;
   if ((rule.choice == EncodeRule::Choice::MinMax) != (term.zeroKind != ZeroKind::None))
     return "the min-max rule and a zero point go together";
-  if (!term.scale)
+  if (!term.scale) {
+    if (term.rule.choice != EncodeRule::Choice::Default)
+      return "a rule chooses a scale, and this term has none";
     return std::nullopt;
+  }
   if (term.scale->rank1) {
     if (rule.choice != EncodeRule::Choice::AbsMax)
       return "a rank1 scale is chosen by the absmax rule";
@@ -263,6 +315,14 @@ Message checkEncode(const Quantized &term, const Shape &shape) {
       !term.scale->levels.back().element.hasNegativeLevels())
     return "the signed-max rule needs scales that can be negative, not " +
            term.scale->levels.back().element.str();
+  return std::nullopt;
+}
+
+Message checkEncode(const Quantized &term, const Shape &shape) {
+  if (Message message = check(term, shape))
+    return message;
+  if (Message message = checkRule(term))
+    return message;
   if (term.zero && term.zero->levels.back().granularity.blockOf(shape) !=
                        term.scale->levels.back().granularity.blockOf(shape))
     return "an encode needs the scale and the zero point on the same blocks";

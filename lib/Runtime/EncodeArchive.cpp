@@ -37,7 +37,7 @@ public:
       : archive(archive), options(options), progress(progress),
         pool(hardware_concurrency(options.threads)) {}
 
-  Error plan();
+  Error plan(StringRef path);
   Error write(StringRef path);
 
 private:
@@ -207,7 +207,7 @@ Error ArchiveEncoder::learnExtents() {
   });
 }
 
-Error ArchiveEncoder::plan() {
+Error ArchiveEncoder::plan(StringRef path) {
   if (Error error = checkPatterns())
     return error;
   // A wrong encoding is wrong even if no tensor takes it.
@@ -227,6 +227,8 @@ Error ArchiveEncoder::plan() {
     if (!text)
       return text.takeError();
     if (Error error = *text == "same" ? declareCopy(job) : declareEncoded(job, *text))
+      return error;
+    if (Error error = ArchiveWriter::check(path, job.declaration))
       return error;
   }
   if (jobs.empty())
@@ -255,7 +257,7 @@ Error ArchiveEncoder::write(StringRef path) {
   for (Job &job : jobs)
     declarations.push_back(job.declaration);
   Expected<std::unique_ptr<ArchiveWriter>> writer =
-      ArchiveWriter::create(path, declarations, archive.metadataAsJson());
+      ArchiveWriter::create(path, declarations, archive.metadata());
   if (!writer)
     return writer.takeError();
 
@@ -313,7 +315,7 @@ Error lowbit::encodeArchive(StringRef input, StringRef output, const EncodeArchi
     return createStringError(output + ": this is the archive itself: give another name for the "
                                       "output");
   ArchiveEncoder encoder(**archive, options, progress);
-  if (Error error = encoder.plan())
+  if (Error error = encoder.plan(output))
     return error;
   return encoder.write(output);
 }

@@ -10,7 +10,6 @@
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/Runtime/Array.h"
 #include "lowbit/Runtime/Diagnostics.h"
-#include "mlir/AsmParser/AsmParser.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -28,14 +27,9 @@ Expected<TensorEncoding> EncodingContext::read(StringRef text) {
   if (text.empty() || text == "f32")
     return TensorEncoding();
   DiagnosticCollector diagnostics(context.get());
-  mlir::Attribute attribute = mlir::parseAttribute(text, context.get());
-  if (!attribute)
-    return createStringError("'" + text + "' is not an encoding: " + diagnostics.takeText());
-  if (isa<EncodingAttrInterface>(attribute))
-    return TensorEncoding(attribute.getAsOpaquePointer());
-  return createStringError("'" + text +
-                           "' is not an encoding: write one as '#lowbit.quantized<int<4>, scale = "
-                           "f16 per [1, 32]>', or f32 for plain values");
+  if (EncodingAttrInterface encoding = parseEncoding(text, context.get()))
+    return TensorEncoding(encoding.getAsOpaquePointer());
+  return createStringError("'" + text + "' is not an encoding: " + diagnostics.takeText());
 }
 
 Expected<TensorEncoding> EncodingContext::read(const Archive &archive, const TensorInfo &tensor) {
@@ -80,10 +74,9 @@ static std::optional<DType> getStoredType(mlir::Type type) {
   return std::nullopt;
 }
 
-Expected<std::vector<ComponentType>> TensorEncoding::getComponents(ArrayRef<int64_t> shape) const {
-  if (!attribute)
-    return std::vector<ComponentType>{{"values", DType::F32, SmallVector<int64_t, 4>(shape)}};
-  EncodingAttrInterface encoding = getAttribute(attribute);
+/// The type of a tensor of f32 values with this encoding, if they fit.
+static Expected<mlir::RankedTensorType> getEncodedType(EncodingAttrInterface encoding,
+                                                       ArrayRef<int64_t> shape) {
   mlir::MLIRContext *context = encoding.getContext();
   DiagnosticCollector diagnostics(context);
   auto type = mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);
@@ -91,8 +84,18 @@ Expected<std::vector<ComponentType>> TensorEncoding::getComponents(ArrayRef<int6
           verifyEncodedType(type, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); })))
     return createStringError("the encoding does not fit a tensor of shape " + formatShape(shape) +
                              ": " + diagnostics.takeText());
+  return type;
+}
+
+Expected<std::vector<ComponentType>> TensorEncoding::getComponents(ArrayRef<int64_t> shape) const {
+  if (!attribute)
+    return std::vector<ComponentType>{{"values", DType::F32, SmallVector<int64_t, 4>(shape)}};
+  EncodingAttrInterface encoding = getAttribute(attribute);
+  Expected<mlir::RankedTensorType> type = getEncodedType(encoding, shape);
+  if (!type)
+    return type.takeError();
   std::vector<ComponentType> types;
-  for (const EncodingComponent &component : encoding.getComponents(type)) {
+  for (const EncodingComponent &component : encoding.getComponents(*type)) {
     auto tensor = dyn_cast<mlir::RankedTensorType>(component.type);
     std::optional<DType> dtype = getStoredType(tensor ? tensor.getElementType() : component.type);
     if (!dtype)
@@ -104,6 +107,20 @@ Expected<std::vector<ComponentType>> TensorEncoding::getComponents(ArrayRef<int6
         stored.shape.push_back(mlir::ShapedType::isDynamic(extent) ? -1 : extent);
   }
   return types;
+}
+
+Expected<std::optional<uint64_t>> TensorEncoding::getBytes(ArrayRef<int64_t> shape) const {
+  if (!attribute) {
+    std::optional<uint64_t> bytes = countBytes(DType::F32, shape);
+    if (!bytes)
+      return createStringError("a tensor cannot have the shape " + formatShape(shape));
+    return bytes;
+  }
+  Expected<mlir::RankedTensorType> type = getEncodedType(getAttribute(attribute), shape);
+  if (!type)
+    return type.takeError();
+  std::optional<int64_t> bytes = getStaticBytes(*type);
+  return bytes ? std::optional<uint64_t>(*bytes) : std::nullopt;
 }
 
 Expected<std::vector<EncodedComponent>> TensorEncoding::encode(ArrayRef<int64_t> shape,
@@ -165,7 +182,8 @@ Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> compon
                              Twine(values.size()) + " values");
   if (attribute)
     return getAttribute(attribute).referenceDecode(shape, buffers, values);
-  memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
+  if (!values.empty())
+    memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
   return Error::success();
 }
 

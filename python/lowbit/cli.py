@@ -216,7 +216,11 @@ def _parser() -> argparse.ArgumentParser:
         "stored); may be repeated, the first match decides",
     )
     sub.add_argument(
-        "--output", required=True, metavar="OUT", help="the new model, for every command again"
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="the new model, for every command again: a GGUF file if the name ends in .gguf (plain "
+        "types and layouts of ggml only), else a safetensors file",
     )
     return parser
 

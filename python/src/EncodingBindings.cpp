@@ -10,6 +10,7 @@
 #include "lowbit/Runtime/EncodeArchive.h"
 #include "lowbit/Runtime/EncodedTensor.h"
 
+#include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -93,6 +94,12 @@ static std::vector<std::string> getComponentNames(const std::string &text,
   return names;
 }
 
+static std::optional<uint64_t> getEncodedBytes(const std::string &text,
+                                               const std::vector<int64_t> &shape) {
+  EncodingContext encodings;
+  return unwrap(unwrap(encodings.read(text)).getBytes(shape));
+}
+
 void python::bindEncodings(nb::module_ &module) {
   module.def("encode_archive", &encodeFile, nb::arg("path"), nb::arg("out"), nb::arg("weights"),
              nb::arg("keep"), nb::arg("progress"));
@@ -100,5 +107,7 @@ void python::bindEncodings(nb::module_ &module) {
              "The components of float32 values, rounded by the scalar reference.");
   module.def("decode", &decodeArray, nb::arg("encoding"), nb::arg("shape"), nb::arg("components"),
              "The float32 values of components, by the scalar reference.");
+  module.def("encoded_bytes", &getEncodedBytes, nb::arg("encoding"), nb::arg("shape"),
+             "Bytes of all components, exactly; None where only the values decide.");
   module.def("component_names", &getComponentNames, nb::arg("encoding"), nb::arg("shape"));
 }

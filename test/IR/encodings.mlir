@@ -20,8 +20,12 @@ func.func private @scales() attributes {
   levels = [#lowbit.scale_level<f16 per [1, 32]>, #lowbit.scale_level<bf16 per tensor>, #lowbit.scale_level<uint<6> per axis 1>],
   // CHECK-DAG: blocks = [#lowbit.block_scale<f32 per tensor>, #lowbit.block_scale<f16 per [1, 256] * uint<6> per [1, 32]>]
   blocks = [#lowbit.block_scale<f32 per tensor>, #lowbit.block_scale<f16 per [1, 256] * uint<6> per [1, 32]>],
-  // CHECK-DAG: rank1 = #lowbit.rank1_scale<f32 rank1<min>>
-  rank1 = #lowbit.rank1_scale<f32 rank1<min>>,
+  // CHECK-DAG: offset = #lowbit.block_scale<f32 per [1, 256] * int<8> per [1, 64] + f32 per tensor>
+  offset = #lowbit.block_scale<f32 per [1, 256] * int<8> per [1, 64] + f32 per tensor>,
+  // CHECK-DAG: rank1 = [#lowbit.rank1_scale<f32 rank1<min>>, #lowbit.rank1_scale<f32 rank1<product>>, #lowbit.rank1_scale<f16 rank1<geo<0.15>>>]
+  rank1 = [#lowbit.rank1_scale<f32 rank1<min>>, #lowbit.rank1_scale<f32 rank1<product>>, #lowbit.rank1_scale<f16 rank1<geo<0.15>>>],
+  // CHECK-DAG: rules = [#lowbit.encode_rule<rule = mse>, #lowbit.encode_rule<rounding = half_up>, #lowbit.encode_rule<rule = percentile<99.5>, rounding = stochastic<7>>]
+  rules = [#lowbit.encode_rule<rule = mse<steps = 16>>, #lowbit.encode_rule<rounding = half_up>, #lowbit.encode_rule<rule = percentile<99.5>, rounding = stochastic<7>>],
   // CHECK-DAG: layouts = [#lowbit.planes, #lowbit.ggml<q4_0>, #lowbit.ggml<q4_1>, #lowbit.ggml<q8_0>]
   layouts = [#lowbit.planes, #lowbit.ggml<q4_0>, #lowbit.ggml<q4_1>, #lowbit.ggml<q8_0>]
 }
@@ -104,6 +108,30 @@ func.func private @zero(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 
 func.func private @zero_elsewhere(tensor<8x64xf32, #lowbit.quantized<int<8>, zero = int<8> per tensor, scale = f32 per axis 1>>)
 // CHECK-DAG: = #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = bf16 per [1, 64]>
 func.func private @min(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = bf16 per [1, 64]>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mx_floor>
+func.func private @mx_floor(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mx_floor>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mx_ceil>
+func.func private @mx_ceil(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mx_ceil>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = percentile<99.5>>
+func.func private @percentile(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = percentile<99.5>>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mse>
+func.func private @mse(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mse>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mse<steps = 40, least = 0.2>>
+func.func private @mse_fields(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mse<steps = 40, least = 0.2>>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rounding = half_away>
+func.func private @half_away(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rounding = half_away>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 32], rounding = nearest_even, layout = ggml<q4_0>>
+func.func private @nearest_even(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], rounding = nearest_even, layout = ggml<q4_0>>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = absmax, rounding = stochastic<18446744073709551615>>
+func.func private @stochastic(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = absmax, rounding = stochastic<18446744073709551615>>>)
+// CHECK-DAG: = #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64] * int<8> per [1, 16] + f32 per tensor>
+func.func private @offset(tensor<8x64xf32, #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64] * int<8> per [1, 16] + f32 per tensor>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f32 per tensor * f16 per [1, 64] * uint<6> per [1, 16]>
+func.func private @three_levels(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 per tensor * f16 per [1, 64] * uint<6> per [1, 16]>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f32 rank1<product>>
+func.func private @product(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<product>>>)
+// CHECK-DAG: = #lowbit.quantized<int<4>, scale = f32 rank1<geo<0.15>>>
+func.func private @geo(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<geo<0.15>>>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = absmax>
 func.func private @absmax(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = absmax>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = signed_max>

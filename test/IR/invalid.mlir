@@ -2,13 +2,13 @@
 // RUN: lowbit-opt %s -split-input-file -verify-diagnostics
 
 // Formats.
-// expected-error @below {{an integer format has 1 to 8 bits, not 0}}
+// expected-error @below {{an integer format has 1 to 16 bits, not 0}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<0>>>)
 
 // -----
 
-// expected-error @below {{an integer format has 1 to 8 bits, not 9}}
-func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<9>>>)
+// expected-error @below {{an integer format has 1 to 16 bits, not 17}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<17>>>)
 
 // -----
 
@@ -17,7 +17,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<99999999999999999999
 
 // -----
 
-// expected-error @below {{an integer format has 1 to 8 bits, not -4}}
+// expected-error @below {{an integer format has 1 to 16 bits, not -4}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<-4>>>)
 
 // -----
@@ -67,7 +67,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.bits<4>>)
 
 // -----
 
-// expected-error @below {{no codebook is named 'nf5'; known: nf4, or give the levels: codebook<[-1.0, 0.0, 1.0]>}}
+// expected-error @below {{no codebook is named 'nf5'; known: af4, apot, apot_unsigned, binary, dynamic, dynamic_nonzero, dynamic_unsigned, fp4, gaussian, iq4_nl, linear, linear_nonzero, linear_square, linear_unsigned, log2, log2_signed, mxfp4_ggml, nf4, power, ternary; or give the levels: codebook<[-1.0, 0.0, 1.0]>}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<nf5>>>)
 
 // -----
@@ -87,8 +87,8 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<[0.0, 1.0, 2.0,
 
 // -----
 
-// expected-error @below {{codebook levels must be strictly increasing: level 2 is not above level 1}}
-func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<[0.0, 1.0, 1.0]>>>)
+// expected-error @below {{the levels of a codebook are all the same; it has at least two}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<[1.0, 1.0, 1.0]>>>)
 
 // -----
 
@@ -189,7 +189,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per 
 
 // -----
 
-// expected-error @below {{unknown rank-1 combiner 'max'; known: min}}
+// expected-error @below {{unknown rank-1 combiner 'max'; known: min, product, geo<alpha>}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<max>>>)
 
 // -----
@@ -225,7 +225,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = #lowbit.
 // -----
 
 // Terms.
-// expected-error @below {{unknown field 'size'; known: scale, zero, min, rule, layout}}
+// expected-error @below {{unknown field 'size'; known: scale, zero, min, rule, rounding, layout}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, size = 4>>)
 
 // -----
@@ -255,7 +255,132 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 per
 
 // -----
 
-// expected-error @below {{unknown encode rule 'best'; known: default, absmax, signed_max, min_max}}
+// expected-error @below {{the power of a row in geo<alpha> lies between 0 and 1}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<geo<1.5>>>>)
+
+// -----
+
+// expected-error @below {{expected '<'}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<geo>>>)
+
+// -----
+
+// expected-error @below {{the blocks of the innermost scale level divide those of the offset}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32] + f32 per [1, 48]>>)
+
+// -----
+
+// expected-error @below {{a scale per axis 2 needs a tensor with more than 2 axes, this one has 2}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor + f32 per axis 2>>)
+
+// -----
+
+// expected-error @below {{an integer zero point is one level of an integer format}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 per tensor, zero = uint<4> per tensor + uint<4> per tensor>>)
+
+// -----
+
+// expected-error @below {{a percentile lies above 0 and is at most 100}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = percentile<0.0>>>)
+
+// -----
+
+// expected-error @below {{a percentile lies above 0 and is at most 100}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = percentile<100.5>>>)
+
+// -----
+
+// expected-error @below {{expected '<'}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = percentile>>)
+
+// -----
+
+// expected-error @below {{an mse search takes 1 to 1024 steps, not 0}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = mse<steps = 0>>>)
+
+// -----
+
+// expected-error @below {{an mse search takes 1 to 1024 steps, not -4}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = mse<steps = -4>>>)
+
+// -----
+
+// expected-error @below {{the least fraction that an mse search tries lies between 0 and 1}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = mse<least = 1.0>>>)
+
+// -----
+
+// expected-error @below {{unknown field 'most' of mse; known: steps, least}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = mse<most = 1.0>>>)
+
+// -----
+
+// expected-error @below {{a rule chooses a scale, and this term has none}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, rule = absmax>>)
+
+// -----
+
+// expected-error @below {{a rank1 scale is chosen by the absmax rule}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<min>, rule = mse>>)
+
+// -----
+
+// expected-error @below {{the min-max rule and a zero point go together}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rule = min_max>>)
+
+// -----
+
+// expected-error @below {{the min-max rule and a zero point go together}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 per tensor, min = f16 per tensor, rule = mse>>)
+
+// -----
+
+// expected-error @below {{the signed-max rule needs scales that can be negative, not uint<6>}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = uint<6> per tensor, rule = signed_max>>)
+
+// -----
+
+// expected-error @below {{unknown rounding 'down'; known: default, nearest_even, half_away, half_up, stochastic<SEED>}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rounding = down>>)
+
+// -----
+
+// expected-error @below {{rounding halves in another way than to even needs an integer format, not f16}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<f16, rounding = half_up>>)
+
+// -----
+
+// expected-error @below {{stochastic rounding has nothing to round in f32 codes}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<f32, rounding = stochastic<1>>>)
+
+// -----
+
+// expected-error @below {{expected '<'}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rounding = stochastic>>)
+
+// -----
+
+// expected-error @below {{'rounding' after another one of its kind: a term has at most one rounding}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rounding = half_up, rounding = half_up>>)
+
+// -----
+
+// expected-error @below {{an encode rule that says nothing is left out}}
+func.func private @f() attributes {rule = #lowbit.encode_rule<rule = default>}
+
+// -----
+
+// expected-error @below {{unknown field 'seed'; known: rule, rounding}}
+func.func private @f() attributes {rule = #lowbit.encode_rule<seed = 1>}
+
+// -----
+
+// expected-error @below {{stochastic rounding of a tensor of 4 axes needs static extents between the first axis and the last two}}
+func.func private @f(tensor<?x?x8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rounding = stochastic<1>>>)
+
+// -----
+
+// expected-error @below {{unknown encode rule 'best'; known: default, absmax, signed_max, min_max, mx_floor, mx_ceil, }}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, rule = best>>)
 
 // -----

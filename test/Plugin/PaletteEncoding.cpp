@@ -28,7 +28,7 @@ struct PaletteAttr
   /// The numbers of the colours, as an encoding of their own.
   QuantizedAttr codes() const {
     return QuantizedAttr::get(getContext(), UIntFormatAttr::get(getContext(), 4), {}, {},
-                              /*additive=*/false, EncodeRule::Default,
+                              /*additive=*/false, EncodeRuleAttr(),
                               PlanesLayoutAttr::get(getContext()));
   }
   LogicalResult verifyTerm(ArrayRef<int64_t> shape, Type type, Emit emitError) const {

@@ -1,6 +1,6 @@
 """The encodings in numpy, straight from the contract (docs/Numerics.md), independent of Lowbit.
 
-Each class gives for a matrix x (float32 [rows, columns])
+Formats are those of numpy_formats.py. Each class gives for a matrix x (float32 [rows, columns])
     encode(x)           its stored arrays, not yet packed
     decode(parts, shape)  the float32 matrix that they mean
     storage(parts)      the arrays as an archive holds them: packed, by component name
@@ -12,14 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-NF4 = np.array(  # Dettmers et al. 2023 (QLoRA), appendix E
-    [-1.0, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453]
-    + [-0.28444138169288635, -0.18477343022823334, -0.09105003625154495, 0.0]
-    + [0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224]
-    + [0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1.0],
-    np.float32,
-)
+from numpy_formats import F16, F32, NF4, Integer, Table
 
 
 def reduce_blocks(operation: np.ufunc, x: np.ndarray, block: tuple) -> np.ndarray:
@@ -49,123 +42,156 @@ def divide(x: np.ndarray, scale: np.ndarray) -> np.ndarray:
     return np.divide(x, scale, out=np.zeros_like(x), where=scale != 0)
 
 
-def stored(ideal: np.ndarray, element: type) -> np.ndarray:
-    """Rounded to the element; what is too large becomes the largest finite number."""
-    limit = np.float32(np.finfo(element).max)
-    return np.clip(ideal, -limit, limit).astype(element)
-
-
-def nearest(levels: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """The index of the nearest of the ascending levels; a tie goes to the even index."""
-    # In float64 the middle of two float32 numbers is exact.
-    middle = (levels[:-1].astype(np.float64) + levels[1:]) / 2
-    index = np.searchsorted(middle, x.astype(np.float64), side="left")
-    tie = (index < len(middle)) & (middle[np.minimum(index, len(middle) - 1)] == x)
-    return np.where(tie & (index % 2 == 1), index + 1, index)
-
-
-def planes(codes: np.ndarray, bits: int, name: str) -> dict[str, np.ndarray]:
-    """k-bit codes as planes of 4, 2 and 1 bits (or 8), the low bits first, little end first."""
-    codes = codes.astype(np.int64) & ((1 << bits) - 1)
-    out, shift = [], 0
-    for width in (8, 4, 2, 1):
-        if not bits & width:
-            continue
-        field = codes >> shift & ((1 << width) - 1)
-        shift += width
-        per_byte = 8 // width
-        padding = [(0, 0)] * (codes.ndim - 1) + [(0, -codes.shape[-1] % per_byte)]
-        field = np.pad(field, padding).reshape(*codes.shape[:-1], -1, per_byte)
-        out.append((field << np.arange(per_byte) * width).sum(axis=-1).astype(np.uint8))
-    names = [name] if len(out) == 1 else [f"{name}.{i}" for i in range(len(out))]
-    return dict(zip(names, out))
+def whole_blocks(inner: tuple, outer: tuple) -> tuple:
+    """How many blocks of an inner level lie in one of the outer level, along each axis."""
+    return tuple(o and (o // i if i else None) for i, o in zip(inner, outer))
 
 
 @dataclass(frozen=True)
-class Integers:
-    """int<k>, or uint<k> with a zero point: 'min' (scale*q + min) or 'zero' (scale*(q - zero))."""
+class Tree:
+    """Levels (format, block), outermost first; in a block, None is the whole axis."""
 
-    bits: int
-    scale: type
-    block: tuple
+    levels: tuple
+
+    @property
+    def block(self) -> tuple:
+        return self.levels[-1][1]
+
+    def encode(self, ideal: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+        """The codes of each level, and the values that they make, on the grid of the innermost."""
+        wanted = [ideal]
+        for (inner, inner_block), (_, outer_block) in zip(self.levels[:0:-1], self.levels[-2::-1]):
+            ratio = whole_blocks(inner_block, outer_block)
+            if inner.lowest < 0:
+                peak = reduce_blocks(np.maximum, np.abs(wanted[0]), ratio)
+            else:
+                high = reduce_blocks(np.maximum, wanted[0], ratio)
+                low = reduce_blocks(np.minimum, wanted[0], ratio)
+                assert np.all((low >= 0) | (high <= 0)), "one sign in each outer block"
+                peak = np.where(high > 0, high, low)
+            wanted.insert(0, peak / np.float32(inner.largest))
+        codes, product = [], None
+        for number, (format, block) in enumerate(self.levels):
+            value = wanted[number]
+            if number:
+                ratio = whole_blocks(block, self.levels[number - 1][1])
+                outside = spread(product, ratio, value.shape)
+                value = divide(value, outside)
+            codes.append(format.nearest(value))
+            product = format.level(codes[-1]) if number == 0 else outside * format.level(codes[-1])
+        return codes, product
+
+    def decode(self, codes: list[np.ndarray]) -> np.ndarray:
+        product = self.levels[0][0].level(codes[0])
+        for number, (format, block) in enumerate(self.levels[1:], 1):
+            ratio = whole_blocks(block, self.levels[number - 1][1])
+            product = spread(product, ratio, codes[number].shape) * format.level(codes[number])
+        return product
+
+    def storage(self, codes: list[np.ndarray], name: str) -> dict[str, np.ndarray]:
+        out = {}
+        for number, ((format, _), code) in enumerate(zip(self.levels, codes)):
+            out |= format.storage(code, name if len(self.levels) == 1 else f"{name}.{number}")
+        return out
+
+
+def per(element, *block) -> Tree:
+    return Tree(((element, block),))
+
+
+def power_of_two_below(x: np.ndarray) -> np.ndarray:
+    """2^floor(log2 x), 0 for 0."""
+    _, exponent = np.frexp(x)
+    return np.where(x == 0, np.float32(0), np.ldexp(np.float32(1), exponent - 1))
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """scale * level; with `min` + minimum; with `zero` scale * (level - zero), integers.
+
+    The scale of a block is its largest magnitude over the format's, or with a zero point its range over the format's;
+    `is_mx`: the power of two of OCP's MX specification 1.0, section 6.3."""
+
+    format: object
+    scale: Tree
     zero_point: str | None = None
-
-    @property
-    def low(self) -> int:
-        return 0 if self.zero_point else -(1 << (self.bits - 1))
-
-    @property
-    def high(self) -> int:
-        return self.low + (1 << self.bits) - 1
+    zero: Tree | None = None
+    is_mx: bool = False
 
     def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
         def per_element(values: np.ndarray) -> np.ndarray:
-            return spread(values.astype(np.float32), self.block, x.shape)
+            return spread(values, self.scale.block, x.shape)
 
-        steps = np.float32(self.high)
         if self.zero_point is None:
-            scale = stored(reduce_blocks(np.maximum, np.abs(x), self.block) / steps, self.scale)
-            codes = np.rint(divide(x, per_element(scale))) + np.float32(0)  # not -0
-            return {"codes": np.clip(codes, self.low, self.high), "scale": scale}
-        low = smallest(x, self.block)
-        high = reduce_blocks(np.maximum, x, self.block)
+            peak = reduce_blocks(np.maximum, np.abs(x), self.scale.block)
+            if self.is_mx:
+                ideal = power_of_two_below(peak) / power_of_two_below(self.format.largest)
+            else:
+                ideal = peak / np.float32(self.format.largest)
+            scales, scale = self.scale.encode(ideal)
+            return {
+                "codes": self.format.nearest(divide(x, per_element(scale))),
+                "scale": scales,
+            }
+        low = smallest(x, self.scale.block)
+        high = reduce_blocks(np.maximum, x, self.scale.block)
+        steps = np.float32(self.format.highest) - np.float32(self.format.lowest)
         if self.zero_point == "min":
-            scale = stored((high - low) / steps, self.scale)
-            minimum = stored(low, self.scale)
-            codes = np.rint(divide(x - per_element(minimum), per_element(scale))) + np.float32(0)
-            return {"codes": np.clip(codes, 0, self.high), "scale": scale, "min": minimum}
-        low, high = np.minimum(low, 0), np.maximum(high, 0)
-        scale = stored((high - low) / steps, self.scale)
-        zero = np.clip(np.rint(-divide(low, scale.astype(np.float32))), 0, self.high)
-        codes = np.rint(divide(x, per_element(scale))) + per_element(zero)
-        return {"codes": np.clip(codes, 0, self.high), "scale": scale, "zero": zero}
+            if len(self.zero.levels) > 1 and self.zero.levels[-1][0].lowest >= 0:
+                low = np.minimum(low, 0)
+            scales, scale = self.scale.encode((high - low) / steps)
+            zeros, zero = self.zero.encode(low)
+            codes = self.format.nearest(divide(x - per_element(zero), per_element(scale)))
+        else:
+            low, high = np.minimum(low, 0), np.maximum(high, 0)
+            scales, scale = self.scale.encode((high - low) / steps)
+            zeros, zero = self.zero.encode(-divide(low, scale))
+            integer = np.rint(divide(x, per_element(scale))) + per_element(zero)
+            codes = self.format.nearest(integer)
+        return {"codes": codes, "scale": scales, self.zero_point: zeros}
 
     def decode(self, parts: dict[str, np.ndarray], shape: tuple) -> np.ndarray:
-        level = parts["codes"].astype(np.float32)
-        if "zero" in parts:
-            level = level - spread(parts["zero"].astype(np.float32), self.block, shape)
-        value = spread(parts["scale"].astype(np.float32), self.block, shape) * level
-        if "min" in parts:
-            value = value + spread(parts["min"].astype(np.float32), self.block, shape)
+        value = self.format.level(parts["codes"])
+        if self.zero_point == "zero":
+            value = value - spread(self.zero.decode(parts["zero"]), self.zero.block, shape)
+        value = spread(self.scale.decode(parts["scale"]), self.scale.block, shape) * value
+        if self.zero_point == "min":
+            value = value + spread(self.zero.decode(parts["min"]), self.zero.block, shape)
         return value
 
     def storage(self, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        out = planes(parts["codes"], self.bits, "codes") | {"scale": parts["scale"]}
-        if "zero" in parts:
-            out |= planes(parts["zero"], self.bits, "zero")
-        if "min" in parts:
-            out["min"] = parts["min"]
+        out = self.format.storage(parts["codes"], "codes")
+        out |= self.scale.storage(parts["scale"], "scale")
+        if self.zero:
+            out |= self.zero.storage(parts[self.zero_point], self.zero_point)
         return out
 
 
 @dataclass(frozen=True)
-class Codebook:
-    """Ascending levels whose largest magnitude is 1, times a scale."""
+class Residual:
+    """A second term encodes what the first one leaves."""
 
-    levels: np.ndarray
-    scale: type
-    block: tuple
+    first: Quantized
+    second: Quantized
 
-    def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
-        scale = stored(reduce_blocks(np.maximum, np.abs(x), self.block), self.scale)
-        codes = nearest(
-            self.levels, divide(x, spread(scale.astype(np.float32), self.block, x.shape))
-        )
-        return {"codes": codes, "scale": scale}
+    def encode(self, x: np.ndarray) -> dict:
+        first = self.first.encode(x)
+        rest = x - self.first.decode(first, x.shape)
+        return {"first": first, "second": self.second.encode(rest)}
 
-    def decode(self, parts: dict[str, np.ndarray], shape: tuple) -> np.ndarray:
-        scale = spread(parts["scale"].astype(np.float32), self.block, shape)
-        return scale * self.levels[parts["codes"]]
+    def decode(self, parts: dict, shape: tuple) -> np.ndarray:
+        return self.first.decode(parts["first"], shape) + self.second.decode(parts["second"], shape)
 
-    def storage(self, parts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return planes(parts["codes"], 4, "codes") | {"scale": parts["scale"]}
+    def storage(self, parts: dict) -> dict[str, np.ndarray]:
+        out = {f"0.{name}": a for name, a in self.first.storage(parts["first"]).items()}
+        return out | {f"1.{name}": a for name, a in self.second.storage(parts["second"]).items()}
 
 
 @dataclass(frozen=True)
 class SumWithSparse:
     """A base and remainders of the floor(density * elements) largest |x|, ties by lower index."""
 
-    base: Integers | Codebook
+    base: Quantized
     density: float
 
     def encode(self, x: np.ndarray) -> dict:
@@ -206,8 +232,8 @@ class PartRows:
     """Rows [0, at) in one encoding, the others in another."""
 
     at: int
-    first: Integers | Codebook
-    second: Integers | Codebook
+    first: Quantized
+    second: Quantized
 
     def encode(self, x: np.ndarray) -> dict:
         return {
@@ -225,31 +251,36 @@ class PartRows:
         return out | {f"1.{name}": a for name, a in self.second.storage(parts["second"]).items()}
 
 
-_int8_rows = Integers(8, np.float32, (1, None))
-_int4 = Integers(4, np.float16, (1, 32))
 _INT8_ROWS_TEXT = "#lowbit.quantized<int<8>, scale = f32 per axis 0>"
 _INT4_TEXT = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
+_int8_rows = Quantized(Integer(8), per(F32, 1, None))
+_int4 = Quantized(Integer(4), per(F16, 1, 32))
 
-# By a short name: the attribute's text and what it must do.
+# By a short name: the attribute's text and what it must do. The tests run all of these.
 CASES = {
     "int8-rows": (_INT8_ROWS_TEXT, _int8_rows),
     "int4": (_INT4_TEXT, _int4),
     "uint4-min": (
         "#lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32]>",
-        Integers(4, np.float16, (1, 32), "min"),
+        Quantized(Integer(4, signed=False), per(F16, 1, 32), "min", per(F16, 1, 32)),
     ),
     "uint4-zero": (
         "#lowbit.quantized<uint<4>, scale = f16 per [1, 32], zero = uint<4> per [1, 32]>",
-        Integers(4, np.float16, (1, 32), "zero"),
+        Quantized(
+            Integer(4, signed=False),
+            per(F16, 1, 32),
+            "zero",
+            per(Integer(4, signed=False), 1, 32),
+        ),
     ),
     "nf4": (
         "#lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>",
-        Codebook(NF4, np.float32, (1, 64)),
+        Quantized(Table(NF4), per(F32, 1, 64)),
     ),
     "int3-sparse": (
         "#lowbit.sum<#lowbit.quantized<int<3>, scale = f16 per [1, 32]>, "
         "#lowbit.sparse<f16, density = 0.01>>",
-        SumWithSparse(Integers(3, np.float16, (1, 32)), 0.01),
+        SumWithSparse(Quantized(Integer(3), per(F16, 1, 32)), 0.01),
     ),
     "part-8-4": (
         f"#lowbit.part<axis = 0, at = [64], {_INT8_ROWS_TEXT}, {_INT4_TEXT}>",

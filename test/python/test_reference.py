@@ -1,7 +1,7 @@
 """The reference itself: the published figure, and one way of computing against another."""
 
 import numpy as np
-from numpy_encodings import NF4, nearest, planes
+from numpy_formats import NF4, nearest_level, planes
 from reference import perplexity
 
 
@@ -23,8 +23,8 @@ def test_token_by_token_equals_all_at_once(reference, artistic_tokens):
 def test_a_tie_between_levels_goes_to_the_even_index():
     levels = np.array([-1.0, 0.0, 0.5, 1.0], np.float32)
     x = np.array([-0.5, 0.25, 0.75, 0.7500001, -9, 9], np.float32)
-    assert nearest(levels, x).tolist() == [0, 2, 2, 3, 0, 3]
-    assert nearest(NF4, NF4).tolist() == list(range(16))
+    assert nearest_level(levels, x).tolist() == [0, 2, 2, 3, 0, 3]
+    assert nearest_level(NF4, NF4).tolist() == list(range(16))
 
 
 def test_planes_pack_low_bits_first():

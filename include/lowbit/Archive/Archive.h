@@ -39,7 +39,7 @@
 namespace lowbit {
 
 class MappedFile;
-class SafetensorsWriter;
+class StagedFile;
 
 /// One array of a tensor's storage, in the mapped file: dense, row-major, little-endian. `data` is
 /// aligned to its elements in an archive written here; files from elsewhere need not keep to that.
@@ -73,6 +73,7 @@ class Archive {
 public:
   /// Opens a file of any of the three kinds, told apart by their first bytes.
   static llvm::Expected<std::unique_ptr<Archive>> open(llvm::StringRef path);
+  static llvm::Expected<std::unique_ptr<Archive>> open(std::unique_ptr<MappedFile> file);
   virtual ~Archive();
 
   llvm::StringRef getPath() const { return path; }
@@ -110,8 +111,11 @@ private:
   llvm::StringMap<size_t> index;
 };
 
-/// Writes a Lowbit archive, one component at a time; nothing is visible under `path` before
-/// commit(). Component bytes come in the order of declaration and may come in pieces.
+/// Writes an archive, one component at a time; nothing is visible under `path` before commit().
+/// Component bytes come in the order of declaration and may come in pieces.
+///
+/// A name that ends in .gguf makes a GGUF file, which holds plain f32, f16 and bf16 and the
+/// encodings with a layout of ggml; every other name makes a Lowbit archive, which holds all.
 class ArchiveWriter {
 public:
   struct ComponentDeclaration {
@@ -126,20 +130,25 @@ public:
     std::vector<ComponentDeclaration> components;
   };
 
-  /// `model` is what Archive::metadataAsJson gives; an empty object if there is no model. Fails for
-  /// duplicate names, tensors without components, arrays that contradict a plain, f16 or bf16
-  /// encoding, and a `model` that could not be read back.
+  /// `model`, which may be empty, is written as it is, but for two keys in a GGUF file that
+  /// describe its tensors: "general.file_type" is the type of most elements,
+  /// "general.quantization_version" that of ggml's block structs. Fails for duplicate names and for
+  /// what check() refuses.
   static llvm::Expected<std::unique_ptr<ArchiveWriter>>
-  create(llvm::StringRef path, llvm::ArrayRef<TensorDeclaration> tensors,
-         const llvm::json::Value &model);
+  create(llvm::StringRef path, llvm::ArrayRef<TensorDeclaration> tensors, const Metadata &model);
+  /// Whether the kind of file that `path` names can hold this tensor; the error names it and says
+  /// what would be right. Also before the extents of all components are known (then -1). Fails for
+  /// a tensor without components, for arrays that contradict a plain, f16 or bf16 encoding or the
+  /// blocks of ggml, and for a GGUF file also for an encoding, shape or name that it cannot have.
+  static llvm::Error check(llvm::StringRef path, const TensorDeclaration &tensor);
   ~ArchiveWriter();
 
   llvm::Error append(llvm::ArrayRef<uint8_t> bytes);
   llvm::Error commit();
 
 private:
-  explicit ArchiveWriter(std::unique_ptr<SafetensorsWriter> writer);
-  std::unique_ptr<SafetensorsWriter> writer;
+  explicit ArchiveWriter(std::unique_ptr<StagedFile> file);
+  std::unique_ptr<StagedFile> file;
 };
 
 } // namespace lowbit

@@ -16,22 +16,12 @@
 #ifndef LOWBIT_ARCHIVE_GGUF_H
 #define LOWBIT_ARCHIVE_GGUF_H
 
+#include "lowbit/Archive/GGMLTypes.h"
 #include "lowbit/Archive/MappedFile.h"
 #include "lowbit/Archive/Metadata.h"
 #include "llvm/ADT/SmallVector.h"
 
 namespace lowbit {
-
-/// A tensor type of ggml: rows are cut into blocks of `blockSize` elements, each `blockBytes` long.
-struct GGMLType {
-  uint32_t id;
-  llvm::StringLiteral name; ///< as ggml spells it: "Q4_1", "Q4_K"
-  uint32_t blockSize;
-  uint32_t blockBytes;
-};
-
-/// The type with ggml's number `id`; null if ggml has none (or has dropped it).
-const GGMLType *lookupGGMLType(uint32_t id);
 
 struct GGUFTensor {
   llvm::StringRef name;

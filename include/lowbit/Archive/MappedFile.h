@@ -28,12 +28,14 @@ public:
   /// Fails, naming the path, for a missing, unreadable or empty file and for anything that is not a
   /// regular file (a directory, a pipe).
   static llvm::Expected<std::unique_ptr<MappedFile>> open(llvm::StringRef path);
+  /// A file whose content is in memory already and stays there, unowned; `name` stands for its path
+  /// in messages.
+  static std::unique_ptr<MappedFile> fromMemory(llvm::StringRef name,
+                                                llvm::ArrayRef<uint8_t> bytes);
 
   llvm::StringRef getPath() const { return path; }
-  llvm::ArrayRef<uint8_t> getBytes() const {
-    return {reinterpret_cast<const uint8_t *>(region.const_data()), region.size()};
-  }
-  uint64_t size() const { return region.size(); }
+  llvm::ArrayRef<uint8_t> getBytes() const { return bytes; }
+  uint64_t size() const { return bytes.size(); }
 
   /// `PATH: byte OFFSET: WHAT`, the one form of every complaint about a file's content. `what` says
   /// what is wrong, then what to do.
@@ -46,11 +48,13 @@ public:
   void release(llvm::ArrayRef<uint8_t> bytes) const;
 
 private:
-  MappedFile(std::string path, llvm::sys::fs::mapped_file_region region)
-      : path(std::move(path)), region(std::move(region)) {}
+  MappedFile(std::string path, llvm::ArrayRef<uint8_t> bytes,
+             llvm::sys::fs::mapped_file_region region)
+      : path(std::move(path)), region(std::move(region)), bytes(bytes) {}
 
   std::string path;
-  llvm::sys::fs::mapped_file_region region;
+  llvm::sys::fs::mapped_file_region region; // none behind memory
+  llvm::ArrayRef<uint8_t> bytes;
 };
 
 } // namespace lowbit

@@ -8,7 +8,7 @@
 // What a GGUF file says about its model besides the tensors: "llama.block_count",
 // "tokenizer.ggml.tokens", ... The types and keys are those of the GGUF
 // specification (https://github.com/ggml-org/ggml/blob/master/docs/gguf.md).
-// A Lowbit archive carries the same key-values as JSON, losslessly.
+// A Lowbit archive carries the same key-values as JSON, losslessly and in order.
 //
 //===----------------------------------------------------------------------===//
 
@@ -62,6 +62,8 @@ public:
   size_t size() const;
   bool empty() const { return size() == 0; }
   MetadataValue operator[](size_t index) const;
+  /// Of an array of scalars: its elements as in a file, little-endian.
+  llvm::ArrayRef<uint8_t> getScalars() const { return scalars; }
 
 private:
   friend class Metadata;
@@ -92,13 +94,15 @@ public:
   std::optional<bool> asBool() const;
   std::optional<llvm::StringRef> asString() const;
   std::optional<MetadataArray> asArray() const;
+  /// A scalar's bits, sign-extended for signed integers.
+  uint64_t getBits() const { return bits; }
 
   /// The value alone; see Metadata::toJSON for the form.
   llvm::json::Value toJSON() const;
 
 private:
   MetadataType type = MetadataType::U8;
-  uint64_t bits = 0; // scalars: the value's bits, sign-extended for signed integers
+  uint64_t bits = 0; // scalars
   llvm::StringRef text;
   MetadataArray array;
 };
@@ -108,6 +112,8 @@ private:
 /// integer type whose value fits; float getters take f32 and f64, the latter only if exact.
 class Metadata {
 public:
+  using Entry = std::pair<llvm::StringRef, MetadataValue>;
+
   /// `origin` is the file named in errors.
   explicit Metadata(llvm::StringRef origin) : origin(origin) {}
   Metadata(Metadata &&) = default;
@@ -115,8 +121,8 @@ public:
 
   bool empty() const { return entries.empty(); }
   size_t size() const { return entries.size(); }
-  /// In the order of a GGUF file; by key if they come from JSON.
-  llvm::ArrayRef<std::pair<llvm::StringRef, MetadataValue>> getEntries() const { return entries; }
+  /// In the order of the file.
+  llvm::ArrayRef<Entry> getEntries() const { return entries; }
 
   std::optional<MetadataValue> lookup(llvm::StringRef key) const;
   bool contains(llvm::StringRef key) const { return index.contains(key); }
@@ -140,8 +146,12 @@ public:
   /// exact in 64 bits, floats are printed with 17 digits; the floats JSON has no number for
   /// (infinities, NaNs, -0.0) are strings with their bits, "0x7fc00000".
   llvm::json::Value toJSON() const;
-  /// The inverse. An error says what is wrong with which key, not in which file.
-  static llvm::Expected<Metadata> fromJSON(const llvm::json::Value &value, llvm::StringRef origin);
+  /// The same as text, with the keys in the order of the entries.
+  std::string toJSONText() const;
+  /// The inverse. A JSON value has forgotten the order of its keys, so `order` lists them; without
+  /// it they come sorted. An error says what is wrong with which key, not in which file.
+  static llvm::Expected<Metadata> fromJSON(const llvm::json::Value &value, llvm::StringRef origin,
+                                           llvm::ArrayRef<llvm::StringRef> order = {});
 
   // Building. Storage for what values refer to, living as long as this object:
   llvm::StringRef internString(llvm::StringRef text);
@@ -159,7 +169,7 @@ private:
 
   std::string origin;
   llvm::BumpPtrAllocator allocator;
-  std::vector<std::pair<llvm::StringRef, MetadataValue>> entries;
+  std::vector<Entry> entries;
   llvm::StringMap<size_t> index;
 };
 

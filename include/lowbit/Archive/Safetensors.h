@@ -17,6 +17,7 @@
 
 #include "lowbit/Archive/DType.h"
 #include "lowbit/Archive/MappedFile.h"
+#include "lowbit/Archive/StagedFile.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -69,14 +70,10 @@ private:
   uint64_t metadataOffset = 8;
 };
 
-/// Writes a file tensor by tensor, so that no more than a piece of one need be in memory.
-/// Everything goes to a temporary file beside `path`, which commit() renames; without commit() the
-/// destructor removes it, and `path` is as it was.
-///
 /// In the file tensors are ordered by the alignment of their elements (largest first), then as
 /// declared, so that every one is aligned without gaps. The same declarations and bytes give the
 /// same file.
-class SafetensorsWriter {
+class SafetensorsWriter final : public StagedFile {
 public:
   struct Declaration {
     std::string name;
@@ -89,37 +86,11 @@ public:
   static llvm::Expected<std::unique_ptr<SafetensorsWriter>>
   create(llvm::StringRef path, llvm::ArrayRef<Declaration> tensors,
          llvm::ArrayRef<MetadataEntry> metadata = {});
-  ~SafetensorsWriter();
-
-  /// Appends bytes to the current tensor, the first declared one that is not complete. A tensor may
-  /// come in several pieces; a piece belongs to one tensor.
-  llvm::Error append(llvm::ArrayRef<uint8_t> bytes);
-  /// Makes the file visible under its name. Fails, and leaves nothing behind, if a tensor is
-  /// incomplete. append() and commit() must not be called after it.
-  llvm::Error commit();
 
 private:
-  struct Slot {
-    std::string name;
-    uint64_t offset; // from the start of the file
-    uint64_t size;
-  };
-
-  SafetensorsWriter(std::string path, std::string temporaryPath, int descriptor,
-                    std::vector<Slot> slots)
-      : path(std::move(path)), temporaryPath(std::move(temporaryPath)), descriptor(descriptor),
-        slots(std::move(slots)) {}
-  llvm::Error write(uint64_t offset, llvm::ArrayRef<uint8_t> bytes);
-  llvm::Error makeError(const llvm::Twine &what) const;
-  void discard();
-  void skipComplete();
-
-  std::string path;
-  std::string temporaryPath;
-  int descriptor;          // -1 once committed or discarded
-  std::vector<Slot> slots; // as declared
-  size_t current = 0;
-  uint64_t written = 0; // bytes of the current tensor
+  using StagedFile::StagedFile;
+  static llvm::Error checkDeclarations(llvm::StringRef path,
+                                       llvm::ArrayRef<Declaration> declarations);
 };
 
 } // namespace lowbit

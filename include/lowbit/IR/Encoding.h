@@ -107,6 +107,9 @@ mlir::Value buildTableDecode(mlir::OpBuilder &b, mlir::Location loc, const numer
                              mlir::Value code);
 mlir::Value buildTableEncode(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
                              mlir::Value value);
+/// The number of the format's thresholds that are not above `value`, as an index.
+mlir::Value buildTableRank(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
+                           mlir::Value value);
 
 /// Least common multiple of two tile multiples; kWhole absorbs, and stands for what no int64_t can
 /// hold.

@@ -10,13 +10,38 @@ class Lowbit_Encoding<string name, string mnemonic, list<string> extra = [], lis
         DeclareAttrInterfaceMethods<EncodingAttrInterface, extra>,
         DeclareAttrInterfaceMethods<VerifiableTensorEncoding>] # traits>;
 
+def Lowbit_EncodeRuleAttr : Lowbit_Attr<"EncodeRule", "encode_rule"> {
+  let summary = "how an encode chooses scales and rounds codes";
+  let description = [{
+    Never changes what is decoded. The rules: `absmax`, `signed_max`, `min_max`, `mx_floor`, `mx_ceil`,
+    `percentile<99.5>`, `mse<steps = 16, least = 0.5>`. The roundings: `nearest_even`, `half_away`, `half_up`,
+    `stochastic<seed>`. What is left out is the layout's own rule or, without one, `absmax` (`min_max` with a zero point)
+    and nearest even. docs/Numerics.md spells them out.
+
+    ```mlir
+    #lowbit.quantized<int<4>, scale = f16 per [1, 32], rule = mse<steps = 40, least = 0.2>>
+    #lowbit.quantized<int<8>, scale = f32 per axis 0, rule = percentile<99.9>, rounding = stochastic<42>>
+    ```
+  }];
+  let parameters = (ins "::lowbit::RuleKind":$choice,
+                        OptionalParameter<"::mlir::FloatAttr", "percentile, or least fraction of mse">:$value,
+                        DefaultValuedParameter<"unsigned", "0", "of mse">:$steps,
+                        "::lowbit::RoundingKind":$rounding,
+                        DefaultValuedParameter<"uint64_t", "0", "of stochastic rounding">:$seed);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    ::lowbit::numerics::EncodeRule getReference() const;
+  }];
+}
+
 def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
     ["verifyTerm", "getExtents", "buildEncodeTile", "buildStatistics", "referenceEncode"]> {
   let summary = "codes of a number format times a tree of scales";
   let description = [{
     Denotes `scale * level`, `scale * (level - zero)` (`zero`: an integer zero point) or `scale * level + min` (`min`: an
-    additive one), every step rounded to f32. `rule` says how an encode chooses the scale and never changes what is
-    decoded. `layout` says how the components lie in bytes.
+    additive one), every step rounded to f32. `rule` and `rounding` say how an encode chooses scales and codes
+    (`encode_rule`) and never change what is decoded. `layout` says how the components lie in bytes.
 
     ```mlir
     #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
@@ -25,7 +50,8 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
     ```
   }];
   let parameters = (ins "::mlir::Attribute":$format, "::mlir::Attribute":$scale, "::mlir::Attribute":$zero,
-                        "bool":$additive, "::lowbit::EncodeRule":$rule, "::mlir::Attribute":$layout);
+                        "bool":$additive, OptionalParameter<"::lowbit::EncodeRuleAttr">:$rule,
+                        "::mlir::Attribute":$layout);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{

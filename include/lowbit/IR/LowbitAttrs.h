@@ -41,7 +41,7 @@ llvm::LogicalResult verifyElementCount(llvm::ArrayRef<int64_t> shape,
 bool isSameTerm(QuantizedAttr a, QuantizedAttr b);
 
 /// Bytes of all components of a tensor of static type, exactly; none if a component's extent is
-/// only known at run time.
+/// only known at run time, or if no int64_t holds the number.
 std::optional<int64_t> getStaticBytes(mlir::RankedTensorType type);
 
 /// All of a tensor of `type`, in its own coordinates.

@@ -9,11 +9,23 @@ class Lowbit_Enum<string name, string summary, list<I32EnumCase> cases>
   let cppNamespace = "::lowbit";
 }
 
-def Lowbit_EncodeRule : Lowbit_Enum<"EncodeRule", "how a scale is chosen when a tensor is encoded", [
+def Lowbit_RuleKind : Lowbit_Enum<"RuleKind", "how a scale is chosen when a tensor is encoded", [
   I32EnumCase<"Default", 0, "default">,
   I32EnumCase<"AbsMax", 1, "absmax">,
   I32EnumCase<"SignedMax", 2, "signed_max">,
-  I32EnumCase<"MinMax", 3, "min_max">
+  I32EnumCase<"MinMax", 3, "min_max">,
+  I32EnumCase<"MxFloor", 4, "mx_floor">,
+  I32EnumCase<"MxCeil", 5, "mx_ceil">,
+  I32EnumCase<"Percentile", 6, "percentile">,
+  I32EnumCase<"Mse", 7, "mse">
+]>;
+
+def Lowbit_RoundingKind : Lowbit_Enum<"RoundingKind", "how a code is rounded when a tensor is encoded", [
+  I32EnumCase<"Default", 0, "default">,
+  I32EnumCase<"NearestEven", 1, "nearest_even">,
+  I32EnumCase<"HalfAway", 2, "half_away">,
+  I32EnumCase<"HalfUp", 3, "half_up">,
+  I32EnumCase<"Stochastic", 4, "stochastic">
 ]>;
 
 def Lowbit_GranularityKind : Lowbit_Enum<"GranularityKind", "which elements share a scale", [
@@ -23,7 +35,9 @@ def Lowbit_GranularityKind : Lowbit_Enum<"GranularityKind", "which elements shar
 ]>;
 
 def Lowbit_Rank1Combiner : Lowbit_Enum<"Rank1Combiner", "how a row and a column factor make a scale", [
-  I32EnumCase<"Min", 0, "min">
+  I32EnumCase<"Min", 0, "min">,
+  I32EnumCase<"Product", 1, "product">,
+  I32EnumCase<"Geometric", 2, "geo">
 ]>;
 
 #endif // LOWBIT_IR_LOWBITENUMS_TD

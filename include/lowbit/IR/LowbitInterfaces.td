@@ -15,8 +15,8 @@ def FormatAttrInterface : AttrInterface<"FormatAttrInterface"> {
   let cppNamespace = "::lowbit";
   let description = [{
     A number format: what one stored code decodes to. A scalar format of up to 8 bits is its table
-    of levels; everything else has a default that follows from the table. Wider formats (f16, bf16,
-    f32) store their values as such.
+    of levels; everything else has a default that follows from the table. Integers of 9 to 16 bits
+    say how they are computed; f16, bf16 and f32 store their values as such.
   }];
   let methods = [
     InterfaceMethod<"The scalar reference of this format: width, levels, rounding.",
@@ -24,8 +24,8 @@ def FormatAttrInterface : AttrInterface<"FormatAttrInterface"> {
     InterfaceMethod<[{How many values one code decodes to. 1 for scalar formats; a vector format gives
                      d, along the last axis.}],
       "int64_t", "getValuesPerCode", (ins), "", "return 1;">,
-    InterfaceMethod<[{Element type of an unpacked code: i8 for up to 8 bits (zero-extended bits of the
-                     code), the float type itself for wider formats.}],
+    InterfaceMethod<[{Element type of an unpacked code: i8 for up to 8 bits and i16 for up to 16
+                     (zero-extended bits of the code), the float type itself for stored floats.}],
       "::mlir::Type", "getCodeType", (ins), "",
       "return ::mlir::IntegerType::get($_attr.getContext(), 8);">,
     InterfaceMethod<"Scalar IR: the f32 level of `code` (of the code type).",

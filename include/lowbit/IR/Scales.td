@@ -36,13 +36,15 @@ def Lowbit_BlockScaleAttr : Lowbit_Scale<"BlockScale", "block_scale", ["buildEnc
   let summary = "a product of levels, outermost first";
   let description = [{
     Levels multiply from the outermost inwards, each product rounded to f32. Every level's block is a multiple of
-    the next one's.
+    the next one's. An offset, if there is one, is added to the product.
 
     ```mlir
     #lowbit.quantized<uint<4>, scale = f16 per [1, 256] * uint<6> per [1, 32]>
+    #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 256] * int<8> per [1, 64] + f32 per tensor>
     ```
   }];
-  let parameters = (ins ArrayRefParameter<"::lowbit::ScaleLevelAttr">:$levels);
+  let parameters = (ins ArrayRefParameter<"::lowbit::ScaleLevelAttr">:$levels,
+                        OptionalParameter<"::lowbit::ScaleLevelAttr">:$offset);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }
@@ -50,14 +52,19 @@ def Lowbit_BlockScaleAttr : Lowbit_Scale<"BlockScale", "block_scale", ["buildEnc
 def Lowbit_Rank1ScaleAttr : Lowbit_Scale<"Rank1Scale", "rank1_scale", ["buildStatistics"]> {
   let summary = "a row and a column vector, combined to one scale for each element";
   let description = [{
-    The scale of element (i, j) is `min(row[i], column[j])` (Li et al. 2023, "Memory Efficient Optimizers with 4-bit
-    States", section 4.2). Both vectors are statistics of the whole tensor.
+    The scale of element (i, j) is made of `row[i]` and `column[j]`, two vectors that are statistics of the whole tensor.
+    `min` takes the smaller one (Li et al. 2023, "Memory Efficient Optimizers with 4-bit States", section 4.2).
+    `product` multiplies them: the rows are largest magnitudes, the columns those of what the rows leave. `geo<alpha>`
+    multiplies the power alpha of the row's largest magnitude with the power 1 - alpha of the column's (CrossQuant).
 
     ```mlir
     #lowbit.quantized<int<4>, scale = f32 rank1<min>>
+    #lowbit.quantized<int<4>, scale = f32 rank1<product>>
+    #lowbit.quantized<int<8>, scale = f32 rank1<geo<0.15>>>
     ```
   }];
-  let parameters = (ins "::mlir::Attribute":$element, "::lowbit::Rank1Combiner":$combiner);
+  let parameters = (ins "::mlir::Attribute":$element, "::lowbit::Rank1Combiner":$combiner,
+                        OptionalParameter<"::mlir::FloatAttr", "geo: the power of the row">:$alpha);
   let hasCustomAssemblyFormat = 1;
   let genVerifyDecl = 1;
 }

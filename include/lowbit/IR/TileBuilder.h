@@ -60,6 +60,8 @@ public:
   // Scalars.
   mlir::Value f32(float v);
   mlir::Value i8(int64_t v);
+  /// The bits of v.
+  mlir::Value i32(uint32_t v);
   mlir::Value constantIndex(int64_t v);
   /// The scalar x, 0 where it is NaN.
   mlir::Value withoutNaN(mlir::Value x);

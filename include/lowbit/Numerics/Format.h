@@ -8,22 +8,24 @@
 //
 // A scalar number format: a map from codes to f32 levels, and back to the nearest level. Codes are
 // held in the low bits of a uint32_t; an int<k> code is two's complement in k bits, the bits above
-// are zero. The rules (ties, saturation, NaN) are written down in docs/Numerics.md.
+// are zero. The rules (ties, saturation, NaN) are written down in docs/Numerics.md. Named tables
+// are in Codebooks.h.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef LOWBIT_NUMERICS_FORMAT_H
 #define LOWBIT_NUMERICS_FORMAT_H
 
+#include "lowbit/Numerics/Minifloat.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 namespace lowbit::numerics {
 
-enum class FormatKind { Int, UInt, Float16, BFloat16, Float32, Codebook };
+enum class FormatKind { Int, UInt, Float16, BFloat16, Float32, Minifloat, Codebook };
 
 /// How an integer code is chosen from a real number. `low` is the format's smallest integer.
 enum class Rounding {
@@ -34,39 +36,55 @@ enum class Rounding {
 
 class Format {
 public:
-  /// int<bits>: two's complement, -2^(bits-1) ... 2^(bits-1) - 1. 1 <= bits <= 8.
-  static Format integer(unsigned bits);
-  /// uint<bits>: 0 ... 2^bits - 1. 1 <= bits <= 8.
+  /// int<bits>: two's complement, -2^(bits-1) ... 2^(bits-1) - 1; without the lowest one when
+  /// `narrow`, which takes 2 bits. 1 <= bits <= 16.
+  static Format integer(unsigned bits, bool narrow = false);
+  /// uint<bits>: 0 ... 2^bits - 1. 1 <= bits <= 16.
   static Format unsignedInteger(unsigned bits);
   static Format float16();
   static Format bfloat16();
   static Format float32();
-  /// Levels as checkLevels accepts them; code i decodes to levels[i].
-  static Format codebook(std::vector<float> levels);
+  /// Precondition: its check() passes.
+  static Format minifloat(const Minifloat &parameters);
+  /// Levels as checkLevels accepts them; code i decodes to levels[i]. `text` is what str() gives
+  /// instead of the levels.
+  static Format codebook(std::vector<float> levels, std::string text = "");
 
-  /// An error message, or nothing when `levels` can be a codebook: 2 to 256 finite values, strictly
-  /// increasing.
+  /// An error message, or nothing when `levels` can be a codebook: 2 to 256 finite values, in any
+  /// order, at least two of them different.
   static std::optional<std::string> checkLevels(const std::vector<float> &levels);
 
   FormatKind kind() const { return formatKind; }
   /// Bits of one stored code; for a codebook ceil(log2(number of levels)).
   unsigned bits() const { return formatBits; }
   bool isInteger() const { return formatKind == FormatKind::Int || formatKind == FormatKind::UInt; }
-  bool isFloat() const { return !isInteger() && formatKind != FormatKind::Codebook; }
+  /// f16, bf16 and f32, whose codes are stored as such.
+  bool isFloat() const {
+    return formatKind == FormatKind::Float16 || formatKind == FormatKind::BFloat16 ||
+           formatKind == FormatKind::Float32;
+  }
+  /// True if NaN encodes to a code of NaN, not to that of zero.
+  bool hasNaN() const { return isFloat() || (parameters && parameters->hasNaN()); }
+  /// Minifloats only.
+  const Minifloat &minifloat() const { return *parameters; }
 
-  /// The ordered level table of a codebook; empty otherwise.
+  /// A codebook's levels by code; empty otherwise.
   const std::vector<float> &levels() const { return levelTable; }
-  /// Codebooks: the code of x is the number of thresholds t with x >= t. There is one less than
-  /// there are levels; each is the smallest f32 that is nearer to the level above, exactly at a
-  /// midpoint the side with the even index wins.
+  /// Codebooks: the rank of x among the different levels is the number of thresholds t with x >= t.
+  /// There is one less than there are levels; each is the smallest f32 that is nearer to the level
+  /// above, exactly at a midpoint the side with the even code wins. Minifloats: the same over the
+  /// magnitudes, whose ranks are their codes.
   const std::vector<float> &thresholds() const { return thresholdTable; }
+  /// Codebooks: the code of each rank, the lowest where several codes share a level.
+  const std::vector<uint32_t> &codesByRank() const { return rankCodes; }
 
   /// The level of a code. Codes of a codebook beyond its last level decode as the last level.
   float decode(uint32_t code) const;
 
-  /// The code of the nearest level. Integers saturate; codebooks resolve ties to the even index;
-  /// both take NaN as zero. Floats convert as IEEE says (nearest even, overflow to infinity, NaN
-  /// stays NaN). `rounding` matters for integers only.
+  /// The code of the nearest level. Integers saturate and take NaN as zero, codebooks too, whose
+  /// ties go to the even code. Floats convert as IEEE says (nearest even, overflow to infinity, NaN
+  /// stays NaN). Minifloats: nearest even, overflow and infinity to the largest finite number, NaN
+  /// stays where they have one. `rounding` matters for integers only.
   uint32_t encode(float x, Rounding rounding = Rounding::NearestEven) const;
 
   /// The integer of a code; integer formats only.
@@ -85,11 +103,13 @@ public:
   float extreme() const;
   bool hasNegativeLevels() const { return lowest() < 0.0f; }
 
-  /// As in the attribute: "int<4>", "uint<8>", "f16", "bf16", "f32", "codebook<[-1, 0, 1]>".
+  /// As in the attribute: "int<4>", "int<8, narrow>", "uint<8>", "f16", "e4m3", "fp<2, 2>",
+  /// "codebook<nf4>", "codebook<[-1, 0, 1]>".
   std::string str() const;
 
   bool operator==(const Format &other) const {
     return formatKind == other.formatKind && formatBits == other.formatBits &&
+           isNarrow == other.isNarrow && parameters == other.parameters &&
            levelTable == other.levelTable;
   }
   bool operator!=(const Format &other) const { return !(*this == other); }
@@ -99,13 +119,13 @@ private:
 
   FormatKind formatKind;
   unsigned formatBits;
+  bool isNarrow = false;
+  std::optional<Minifloat> parameters;
   std::vector<float> levelTable;
   std::vector<float> thresholdTable;
+  std::vector<uint32_t> rankCodes;
+  std::string codebookText;
 };
-
-/// A codebook by its published name, or nothing. Known: "nf4" (Dettmers et al., QLoRA, 2023,
-/// appendix E; the values are those of bitsandbytes).
-std::optional<Format> namedCodebook(std::string_view name);
 
 /// `value` to the nearest integer, still as f32. Infinities and NaN pass through.
 float roundToInteger(float value, Rounding rounding, float low);

@@ -28,7 +28,7 @@ using Bytes = std::vector<uint8_t>;
 /// The codes of one array, row-major.
 using Codes = std::vector<uint32_t>;
 
-enum class ElementType { UInt8, Int32, Float16, BFloat16, Float32 };
+enum class ElementType { UInt8, Int16, Int32, Float16, BFloat16, Float32 };
 int64_t bytesOf(ElementType type);
 /// That of a float format; UInt8 for all formats that are packed.
 ElementType elementTypeOf(const Format &format);

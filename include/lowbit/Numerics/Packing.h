@@ -7,9 +7,9 @@
 //===----------------------------------------------------------------------===//
 //
 // Planes: the bits of a k-bit code are split into power-of-two-wide planes, low bits first (3 =
-// 2+1, 5 = 4+1, 6 = 4+2, 7 = 4+2+1). In a plane of width w, code j of a row lies in byte j*w/8 at
-// bit (j*w)%8, little end first; a row takes ceil(n*w/8) bytes and the unused bits of its last byte
-// are zero. Floats are one plane of 16 or 32 bits: a little-endian array.
+// 2+1, 5 = 4+1, 6 = 4+2, 7 = 4+2+1, 12 = 8+4). In a plane of width w, code j of a row lies in byte
+// j*w/8 at bit (j*w)%8, little end first; a row takes ceil(n*w/8) bytes and the unused bits of its
+// last byte are zero. Floats are one plane of 16 or 32 bits: a little-endian array.
 //
 //===----------------------------------------------------------------------===//
 
@@ -30,7 +30,7 @@ struct Plane {
   unsigned width; ///< 1, 2, 4, 8, 16 or 32
 };
 
-/// The planes of a code of `bits` bits (1 to 8, 16 or 32), low bits first.
+/// The planes of a code of `bits` bits (1 to 16, or 32), low bits first.
 std::vector<Plane> planesOf(unsigned bits);
 
 /// Bytes of one row of `columns` codes in a plane of `width` bits.

@@ -64,17 +64,21 @@ struct ScaleLevel {
 
 /// How a rank-1 scale combines the value of the row with that of the column.
 enum class Combiner {
-  Min,     ///< column < row ? column : row
-  Product, ///< row * column
+  Min,       ///< column < row ? column : row
+  Product,   ///< row * column
+  Geometric, ///< row * column, the stored ones being powers: alpha of the row, 1 - alpha of the
+             ///< column
 };
 
 /// s(i, j) = combine(row_i, column_j); 2-D tensors only.
 struct Rank1 {
   Format element;
   Combiner combiner = Combiner::Min;
+  /// Geometric only: the power of the row, from 0 to 1. An encode takes it as a multiple of 2^-16.
+  double alpha = 0.0;
 
   bool operator==(const Rank1 &other) const {
-    return element == other.element && combiner == other.combiner;
+    return element == other.element && combiner == other.combiner && alpha == other.alpha;
   }
 };
 
@@ -98,10 +102,14 @@ enum class ZeroKind { None, Integer, Additive };
 struct EncodeRule {
   /// How the scale (and zero point) of a block comes from its elements.
   enum class Choice {
-    Default,   ///< the layout's own rule, else AbsMax, or MinMax with a zero point
-    AbsMax,    ///< s = max|x| / largest
-    SignedMax, ///< s = (the x of largest magnitude) / extreme
-    MinMax,    ///< s = (max - min) / (highest - lowest), and the zero point
+    Default,    ///< the layout's own rule, else AbsMax, or MinMax with a zero point
+    AbsMax,     ///< s = max|x| / largest
+    SignedMax,  ///< s = (the x of largest magnitude) / extreme
+    MinMax,     ///< s = (max - min) / (highest - lowest), and the zero point
+    MxFloor,    ///< s = 2^(floor(log2 max|x|) - floor(log2 largest)): OCP MX 1.0, section 6.3
+    MxCeil,     ///< s = the smallest power of two >= max|x| / largest
+    Percentile, ///< s = (the `percent` percentile of |x|) / largest
+    Mse,        ///< s = the fraction of max|x| / largest with the least sum of squared errors
   };
   /// The scale that codes are computed with: as decode will read it, or before it was rounded.
   enum class Divisor { Stored, Exact };
@@ -113,12 +121,19 @@ struct EncodeRule {
   Choice choice = Choice::Default;
   Divisor divisor = Divisor::Stored;
   Inverse inverse = Inverse::Divide;
-  Rounding rounding = Rounding::NearestEven;
+  /// How codes are rounded; nothing: as the layout's own rule says, else to nearest even.
+  std::optional<Rounding> rounding;
+  /// Stochastic rounding, instead of `rounding`, with the random numbers of this seed.
+  std::optional<uint64_t> seed;
   Overflow overflow = Overflow::Saturate;
+  double percent = 100.0; ///< Percentile: above 0, to 100
+  unsigned steps = 16;    ///< Mse: how many candidates are tried below the absmax scale, 1 to 1024
+  double least = 0.5;     ///< Mse: the smallest candidate as a fraction, between 0 and 1
 
   bool operator==(const EncodeRule &other) const {
     return choice == other.choice && divisor == other.divisor && inverse == other.inverse &&
-           rounding == other.rounding && overflow == other.overflow;
+           rounding == other.rounding && seed == other.seed && overflow == other.overflow &&
+           percent == other.percent && steps == other.steps && least == other.least;
   }
 };
 
@@ -157,15 +172,22 @@ struct Sparse {
   double density = 0.0;
 };
 
-/// The rule that an encode of this term follows, with `Default` replaced by what it stands for.
+/// The rule that an encode of this term follows, with `Default` replaced by what it stands for and
+/// a rounding unless that is stochastic.
 EncodeRule resolveRule(const Quantized &term);
+
+/// An error message, or nothing when the numbers of a percentile or mse rule are in range.
+std::optional<std::string> checkParameters(const EncodeRule &rule);
+
+/// An error message, or nothing when the term's rule suits its format, zero point and scale.
+std::optional<std::string> checkRule(const Quantized &term);
 
 /// An error message (what is wrong and what would be right), or nothing when the term is well
 /// formed and applies to tensors of this shape.
 std::optional<std::string> check(const Quantized &term, const Shape &shape);
 std::optional<std::string> check(const Sparse &term, const Shape &shape);
 
-/// As check(), and that encode is defined: the rule suits the format, the zero point and the scale.
+/// As check() and checkRule(), and that encode is defined on this shape.
 std::optional<std::string> checkEncode(const Quantized &term, const Shape &shape);
 
 } // namespace lowbit::numerics

@@ -52,6 +52,9 @@ public:
 
   /// The components of a tensor of this shape. Fails if the encoding does not fit the shape.
   llvm::Expected<std::vector<ComponentType>> getComponents(llvm::ArrayRef<int64_t> shape) const;
+  /// The bytes of all components of a tensor of this shape, exactly; nothing where only the values
+  /// decide. Fails if the encoding does not fit the shape.
+  llvm::Expected<std::optional<uint64_t>> getBytes(llvm::ArrayRef<int64_t> shape) const;
   /// Rounds row-major values into components.
   llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
                                                        llvm::ArrayRef<float> values) const;

@@ -67,6 +67,7 @@ TEST_F(EncodingTest, refusesText) {
   EXPECT_NE(refusedText("").find("expected attribute value"), std::string::npos);
   EXPECT_NE(refusedText("#nobody.quantized<f16>").find("nobody"), std::string::npos);
   EXPECT_NE(refusedText("#lowbit.quantized<f16> and more").find("trailing"), std::string::npos);
+  EXPECT_NE(refusedText("#lowbit.quantized<f16>@").find("identifier expected"), std::string::npos);
   EXPECT_EQ(refusedText("#lowbit.planes"), "#lowbit.planes is not an encoding such as "
                                            "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>");
   EXPECT_EQ(refusedText("f32"),
@@ -89,8 +90,8 @@ TEST_F(EncodingTest, refusesBuiltTerms) {
   auto level =
       ScaleLevelAttr::get(&context, FloatFormatAttr::get(&context, Float32Type::get(&context)),
                           GranularityKind::Tensor, ArrayRef<int64_t>());
-  Attribute scale = BlockScaleAttr::get(&context, level);
-  auto rule = EncodeRule::Default;
+  Attribute scale = BlockScaleAttr::get(&context, level, ScaleLevelAttr());
+  EncodeRuleAttr rule;
   EXPECT_EQ(refusal<QuantizedAttr>(unit, scale, none, false, rule, layout),
             "a quantized term begins with a number format, not unit");
   EXPECT_EQ(refusal<QuantizedAttr>(format, unit, none, false, rule, layout),
@@ -101,7 +102,8 @@ TEST_F(EncodingTest, refusesBuiltTerms) {
             "'zero' takes a scale tree, not unit");
   EXPECT_EQ(refusal<QuantizedAttr>(format, scale, none, false, rule, unit),
             "'layout' takes a layout, not unit");
-  EXPECT_EQ(refusal<BlockScaleAttr>(ArrayRef<ScaleLevelAttr>()), "a scale has at least one level");
+  EXPECT_EQ(refusal<BlockScaleAttr>(ArrayRef<ScaleLevelAttr>(), ScaleLevelAttr()),
+            "a scale has at least one level");
   EXPECT_EQ(refusal<SumAttr>(ArrayRef<Attribute>()), "a sum has at least two terms");
 }
 
@@ -119,6 +121,12 @@ TEST_F(EncodingTest, countsBytes) {
       bytes({8, 64}, "#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>"),
       8 * 2 * 18);
   EXPECT_EQ(bytes({8, 64}, "#lowbit.sparse<f16, density = 0.01>"), std::nullopt);
+  // 2^61 bytes are a number although their bits are none; four such terms are 2^63 bytes.
+  int64_t large = int64_t(1) << 59;
+  EXPECT_EQ(bytes({1, large}, "#lowbit.quantized<f32>"), large * 4);
+  EXPECT_EQ(bytes({1, large}, "#lowbit.sum<#lowbit.quantized<f32>, #lowbit.quantized<f32>, "
+                              "#lowbit.quantized<f32>, #lowbit.quantized<f32>>"),
+            std::nullopt);
 }
 
 } // namespace

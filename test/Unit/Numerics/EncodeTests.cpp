@@ -9,6 +9,7 @@
 #include "Naive.h"
 #include "lowbit/Numerics/BlockLayout.h"
 
+#include "lowbit/Numerics/Codebooks.h"
 #include "lowbit/Numerics/Half.h"
 
 #include "gtest/gtest.h"

@@ -9,6 +9,7 @@
 #include "Naive.h"
 #include "lowbit/Numerics/BlockLayout.h"
 
+#include "lowbit/Numerics/Codebooks.h"
 #include "lowbit/Numerics/Half.h"
 
 #include "gtest/gtest.h"
@@ -34,11 +35,13 @@ std::vector<std::string> names(const Quantized &term, const Shape &shape) {
 
 std::vector<Format> formats() {
   std::vector<Format> list;
-  for (unsigned bits = 1; bits <= 8; ++bits) {
+  for (unsigned bits = 1; bits <= 16; ++bits) {
     list.push_back(Format::integer(bits));
     list.push_back(Format::unsignedInteger(bits));
   }
+  list.push_back(Format::integer(8, /*narrow=*/true));
   list.push_back(*namedCodebook("nf4"));
+  list.push_back(*namedCodebook("dynamic_unsigned", {8}));
   list.push_back(Format::codebook({-1.0f, 0.0f, 1.0f}));
   list.push_back(Format::float16());
   list.push_back(Format::bfloat16());

@@ -184,6 +184,38 @@ TEST_F(EncodeArchiveTest, ItStopsWhereTheCallerSaysSo) {
     }
 }
 
+TEST_F(EncodeArchiveTest, AnOutputNamedGGUFIsOne) {
+  constexpr char q8_0[] = "#lowbit.quantized<int<8>, scale = f16 per [1, 32], layout = ggml<q8_0>>";
+  constexpr char f16[] = "#lowbit.quantized<f16>";
+  output = pathOf("out.gguf");
+  // A row of c has 63 elements, which are no whole blocks.
+  ASSERT_EQ(messageOf(encode(q8_0, {{"b.*", "f32"}, {"c.*", f16}})), "no error");
+  auto archive = cantFail(Archive::open(output));
+  EXPECT_EQ(archive->getFormat(), "GGUF 3");
+  EXPECT_EQ(cantFail(archive->metadata().getU32("test.answer")), 42u);
+  EXPECT_EQ(cantFail(archive->metadata().getU32("general.quantization_version")), 2u);
+  EXPECT_EQ(encodingOf("a.weight"), q8_0);
+  EXPECT_EQ(encodingOf("b.weight"), "");
+  EXPECT_EQ(encodingOf("c.weight"), f16);
+  EXPECT_EQ(decode(output, "a.weight"), expect("a.weight", q8_0));
+  EXPECT_EQ(decode(output, "b.weight"), decode(input, "b.weight"));
+  EXPECT_EQ(decode(output, "c.weight"), expect("c.weight", f16));
+  EXPECT_EQ(decode(output, "norm"), decode(input, "norm"));
+}
+
+// Before anything is encoded, and so before the extents of sparse terms are learnt.
+TEST_F(EncodeArchiveTest, WhatGGUFCannotHoldIsRefusedAtOnce) {
+  output = writeFile("out.gguf", "precious");
+  for (StringRef text : {int8, nf4, sparse}) {
+    std::string given = messageOf(encode("same", {{"b.*", text.str()}}));
+    EXPECT_TRUE(contains(given, output + ": cannot write: tensor 'b.weight' has the encoding '" +
+                                    text.str() + "', which GGUF cannot hold: "))
+        << given;
+    EXPECT_TRUE(calls.empty());
+    EXPECT_EQ(readFile(output), "precious");
+  }
+}
+
 TEST_F(EncodeArchiveTest, TypesWithoutAnEncodingAreNamed) {
   input = writeFile("k.gguf", bytes);
   std::string given = messageOf(encode(int8));

@@ -8,6 +8,7 @@
 #include "lowbit/Runtime/EncodedTensor.h"
 
 #include "../Archive/Builders.h"
+#include "lowbit/Archive/GGMLTypes.h"
 
 using namespace llvm;
 
@@ -89,12 +90,15 @@ TEST(EncodedTensorTest, WhatIsNoEncoding) {
       {"#lowbit.quantized<int<", "'#lowbit.quantized<int<' is not an encoding: "},
       {"#lowbit.quantized<int<4>, scale = f99 per tensor>", "is not an encoding: "},
       {"#nosuch.encoding<3>", "is not an encoding: "},
-      {"32 : i64", "write one as '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'"},
+      {"32 : i64", "such as #lowbit.quantized<int<4>, scale = f16 per [1, 32]>"},
+      {"#lowbit.quantized<f16>@", "is not an encoding: "},
   };
   for (auto [text, message] : cases) {
     std::string given = messageOf(context.read(text));
     EXPECT_TRUE(contains(given, message)) << given;
   }
+  // An archive's text is a stranger's: it must not exhaust the stack.
+  EXPECT_TRUE(contains(messageOf(context.read(std::string(1000000, '['))), "nested more than"));
 }
 
 TEST(EncodedTensorTest, ComponentsThatDoNotFit) {
@@ -130,6 +134,47 @@ TEST(EncodedTensorTest, ComponentsThatDoNotFit) {
   EXPECT_TRUE(contains(messageOf(encoding.encode({2, 5}, decoded)), "does not have 8 values"));
   EXPECT_TRUE(contains(messageOf(encoding.encode(Shape{8}, decoded)),
                        "does not fit a tensor of shape [8]"));
+}
+
+TEST(EncodedTensorTest, BytesAreThoseOfAllComponents) {
+  EncodingContext context;
+  auto bytesOf = [&](StringRef text, Shape shape) {
+    return cantFail(cantFail(context.read(text)).getBytes(shape));
+  };
+  EXPECT_EQ(bytesOf("f32", {3, 5}), 60u);
+  EXPECT_EQ(bytesOf("#lowbit.quantized<bf16>", {3, 5}), 30u);
+  // Rows of 5 codes: 10 and 5 bits, in 2 bytes and 1; 2 scales each.
+  EXPECT_EQ(bytesOf("#lowbit.quantized<int<3>, scale = f16 per [1, 4]>", {3, 5}), 9u + 12);
+  EXPECT_EQ(
+      bytesOf("#lowbit.quantized<int<8>, scale = f16 per [1, 32], layout = ggml<q8_0>>", {3, 64}),
+      3u * 2 * 34);
+  EXPECT_EQ(bytesOf("#lowbit.sparse<f16, density = 0.5>", {3, 5}), std::nullopt);
+  TensorEncoding blocks = cantFail(
+      context.read("#lowbit.quantized<int<8>, scale = f16 per [1, 32], layout = ggml<q8_0>>"));
+  EXPECT_TRUE(contains(messageOf(blocks.getBytes({3, 63})), "does not fit a tensor of shape"));
+  EXPECT_TRUE(contains(messageOf(TensorEncoding().getBytes({-1})), "cannot have the shape [-1]"));
+}
+
+// The archive's table of ggml's types against the dialect, which knows the layouts.
+TEST(EncodedTensorTest, TheBlocksOfGgmlAreWhatTheDialectSays) {
+  EncodingContext context;
+  for (const GGMLType &type : getGGMLTypes())
+    for (unsigned rank : {1, 2, 3}) {
+      std::optional<std::string> text = getEncodingOf(type, rank);
+      if (!text)
+        continue;
+      TensorEncoding encoding = cantFail(context.read(*text));
+      EXPECT_EQ(encoding.str(), *text); // as it is looked up
+      Shape shape(rank, 3);
+      shape.back() *= type.blockSize;
+      auto components = cantFail(encoding.getComponents(shape));
+      ASSERT_EQ(components.size(), 1u) << *text;
+      GGMLStorage storage = getStorageOf(type, shape);
+      EXPECT_EQ(components[0].name, storage.component);
+      EXPECT_EQ(components[0].dtype, storage.dtype);
+      EXPECT_EQ(components[0].shape, storage.shape);
+      EXPECT_EQ(cantFail(encoding.getBytes(shape)), countBytes(storage.dtype, storage.shape));
+    }
 }
 
 } // namespace
