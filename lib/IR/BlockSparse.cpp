@@ -133,7 +133,7 @@ Value BlockSparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorT
       });
 }
 
-bool BlockSparseAttr::isEncodedInTiles() const { return false; }
+bool BlockSparseAttr::isEncodedInTiles(RankedTensorType) const { return false; }
 
 FailureOr<SmallVector<Value>> BlockSparseAttr::buildEncode(OpBuilder &b, Location loc,
                                                            RankedTensorType wholeType, Value whole,

@@ -48,7 +48,7 @@ Value lowbit::decodeWhole(OpBuilder &b, Location loc, RankedTensorType type,
 FailureOr<SmallVector<Value>> lowbit::encodeWhole(OpBuilder &b, Location loc, RankedTensorType type,
                                                   Value source, ValueRange old) {
   EncodingAttrInterface encoding = getEncoding(type);
-  if (!encoding.isEncodedInTiles())
+  if (!encoding.isEncodedInTiles(type))
     return encoding.buildEncode(b, loc, type, source, old);
   auto statistics = encoding.buildStatistics(b, loc, type, source, old);
   if (failed(statistics))

@@ -132,8 +132,9 @@ FailureOr<SmallVector<Value>> FlattenedAttr::buildStatistics(OpBuilder &b, Locat
   return getEncoding(row).buildStatistics(b, loc, row, flatten(t, whole), components);
 }
 
-bool FlattenedAttr::isEncodedInTiles() const {
-  return cast<EncodingAttrInterface>(getTerm()).isEncodedInTiles();
+bool FlattenedAttr::isEncodedInTiles(RankedTensorType type) const {
+  RankedTensorType row = rowType(*this, type);
+  return getEncoding(row).isEncodedInTiles(row);
 }
 
 FailureOr<SmallVector<Value>> FlattenedAttr::buildEncode(OpBuilder &b, Location loc,

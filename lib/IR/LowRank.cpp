@@ -141,7 +141,7 @@ Value LowRankAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType 
       });
 }
 
-bool LowRankAttr::isEncodedInTiles() const { return false; }
+bool LowRankAttr::isEncodedInTiles(RankedTensorType) const { return false; }
 
 FailureOr<Value> LowRankAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op, unsigned operand,
                                                RankedTensorType type, ValueRange components) const {

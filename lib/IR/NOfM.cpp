@@ -184,7 +184,7 @@ Value NOfMAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType typ
                    parallel, body)[0];
 }
 
-bool NOfMAttr::isEncodedInTiles() const { return false; }
+bool NOfMAttr::isEncodedInTiles(RankedTensorType) const { return false; }
 
 /// Orders like the magnitude of x: infinity next to last, every NaN last.
 static Value magnitudeOf(TileBuilder &t, Value x) {

@@ -222,10 +222,16 @@ FailureOr<SmallVector<Value>> PartAttr::buildStatistics(OpBuilder &b, Location l
   return all;
 }
 
-bool PartAttr::isEncodedInTiles() const {
-  return llvm::all_of(getTerms(), [](Attribute term) {
-    return cast<EncodingAttrInterface>(term).isEncodedInTiles();
-  });
+bool PartAttr::isEncodedInTiles(RankedTensorType type) const {
+  // A tile that no cut divides has pieces of static type; statistics are those of each piece alone.
+  return type.hasStaticShape() && dynamicCuts(*this) == 0 &&
+         llvm::all_of(childTypes(*this, type), [](RankedTensorType child) {
+           EncodingAttrInterface term = getEncoding(child);
+           return term.isEncodedInTiles(child) &&
+                  llvm::none_of(term.getComponents(child), [](const EncodingComponent &component) {
+                    return component.role == ComponentRole::Statistic;
+                  });
+         });
 }
 
 FailureOr<SmallVector<Value>> PartAttr::buildEncode(OpBuilder &b, Location loc,

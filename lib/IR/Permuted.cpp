@@ -129,7 +129,7 @@ Value PermutedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType
   return gather(t, tile, components[0], getAxis(), getBlock());
 }
 
-bool PermutedAttr::isEncodedInTiles() const { return false; }
+bool PermutedAttr::isEncodedInTiles(RankedTensorType) const { return false; }
 
 FailureOr<SmallVector<Value>> PermutedAttr::buildEncode(OpBuilder &b, Location loc,
                                                         RankedTensorType type, Value whole,

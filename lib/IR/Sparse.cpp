@@ -158,7 +158,7 @@ FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op,
 // Encode: at the stored places
 //===----------------------------------------------------------------------===//
 
-bool SparseAttr::isEncodedInTiles() const { return false; }
+bool SparseAttr::isEncodedInTiles(RankedTensorType) const { return false; }
 
 FailureOr<SmallVector<Value>> SparseAttr::buildEncode(OpBuilder &b, Location loc, RankedTensorType,
                                                       Value whole, ValueRange components) const {

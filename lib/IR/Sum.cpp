@@ -95,7 +95,7 @@ Value SumAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type
 // Encode
 //===----------------------------------------------------------------------===//
 
-bool SumAttr::isEncodedInTiles() const { return false; }
+bool SumAttr::isEncodedInTiles(RankedTensorType) const { return false; }
 
 FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
                                                    RankedTensorType type, Value whole,

@@ -155,7 +155,7 @@ def EncodingAttrInterface : AttrInterface<"EncodingAttrInterface"> {
       "", "return ::llvm::SmallVector<::mlir::Value>();">,
     InterfaceMethod<[{Whether an encode of the whole runs tile by tile (`buildStatistics`, then `buildEncodeTile`);
                      otherwise it is `buildEncode`.}],
-      "bool", "isEncodedInTiles", (ins), "", "return true;">,
+      "bool", "isEncodedInTiles", (ins "::mlir::RankedTensorType":$type), "", "return true;">,
     InterfaceMethod<[{IR that encodes a whole plain value over the stored `components`, where tiles do not do it: what a
                      combinator's terms store depends on each other or on its structure. Returns all components,
                      structure as it was; a term is encoded by `lowbit::encodeWhole`. Failure: read-only.}],
