@@ -127,7 +127,7 @@ func.func private @stochastic(tensor<8x64xf32, #lowbit.quantized<int<4>, scale =
 // CHECK-DAG: = #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64] * int<8> per [1, 16] + f32 per tensor>
 func.func private @offset(tensor<8x64xf32, #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64] * int<8> per [1, 16] + f32 per tensor>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f32 per tensor * f16 per [1, 64] * uint<6> per [1, 16]>
-func.func private @three_levels(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 per tensor * f16 per [1, 64] * uint<6> per [1, 16]>>)
+func.func private @three_block_levels(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 per tensor * f16 per [1, 64] * uint<6> per [1, 16]>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f32 rank1<product>>
 func.func private @product(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<product>>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f32 rank1<geo<0.15>>>
