@@ -139,6 +139,9 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
                                                              RankedTensorType type, Value tile,
                                                              ValueRange components,
                                                              const Box &region) const {
+  // An encoder of the layout's own, such as a search, is the reference's alone.
+  if (numerics::usesOwnEncoder(getReferenceTerm()))
+    return failure();
   TileBuilder t(b, loc);
   ArrayRef<int64_t> shape = type.getShape();
   Rule rule = numerics::resolveRule(getReferenceTerm());

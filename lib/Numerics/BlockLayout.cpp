@@ -190,4 +190,17 @@ std::vector<Bytes> BlockLayout::pack(const Quantized &term, const Shape &shape,
   return {std::move(bytes)};
 }
 
+std::vector<Codes> BlockLayout::chooseCodes(const Quantized &term, const Shape &shape,
+                                            const float *x) const {
+  Quantized flat = block.term;
+  std::vector<Codes> arrays(codeArrays(term, shape).size());
+  for (int64_t number = 0, count = *elementCount(shape) / block.elements; number < count;
+       ++number) {
+    std::vector<Codes> own = block.encoder(flat, block.elements, x + number * block.elements);
+    for (size_t i = 0; i < arrays.size(); ++i)
+      arrays[i].insert(arrays[i].end(), own[i].begin(), own[i].end());
+  }
+  return arrays;
+}
+
 } // namespace lowbit::numerics

@@ -134,6 +134,8 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
 
 std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
   assert(!checkEncode(term, shape) && "the term cannot encode this shape");
+  if (usesOwnEncoder(term))
+    return layoutOf(term).pack(term, shape, layoutOf(term).chooseCodes(term, shape, x));
   EncodeRule rule = resolveRule(term);
   Chosen chosen;
   if (term.scale)

@@ -9,6 +9,8 @@
 #include "lowbit/Numerics/Layout.h"
 #include "lowbit/Numerics/Packing.h"
 
+#include <cassert>
+
 namespace lowbit::numerics {
 
 int64_t bytesOf(ElementType type) {
@@ -99,6 +101,15 @@ public:
 std::shared_ptr<const Layout> planesLayout() {
   static const std::shared_ptr<const Layout> layout = std::make_shared<PlanesLayout>();
   return layout;
+}
+
+std::vector<Codes> Layout::chooseCodes(const Quantized &, const Shape &, const float *) const {
+  assert(false && "this layout has no encoder");
+  return {};
+}
+
+bool usesOwnEncoder(const Quantized &term) {
+  return term.rule.choice == EncodeRule::Choice::Default && layoutOf(term).hasEncoder();
 }
 
 const Layout &layoutOf(const Quantized &term) {

@@ -304,6 +304,8 @@ static Message checkRounding(const EncodeRule &rule, const Format &format) {
 }
 
 Message checkRule(const Quantized &term) {
+  if (usesOwnEncoder(term))
+    return std::nullopt;
   EncodeRule rule = resolveRule(term);
   if (Message message = checkParameters(rule))
     return message;

@@ -7,7 +7,17 @@
 
 from .errors import LowbitError
 
-__all__ = ["Archive", "Generation", "LowbitError", "Model", "Sampler", "Tokenizer"]
+__all__ = [
+    "Archive",
+    "Generation",
+    "LowbitError",
+    "Model",
+    "Sampler",
+    "Tokenizer",
+    "decode",
+    "decode_ggml",
+    "encode",
+]
 
 
 def __getattr__(name: str):
@@ -16,6 +26,10 @@ def __getattr__(name: str):
         from . import model
 
         return getattr(model, name)
+    if name in ("decode", "decode_ggml", "encode"):
+        from . import arrays
+
+        return getattr(arrays, name)
     if name == "Tokenizer":
         from .tokenizer import Tokenizer
 

@@ -7,12 +7,14 @@
 
 #include "Bindings.h"
 
+#include "lowbit/Archive/GGMLTypes.h"
 #include "lowbit/Runtime/EncodeArchive.h"
 #include "lowbit/Runtime/EncodedTensor.h"
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 using namespace llvm;
@@ -100,6 +102,21 @@ static std::optional<uint64_t> getEncodedBytes(const std::string &text,
   return unwrap(unwrap(encodings.read(text)).getBytes(shape));
 }
 
+static std::tuple<std::string, unsigned, unsigned> getGGMLType(const std::string &name,
+                                                               unsigned rank) {
+  const GGMLType *type = lookupGGMLType(name);
+  std::optional<std::string> encoding;
+  if (type)
+    encoding = getEncodingOf(*type, rank);
+  if (encoding)
+    return {*encoding, type->blockSize, type->blockBytes};
+  std::string known;
+  for (const GGMLType &other : getGGMLTypes())
+    if (other.hasEncoding())
+      known += (known.empty() ? "" : ", ") + other.name.str();
+  throw Failure("there is no encoding for the ggml type '" + name + "'; known: " + known);
+}
+
 void python::bindEncodings(nb::module_ &module) {
   module.def("encode_archive", &encodeFile, nb::arg("path"), nb::arg("out"), nb::arg("weights"),
              nb::arg("keep"), nb::arg("progress"));
@@ -109,5 +126,7 @@ void python::bindEncodings(nb::module_ &module) {
              "The float32 values of components, by the scalar reference.");
   module.def("encoded_bytes", &getEncodedBytes, nb::arg("encoding"), nb::arg("shape"),
              "Bytes of all components, exactly; None where only the values decide.");
+  module.def("ggml_type", &getGGMLType, nb::arg("name"), nb::arg("rank"),
+             "Encoding, elements and bytes of a block of a tensor type of ggml.");
   module.def("component_names", &getComponentNames, nb::arg("encoding"), nb::arg("shape"));
 }

@@ -24,11 +24,12 @@ def Lowbit_PlanesLayoutAttr : Lowbit_Layout<"PlanesLayout", "planes", ["buildPac
 def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
   let summary = "interleaved block structs of a GGUF file";
   let description = [{
-    Blocks of 32 elements of the last axis, scale first, then codes; read where they lie in a GGUF file. The last axis
-    is a multiple of 32.
+    Structs of 32 or 256 elements of the last axis with their scales; read where they lie in a GGUF file. The last axis
+    is a multiple of that. Each struct stores one term and no other: see docs/Numerics.md, "Storage".
 
     ```mlir
     #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+    #lowbit.quantized<int<6>, scale = f16 per [1, 256] * int<8> per [1, 16], layout = ggml<q6_k>>
     ```
   }];
   let parameters = (ins StringRefParameter<"name of the struct">:$block);
@@ -36,6 +37,47 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     const ::lowbit::numerics::BlockStruct &getStruct() const;
+  }];
+}
+
+class Lowbit_CheckpointLayout<string name, string mnemonic>
+    : Lowbit_Layout<name, mnemonic, ["buildPack"]> {
+  let parameters = (ins);
+}
+
+def Lowbit_GptqLayoutAttr : Lowbit_CheckpointLayout<"GptqLayout", "gptq"> {
+  let summary = "words of codes along the inputs, as in GPTQ checkpoints";
+  let description = [{
+    `qweight`, `scales` and `qzeros` of AutoGPTQ and GPTQModel, for codes of 2, 4 or 8 bits. The tensor is [inputs, outputs];
+    a word holds codes of consecutive inputs, zero points of consecutive outputs, each less 1.
+
+    ```mlir
+    #lowbit.quantized<uint<4>, scale = f16 per [128, 1], zero = uint<4> per [128, 1], layout = gptq>
+    ```
+  }];
+}
+
+def Lowbit_AwqLayoutAttr : Lowbit_CheckpointLayout<"AwqLayout", "awq"> {
+  let summary = "words of codes along the outputs, as in AWQ checkpoints";
+  let description = [{
+    `qweight`, `scales` and `qzeros` of AutoAWQ's GEMM version. The tensor is [inputs, outputs]; a word holds eight codes of
+    consecutive outputs in the order 0, 2, 4, 6, 1, 3, 5, 7.
+
+    ```mlir
+    #lowbit.quantized<uint<4>, scale = f16 per [128, 1], zero = uint<4> per [128, 1], layout = awq>
+    ```
+  }];
+}
+
+def Lowbit_BnbLayoutAttr : Lowbit_CheckpointLayout<"BnbLayout", "bnb"> {
+  let summary = "two codes in a byte, high nibble first, as in bitsandbytes checkpoints";
+  let description = [{
+    `weight` and `absmax` of bitsandbytes' 4-bit tensors in the order of the flattened tensor. Blocks lie along the last
+    axis.
+
+    ```mlir
+    #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64], layout = bnb>
+    ```
   }];
 }
 

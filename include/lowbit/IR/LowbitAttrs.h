@@ -11,6 +11,7 @@
 #include "lowbit/IR/Encoding.h"
 #include "lowbit/IR/LowbitDialect.h"
 #include "lowbit/Numerics/BlockLayout.h"
+#include "lowbit/Numerics/CheckpointLayout.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/TensorEncoding.h"
 

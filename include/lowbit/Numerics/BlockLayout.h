@@ -59,8 +59,10 @@ struct BlockStruct {
   Quantized term;
   /// One for each of codeArrays(term).
   std::vector<StructMember> members;
-  /// What `Default` stands for.
+  /// What `Default` stands for, unless there is an encoder.
   EncodeRule rule;
+  /// One struct's codes, for each of codeArrays(term), of x[elements]; null: `rule` says it all.
+  std::vector<Codes> (*encoder)(const Quantized &term, int64_t elements, const float *x) = nullptr;
 
   /// The term on tensors of this rank: its blocks lie along the last axis.
   Quantized termOfRank(int64_t rank) const;
@@ -82,6 +84,9 @@ public:
   std::vector<Bytes> pack(const Quantized &term, const Shape &shape,
                           const std::vector<Codes> &arrays) const override;
   std::optional<EncodeRule> defaultRule() const override { return block.rule; }
+  bool hasEncoder() const override { return block.encoder; }
+  std::vector<Codes> chooseCodes(const Quantized &term, const Shape &shape,
+                                 const float *x) const override;
 
 private:
   const BlockStruct &block;

@@ -65,6 +65,12 @@ public:
 
   /// What the rule `Default` stands for, where the layout has a rule of its own.
   virtual std::optional<EncodeRule> defaultRule() const { return std::nullopt; }
+
+  /// True if `Default` stands for an encoder of the layout's own, which only the reference has.
+  virtual bool hasEncoder() const { return false; }
+  /// That encoder: the codes of each of codeArrays(term, shape) for x[element count].
+  virtual std::vector<Codes> chooseCodes(const Quantized &term, const Shape &shape,
+                                         const float *x) const;
 };
 
 /// Every component its own array: see Packing.h.
@@ -72,6 +78,8 @@ std::shared_ptr<const Layout> planesLayout();
 
 /// The layout of a term: its own, or planes.
 const Layout &layoutOf(const Quantized &term);
+/// True if an encode of this term is its layout's own: the rule is `Default` and there is one.
+bool usesOwnEncoder(const Quantized &term);
 
 } // namespace lowbit::numerics
 

@@ -35,7 +35,7 @@ std::string makeGGUF() {
   file.tensor("f32", {2}, 0, 0).tensor("f16", {2}, 1, 32).tensor("bf16", {2}, 30, 64);
   file.tensor("q4_0", {64, 3}, 2, 96).tensor("q4_1", {32}, 3, 224);
   file.tensor("q8_0", {32, 2, 2}, 8, 256)
-      .tensor("q4_k", {256}, 12, 416)
+      .tensor("iq3_s", {256}, 21, 416)
       .tensor("i32", {1}, 26, 576);
   return file.align(32).fill(96, 1).fill(128, 2).fill(32, 3).fill(160, 4).fill(164, 5).str();
 }
@@ -100,14 +100,16 @@ TEST_F(ArchiveTest, TypesWithoutEncodingAreListedOnly) {
   std::string path = writeFile("model.gguf", makeGGUF());
   auto archive = openOrDie(path);
   ASSERT_NE(archive, nullptr);
-  const TensorInfo *info = archive->lookup("q4_k");
+  const TensorInfo *info = archive->lookup("iq3_s");
   ASSERT_NE(info, nullptr);
   EXPECT_FALSE(info->supported);
-  EXPECT_EQ(info->describeEncoding(), "ggml Q4_K (not supported)");
-  EXPECT_EQ(info->bytes, 144u);
-  EXPECT_EQ(info->getBitsPerWeight(), 4.5);
-  std::string message = path + ": tensor 'q4_k' is stored as ggml Q4_K, for which there is no "
-                               "encoding: convert it to F32, F16, Q4_0, Q4_1, Q8_0 or BF16";
+  EXPECT_EQ(info->describeEncoding(), "ggml IQ3_S (not supported)");
+  EXPECT_EQ(info->bytes, 110u);
+  EXPECT_EQ(info->getBitsPerWeight(), 3.4375);
+  std::string message = path + ": tensor 'iq3_s' is stored as ggml IQ3_S, for which there is no "
+                               "encoding: convert it to F32, F16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, "
+                               "Q2_K, Q3_K, Q4_K, Q5_K, Q6_K, IQ4_NL, IQ4_XS, BF16, TQ1_0, TQ2_0 "
+                               "or MXFP4";
   EXPECT_EQ(messageOf(archive->getEncoding(*info)), message);
   EXPECT_EQ(messageOf(archive->getComponents(*info)), message);
   EXPECT_EQ(archive->lookup("i32")->describeEncoding(), "ggml I32 (not supported)");
@@ -167,6 +169,12 @@ TEST_F(ArchiveTest, SafetensorsFromElsewhere) {
   EXPECT_EQ(textOf(c[0].data), "gh");
   EXPECT_TRUE(contains(messageOf(archive->getEncoding(archive->tensors()[3])),
                        "tensor 'd' is stored as safetensors I64, for which there is no encoding"));
+  // Integers have no encoding, but can be read.
+  EXPECT_EQ(archive->tensors()[3].describeEncoding(), "i64");
+  std::vector<Component> d = cantFail(archive->getComponents(archive->tensors()[3]));
+  EXPECT_EQ(d[0].name, "values");
+  EXPECT_EQ(d[0].dtype, DType::I64);
+  EXPECT_EQ(textOf(d[0].data), "01234567");
   EXPECT_TRUE(archive->metadata().empty());
   EXPECT_TRUE(contains(messageOf(archive->metadata().getString("general.architecture")),
                        "no model metadata at all"));
@@ -181,14 +189,15 @@ const char encoding[] = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>";
 std::vector<ArchiveWriter::TensorDeclaration> declareTensors() {
   return {{"w", {1, 4}, encoding, {{"codes", DType::U8, {1, 2}}, {"scale", DType::F16, {1, 1}}}},
           {"norm", {2}, "", {{"values", DType::F32, {2}}}},
-          {"half", {2}, "#lowbit.quantized<f16>", {{"codes", DType::F16, {2}}}}};
+          {"half", {2}, "#lowbit.quantized<f16>", {{"codes", DType::F16, {2}}}},
+          {"places", {3}, "", {{"values", DType::U8, {3}}}}};
 }
 
 Error writeArchive(StringRef path, const Metadata &model) {
   auto writer = ArchiveWriter::create(path, declareTensors(), model);
   if (!writer)
     return writer.takeError();
-  for (const char *bytes : {"qQ", "sS", "12345678", "abcd"})
+  for (const char *bytes : {"qQ", "sS", "12345678", "abcd", "xyz"})
     if (Error error = (*writer)->append(bytesOf(bytes)))
       return error;
   return (*writer)->commit();
@@ -203,7 +212,7 @@ TEST_F(ArchiveTest, AnEncodedModelIsAgainAModel) {
   auto archive = openOrDie(path);
   ASSERT_NE(archive, nullptr);
   EXPECT_EQ(archive->getFormat(), "Lowbit 1");
-  ASSERT_EQ(archive->tensors().size(), 3u);
+  ASSERT_EQ(archive->tensors().size(), 4u);
   const TensorInfo &w = archive->tensors()[0];
   EXPECT_EQ(w.name, "w");
   EXPECT_EQ(w.shape, (Shape{1, 4}));
@@ -221,6 +230,8 @@ TEST_F(ArchiveTest, AnEncodedModelIsAgainAModel) {
   EXPECT_EQ(archive->tensors()[1].name, "norm");
   EXPECT_EQ(textOf(cantFail(archive->getComponents(archive->tensors()[1]))[0].data), "12345678");
   EXPECT_EQ(cantFail(archive->getEncoding(archive->tensors()[2])), "#lowbit.quantized<f16>");
+  EXPECT_EQ(archive->tensors()[3].integers, DType::U8);
+  EXPECT_EQ(textOf(cantFail(archive->getComponents(archive->tensors()[3]))[0].data), "xyz");
 
   EXPECT_EQ(cantFail(archive->metadata().getU32("llama.block_count")), 30u);
   EXPECT_EQ(cantFail(archive->metadata().getF32("llama.rope.freq_base")), 10000.0f);
@@ -301,8 +312,11 @@ TEST_F(ArchiveTest, DamagedArchivesAreRefused) {
          "component 'scale' of tensor 'w' is missing: there is no 'w::scale'");
   refuse(tensors("{'w':{'shape':[1],'encoding':'x','components':['codes','codes']}}"),
          "'w::codes' is used twice");
-  refuse(tensors("{'w::codes':{'shape':[1],'encoding':'','components':['values']}}"),
-         "should be stored as one array 'values', [1] of F32");
+  refuse(tensors("{'w::codes':{'shape':[1],'encoding':'#lowbit.quantized<f16>',"
+                 "'components':['codes']}}"),
+         "should be stored as one array 'codes', [1] of F16");
+  refuse(tensors("{'w::codes':{'shape':[2],'encoding':'','components':['values']}}"),
+         "should be stored as one array 'values', [2] of F32");
   refuse(tensors("{'w':{'shape':[1],'encoding':'x','components':['codes']},"
                  "'w':{'shape':[1],'encoding':'x','components':['codes']}}"),
          "duplicate key 'w'");

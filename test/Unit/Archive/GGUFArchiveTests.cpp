@@ -7,6 +7,7 @@
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Archive/GGMLTypes.h"
+#include "lowbit/Numerics/BlockLayout.h"
 
 #include "Builders.h"
 #include "llvm/ADT/STLExtras.h"
@@ -60,6 +61,22 @@ TEST(GGMLTypes, TheTableReadsBothWays) {
       EXPECT_EQ(lookupGGMLTypeOfTerm(*encoding, rank), type.isPlain() ? nullptr : &type);
     }
   EXPECT_GE(encoded, 4u * 6);
+}
+
+TEST(GGMLTypes, TheTextsAreTheTermsOfTheStructs) {
+  unsigned structs = 0;
+  for (const GGMLType &type : getGGMLTypes()) {
+    const numerics::BlockStruct *block = numerics::ggmlStruct(type.name.lower());
+    EXPECT_EQ(block != nullptr, type.hasEncoding() && !type.isPlain()) << type.name.str();
+    if (!block)
+      continue;
+    ++structs;
+    EXPECT_EQ(block->elements, type.blockSize);
+    EXPECT_EQ(block->bytes, type.blockBytes);
+    EXPECT_EQ(*getEncodingOf(type, 2), "#lowbit.quantized<" + block->termOfRank(2).str() +
+                                           ", layout = ggml<" + block->name + ">>");
+  }
+  EXPECT_EQ(structs, numerics::ggmlStructs().size());
 }
 
 TEST(GGMLTypes, OnlyALayoutOfGgmlIsAType) {

@@ -1,0 +1,66 @@
+"""Encodings on numpy arrays, by the scalar reference that every compiled kernel reproduces."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _lowbit
+from .errors import LowbitError
+
+
+def encode(array: ArrayLike, encoding: str) -> dict[str, NDArray[Any]]:
+    """The stored components of `array` in an encoding, by name ('codes', 'scale', 'blocks', …).
+
+    array: anything that converts to float32.
+    encoding: the attribute's text, as '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'.
+
+    >>> lowbit.encode(np.float32([[1.0, -0.5]]), "#lowbit.quantized<int<4>, scale = f16 per [1, 2]>")
+    """
+    try:
+        return _lowbit.encode(np.ascontiguousarray(array, np.float32), encoding)
+    except RuntimeError as error:
+        raise LowbitError(str(error)) from None
+
+
+def decode(
+    encoding: str, shape: Sequence[int], components: Mapping[str, NDArray[Any]]
+) -> NDArray[np.float32]:
+    """The float32 values [shape] of stored components, exactly as the encoding defines them."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in components.items()}
+    try:
+        return _lowbit.decode(encoding, list(shape), arrays)
+    except RuntimeError as error:
+        raise LowbitError(str(error)) from None
+
+
+def decode_ggml(raw: ArrayLike, type: str) -> NDArray[np.float32]:
+    """The float32 values of a GGUF file's bytes, bit for bit those of gguf.quants.dequantize.
+
+    raw: uint8 [..., bytes of a row], as gguf.GGUFReader gives the data of a quantized tensor.
+    type: ggml's name of the tensor type: 'Q4_K', 'IQ4_XS', 'F16', …
+    """
+    raw = np.ascontiguousarray(raw)
+    if raw.dtype != np.uint8 or raw.ndim == 0:
+        raise LowbitError(
+            f"decode_ggml() takes uint8 bytes, not {raw.ndim}-dimensional {raw.dtype}",
+            hint="view the array's bytes with .view(np.uint8)",
+        )
+    try:
+        encoding, block_size, block_bytes = _lowbit.ggml_type(type, raw.ndim)
+    except RuntimeError as error:
+        raise LowbitError(str(error)) from None
+    if raw.shape[-1] % block_bytes:
+        raise LowbitError(
+            f"a row of {raw.shape[-1]} bytes is no whole number of {type} blocks",
+            hint=f"{block_bytes} bytes hold {block_size} elements",
+        )
+    blocks = raw.shape[-1] // block_bytes
+    if block_size > 1:
+        components = {"blocks": raw.reshape(*raw.shape[:-1], blocks, block_bytes)}
+        return decode(encoding, (*raw.shape[:-1], blocks * block_size), components)
+    if type.upper() == "BF16":
+        return (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
+    return raw.view(f"<f{block_bytes}").astype(np.float32)
