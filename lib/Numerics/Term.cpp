@@ -22,8 +22,6 @@ Shape Granularity::blockOf(const Shape &shape) const {
   if (kind == Kind::PerBlock)
     return block;
   Shape whole = shape;
-  for (int64_t &extent : whole)
-    extent = std::max<int64_t>(extent, 1);
   if (kind == Kind::PerAxis)
     whole[static_cast<size_t>(axis)] = 1;
   return whole;

@@ -44,7 +44,7 @@ struct Granularity {
   int64_t axis = 0; ///< PerAxis: one value for each index of this axis.
   Shape block;      ///< PerBlock: extents >= 1, one for each axis of the tensor.
 
-  /// The extents of one block on a tensor of this shape: a whole axis is its extent (at least 1).
+  /// The extents of one block on a tensor of this shape: a whole axis is its extent, 0 if it is empty.
   /// Precondition: check() has passed.
   Shape blockOf(const Shape &shape) const;
 
