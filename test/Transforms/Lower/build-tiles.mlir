@@ -77,3 +77,40 @@ func.func @axis(%c: tensor<8x61xi8>, %s: tensor<8x1xf32>, %i: index) -> tensor<4
   %0 = lowbit.decode_region tensor<8x61xf32, #w> (%c, %s) [%i, 0] [4, 61] : tensor<8x61xi8>, tensor<8x1xf32> -> tensor<4x61xf32>
   return %0 : tensor<4x61xf32>
 }
+
+// -----
+
+// The offset of a scale is added to the factors on their grid, not to the elements.
+
+#w = #lowbit.quantized<int<8>, scale = f32 per [1, 32] + f32 per tensor>
+
+// CHECK-LABEL: func @offset(
+// CHECK-SAME: %[[C:.*]]: tensor<8x64xi8>, %[[S:.*]]: tensor<8x2xf32>, %[[O:.*]]: tensor<1x1xf32>
+// CHECK: linalg.generic {{.*}} ins(%[[S]], %{{.*}} : tensor<8x2xf32>, tensor<f32>) outs(%{{.*}} : tensor<8x2xf32>)
+// CHECK: arith.addf
+// CHECK: linalg.generic {{.*}} ins(%{{.*}}, %{{.*}} : tensor<8x2x32xi8>, tensor<8x2xf32>)
+// CHECK: arith.mulf
+// CHECK-NOT: arith.addf
+func.func @offset(%c: tensor<8x64xi8>, %s: tensor<8x2xf32>, %o: tensor<1x1xf32>) -> tensor<8x64xf32> {
+  %0 = lowbit.decode_region tensor<8x64xf32, #w> (%c, %s, %o) [0, 0] [8, 64] : tensor<8x64xi8>, tensor<8x2xf32>, tensor<1x1xf32> -> tensor<8x64xf32>
+  return %0 : tensor<8x64xf32>
+}
+
+// -----
+
+// A search runs over the elements of a block in order, once for each candidate; the last block of a row is cut off at its end.
+
+#w = #lowbit.quantized<int<8>, scale = f32 per [1, 32], rule = mse<steps = 4, least = 0.5>>
+
+// CHECK-LABEL: func @search(
+// CHECK-SAME: %[[X:.*]]: tensor<8x49xf32>
+// CHECK: linalg.generic {{.*}} ins(%{{.*}} : tensor<8x2xf32>) outs(%{{.*}} : tensor<8x2xf32>)
+// CHECK: %[[END:.*]] = arith.minsi %{{.*}}, %c49
+// CHECK: scf.for %{{.*}} = %c0 to %c5
+// CHECK: scf.for
+// CHECK: scf.for %{{.*}} = %{{.*}} to %[[END]]
+// CHECK: tensor.extract %[[X]]
+func.func @search(%x: tensor<8x49xf32>, %c: tensor<8x49xi8>, %s: tensor<8x2xf32>) -> (tensor<8x49xi8>, tensor<8x2xf32>) {
+  %0:2 = lowbit.encode_region tensor<8x49xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 49] : (tensor<8x49xf32>, tensor<8x49xi8>, tensor<8x2xf32>) -> (tensor<8x49xi8>, tensor<8x2xf32>)
+  return %0#0, %0#1 : tensor<8x49xi8>, tensor<8x2xf32>
+}
