@@ -58,9 +58,7 @@ class Sampler:
         if self.top_k > 0:
             order = order[: self.top_k]
         # The difference first: a tiny temperature would overflow the logits themselves.
-        scaled = (
-            logits[order].astype(np.float64) - np.float64(logits[order[0]])
-        ) / self.temperature
+        scaled = (logits[order].astype(np.float64) - np.float64(logits[order[0]])) / self.temperature
         probability = np.exp(scaled)
         probability /= probability.sum()
         if self.top_p < 1:
