@@ -11,8 +11,10 @@ say() { printf '\n\033[1m==>\033[0m %s\n' "$*"; }
 
 scripts/setup.sh
 model=$(scripts/get-smollm2.sh)
+scripts/get-minilm.sh >/dev/null
 LOWBIT_CACHE=$(dirname "$model")
 export LOWBIT_CACHE
+scripts/get-byte-model.sh >/dev/null
 
 results=$root/build/test/results
 rm -rf "$results"

@@ -26,6 +26,8 @@ namespace lowbit {
 std::string TensorInfo::describeEncoding() const {
   if (!supported)
     return storedAs + " (not supported)";
+  if (integers)
+    return getDTypeName(*integers).lower();
   return encoding.empty() ? "f32" : encoding;
 }
 
@@ -71,7 +73,7 @@ Error Archive::makeUnsupportedError(const TensorInfo &tensor) const {
 }
 
 Expected<StringRef> Archive::getEncoding(const TensorInfo &tensor) const {
-  if (!tensor.supported)
+  if (!tensor.supported || tensor.integers)
     return makeUnsupportedError(tensor);
   return StringRef(tensor.encoding);
 }
@@ -109,7 +111,7 @@ public:
       std::optional<std::string> encoding = getEncodingOf(*tensor.type, tensor.shape.size());
       addTensor({tensor.name.str(), tensor.shape, encoding.value_or(""), encoding.has_value(),
                  ("ggml " + tensor.type->name).str(), tensor.data.size(),
-                 static_cast<uint64_t>(countElementsOf(tensor.shape))});
+                 static_cast<uint64_t>(countElementsOf(tensor.shape)), std::nullopt});
     }
   }
 
@@ -140,10 +142,17 @@ public:
         new SafetensorsArchive(std::move(source), "safetensors"));
     for (const SafetensorsTensor &tensor : archive->source->getTensors()) {
       const PlainEncoding *plain = lookupPlainEncoding(tensor.dtype);
-      archive->addTensor({tensor.name, tensor.shape, plain ? plain->encoding.str() : "",
-                          plain != nullptr, ("safetensors " + getDTypeName(tensor.dtype)).str(),
-                          tensor.data.size(),
-                          static_cast<uint64_t>(countElementsOf(tensor.shape))});
+      TensorInfo info{tensor.name,
+                      tensor.shape,
+                      plain ? plain->encoding.str() : "",
+                      plain || isInteger(tensor.dtype),
+                      ("safetensors " + getDTypeName(tensor.dtype)).str(),
+                      tensor.data.size(),
+                      static_cast<uint64_t>(countElementsOf(tensor.shape)),
+                      std::nullopt};
+      if (isInteger(tensor.dtype))
+        info.integers = tensor.dtype;
+      archive->addTensor(std::move(info));
       archive->parts.push_back(
           {{plain ? plain->component.str() : "values", tensor.dtype, tensor.shape, tensor.data}});
     }
@@ -223,7 +232,7 @@ Error SafetensorsArchive::readTensor(StringRef name, const json::Value &value) {
   if (!shape || !components || !encoding || components->empty())
     return fail("tensor '" + name + "' is not described by a shape, an encoding and components");
 
-  TensorInfo info{name.str(), {}, encoding->str(), true, "lowbit", 0, 0};
+  TensorInfo info{name.str(), {}, encoding->str(), true, "lowbit", 0, 0, std::nullopt};
   for (const json::Value &extent : *shape)
     info.shape.push_back(extent.getAsInteger().value_or(-1));
   std::optional<int64_t> elements = countElements(info.shape);
@@ -242,9 +251,14 @@ Error SafetensorsArchive::readTensor(StringRef name, const json::Value &value) {
   if (const PlainEncoding *plain = lookupPlainEncoding(info.encoding)) {
     const Component &values = parts.back().front();
     if (parts.back().size() != 1 || values.name != plain->component ||
-        values.dtype != plain->dtype || values.shape != info.shape)
+        !acceptsDType(*plain, values.dtype) || values.shape != info.shape)
       return fail("tensor '" + name + "' should be stored as one array '" + plain->component +
                   "', " + formatShape(info.shape) + " of " + getDTypeName(plain->dtype));
+  }
+  DType dtype = parts.back().front().dtype;
+  if (info.encoding.empty() && isInteger(dtype)) {
+    info.integers = dtype;
+    info.storedAs = ("safetensors " + getDTypeName(dtype)).str();
   }
   addTensor(std::move(info));
   return Error::success();

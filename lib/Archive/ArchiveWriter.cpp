@@ -191,8 +191,11 @@ Error ArchiveWriter::check(StringRef path, const TensorDeclaration &tensor) {
       return makeTensorError(path, tensor, "has a component without a name");
   if (isGGUF(path))
     return checkGGUFTensor(path, tensor);
-  if (const PlainEncoding *plain = lookupPlainEncoding(tensor.encoding))
-    return checkOneComponent(path, tensor, plain->component, plain->dtype, tensor.shape);
+  if (const PlainEncoding *plain = lookupPlainEncoding(tensor.encoding)) {
+    DType stored = tensor.components.front().dtype;
+    return checkOneComponent(path, tensor, plain->component,
+                             acceptsDType(*plain, stored) ? stored : plain->dtype, tensor.shape);
+  }
   return Error::success();
 }
 

@@ -44,6 +44,29 @@ inline const PlainEncoding *lookupPlainEncoding(llvm::StringRef encoding) {
   return found == std::end(plainEncodings) ? nullptr : found;
 }
 
+/// Integers and truth values are stored as they are, under the encoding and the component of f32.
+inline bool isInteger(DType dtype) {
+  switch (dtype) {
+  case DType::Bool:
+  case DType::I8:
+  case DType::U8:
+  case DType::I16:
+  case DType::U16:
+  case DType::I32:
+  case DType::U32:
+  case DType::I64:
+  case DType::U64:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// Whether an array of `dtype` can be all that is stored under `plain`.
+inline bool acceptsDType(const PlainEncoding &plain, DType dtype) {
+  return dtype == plain.dtype || (plain.encoding.empty() && isInteger(dtype));
+}
+
 inline const PlainEncoding *lookupPlainEncoding(DType dtype) {
   const auto *found =
       llvm::find_if(plainEncodings, [&](const PlainEncoding &p) { return p.dtype == dtype; });

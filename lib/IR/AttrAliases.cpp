@@ -49,12 +49,9 @@ struct EncodingAliases : OpAsmDialectInterface {
   AliasResult getAlias(Attribute attribute, raw_ostream &os) const override {
     if (auto term = dyn_cast<QuantizedAttr>(attribute))
       printName(term, os);
-    else if (isa<SumAttr>(attribute))
-      os << SumAttr::getMnemonic();
-    else if (isa<PartAttr>(attribute))
-      os << PartAttr::getMnemonic();
-    else if (isa<SparseAttr>(attribute))
-      os << SparseAttr::getMnemonic();
+    else if (isa<SumAttr, SparseAttr, NOfMAttr, BlockSparseAttr, LowRankAttr, PartAttr, PermutedAttr,
+                 FlattenedAttr>(attribute))
+      os << attribute.getAbstractAttribute().getName().split('.').second;
     else
       return AliasResult::NoAlias;
     return AliasResult::FinalAlias;

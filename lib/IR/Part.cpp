@@ -92,7 +92,7 @@ SmallVector<EncodingComponent> PartAttr::getComponents(RankedTensorType type) co
     all.push_back(
         {"cut." + std::to_string(i), IndexType::get(getContext()), ComponentRole::Structure});
   for (auto [i, child] : llvm::enumerate(childTypes(*this, type)))
-    appendComponents(all, i, child);
+    appendComponents(all, llvm::Twine(i), child);
   return all;
 }
 
@@ -222,6 +222,33 @@ FailureOr<SmallVector<Value>> PartAttr::buildStatistics(OpBuilder &b, Location l
   return all;
 }
 
+bool PartAttr::isEncodedInTiles(RankedTensorType type) const {
+  // A tile that no cut divides has pieces of static type; statistics are those of each piece alone.
+  return type.hasStaticShape() && dynamicCuts(*this) == 0 &&
+         llvm::all_of(childTypes(*this, type), [](RankedTensorType child) {
+           EncodingAttrInterface term = getEncoding(child);
+           return term.isEncodedInTiles(child) &&
+                  llvm::none_of(term.getComponents(child), [](const EncodingComponent &component) {
+                    return component.role == ComponentRole::Statistic;
+                  });
+         });
+}
+
+FailureOr<SmallVector<Value>> PartAttr::buildEncode(OpBuilder &b, Location loc,
+                                                    RankedTensorType type, Value whole,
+                                                    ValueRange components) const {
+  TileBuilder t(b, loc);
+  SmallVector<Value> all(components.take_front(dynamicCuts(*this)));
+  for (Piece &piece : getPieces(b, loc, type, components).list) {
+    auto encoded = encodeWhole(b, loc, piece.type, t.slice(whole, piece.place),
+                               componentsOf(piece, components));
+    if (failed(encoded))
+      return failure();
+    all.append(*encoded);
+  }
+  return all;
+}
+
 //===----------------------------------------------------------------------===//
 // Scalar reference
 //===----------------------------------------------------------------------===//
@@ -269,19 +296,14 @@ llvm::Error PartAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRe
   auto runs = runsOf(*this, shape, cuts);
   if (!runs)
     return runs.takeError();
+  components = components.drop_front(first);
   for (auto [term, run] : llvm::zip(getTerms(), *runs)) {
-    auto type = RankedTensorType::get(run.shape, Float32Type::get(getContext()), term);
-    size_t count = getEncoding(type).getComponents(type).size();
-    if (first + count > components.size())
-      return llvm::createStringError("components are missing");
     std::vector<float> own(run.outer * run.count);
-    if (llvm::Error error =
-            getEncoding(type).referenceDecode(run.shape, components.slice(first, count), own))
+    if (llvm::Error error = decodeFront(term, run.shape, components, own))
       return error;
     for (int64_t i = 0; i < run.outer; ++i)
       std::copy_n(own.begin() + i * run.count, run.count,
                   values.begin() + i * run.pitch + run.first);
-    first += count;
   }
   return llvm::Error::success();
 }
@@ -300,11 +322,8 @@ llvm::Expected<std::vector<Buffer>> PartAttr::referenceEncode(ArrayRef<int64_t> 
     for (int64_t i = 0; i < run.outer; ++i)
       own.insert(own.end(), values.begin() + i * run.pitch + run.first,
                  values.begin() + i * run.pitch + run.first + run.count);
-    auto buffers = cast<EncodingAttrInterface>(term).referenceEncode(run.shape, own);
-    if (!buffers)
-      return buffers.takeError();
-    for (Buffer &buffer : *buffers)
-      all.push_back(std::move(buffer));
+    if (llvm::Error error = appendEncoded(all, term, run.shape, own))
+      return std::move(error);
   }
   return all;
 }

@@ -152,13 +152,13 @@ static Value encodeTable(TileBuilder &t, const numerics::Format &format, Value x
   // Filled up with NaN, which no number is above.
   std::vector<float> levels = table.levels;
   levels.resize(size, std::numeric_limits<float>::quiet_NaN());
-  std::vector<uint8_t> codes(table.codes.begin(), table.codes.end());
+  std::vector<int8_t> codes(table.codes.begin(), table.codes.end());
   codes.resize(size, 0);
   auto tensorOf = [&](Type element) { return RankedTensorType::get({(int64_t)size}, element); };
   Value levelTable = arith::ConstantOp::create(
       t.b, t.loc, DenseElementsAttr::get(tensorOf(t.b.getF32Type()), ArrayRef<float>(levels)));
   Value codeTable = arith::ConstantOp::create(
-      t.b, t.loc, DenseElementsAttr::get(tensorOf(t.b.getI8Type()), ArrayRef<uint8_t>(codes)));
+      t.b, t.loc, DenseElementsAttr::get(tensorOf(t.b.getI8Type()), ArrayRef<int8_t>(codes)));
   auto levelAt = [&](Value i) -> Value {
     return tensor::ExtractOp::create(t.b, t.loc, levelTable, i);
   };
@@ -182,8 +182,12 @@ Value lowbit::buildEncodeStochastically(TileBuilder &t, FormatAttrInterface form
   numerics::Format reference = format.getReference();
   if (reference.isFloat())
     return encodeFloat(t, format, x, random);
-  x = t.withoutNaN(x);
+  Value number = t.withoutNaN(x);
   if (reference.isInteger())
-    return format.buildEncode(t.b, t.loc, buildRoundStochastically(t, x, random));
-  return encodeTable(t, reference, x, random);
+    return format.buildEncode(t.b, t.loc, buildRoundStochastically(t, number, random));
+  Value code = encodeTable(t, reference, number, random);
+  if (!reference.hasNaN())
+    return code;
+  Value isNaN = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UNO, x, x);
+  return arith::SelectOp::create(t.b, t.loc, isNaN, format.buildEncode(t.b, t.loc, x), code);
 }

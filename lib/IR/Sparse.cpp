@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lowbit/IR/LowbitAttrs.h"
-#include "lowbit/IR/TileBuilder.h"
+#include "Combinators.h"
 #include "lowbit/Numerics/Reference.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -52,7 +51,7 @@ SmallVector<EncodingComponent> SparseAttr::getComponents(RankedTensorType type) 
            ComponentRole::Structure},
           {"columns", RankedTensorType::get({dynamic}, b.getI32Type()), ComponentRole::Structure},
           {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()),
-           ComponentRole::Structure}};
+           ComponentRole::Payload}};
 }
 
 Ofrs SparseAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type,
@@ -72,38 +71,35 @@ SmallVector<int64_t> SparseAttr::getTileMultiples(RankedTensorType, TileUse use)
 Box SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType,
                                    ValueRange components, unsigned index, const Box &) const {
   // No slice of a CSR tensor is an affine slice of its components.
-  Ofrs sizes = tensor::getMixedSizes(b, loc, components[index]);
-  return {Ofrs(sizes.size(), b.getIndexAttr(0)), sizes};
+  return wholeComponent(b, loc, components[index]);
 }
 
-/// Loops over the entries of rows [first, first + count): body(row, column, value, carried) ->
-/// carried.
-static Value forEachEntry(
-    TileBuilder &t, SparseAttr term, ValueRange components, OpFoldResult first, OpFoldResult count,
-    Value initial,
-    function_ref<Value(TileBuilder &, Value row, Value column, Value value, Value carried)> body) {
-  auto position = [&](TileBuilder &t, Value tensor, Value i) -> Value {
-    Value v = tensor::ExtractOp::create(t.b, t.loc, tensor, i);
-    return arith::IndexCastOp::create(t.b, t.loc, t.b.getIndexType(), v);
-  };
-  Value one = t.constantIndex(1);
-  auto rows = scf::ForOp::create(
-      t.b, t.loc, t.value(first), t.value(t.add(first, count)), one, initial,
-      [&](OpBuilder &b, Location loc, Value row, ValueRange outer) {
-        TileBuilder t(b, loc);
-        Value next = arith::AddIOp::create(b, loc, row, one);
-        auto entries = scf::ForOp::create(
-            b, loc, position(t, components[0], row), position(t, components[0], next), one, outer,
-            [&](OpBuilder &b, Location loc, Value at, ValueRange inner) {
-              TileBuilder t(b, loc);
-              Value code = tensor::ExtractOp::create(b, loc, components[2], at);
-              Value value = formatOf(term).buildDecode(b, loc, code);
-              scf::YieldOp::create(b, loc,
-                                   body(t, row, position(t, components[1], at), value, inner[0]));
-            });
-        scf::YieldOp::create(b, loc, entries.getResults());
-      });
-  return rows.getResult(0);
+namespace {
+struct Entry {
+  Value at, row, column;
+};
+} // namespace
+
+/// Loops over the entries of rows [first, first + count): body(entry, carried) -> carried.
+static Value forEachEntry(TileBuilder &t, ValueRange components, OpFoldResult first,
+                          OpFoldResult count, Value initial,
+                          function_ref<Value(TileBuilder &, Entry, Value carried)> body) {
+  return forEach(t, t.value(first), t.value(t.add(first, count)), initial,
+                 [&](TileBuilder &t, Value row, Value outer) {
+                   Value next = arith::AddIOp::create(t.b, t.loc, row, t.constantIndex(1));
+                   Value begin = extractIndex(t, components[0], row),
+                         end = extractIndex(t, components[0], next);
+                   return forEach(t, begin, end, outer,
+                                  [&](TileBuilder &t, Value at, Value carried) {
+                                    Value column = extractIndex(t, components[1], at);
+                                    return body(t, {at, row, column}, carried);
+                                  });
+                 });
+}
+
+static Value decodeEntry(TileBuilder &t, SparseAttr term, ValueRange components, Value at) {
+  Value code = tensor::ExtractOp::create(t.b, t.loc, components[2], at);
+  return formatOf(term).buildDecode(t.b, t.loc, code);
 }
 
 Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType,
@@ -111,10 +107,11 @@ Value SparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType,
   TileBuilder t(b, loc);
   Value zeros = t.filled(region.sizes, t.f32(0));
   return forEachEntry(
-      t, *this, components, region.offsets[0], region.sizes[0], zeros,
-      [&](TileBuilder &t, Value row, Value column, Value value, Value tile) -> Value {
-        Value i = arith::SubIOp::create(t.b, t.loc, row, t.value(region.offsets[0]));
-        Value j = arith::SubIOp::create(t.b, t.loc, column, t.value(region.offsets[1]));
+      t, components, region.offsets[0], region.sizes[0], zeros,
+      [&](TileBuilder &t, Entry entry, Value tile) -> Value {
+        Value value = decodeEntry(t, *this, components, entry.at);
+        Value i = arith::SubIOp::create(t.b, t.loc, entry.row, t.value(region.offsets[0]));
+        Value j = arith::SubIOp::create(t.b, t.loc, entry.column, t.value(region.offsets[1]));
         // One unsigned comparison: left of the tile is a large number.
         Value inside = arith::CmpIOp::create(t.b, t.loc, arith::CmpIPredicate::ult, j,
                                              t.value(region.sizes[1]));
@@ -138,25 +135,52 @@ FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op,
       maps[1] != t.map(3, {1, 2}) || maps[2] != t.map(3, {0, 1}))
     return failure();
   Value x = op.getDpsInputs()[0], y = op.getDpsInits()[0];
-  Value m = t.value(tensor::getMixedSize(b, t.loc, x, 0)), zero = t.constantIndex(0),
-        one = t.constantIndex(1);
+  Value m = t.value(tensor::getMixedSize(b, t.loc, x, 0)), zero = t.constantIndex(0);
   OpFoldResult rows = tensor::getMixedSize(b, t.loc, y, 1);
-  return forEachEntry(
-      t, *this, components, t.index(0), rows, y,
-      [&](TileBuilder &t, Value row, Value column, Value value, Value sum) -> Value {
-        return scf::ForOp::create(
-                   t.b, t.loc, zero, m, one, sum,
-                   [&](OpBuilder &b, Location loc, Value i, ValueRange carried) {
-                     Value xi = tensor::ExtractOp::create(b, loc, x, ValueRange{i, column});
-                     Value yi = tensor::ExtractOp::create(b, loc, carried[0], ValueRange{i, row});
-                     Value product = arith::MulFOp::create(b, loc, xi, value);
-                     Value total = arith::AddFOp::create(b, loc, yi, product);
-                     Value next =
-                         tensor::InsertOp::create(b, loc, total, carried[0], ValueRange{i, row});
-                     scf::YieldOp::create(b, loc, next);
-                   })
-            .getResult(0);
+  return forEachEntry(t, components, t.index(0), rows, y,
+                      [&](TileBuilder &t, Entry entry, Value sum) -> Value {
+                        Value value = decodeEntry(t, *this, components, entry.at);
+                        return forEach(t, zero, m, sum, [&](TileBuilder &t, Value i, Value sum) {
+                          Value xi = tensor::ExtractOp::create(t.b, t.loc, x,
+                                                               ValueRange{i, entry.column});
+                          Value yi = tensor::ExtractOp::create(t.b, t.loc, sum,
+                                                               ValueRange{i, entry.row});
+                          Value product = arith::MulFOp::create(t.b, t.loc, xi, value);
+                          Value total = arith::AddFOp::create(t.b, t.loc, yi, product);
+                          return tensor::InsertOp::create(t.b, t.loc, total, sum,
+                                                          ValueRange{i, entry.row})
+                              .getResult();
+                        });
+                      });
+}
+
+//===----------------------------------------------------------------------===//
+// Encode: at the stored places
+//===----------------------------------------------------------------------===//
+
+bool SparseAttr::isEncodedInTiles(RankedTensorType) const { return false; }
+
+FailureOr<SmallVector<Value>> SparseAttr::buildEncode(OpBuilder &b, Location loc, RankedTensorType,
+                                                      Value whole, ValueRange components) const {
+  TileBuilder t(b, loc);
+  Value values = forEachEntry(
+      t, components, t.index(0), tensor::getMixedSize(b, loc, whole, 0), components[2],
+      [&](TileBuilder &t, Entry entry, Value values) -> Value {
+        Value x = tensor::ExtractOp::create(t.b, t.loc, whole, ValueRange{entry.row, entry.column});
+        Value code = formatOf(*this).buildEncode(t.b, t.loc, x);
+        return tensor::InsertOp::create(t.b, t.loc, code, values, entry.at);
       });
+  return SmallVector<Value>{components[0], components[1], values};
+}
+
+Value SparseAttr::buildTakeOut(OpBuilder &b, Location loc, RankedTensorType, Value whole,
+                               ValueRange components) const {
+  TileBuilder t(b, loc);
+  return forEachEntry(t, components, t.index(0), tensor::getMixedSize(b, loc, whole, 0), whole,
+                      [&](TileBuilder &t, Entry entry, Value rest) -> Value {
+                        return tensor::InsertOp::create(t.b, t.loc, t.f32(0), rest,
+                                                        ValueRange{entry.row, entry.column});
+                      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -193,14 +217,30 @@ llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buffer
 
 llvm::Expected<std::vector<Buffer>> SparseAttr::referenceEncode(ArrayRef<int64_t> shape,
                                                                 ArrayRef<float> values) const {
+  std::vector<int64_t> places = referenceChoose(shape, values);
+  std::vector<float> elements;
+  for (int64_t place : places)
+    elements.push_back(values[place]);
+  return referenceEncodeAt(shape, places, elements);
+}
+
+std::vector<int64_t> SparseAttr::referenceChoose(ArrayRef<int64_t>, ArrayRef<float> values) const {
+  int64_t count = numerics::outlierCount(getDensity().getValueAsDouble(), values.size());
+  return numerics::chooseOutliers(values.data(), values.size(), count);
+}
+
+llvm::Expected<std::vector<Buffer>>
+SparseAttr::referenceEncodeAt(ArrayRef<int64_t> shape, ArrayRef<int64_t> places,
+                              ArrayRef<float> elements) const {
   numerics::Sparse term = referenceOf(*this);
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
     return llvm::createStringError(*message);
-  std::vector<numerics::Bytes> bytes = numerics::encodeSparse(term, extents, values.data());
-  int64_t entries = bytes[1].size() / 4;
+  std::vector<numerics::Bytes> bytes =
+      numerics::encodeEntries(term, extents, places.vec(), elements.data());
   std::vector<Buffer> buffers;
-  for (auto [component, data] : llvm::zip(numerics::components(term, extents, entries), bytes))
+  for (auto [component, data] :
+       llvm::zip(numerics::components(term, extents, places.size()), bytes))
     buffers.push_back(
         {SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
   return buffers;

@@ -7,15 +7,10 @@
 
 #include "Combinators.h"
 #include "lowbit/IR/TileBuilder.h"
-#include "lowbit/Numerics/Reference.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 
 using namespace mlir;
 using namespace lowbit;
-
-static RankedTensorType childType(RankedTensorType type, Attribute term) {
-  return RankedTensorType::get(type.getShape(), type.getElementType(), term);
-}
 
 LogicalResult SumAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                               ArrayRef<Attribute> terms) {
@@ -42,7 +37,7 @@ LogicalResult SumAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
 SmallVector<EncodingComponent> SumAttr::getComponents(RankedTensorType type) const {
   SmallVector<EncodingComponent> all;
   for (auto [i, term] : llvm::enumerate(getTerms()))
-    appendComponents(all, i, childType(type, term));
+    appendComponents(all, llvm::Twine(i), termType(term, type.getShape()));
   return all;
 }
 
@@ -55,7 +50,7 @@ SmallVector<OpFoldResult> SumAttr::getExtents(OpBuilder &b, Location loc, Ranked
 SmallVector<int64_t> SumAttr::getTileMultiples(RankedTensorType type, TileUse use) const {
   SmallVector<int64_t> all(type.getRank(), 1);
   for (Attribute term : getTerms())
-    joinTileMultiples(all, childType(type, term), use);
+    joinTileMultiples(all, termType(term, type.getShape()), use);
   return all;
 }
 
@@ -63,7 +58,7 @@ Pieces SumAttr::getPieces(OpBuilder &, Location, RankedTensorType type, ValueRan
   Pieces pieces{Pieces::Sum, 0, {}};
   unsigned first = 0;
   for (Attribute term : getTerms()) {
-    RankedTensorType child = childType(type, term);
+    RankedTensorType child = termType(term, type.getShape());
     unsigned count = getEncoding(child).getComponents(child).size();
     pieces.list.push_back({child, first, count, {}});
     first += count;
@@ -97,67 +92,116 @@ Value SumAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type
 }
 
 //===----------------------------------------------------------------------===//
-// Scalar reference
+// Encode
 //===----------------------------------------------------------------------===//
 
-/// Components that belong to term `i` of a list with these many each.
-static size_t countOf(Attribute term, ArrayRef<int64_t> shape) {
-  auto type = RankedTensorType::get(shape, Float32Type::get(term.getContext()), term);
-  return cast<EncodingAttrInterface>(term).getComponents(type).size();
+bool SumAttr::isEncodedInTiles(RankedTensorType) const { return false; }
+
+FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
+                                                   RankedTensorType type, Value whole,
+                                                   ValueRange components) const {
+  TileBuilder t(b, loc);
+  SmallVector<Piece> pieces = getPieces(b, loc, type, components).list;
+  auto outlierOf = [](const Piece &piece) {
+    return dyn_cast<OutlierAttrInterface>(piece.type.getEncoding());
+  };
+  Value rest = whole;
+  for (Piece &piece : pieces)
+    if (OutlierAttrInterface outlier = outlierOf(piece))
+      rest = outlier.buildTakeOut(b, loc, piece.type, rest, componentsOf(piece, components));
+
+  auto combine = [&](Value x, Value y, auto op) {
+    return t.elementwise({x, y}, b.getF32Type(),
+                         [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                           return {decltype(op)::create(t.b, t.loc, a[0], a[1])};
+                         });
+  };
+  Value sum;
+  SmallVector<SmallVector<Value>> encoded(pieces.size());
+  size_t left = pieces.size();
+  auto encode = [&](size_t i, Value x) -> LogicalResult {
+    Value own = sum ? combine(x, sum, arith::SubFOp()) : x;
+    auto result =
+        encodeWhole(b, loc, pieces[i].type, own, componentsOf(pieces[i], components));
+    if (failed(result))
+      return failure();
+    encoded[i] = *result;
+    if (--left == 0)
+      return success();
+    Value decoded = decodeWhole(b, loc, pieces[i].type, encoded[i]);
+    sum = sum ? combine(sum, decoded, arith::AddFOp()) : decoded;
+    return success();
+  };
+  for (bool isOutlier : {false, true})
+    for (size_t i = 0; i < pieces.size(); ++i)
+      if (bool(outlierOf(pieces[i])) == isOutlier && failed(encode(i, isOutlier ? whole : rest)))
+        return failure();
+  SmallVector<Value> all;
+  for (ArrayRef<Value> values : encoded)
+    all.append(values.begin(), values.end());
+  return all;
 }
+
+//===----------------------------------------------------------------------===//
+// Scalar reference
+//===----------------------------------------------------------------------===//
 
 llvm::Error SumAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
                                      MutableArrayRef<float> values) const {
   std::vector<float> term(values.size());
-  size_t first = 0;
   for (auto [i, child] : llvm::enumerate(getTerms())) {
-    size_t count = countOf(child, shape);
-    if (first + count > components.size())
-      return llvm::createStringError("components are missing");
     MutableArrayRef<float> out = i == 0 ? values : MutableArrayRef<float>(term);
-    if (llvm::Error error = cast<EncodingAttrInterface>(child).referenceDecode(
-            shape, components.slice(first, count), out))
+    if (llvm::Error error = decodeFront(child, shape, components, out))
       return error;
     if (i > 0)
       for (auto [sum, v] : llvm::zip(values, term))
         sum += v;
-    first += count;
   }
   return llvm::Error::success();
 }
 
 llvm::Expected<std::vector<Buffer>> SumAttr::referenceEncode(ArrayRef<int64_t> shape,
                                                              ArrayRef<float> values) const {
-  auto sparse = dyn_cast<SparseAttr>(getTerms().back());
-  auto base = cast<EncodingAttrInterface>(getTerms().front());
-  if (getTerms().size() != 2 || !sparse || isa<SparseAttr>(getTerms().front()))
-    return llvm::createStringError("only a sum of a base and a sparse term can be encoded");
-  numerics::Sparse term{cast<FormatAttrInterface>(sparse.getElement()).getReference(),
-                        sparse.getDensity().getValueAsDouble()};
-  numerics::Shape extents(shape.begin(), shape.end());
-  if (auto message = numerics::check(term, extents))
-    return llvm::createStringError(*message);
-  // 1. Outliers leave the base; 2. the base is encoded; 3. the sparse term takes what is left at
-  // their places.
-  int64_t count = numerics::outlierCount(term.density, values.size());
-  std::vector<int64_t> outliers = numerics::chooseOutliers(values.data(), values.size(), count);
-  std::vector<float> rest(values.begin(), values.end()), decoded(values.size()), kept;
-  for (int64_t i : outliers)
-    rest[i] = 0.0f;
-  llvm::Expected<std::vector<Buffer>> buffers = base.referenceEncode(shape, rest);
-  if (!buffers)
-    return buffers.takeError();
-  SmallVector<BufferRef> refs;
-  for (Buffer &buffer : *buffers)
-    refs.push_back({buffer.shape, buffer.bytes});
-  if (llvm::Error error = base.referenceDecode(shape, refs, decoded))
-    return std::move(error);
-  for (int64_t i : outliers)
-    kept.push_back(values[i] - decoded[i]);
-  std::vector<numerics::Bytes> entries =
-      numerics::encodeEntries(term, extents, outliers, kept.data());
-  for (auto [component, data] : llvm::zip(numerics::components(term, extents, count), entries))
-    buffers->push_back(
-        {SmallVector<int64_t>(component.shape.begin(), component.shape.end()), std::move(data)});
-  return buffers;
+  std::vector<float> rest(values), sum(values.size()), own(values.size());
+  SmallVector<std::vector<int64_t>> places(getTerms().size());
+  for (auto [i, term] : llvm::enumerate(getTerms()))
+    if (auto outlier = dyn_cast<OutlierAttrInterface>(term)) {
+      places[i] = outlier.referenceChoose(shape, rest);
+      for (int64_t place : places[i])
+        rest[place] = 0.0f;
+    }
+
+  std::vector<std::vector<Buffer>> encoded(getTerms().size());
+  bool isFirst = true;
+  auto encode = [&](size_t i) -> llvm::Error {
+    Attribute term = getTerms()[i];
+    auto outlier = dyn_cast<OutlierAttrInterface>(term);
+    for (size_t j = 0; j < own.size(); ++j) {
+      float x = outlier ? values[j] : rest[j];
+      own[j] = isFirst ? x : x - sum[j];
+    }
+    std::vector<float> elements;
+    for (int64_t place : places[i])
+      elements.push_back(own[place]);
+    auto buffers = outlier ? outlier.referenceEncodeAt(shape, places[i], elements)
+                           : cast<EncodingAttrInterface>(term).referenceEncode(shape, own);
+    if (!buffers)
+      return buffers.takeError();
+    encoded[i] = std::move(*buffers);
+    if (llvm::Error error = decodeBuffers(term, shape, encoded[i], own))
+      return error;
+    for (size_t j = 0; j < own.size(); ++j)
+      sum[j] = isFirst ? own[j] : sum[j] + own[j];
+    isFirst = false;
+    return llvm::Error::success();
+  };
+  for (bool isOutlier : {false, true})
+    for (size_t i = 0; i < encoded.size(); ++i)
+      if (isa<OutlierAttrInterface>(getTerms()[i]) == isOutlier)
+        if (llvm::Error error = encode(i))
+          return std::move(error);
+  std::vector<Buffer> all;
+  for (std::vector<Buffer> &buffers : encoded)
+    std::move(buffers.begin(), buffers.end(), std::back_inserter(all));
+  return all;
 }

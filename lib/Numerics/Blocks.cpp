@@ -43,10 +43,10 @@ std::optional<int64_t> elementCount(const Shape &shape) {
 Tiling::Tiling(const Shape &shape, const Shape &block) : tensorShape(shape), blockShape(block) {
   assert(!shape.empty() && shape.size() == block.size() && "block and tensor have one rank");
   for (size_t axis = 0; axis < shape.size(); ++axis) {
-    assert(block[axis] >= 1 && "block extents are positive");
-    gridShape.push_back(ceilDivide(shape[axis], block[axis]));
+    assert((block[axis] >= 1 || shape[axis] == 0) && "only a block of nothing has no extent");
+    gridShape.push_back(block[axis] == 0 ? 1 : ceilDivide(shape[axis], block[axis]));
   }
-  // There are at most as many blocks as elements.
+  // There are at most as many blocks as elements, or one.
   count = *elementCount(gridShape);
 }
 

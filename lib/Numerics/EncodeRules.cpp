@@ -84,8 +84,11 @@ static uint32_t encodeFloat(const Format &format, float t, float u) {
 uint32_t encodeStochastically(const Format &format, float t, float u) {
   if (format.isFloat())
     return encodeFloat(format, t, u);
-  if (std::isnan(t))
+  if (std::isnan(t)) {
+    if (format.hasNaN())
+      return format.encode(t);
     t = 0.0f;
+  }
   if (format.isInteger())
     return format.encode(roundStochastically(t, u));
   LevelTable table = levelTableOf(format);

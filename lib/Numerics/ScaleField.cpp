@@ -53,8 +53,9 @@ static Tiling parentTiling(const ScaleLevel &outer, const ScaleLevel &inner, con
   Shape grid = Tiling(shape, innerBlock).grid();
   Shape ratio(shape.size());
   for (size_t axis = 0; axis < shape.size(); ++axis)
-    ratio[axis] = outerBlock[axis] >= shape[axis] ? std::max<int64_t>(grid[axis], 1)
-                                                  : outerBlock[axis] / innerBlock[axis];
+    ratio[axis] = outerBlock[axis] == 0             ? grid[axis] // whole, maybe of nothing
+                  : outerBlock[axis] >= shape[axis] ? std::max<int64_t>(grid[axis], 1)
+                                                    : outerBlock[axis] / innerBlock[axis];
   return Tiling(grid, ratio);
 }
 

@@ -1,4 +1,4 @@
-//===- Sparse.cpp - Sparse terms and sums with a base -------------------===//
+//===- Sparse.cpp - Which elements and blocks a sparse term keeps ---------===//
 //
 // Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -24,14 +24,12 @@ int64_t outlierCount(double density, int64_t elements) {
   return static_cast<int64_t>(std::floor(density * static_cast<double>(elements)));
 }
 
+/// The bits of |x| order like |x|, infinity next and every NaN above it.
+static uint32_t magnitudeOf(float x) { return std::min(bitsOfFloat(x) & 0x7fffffff, 0x7f800001u); }
+
 std::vector<int64_t> chooseOutliers(const float *x, int64_t elements, int64_t count) {
-  // The bits of |x| order like |x|, infinity next and every NaN above it.
-  auto magnitude = [&](int64_t index) {
-    uint32_t bits = bitsOfFloat(x[index]) & 0x7fffffff;
-    return std::min(bits, 0x7f800001u);
-  };
   auto isBefore = [&](int64_t a, int64_t b) {
-    uint32_t left = magnitude(a), right = magnitude(b);
+    uint32_t left = magnitudeOf(x[a]), right = magnitudeOf(x[b]);
     return left != right ? left > right : a < b;
   };
   std::vector<int64_t> indices(static_cast<size_t>(elements));
@@ -40,6 +38,49 @@ std::vector<int64_t> chooseOutliers(const float *x, int64_t elements, int64_t co
   indices.resize(static_cast<size_t>(count));
   std::sort(indices.begin(), indices.end());
   return indices;
+}
+
+std::vector<int64_t> chooseOfGroup(const float *x, int64_t count, int64_t kept) {
+  return chooseOutliers(x, count, kept);
+}
+
+std::vector<int64_t> chooseBlocks(const float *x, const Shape &shape, const Shape &block,
+                                  int64_t count) {
+  int64_t across = shape[1] / block[1], blocks = shape[0] / block[0] * across;
+  std::vector<double> energy(static_cast<size_t>(blocks));
+  for (int64_t i = 0; i < shape[0] * shape[1]; ++i) {
+    int64_t row = i / shape[1], column = i % shape[1];
+    double value = std::isnan(x[i]) ? 0.0 : x[i];
+    energy[static_cast<size_t>(row / block[0] * across + column / block[1])] += value * value;
+  }
+  std::vector<int64_t> numbers(static_cast<size_t>(blocks));
+  std::iota(numbers.begin(), numbers.end(), int64_t(0));
+  std::stable_sort(numbers.begin(), numbers.end(), [&](int64_t a, int64_t b) {
+    return energy[static_cast<size_t>(a)] > energy[static_cast<size_t>(b)];
+  });
+  numbers.resize(static_cast<size_t>(count));
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+std::vector<int32_t> orderByMagnitude(const float *x, const Shape &shape, int64_t axis,
+                                      int64_t block) {
+  int64_t extent = shape[static_cast<size_t>(axis)], inner = 1, elements = *elementCount(shape);
+  for (size_t i = static_cast<size_t>(axis) + 1; i < shape.size(); ++i)
+    inner *= shape[i];
+  std::vector<uint32_t> largest(static_cast<size_t>(extent / block));
+  for (int64_t i = 0; i < elements; ++i) {
+    uint32_t &own = largest[static_cast<size_t>(i / inner % extent / block)];
+    own = std::max(own, magnitudeOf(x[i]));
+  }
+  std::vector<int32_t> order(largest.size()), place(largest.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) {
+    return largest[static_cast<size_t>(a)] > largest[static_cast<size_t>(b)];
+  });
+  for (size_t i = 0; i < order.size(); ++i)
+    place[static_cast<size_t>(order[i])] = static_cast<int32_t>(i);
+  return place;
 }
 
 //===----------------------------------------------------------------------===//
@@ -121,29 +162,6 @@ void addSparse(const Sparse &term, const Shape &shape, const std::vector<const u
   decodeSparse(term, shape, data, dense.data());
   for (size_t i = 0; i < dense.size(); ++i)
     out[i] += dense[i];
-}
-
-//===----------------------------------------------------------------------===//
-// Sum
-//===----------------------------------------------------------------------===//
-
-std::vector<Bytes> encodeSum(const Quantized &base, const Sparse &sparse, const Shape &shape,
-                             const float *x) {
-  int64_t elements = *elementCount(shape);
-  std::vector<int64_t> indices =
-      chooseOutliers(x, elements, outlierCount(sparse.density, elements));
-  std::vector<float> inliers(x, x + elements);
-  for (int64_t index : indices)
-    inliers[static_cast<size_t>(index)] = 0.0f;
-  std::vector<Bytes> encoded = encode(base, shape, inliers.data());
-
-  std::vector<float> decoded = decode(base, shape, encoded);
-  std::vector<float> remainders;
-  for (int64_t index : indices)
-    remainders.push_back(x[index] - decoded[static_cast<size_t>(index)]);
-  for (Bytes &bytes : encodeEntries(sparse, shape, indices, remainders.data()))
-    encoded.push_back(std::move(bytes));
-  return encoded;
 }
 
 } // namespace lowbit::numerics

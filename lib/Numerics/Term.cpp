@@ -22,8 +22,6 @@ Shape Granularity::blockOf(const Shape &shape) const {
   if (kind == Kind::PerBlock)
     return block;
   Shape whole = shape;
-  for (int64_t &extent : whole)
-    extent = std::max<int64_t>(extent, 1);
   if (kind == Kind::PerAxis)
     whole[static_cast<size_t>(axis)] = 1;
   return whole;
@@ -32,6 +30,17 @@ Shape Granularity::blockOf(const Shape &shape) const {
 //===----------------------------------------------------------------------===//
 // Rules
 //===----------------------------------------------------------------------===//
+
+/// Absolute maximum and min-max; where scales are powers of two and nothing else, OCP's floor.
+static EncodeRule::Choice defaultChoice(const Quantized &term) {
+  if (term.zeroKind != ZeroKind::None)
+    return EncodeRule::Choice::MinMax;
+  if (!term.scale || term.scale->rank1)
+    return EncodeRule::Choice::AbsMax;
+  const Format &element = term.scale->levels.back().element;
+  bool isPower = element.kind() == FormatKind::Minifloat && !element.minifloat().hasZero();
+  return isPower ? EncodeRule::Choice::MxFloor : EncodeRule::Choice::AbsMax;
+}
 
 EncodeRule resolveRule(const Quantized &term) {
   EncodeRule rule = term.rule;
@@ -42,8 +51,7 @@ EncodeRule resolveRule(const Quantized &term) {
         rule.rounding = term.rule.rounding;
       rule.seed = term.rule.seed;
     } else {
-      rule.choice =
-          term.zeroKind == ZeroKind::None ? EncodeRule::Choice::AbsMax : EncodeRule::Choice::MinMax;
+      rule.choice = defaultChoice(term);
     }
   }
   if (!rule.rounding)

@@ -68,7 +68,7 @@ private:
 static constexpr uint64_t keptBytes = uint64_t(1) << 28;
 
 Expected<StringRef> ArchiveEncoder::chooseEncoding(const TensorInfo &tensor) const {
-  if (tensor.shape.size() < 2)
+  if (tensor.shape.size() < 2 || tensor.integers)
     return "same";
   for (const auto &[pattern, encoding] : options.keep)
     // A name may have a backslash; a pattern has no way to quote.
@@ -79,11 +79,12 @@ Expected<StringRef> ArchiveEncoder::chooseEncoding(const TensorInfo &tensor) con
 
 Error ArchiveEncoder::checkPatterns() const {
   if (StringRef(options.weights).trim().empty())
-    return createStringError("the encoding of the weights is empty: give an attribute such as "
-                             "'#lowbit.quantized<int<8>, scale = f32 per axis 0>', 'f32', or 'same'");
+    return createStringError(
+        "the encoding of the weights is empty: give an attribute such as "
+        "'#lowbit.quantized<int<8>, scale = f32 per axis 0>', 'f32', or 'same'");
   for (const auto &[pattern, encoding] : options.keep) {
     bool matches = any_of(archive.tensors(), [&, &pattern = pattern](const TensorInfo &tensor) {
-      return tensor.shape.size() >= 2 &&
+      return tensor.shape.size() >= 2 && !tensor.integers &&
              fnmatch(pattern.c_str(), tensor.name.c_str(), FNM_NOESCAPE) == 0;
     });
     if (!matches && encoding != "same")

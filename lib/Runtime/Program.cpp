@@ -77,6 +77,23 @@ Expected<std::unique_ptr<Program>> Program::compileText(StringRef text, StringRe
   return compile(**module, options);
 }
 
+Expected<std::unique_ptr<Program>>
+Program::load(StringRef text, StringRef name, const ProgramOptions &options,
+              ArrayRef<std::shared_ptr<const Archive>> archives) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  if (Error error = adoptEncodings(**module, archives))
+    return std::move(error);
+  Expected<std::unique_ptr<Program>> program = compile(**module, options);
+  if (!program)
+    return program.takeError();
+  if (Error error = (*program)->getSession().bindParameters(archives))
+    return std::move(error);
+  return program;
+}
+
 static Error checkInput(StringRef entry, unsigned number, const ValueType &type,
                         const Array &input) {
   if (type.acceptsDType(input.getDType()) && type.acceptsShape(input.getShape()))

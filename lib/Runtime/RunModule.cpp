@@ -154,11 +154,9 @@ Error lowbit::runModule(const RunModuleOptions &options) {
   }
 
   Expected<std::unique_ptr<Program>> program =
-      Program::compileText((*text)->getBuffer(), options.module, options.program);
+      Program::load((*text)->getBuffer(), options.module, options.program, archives);
   if (!program)
     return program.takeError();
-  if (Error error = (*program)->getSession().bindParameters(archives))
-    return error;
 
   Expected<std::vector<Array>> results = (*program)->run(options.entry, std::move(*inputs));
   if (!results)

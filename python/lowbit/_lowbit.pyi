@@ -53,6 +53,33 @@ def encode_archive(
     Writes under a temporary name in the folder of `out`, then renames.
     """
 
+class Program:
+    """A compiled MLIR module with its parameters, which come from archives.
+
+    A parameter that the module declares as plain f32 is read in the encoding its archive has.
+    parameters: paths of archives; the first that has a tensor counts.
+    pipeline: 'cpu', 'reference', 'none' or passes as 'builtin.module(...)'.
+    name: of the text, in errors.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        parameters: Sequence[str] = (),
+        pipeline: str = "cpu",
+        threads: int = 0,
+        cpu: str = "",
+        name: str = "module",
+    ) -> None: ...
+    def run(self, entry: str, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+        """Call an entry: an input for each argument (encoded ones: for each component).
+
+        Results come in the function's order; inputs are not written to.
+        """
+
+    @property
+    def compile_seconds(self) -> float: ...
+
 def encode(values: NDArray[np.float32], encoding: str) -> dict[str, NDArray[Any]]:
     """The components of `values`, rounded by the scalar reference: lowbit.encode."""
 

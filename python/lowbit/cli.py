@@ -184,7 +184,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     activations(sub)
     sub.add_argument(
-        "--json", action="store_true", help='print {"tokens", "nll" (mean, in nats), "perplexity"}'
+        "--json",
+        action="store_true",
+        help='print {"tokens", "nll" (mean, in nats), "perplexity", "bits_per_byte"}',
     )
 
     sub = command(

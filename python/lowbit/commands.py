@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from .errors import LowbitError
-from .model import Model, Sampler, open_archive
+from .model import Model, Sampler, bits_per_byte, open_archive
 from .tokenizer import TextStream
 
 
@@ -161,11 +161,19 @@ def perplexity(options: Namespace) -> None:
         _compile(model)
     with _progress(len(tokens), "token") as bar:
         nll = model.nll(tokens, progress=bar.update)
-    record = {"tokens": len(tokens), "nll": nll, "perplexity": math.exp(nll)}
+    record = {
+        "tokens": len(tokens),
+        "nll": nll,
+        "perplexity": math.exp(nll),
+        "bits_per_byte": bits_per_byte(nll, tokens, model.tokenizer),
+    }
     if options.json:
         print(json.dumps(record))
     else:
-        print(f"perplexity {math.exp(nll):.4f} ({len(tokens)} tokens, {nll:.4f} nats per token)")
+        print(
+            f"perplexity {math.exp(nll):.4f} ({len(tokens)} tokens, {nll:.4f} nats per token, "
+            f"{record['bits_per_byte']:.4f} bits per byte)"
+        )
 
 
 def inspect(options: Namespace) -> None:

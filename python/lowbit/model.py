@@ -35,6 +35,18 @@ def open_archive(path: str | os.PathLike) -> Archive:
     return Archive(path)
 
 
+def bits_per_byte(nll: float, tokens: Sequence[int], tokenizer: Tokenizer) -> float:
+    """What the text of tokens[1:] costs, given `Model.nll` of `tokens`: comparable across vocabularies.
+
+    Only bytes of scored tokens count, as only they are paid for: not those of the first token.
+    """
+    scored = tokens[1:]
+    size = sum(len(tokenizer.token_bytes(token)) for token in scored)
+    if size == 0:
+        raise LowbitError("the tokens that are scored stand for no text")
+    return nll * len(scored) / math.log(2) / size
+
+
 @dataclass
 class Sampler:
     """Chooses a token from logits: the highest, unless `temperature` is above 0.

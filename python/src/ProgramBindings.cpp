@@ -17,9 +17,9 @@ using namespace llvm;
 using namespace lowbit;
 using namespace lowbit::python;
 
-static Expected<std::vector<Array>> run(const std::string &text, const std::string &entry,
-                                        std::vector<Array> inputs, const ProgramOptions &options,
-                                        const std::vector<std::string> &parameters) {
+static Expected<std::unique_ptr<Program>> load(const std::string &text, const std::string &name,
+                                               const ProgramOptions &options,
+                                               const std::vector<std::string> &parameters) {
   std::vector<std::shared_ptr<const Archive>> archives;
   for (const std::string &path : parameters) {
     Expected<std::unique_ptr<Archive>> archive = Archive::open(path);
@@ -27,12 +27,36 @@ static Expected<std::vector<Array>> run(const std::string &text, const std::stri
       return archive.takeError();
     archives.push_back(std::move(*archive));
   }
-  Expected<std::unique_ptr<Program>> program = Program::compileText(text, "module", options);
-  if (!program)
-    return program.takeError();
-  if (Error error = (*program)->getSession().bindParameters(archives))
-    return std::move(error);
-  return (*program)->run(entry, std::move(inputs));
+  return Program::load(text, name, options, archives);
+}
+
+static Program *compile(const std::string &text, const std::vector<std::string> &parameters,
+                        const std::string &pipeline, unsigned threads, const std::string &cpu,
+                        const std::string &name) {
+  ProgramOptions options;
+  options.pipeline = pipeline;
+  options.jit.threads = threads;
+  options.jit.cpu = cpu;
+  auto program = [&] {
+    nb::gil_scoped_release unlocked;
+    return load(text, name, options, parameters);
+  }();
+  return unwrap(std::move(program)).release();
+}
+
+static std::vector<nb::object> run(Program &program, const std::string &entry,
+                                   const std::vector<InputArray> &inputs) {
+  std::vector<Array> copies;
+  for (const InputArray &input : inputs)
+    copies.push_back(toArray(input));
+  auto results = [&] {
+    nb::gil_scoped_release unlocked;
+    return program.run(entry, std::move(copies));
+  }();
+  std::vector<nb::object> arrays;
+  for (Array &result : unwrap(std::move(results)))
+    arrays.push_back(toNumpy(std::move(result)));
+  return arrays;
 }
 
 static std::vector<nb::object> runModule(const std::string &text, const std::string &entry,
@@ -40,21 +64,8 @@ static std::vector<nb::object> runModule(const std::string &text, const std::str
                                          const std::string &pipeline,
                                          const std::vector<std::string> &parameters,
                                          unsigned threads, const std::string &cpu) {
-  std::vector<Array> copies;
-  for (const InputArray &input : inputs)
-    copies.push_back(toArray(input));
-  ProgramOptions options;
-  options.pipeline = pipeline;
-  options.jit.threads = threads;
-  options.jit.cpu = cpu;
-  auto results = [&] {
-    nb::gil_scoped_release unlocked;
-    return run(text, entry, std::move(copies), options, parameters);
-  }();
-  std::vector<nb::object> arrays;
-  for (Array &result : unwrap(std::move(results)))
-    arrays.push_back(toNumpy(std::move(result)));
-  return arrays;
+  std::unique_ptr<Program> program(compile(text, parameters, pipeline, threads, cpu, "module"));
+  return run(*program, entry, inputs);
 }
 
 static std::string runPasses(const std::string &text, const std::string &pipeline) {
@@ -66,13 +77,25 @@ static std::string runPasses(const std::string &text, const std::string &pipelin
 }
 
 void python::bindPrograms(nb::module_ &module) {
+  nb::class_<Program>(module, "Program",
+                      "A compiled MLIR module with its parameters, which come from archives; one "
+                      "that the module declares as plain f32 is read in the encoding its archive "
+                      "has. pipeline: 'cpu', 'reference', 'none' or passes as "
+                      "'builtin.module(...)'. name: of the text, in errors.")
+      .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<std::string>(),
+           nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("cpu") = "",
+           nb::arg("name") = "module")
+      .def(
+          "run", &run, nb::arg("entry"), nb::arg("inputs"),
+          "Calls an entry. An encoded argument is as many inputs as it has components; the results "
+          "come in the function's order, whether fresh or in the storage of an argument (the "
+          "inputs themselves are not written to).")
+      .def_prop_ro("compile_seconds",
+                   [](const Program &program) { return program.getTimes().total(); });
   module.def("run_module", &runModule, nb::arg("text"), nb::arg("entry"), nb::arg("inputs"),
              nb::arg("pipeline") = "cpu", nb::arg("parameters") = std::vector<std::string>(),
              nb::arg("threads") = 0, nb::arg("cpu") = "",
-             "Compiles an MLIR module and calls an entry. An encoded argument is as many inputs as "
-             "it has components; the results come in the function's order, whether fresh or in the "
-             "storage of an argument (the inputs themselves are not written to). pipeline: 'cpu', "
-             "'reference', 'none' or passes as 'builtin.module(...)'.");
+             "Program(...).run(...), for a module that is called once.");
   module.def("opt", &runPasses, nb::arg("text"), nb::arg("pipeline"),
              "The text of a module after a pipeline, named as for run_module.");
 }

@@ -380,7 +380,7 @@ func.func private @f(tensor<?x?x8x64xf32, #lowbit.quantized<int<4>, scale = f16 
 
 // -----
 
-// expected-error @below {{unknown encode rule 'best'; known: default, absmax, signed_max, min_max, mx_floor, mx_ceil, }}
+// expected-error @below {{unknown encode rule 'best'; known: default, absmax, signed_max, min_max, mx_floor, mx_ceil, percentile}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, rule = best>>)
 
 // -----

@@ -12,19 +12,30 @@ import numpy as np
 import pytest
 from reference import GgufFile, Llama
 
+ROOT = Path(__file__).parents[2]
 ARTISTIC = Path("/usr/share/common-licenses/Artistic")
+
+
+def _find_in_cache(name: str, script: str) -> Path:
+    cache = os.environ.get("LOWBIT_CACHE")
+    if not cache:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lowbit"
+    path = Path(cache) / name
+    if not path.exists():
+        pytest.fail(f"no model at {path}: run {script}", pytrace=False)
+    return path
 
 
 @pytest.fixture(scope="session")
 def model_path() -> Path:
     """SmolLM2-135M-Instruct, as scripts/get-smollm2.sh leaves it."""
-    cache = os.environ.get("LOWBIT_CACHE")
-    if not cache:
-        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lowbit"
-    path = Path(cache) / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    if not path.exists():
-        pytest.fail(f"no model at {path}: run scripts/get-smollm2.sh", pytrace=False)
-    return path
+    return _find_in_cache("SmolLM2-135M-Instruct.Q4_1.gguf", "scripts/get-smollm2.sh")
+
+
+@pytest.fixture(scope="session")
+def minilm_path() -> Path:
+    """The folder of MiniLM-L6, as scripts/get-minilm.sh leaves it."""
+    return _find_in_cache("all-MiniLM-L6-v2", "scripts/get-minilm.sh")
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +69,20 @@ def model(model_path):
     from lowbit import Model
 
     return Model(model_path)
+
+
+@pytest.fixture(scope="session")
+def byte_model_path() -> Path:
+    """The byte model's GGUF (docs/ByteModel.md); expanded where it is missing, which takes a second."""
+    done = subprocess.run([ROOT / "scripts/get-byte-model.sh"], stdout=subprocess.PIPE, text=True)
+    assert done.returncode == 0
+    return Path(done.stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def byte_model_held_out(byte_model_path) -> bytes:
+    """The part of the King James text that the byte model was not trained on."""
+    return byte_model_path.with_name("byte-model-held-out.txt").read_bytes()
 
 
 @pytest.fixture(scope="session")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 from lowbit import _lowbit
 
+PIPELINES = ["cpu", "reference"]
+
 BLOCK = 32
 """The block of most encodings under test: rows of special values are written block by block."""
 
 
 def tensor_type(shape, encoding: str | None = None, dynamic: bool = False) -> str:
-    extents = "x".join("?" if dynamic else str(n) for n in shape)
-    return f"tensor<{extents}xf32, {encoding}>" if encoding else f"tensor<{extents}xf32>"
+    extents = "".join("?x" if dynamic else f"{n}x" for n in shape)
+    return f"tensor<{extents}f32, {encoding}>" if encoding else f"tensor<{extents}f32>"
 
 
 def run(module: str, inputs, pipeline: str) -> list[np.ndarray]:
@@ -115,7 +117,7 @@ def mixed_values(shape, seed: int, kinds=None) -> np.ndarray:
     values = np.empty(shape, np.float32)
     next_kind = int(generator.integers(len(kinds)))
     with np.errstate(over="ignore"):
-        for row in values.reshape(-1, shape[-1]):
+        for row in values.reshape(-1, max(shape[-1], 1) if shape else 1):
             for start in range(0, len(row), BLOCK):
                 run_of_row = row[start : start + BLOCK]
                 run_of_row[:] = kinds[next_kind % len(kinds)](generator, len(run_of_row))

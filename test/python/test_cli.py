@@ -71,13 +71,18 @@ def test_logits(run_lowbit, model_path, reference, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["out.npy"]
 
 
-def test_perplexity_json(run_lowbit, model_path):
+def test_perplexity_json(run_lowbit, model_path, artistic_tokens, tokenizer):
     done = run_lowbit("perplexity", model_path, "--text", ARTISTIC, "--max-tokens", 1024, "--json")
     result = json.loads(done.stdout)
-    assert list(result) == ["tokens", "nll", "perplexity"]
+    assert list(result) == ["tokens", "nll", "perplexity", "bits_per_byte"]
     assert result["tokens"] == 1024
     assert abs(result["perplexity"] - 16.73) < 0.02
     assert result["perplexity"] == pytest.approx(math.exp(result["nll"]))
+    # The text that 1,024 tokens stand for is a prefix of the file; its first token is not scored.
+    read, first = tokenizer.decode(artistic_tokens), tokenizer.decode(artistic_tokens[:1])
+    assert ARTISTIC.read_text().startswith(read)
+    scored = len(read.encode()) - len(first.encode())
+    assert result["bits_per_byte"] * scored == pytest.approx(1023 * result["nll"] / math.log(2))
 
 
 def test_inspect(run_lowbit, model_path, gguf_file):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from kernels import assert_same_bits
 from lowbit import _lowbit
-from numpy_encodings import planes
+from numpy_formats import planes
 
 # Each row: the format, its bits, and the same one of ml_dtypes.
 MINIFLOATS = [
@@ -61,14 +61,21 @@ def test_encode_equals_ml_dtypes_in_range(text, bits, dtype):
     values = np.concatenate([levels, middles, spread, uniform, tiny, [0.0]]).astype(np.float32)
     values = np.concatenate([values, np.nextafter(values, np.float32(0)), np.nextafter(values, np.float32(np.inf))])
     if text == "e8m0":
-        # ml_dtypes makes NaN of zero and of negative numbers, which here become the smallest level.
-        values = values[values > 0]
+        # Where ml_dtypes differs: zero and negative numbers become NaN (here the smallest level), ties go up (here to the even
+        # code), and numbers below the second level, which are denormal in float32, are not rounded to the nearest.
+        values = values[(values >= levels[1]) & (values.view(np.uint32) & 0x7FFFFF != 0x400000)]
     else:
         values = np.concatenate([values, -values])
     values = values[np.abs(values) <= most]
     with np.errstate(all="ignore"):
         expected = values.astype(dtype).astype(np.float32)
     assert_same_bits(rounded(text, values), expected, text)
+
+
+def test_ties_of_powers_of_two():
+    exponents = np.arange(-126, 127)
+    ties = np.ldexp(np.float32(1.5), exponents)
+    assert_same_bits(rounded("e8m0", ties), np.ldexp(np.float32(1), exponents + (exponents + 127) % 2), "e8m0")
 
 
 @EVERY

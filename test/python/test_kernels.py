@@ -215,6 +215,7 @@ DYNAMIC = [
     ("nested-unsigned", True), ("int4-square-blocks", True), ("f16", False), ("rank1", False), ("q4_1", False),
     ("int4-percentile", True), ("int3-mse", True), ("int8-percentile-tensor", False), ("int8-stochastic", False),
     ("int4-stochastic", True), ("nested-three", True), ("scale-offset", True), ("rank1-product", True), ("rank1-geo", False),
+    ("int9", True), ("int16", False), ("uint11-zero", True), ("nvfp4", True), ("e4m3", False), ("fp4", True),
 ]  # fmt: skip
 
 
@@ -240,6 +241,7 @@ def test_dynamic_extents(name, has_extent, shape, pipeline):
 CONTRACTED = [
     "int8-row", "int3", "int4", "int4-square-blocks", "uint4-min", "uint4-zero", "nf4", "nested-unsigned", "k-quant",
     "rank1", "bf16", "q4_0", "q4_1", "q8_0", "part-rows", "part-columns", "part-inside-block", "sum-sparse", "part-of-sums",
+    "int12", "int16", "nvfp4", "e2m1", "e4m3", "e5m2fnuz", "fp-tables", "fp4", "dynamic8",
 ]  # fmt: skip
 
 

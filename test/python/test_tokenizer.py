@@ -75,6 +75,12 @@ def test_bos_is_added_when_the_file_asks_for_it():
     assert Tokenizer(SMALL.get).encode("ab a") == [4, 3, 2, 0]
 
 
+def test_a_vocabulary_of_bytes_has_no_merges():
+    unmerged = Tokenizer((SMALL | {"tokenizer.ggml.merges": []}).get)
+    assert unmerged.encode("ab a") == [4, 0, 1, 2, 0]
+    assert unmerged.decode([4, 0, 1, 2, 0]) == "ab a"
+
+
 @pytest.mark.parametrize(
     "change, message",
     [

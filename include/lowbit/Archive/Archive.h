@@ -9,10 +9,10 @@
 // An archive is one of
 //
 //  * a GGUF file;
-//  * a safetensors file from elsewhere: its F32, F16 and BF16 tensors;
+//  * a safetensors file from elsewhere: its F32, F16 and BF16 tensors, and those of integers;
 //  * a Lowbit archive: a safetensors file with encoded tensors. A tensor T with
 //    components c, d is stored as "T::c" and "T::d", one whose array says it all
-//    (encoding "", f16 or bf16) as "T". "__metadata__" has
+//    (encoding "", f16 or bf16; integers) as "T". "__metadata__" has
 //      "lowbit.version": "1"
 //      "lowbit.tensors": {"T": {"shape": [..], "encoding": "#lowbit...",
 //                               "components": ["c", "d"]}, ...}
@@ -20,7 +20,8 @@
 //    so that an encoded model is again a model.
 //
 // An encoding is text here, as the attribute is written in the IR, and empty for
-// plain f32. The archive does not understand it; that is the dialect's job.
+// plain f32. The archive does not understand it; that is the dialect's job. A
+// tensor of integers (positions, say) is read and copied as it is.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,6 +35,7 @@
 #include "llvm/Support/Error.h"
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace lowbit {
@@ -44,8 +46,8 @@ class StagedFile;
 /// One array of a tensor's storage, in the mapped file: dense, row-major, little-endian. `data` is
 /// aligned to its elements in an archive written here; files from elsewhere need not keep to that.
 struct Component {
-  /// "values" for plain f32, "codes" for f16 and bf16; otherwise the name that the encoding's
-  /// layout gives it ("codes.0", "scale", "blocks").
+  /// "values" for plain f32 and integers, "codes" for f16 and bf16; otherwise the name that the
+  /// encoding's layout gives it ("codes.0", "scale", "blocks").
   std::string name;
   DType dtype;
   llvm::SmallVector<int64_t, 4> shape;
@@ -55,7 +57,7 @@ struct Component {
 struct TensorInfo {
   std::string name;
   llvm::SmallVector<int64_t, 4> shape; ///< of the decoded tensor, row-major
-  /// The attribute's text; "" for plain f32. Meaningless if not `supported`.
+  /// The attribute's text; "" for plain f32 and for integers. Meaningless if not `supported`.
   std::string encoding;
   /// False for a tensor that can be listed but not used: a type without an encoding.
   bool supported;
@@ -63,9 +65,11 @@ struct TensorInfo {
   std::string storedAs;
   uint64_t bytes; ///< of all components
   uint64_t elements;
+  /// What the elements are if they are integers or truth values, which have no encoding.
+  std::optional<DType> integers;
 
   double getBitsPerWeight() const { return elements ? 8.0 * double(bytes) / double(elements) : 0; }
-  /// For people: "f32", the encoding's text, or "ggml Q4_K (not supported)".
+  /// For people: "f32", "i64", the encoding's text, or "ggml Q4_K (not supported)".
   std::string describeEncoding() const;
 };
 
@@ -84,7 +88,8 @@ public:
   /// As lookup, but a missing tensor is an error, with the nearest name as a hint.
   llvm::Expected<const TensorInfo *> find(llvm::StringRef name) const;
 
-  /// `tensor` must be one of tensors(). Both fail, naming file and tensor, if it is not supported.
+  /// `tensor` must be one of tensors(). Both fail, naming file and tensor, if it is not supported,
+  /// and so does getEncoding for integers.
   llvm::Expected<llvm::StringRef> getEncoding(const TensorInfo &tensor) const;
   llvm::Expected<std::vector<Component>> getComponents(const TensorInfo &tensor) const;
 
@@ -126,7 +131,7 @@ public:
   struct TensorDeclaration {
     std::string name;
     llvm::SmallVector<int64_t, 4> shape;
-    std::string encoding; ///< "" for plain f32
+    std::string encoding; ///< "" for plain f32 or integers
     std::vector<ComponentDeclaration> components;
   };
 

@@ -5,10 +5,10 @@
 include "lowbit/IR/AttrBase.td"
 include "mlir/IR/TensorEncoding.td"
 
-class Lowbit_Encoding<string name, string mnemonic, list<string> extra = []>
+class Lowbit_Encoding<string name, string mnemonic, list<string> extra = [], list<Trait> traits = []>
     : Lowbit_Attr<name, mnemonic, [
         DeclareAttrInterfaceMethods<EncodingAttrInterface, extra>,
-        DeclareAttrInterfaceMethods<VerifiableTensorEncoding>]>;
+        DeclareAttrInterfaceMethods<VerifiableTensorEncoding>] # traits>;
 
 def Lowbit_EncodeRuleAttr : Lowbit_Attr<"EncodeRule", "encode_rule"> {
   let summary = "how an encode chooses scales and rounds codes";
@@ -64,55 +64,6 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
     /// Levels of the scale, then of the zero point, with the names of their components in `planes`.
     ::llvm::SmallVector<::lowbit::ScaleLevel> getAllLevels(::llvm::ArrayRef<int64_t> shape) const;
   }];
-}
-
-def Lowbit_SparseAttr : Lowbit_Encoding<"Sparse", "sparse",
-    ["verifyTerm", "getExtents", "buildContraction", "referenceEncode"]> {
-  let summary = "compressed sparse rows of single values";
-  let description = [{
-    Denotes its stored values and zero elsewhere. An encode keeps the `floor(density * elements)` values of largest
-    magnitude. Used as a term of a `sum`.
-
-    ```mlir
-    #lowbit.sparse<f16, density = 0.01>
-    ```
-  }];
-  let parameters = (ins "::mlir::Attribute":$element, "::mlir::FloatAttr":$density);
-  let hasCustomAssemblyFormat = 1;
-  let genVerifyDecl = 1;
-}
-
-def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
-    ["verifyTerm", "getExtents", "getPieces", "referenceEncode"]> {
-  let summary = "terms that add up";
-  let description = [{
-    Denotes the f32 sum of its terms, from left to right. An encode of a base and a sparse term takes the outliers out of
-    the base and stores what the base leaves of them in the sparse term.
-
-    ```mlir
-    #lowbit.sum<#lowbit.quantized<int<3>, scale = f16 per [1, 32]>, #lowbit.sparse<f16, density = 0.01>>
-    ```
-  }];
-  let parameters = (ins ArrayRefParameter<"::mlir::Attribute">:$terms);
-  let hasCustomAssemblyFormat = 1;
-  let genVerifyDecl = 1;
-}
-
-def Lowbit_PartAttr : Lowbit_Encoding<"Part", "part",
-    ["verifyTerm", "getExtents", "getPieces", "buildEncodeTile", "buildStatistics", "referenceEncode"]> {
-  let summary = "ranges of one axis, each in an encoding of its own";
-  let description = [{
-    Axis `axis` is cut at the indices `at`; range i has encoding `terms[i]`. A cut of `?` is a component, known at run time.
-
-    ```mlir
-    #lowbit.part<axis = 0, at = [64], #lowbit.quantized<int<8>, scale = f32 per axis 0>,
-                 #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>
-    ```
-  }];
-  let parameters = (ins "unsigned":$axis, ArrayRefParameter<"int64_t">:$at,
-                        ArrayRefParameter<"::mlir::Attribute">:$terms);
-  let hasCustomAssemblyFormat = 1;
-  let genVerifyDecl = 1;
 }
 
 #endif // LOWBIT_IR_ENCODINGS_TD

@@ -45,6 +45,17 @@ bool isSameTerm(QuantizedAttr a, QuantizedAttr b);
 /// only known at run time, or if no int64_t holds the number.
 std::optional<int64_t> getStaticBytes(mlir::RankedTensorType type);
 
+/// All of a tensor of `type`, in its own coordinates.
+Box wholeBox(mlir::OpBuilder &b, mlir::Location loc, mlir::RankedTensorType type,
+             mlir::ValueRange components);
+
+/// IR: encodes all of the plain value `source` over the stored components `old`, in tiles or by the
+/// encoding's own buildEncode; all components of the result, in order. Failure: read-only.
+llvm::FailureOr<llvm::SmallVector<mlir::Value>> encodeWhole(mlir::OpBuilder &b, mlir::Location loc,
+                                                            mlir::RankedTensorType type,
+                                                            mlir::Value source,
+                                                            mlir::ValueRange old);
+
 /// Parses an encoding from the text of its attribute; errors go to the context's diagnostic
 /// handler.
 EncodingAttrInterface parseEncoding(llvm::StringRef text, mlir::MLIRContext *context);

@@ -1,7 +1,8 @@
 //===- LowbitInterfaces.td - What encodings tell the compiler -*- tablegen -*-===//
 //
-// Four contracts: a format (what one code means), a scale (a tree of factors), a layout (how the
-// components lie in bytes) and an encoding (a term on a tensor type). Passes, packing, reference and
+// Contracts: a format (what one code means), a scale (a tree of factors), a layout (how the
+// components lie in bytes), an encoding (a term on a tensor type), and outliers (a term that takes
+// single elements out of a tensor). Passes, packing, reference and
 // tests ask these interfaces and know no scheme by name; a third party implements them.
 //
 //===----------------------------------------------------------------------===//
@@ -152,6 +153,16 @@ def EncodingAttrInterface : AttrInterface<"EncodingAttrInterface"> {
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
            "::mlir::Value":$whole, "::mlir::ValueRange":$components),
       "", "return ::llvm::SmallVector<::mlir::Value>();">,
+    InterfaceMethod<[{Whether an encode of the whole runs tile by tile (`buildStatistics`, then `buildEncodeTile`);
+                     otherwise it is `buildEncode`.}],
+      "bool", "isEncodedInTiles", (ins "::mlir::RankedTensorType":$type), "", "return true;">,
+    InterfaceMethod<[{IR that encodes a whole plain value over the stored `components`, where tiles do not do it: what a
+                     combinator's terms store depends on each other or on its structure. Returns all components,
+                     structure as it was; a term is encoded by `lowbit::encodeWhole`. Failure: read-only.}],
+      "::mlir::FailureOr<::llvm::SmallVector<::mlir::Value>>", "buildEncode",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::Value":$whole, "::mlir::ValueRange":$components),
+      "", "return ::mlir::failure();">,
     InterfaceMethod<"Terms this one consists of and how they combine; a leaf returns Leaf.",
       "::lowbit::Pieces", "getPieces",
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
@@ -172,6 +183,28 @@ def EncodingAttrInterface : AttrInterface<"EncodingAttrInterface"> {
       "::llvm::Expected<std::vector<::lowbit::Buffer>>", "referenceEncode",
       (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<float>":$values), "",
       [{return ::llvm::createStringError("this encoding is read-only: it has no reference encoder");}]>,
+  ];
+}
+
+def OutlierAttrInterface : AttrInterface<"OutlierAttrInterface"> {
+  let cppNamespace = "::lowbit";
+  let description = [{
+    An encoding that holds single elements at places which it stores. As a term of a `sum` it chooses its elements first, the other
+    terms see +0 there, and it stores what they leave at its places. Implemented beside `EncodingAttrInterface`, whose
+    `buildEncode` stores the elements of a value at the places that the components have.
+  }];
+  let methods = [
+    InterfaceMethod<"Scalar reference: the linear indices, ascending, of the elements that this term takes.",
+      "::std::vector<int64_t>", "referenceChoose",
+      (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<float>":$values)>,
+    InterfaceMethod<"Scalar reference: the components that hold `elements`, one for each of `places`.",
+      "::llvm::Expected<std::vector<::lowbit::Buffer>>", "referenceEncodeAt",
+      (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<int64_t>":$places,
+           "::llvm::ArrayRef<float>":$elements)>,
+    InterfaceMethod<"IR: the plain value `whole` with +0 at the places that the components have.",
+      "::mlir::Value", "buildTakeOut",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::RankedTensorType":$type,
+           "::mlir::Value":$whole, "::mlir::ValueRange":$components)>,
   ];
 }
 

@@ -33,7 +33,8 @@ std::optional<int64_t> elementCount(const Shape &shape);
 inline int64_t ceilDivide(int64_t a, int64_t b) { return a / b + (a % b != 0); }
 
 /// The grid of blocks over a shape. Precondition: elementCount(shape) exists, block has the same
-/// rank and entries >= 1.
+/// rank and entries >= 1. Along an axis without elements 0 stands for the whole axis: one block,
+/// where blocks of a given extent are none.
 class Tiling {
 public:
   Tiling() = default;

@@ -44,7 +44,7 @@ struct Granularity {
   int64_t axis = 0; ///< PerAxis: one value for each index of this axis.
   Shape block;      ///< PerBlock: extents >= 1, one for each axis of the tensor.
 
-  /// The extents of one block on a tensor of this shape: a whole axis is its extent (at least 1).
+  /// The extents of one block on a tensor of this shape: a whole axis is its extent, 0 if it is empty.
   /// Precondition: check() has passed.
   Shape blockOf(const Shape &shape) const;
 
@@ -102,7 +102,8 @@ enum class ZeroKind { None, Integer, Additive };
 struct EncodeRule {
   /// How the scale (and zero point) of a block comes from its elements.
   enum class Choice {
-    Default,    ///< the layout's own rule, else AbsMax, or MinMax with a zero point
+    Default,    ///< the layout's own rule, else MinMax with a zero point, MxFloor with scales that
+                ///< are powers of two (e8m0), AbsMax otherwise
     AbsMax,     ///< s = max|x| / largest
     SignedMax,  ///< s = (the x of largest magnitude) / extreme
     MinMax,     ///< s = (max - min) / (highest - lowest), and the zero point

@@ -36,9 +36,9 @@ using EncodeProgress = llvm::function_ref<llvm::Error(size_t, size_t, llvm::Stri
 /// Writes the archive `input` as the archive `output`, its model's metadata included: as a GGUF
 /// file if the name ends in .gguf, else as a Lowbit archive (see ArchiveWriter). Tensors are
 /// decoded and rounded to nearest by the encoding's scalar reference; those of fewer than two
-/// dimensions stay as they are stored. A tensor that its encoding does not fit, or whose encoding
-/// the kind of file cannot hold, is an error that names it. `output` is not touched before all is
-/// well. Memory: a few tensors at a time.
+/// dimensions, and of integers, stay as they are stored. A tensor that its encoding does not fit,
+/// or whose encoding the kind of file cannot hold, is an error that names it. `output` is not
+/// touched before all is well. Memory: a few tensors at a time.
 llvm::Error encodeArchive(llvm::StringRef input, llvm::StringRef output,
                           const EncodeArchiveOptions &options, EncodeProgress progress);
 

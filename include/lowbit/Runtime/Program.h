@@ -36,7 +36,13 @@ parseModule(llvm::StringRef text, llvm::StringRef name, mlir::MLIRContext *conte
 /// Runs a pipeline, named as in ProgramOptions. The module is of no use after an error.
 llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
 
-/// Both in one: the text after a pipeline.
+/// A parameter that the program declares as a plain f32 tensor, and that the first of these
+/// archives to have it stores in an encoding, becomes a decode of what is stored: a program serves
+/// a model in any encoding.
+llvm::Error adoptEncodings(mlir::ModuleOp module,
+                           llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
+
+/// Parsing and lowering in one: the text after a pipeline.
 llvm::Expected<std::string> transformText(llvm::StringRef text, llvm::StringRef name,
                                           llvm::StringRef pipeline);
 
@@ -50,6 +56,12 @@ public:
   /// From text; `name` is the file in errors.
   static llvm::Expected<std::unique_ptr<Program>>
   compileText(llvm::StringRef text, llvm::StringRef name, const ProgramOptions &options);
+
+  /// The same with its parameters, from these archives: adoptEncodings() before, bindParameters()
+  /// after.
+  static llvm::Expected<std::unique_ptr<Program>>
+  load(llvm::StringRef text, llvm::StringRef name, const ProgramOptions &options,
+       llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
 
   JitSession &getSession() { return *session; }
   /// Of all that compile() did.

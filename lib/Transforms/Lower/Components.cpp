@@ -30,45 +30,6 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-static Box wholeBox(OpBuilder &b, Location loc, RankedTensorType type, ValueRange components) {
-  SmallVector<OpFoldResult> sizes = getEncoding(type).getExtents(b, loc, type, components);
-  return {SmallVector<OpFoldResult>(sizes.size(), b.getIndexAttr(0)), sizes};
-}
-
-/// Encodes `source` over the components `old`; all components of the result in order.
-static FailureOr<SmallVector<Value>> encodeWhole(OpBuilder &b, Location loc, RankedTensorType type,
-                                                 Value source, ValueRange old) {
-  EncodingAttrInterface encoding = getEncoding(type);
-  auto statistics = encoding.buildStatistics(b, loc, type, source, old);
-  if (failed(statistics))
-    return failure();
-  SmallVector<EncodingComponent> components = encoding.getComponents(type);
-  SmallVector<Value> payload, inputs, result;
-  unsigned nextStatistic = 0, nextPayload = 0;
-  for (auto [component, value] : llvm::zip(components, old)) {
-    if (component.role == ComponentRole::Payload)
-      payload.push_back(value);
-    else
-      inputs.push_back(component.role == ComponentRole::Statistic ? (*statistics)[nextStatistic++]
-                                                                  : value);
-  }
-  auto encode =
-      EncodeRegionOp::create(b, loc, type, source, payload, inputs, wholeBox(b, loc, type, old));
-  nextStatistic = 0;
-  for (auto [component, value] : llvm::zip(components, old)) {
-    if (component.role == ComponentRole::Payload)
-      result.push_back(encode.getResult(nextPayload++));
-    else if (component.role == ComponentRole::Structure)
-      result.push_back(value);
-    else // Old statistics may be read until the last tile is encoded: only now are they
-         // overwritten.
-      result.push_back(bufferization::MaterializeInDestinationOp::create(
-                           b, loc, (*statistics)[nextStatistic++], value)
-                           .getResult());
-  }
-  return result;
-}
-
 /// Storage for a tensor of `type`; structure that only data can give has no empty form.
 static FailureOr<SmallVector<Value>>
 emptyComponents(OpBuilder &b, Location loc, RankedTensorType type, ArrayRef<OpFoldResult> sizes) {

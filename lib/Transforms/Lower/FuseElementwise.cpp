@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/Transforms/Lower/Passes.h"
+#include "lowbit/Transforms/Lower/Patterns.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -20,12 +21,20 @@ namespace lowbit {
 
 using namespace mlir;
 
+/// Into a contraction nothing is fused, since it would compute each element many times, and would
+/// no longer be one to the passes that make its loops. What checks something does so once.
+static bool shouldFuse(OpOperand *fused) {
+  auto consumer = dyn_cast<linalg::LinalgOp>(fused->getOwner());
+  return fused->get().hasOneUse() && !(consumer && linalg::isaContractionOpInterface(consumer)) &&
+         isMemoryEffectFree(fused->get().getDefiningOp());
+}
+
 namespace {
 struct FuseElementwisePass : lowbit::impl::FuseElementwiseBase<FuseElementwisePass> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    linalg::populateElementwiseOpsFusionPatterns(
-        patterns, [](OpOperand *fused) { return fused->get().hasOneUse(); });
+    linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
+    lowbit::populateFoldTransposePatterns(patterns);
     linalg::GenericOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

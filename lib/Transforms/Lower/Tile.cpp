@@ -128,8 +128,17 @@ FailureOr<scf::SCFTileAndFuseResult> lowbit::tileAndFuse(RewriterBase &rewriter,
   return result;
 }
 
-/// The parallel loops of a contraction: rows of decoded weights, or batches and heads where nothing
-/// is decoded.
+/// A tile of about `rows` along a loop; equal ones where the extent allows.
+static int64_t rowTileSize(int64_t extent, int64_t rows) {
+  if (ShapedType::isDynamic(extent))
+    return rows;
+  for (int64_t size = rows; size > rows / 2; --size)
+    if (extent % size == 0)
+      return size;
+  return rows;
+}
+
+/// The parallel loops of a contraction: rows of weights, or batches and heads.
 static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t parallelElements) {
   auto dims = linalg::inferContractionDims(op);
   Sizes sizes(op.getNumLoops(), 0), ranges = op.getStaticLoopRanges();
@@ -143,11 +152,7 @@ static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t par
     for (auto *kinds : {&dims->m, &dims->n})
       for (unsigned dim : *kinds)
         if (map.isFunctionOfDim(dim)) {
-          // Equal tiles where the extent allows.
-          int64_t size = rows;
-          while (!ShapedType::isDynamic(ranges[dim]) && ranges[dim] % size != 0 && size > rows / 2)
-            --size;
-          sizes[dim] = ShapedType::isDynamic(ranges[dim]) || ranges[dim] % size == 0 ? size : rows;
+          sizes[dim] = rowTileSize(ranges[dim], rows);
           break;
         }
   }
@@ -159,9 +164,17 @@ static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t par
     sizes[dim] = 1;
   if (dims->m.size() > 1)
     sizes[dims->m.front()] = 1;
-  if (dims->batch.empty() && dims->m.size() <= 1)
-    return parallelTileSizes(cast<TilingInterface>(op.getOperation()), parallelElements);
-  return sizes;
+  if (!dims->batch.empty() || dims->m.size() > 1)
+    return sizes;
+  // Plain weights have a known extent and activations have not: all rows of these pass by while a
+  // tile of the weights is in a cache. The other way around, each row would read all weights.
+  if (dims->m.size() == 1 && dims->n.size() == 1 &&
+      ShapedType::isDynamic(ranges[dims->m[0]]) != ShapedType::isDynamic(ranges[dims->n[0]])) {
+    unsigned dim = ShapedType::isDynamic(ranges[dims->m[0]]) ? dims->n[0] : dims->m[0];
+    sizes[dim] = rowTileSize(ranges[dim], rows);
+    return sizes;
+  }
+  return parallelTileSizes(cast<TilingInterface>(op.getOperation()), parallelElements);
 }
 
 /// A sequential loop over the reduction where a tile of decoded weights would leave the cache; all

@@ -1,4 +1,4 @@
-"""Arrays for run.mlir: `make FOLDER`, then `check FOLDER NAME` of a result against numpy."""
+"""Arrays for run.mlir and run-archive.mlir: `make FOLDER`, then `check FOLDER NAME` of a result against numpy."""
 
 import json
 import sys
@@ -16,16 +16,25 @@ codes = nibbles[:, ::2] | nibbles[:, 1::2] << 4
 
 def write_archive(path: Path) -> None:
     encoding = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
-    tensors = {"w": {"shape": [8, 64], "encoding": encoding, "components": ["codes", "scale"]}}
+    tensors = {
+        "w": {"shape": [8, 64], "encoding": encoding, "components": ["codes", "scale"]},
+        "factors": {"shape": [2], "encoding": "", "components": ["values"]},
+    }
     header = json.dumps(
         {
-            "__metadata__": {"lowbit.version": "1", "lowbit.tensors": json.dumps(tensors), "lowbit.model": "{}"},
+            "__metadata__": {
+                "lowbit.version": "1",
+                "lowbit.tensors": json.dumps(tensors),
+                "lowbit.model": "{}",
+            },
             "w::scale": {"dtype": "F16", "shape": [8, 2], "data_offsets": [0, 32]},
             "w::codes": {"dtype": "U8", "shape": [8, 32], "data_offsets": [32, 288]},
+            "factors": {"dtype": "I64", "shape": [2], "data_offsets": [288, 304]},
         }
     ).encode()
     header += b" " * (-len(header) % 8)
-    path.write_bytes(len(header).to_bytes(8, "little") + header + scale.tobytes() + codes.tobytes())
+    arrays = scale.tobytes() + codes.tobytes() + np.array([-1, 2]).tobytes()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + arrays)
 
 
 command, folder, *name = sys.argv[1:]

@@ -169,6 +169,12 @@ TEST_F(ArchiveTest, SafetensorsFromElsewhere) {
   EXPECT_EQ(textOf(c[0].data), "gh");
   EXPECT_TRUE(contains(messageOf(archive->getEncoding(archive->tensors()[3])),
                        "tensor 'd' is stored as safetensors I64, for which there is no encoding"));
+  // Integers have no encoding, but can be read.
+  EXPECT_EQ(archive->tensors()[3].describeEncoding(), "i64");
+  std::vector<Component> d = cantFail(archive->getComponents(archive->tensors()[3]));
+  EXPECT_EQ(d[0].name, "values");
+  EXPECT_EQ(d[0].dtype, DType::I64);
+  EXPECT_EQ(textOf(d[0].data), "01234567");
   EXPECT_TRUE(archive->metadata().empty());
   EXPECT_TRUE(contains(messageOf(archive->metadata().getString("general.architecture")),
                        "no model metadata at all"));
@@ -183,14 +189,15 @@ const char encoding[] = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>";
 std::vector<ArchiveWriter::TensorDeclaration> declareTensors() {
   return {{"w", {1, 4}, encoding, {{"codes", DType::U8, {1, 2}}, {"scale", DType::F16, {1, 1}}}},
           {"norm", {2}, "", {{"values", DType::F32, {2}}}},
-          {"half", {2}, "#lowbit.quantized<f16>", {{"codes", DType::F16, {2}}}}};
+          {"half", {2}, "#lowbit.quantized<f16>", {{"codes", DType::F16, {2}}}},
+          {"places", {3}, "", {{"values", DType::U8, {3}}}}};
 }
 
 Error writeArchive(StringRef path, const Metadata &model) {
   auto writer = ArchiveWriter::create(path, declareTensors(), model);
   if (!writer)
     return writer.takeError();
-  for (const char *bytes : {"qQ", "sS", "12345678", "abcd"})
+  for (const char *bytes : {"qQ", "sS", "12345678", "abcd", "xyz"})
     if (Error error = (*writer)->append(bytesOf(bytes)))
       return error;
   return (*writer)->commit();
@@ -205,7 +212,7 @@ TEST_F(ArchiveTest, AnEncodedModelIsAgainAModel) {
   auto archive = openOrDie(path);
   ASSERT_NE(archive, nullptr);
   EXPECT_EQ(archive->getFormat(), "Lowbit 1");
-  ASSERT_EQ(archive->tensors().size(), 3u);
+  ASSERT_EQ(archive->tensors().size(), 4u);
   const TensorInfo &w = archive->tensors()[0];
   EXPECT_EQ(w.name, "w");
   EXPECT_EQ(w.shape, (Shape{1, 4}));
@@ -223,6 +230,8 @@ TEST_F(ArchiveTest, AnEncodedModelIsAgainAModel) {
   EXPECT_EQ(archive->tensors()[1].name, "norm");
   EXPECT_EQ(textOf(cantFail(archive->getComponents(archive->tensors()[1]))[0].data), "12345678");
   EXPECT_EQ(cantFail(archive->getEncoding(archive->tensors()[2])), "#lowbit.quantized<f16>");
+  EXPECT_EQ(archive->tensors()[3].integers, DType::U8);
+  EXPECT_EQ(textOf(cantFail(archive->getComponents(archive->tensors()[3]))[0].data), "xyz");
 
   EXPECT_EQ(cantFail(archive->metadata().getU32("llama.block_count")), 30u);
   EXPECT_EQ(cantFail(archive->metadata().getF32("llama.rope.freq_base")), 10000.0f);
@@ -303,8 +312,11 @@ TEST_F(ArchiveTest, DamagedArchivesAreRefused) {
          "component 'scale' of tensor 'w' is missing: there is no 'w::scale'");
   refuse(tensors("{'w':{'shape':[1],'encoding':'x','components':['codes','codes']}}"),
          "'w::codes' is used twice");
-  refuse(tensors("{'w::codes':{'shape':[1],'encoding':'','components':['values']}}"),
-         "should be stored as one array 'values', [1] of F32");
+  refuse(tensors("{'w::codes':{'shape':[1],'encoding':'#lowbit.quantized<f16>',"
+                 "'components':['codes']}}"),
+         "should be stored as one array 'codes', [1] of F16");
+  refuse(tensors("{'w::codes':{'shape':[2],'encoding':'','components':['values']}}"),
+         "should be stored as one array 'values', [2] of F32");
   refuse(tensors("{'w':{'shape':[1],'encoding':'x','components':['codes']},"
                  "'w':{'shape':[1],'encoding':'x','components':['codes']}}"),
          "duplicate key 'w'");

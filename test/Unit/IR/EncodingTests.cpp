@@ -67,11 +67,17 @@ TEST_F(EncodingTest, refusesText) {
   EXPECT_NE(refusedText("").find("expected attribute value"), std::string::npos);
   EXPECT_NE(refusedText("#nobody.quantized<f16>").find("nobody"), std::string::npos);
   EXPECT_NE(refusedText("#lowbit.quantized<f16> and more").find("trailing"), std::string::npos);
-  EXPECT_NE(refusedText("#lowbit.quantized<f16>@").find("identifier expected"), std::string::npos);
   EXPECT_EQ(refusedText("#lowbit.planes"), "#lowbit.planes is not an encoding such as "
                                            "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>");
   EXPECT_EQ(refusedText("f32"),
             "f32 is not an encoding such as #lowbit.quantized<int<4>, scale = f16 per [1, 32]>");
+}
+
+TEST_F(EncodingTest, refusesTextWithAnErrorAfterTheEnd) {
+  // MLIR takes this one, after saying what is wrong.
+  EXPECT_FALSE(parseEncoding(
+      "#lowbit.quantized<int<4>, scale = f32 per tensor * bf16 per [1, 17]>@", &context));
+  EXPECT_NE(messages.front().find("identifier expected"), std::string::npos);
 }
 
 TEST_F(EncodingTest, refusesDeepText) {

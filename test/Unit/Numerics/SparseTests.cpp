@@ -1,4 +1,4 @@
-//===- SparseTests.cpp - Outliers, CSR and sums -------------------------===//
+//===- SparseTests.cpp - What sparse and narrow terms keep ------------===//
 //
 // Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
 // See LICENSE for license information.
@@ -114,52 +114,70 @@ TEST(Sparse, RefusesWhatIsNotATerm) {
   EXPECT_TRUE(check(Sparse{Format::float16(), 0.5}, {6}));
 }
 
-TEST(Sum, BaseSeesZerosAndSparseStoresTheRest) {
-  Quantized base{
-      Format::integer(3),
-      Scale{{{Format::float16(), Granularity::perBlock({1, 8})}}, std::nullopt, std::nullopt},
-      ZeroKind::None,
-      std::nullopt,
-      {},
-      nullptr};
-  Sparse sparse{Format::float16(), 0.05};
-  Shape shape{6, 20};
-  Floats x = naive::randomTensor(shape, 3);
-  x[17] = 50.0f;
-  std::vector<Bytes> data = encodeSum(base, sparse, shape, x.data());
-
-  Indices outliers = chosen(x, 6);
-  Floats inliers = x;
-  for (int64_t index : outliers)
-    inliers[static_cast<size_t>(index)] = 0.0f;
-  std::vector<Bytes> baseData = encode(base, shape, inliers.data());
-  ASSERT_EQ(data.size(), baseData.size() + 3);
-  EXPECT_TRUE(std::equal(baseData.begin(), baseData.end(), data.begin()));
-
-  Floats decoded = decode(base, shape, baseData), expected = decoded;
-  Format half = Format::float16();
-  for (int64_t index : outliers) {
-    size_t i = static_cast<size_t>(index);
-    expected[i] = decoded[i] + half.decode(half.encode(x[i] - decoded[i]));
-  }
-  addSparse(sparse, shape, pointersTo(data, baseData.size()), decoded.data());
-  EXPECT_EQ(decoded, expected);
-  EXPECT_NEAR(decoded[17], 50.0f, 0.02f);
+TEST(NOfM, LargestOfTheGroupInOrder) {
+  Floats x{1, -3, 3, 2};
+  EXPECT_EQ(chooseOfGroup(x.data(), 4, 2), (Indices{1, 2}));
+  EXPECT_EQ(chooseOfGroup(x.data(), 4, 1), (Indices{1})) << "the lower of equals";
+  Floats special{infinity, nan, 4, -infinity};
+  EXPECT_EQ(chooseOfGroup(special.data(), 4, 2), (Indices{0, 1}));
 }
 
-TEST(Sum, RemainderIsNotZeroWithoutAZeroLevel) {
-  // The base cannot say zero, so the sparse term corrects what it says instead.
-  Quantized base{Format::codebook({-1.0f, 1.0f}),
-                 Scale{{{Format::float32(), Granularity::perTensor()}}, std::nullopt, std::nullopt},
-                 ZeroKind::None,
-                 std::nullopt,
-                 {},
-                 nullptr};
-  Floats x{0.5f, -0.5f, 8.0f, 0.5f};
-  std::vector<Bytes> data = encodeSum(base, Sparse{Format::float32(), 0.25}, {2, 2}, x.data());
-  Floats decoded = decode(base, {2, 2}, {data[0], data[1]});
-  addSparse(Sparse{Format::float32(), 0.25}, {2, 2}, pointersTo(data, 2), decoded.data());
-  EXPECT_EQ(decoded, x);
+TEST(BlockSparse, BlocksOfLargestEnergy) {
+  // Blocks of 1 x 2: 0 and 3 have energy 25, 1 has 26, 2 has nothing but a NaN.
+  Floats x{3, 4, 5, 1, nan, 0, 0, 5};
+  EXPECT_EQ(chooseBlocks(x.data(), {2, 4}, {1, 2}, 1), (Indices{1}));
+  EXPECT_EQ(chooseBlocks(x.data(), {2, 4}, {1, 2}, 2), (Indices{0, 1}));
+  EXPECT_EQ(chooseBlocks(x.data(), {2, 4}, {1, 2}, 3), (Indices{0, 1, 3}));
+  // Blocks of 2 x 2.
+  EXPECT_EQ(chooseBlocks(x.data(), {2, 4}, {2, 2}, 1), (Indices{1}));
+}
+
+TEST(Permuted, FallingMagnitude) {
+  Floats x{1, -5, 2, 5, 0, 0, -7, 0};
+  using Order = std::vector<int32_t>;
+  EXPECT_EQ(orderByMagnitude(x.data(), {2, 4}, 1, 1), (Order{3, 1, 0, 2}));
+  EXPECT_EQ(orderByMagnitude(x.data(), {2, 4}, 0, 1), (Order{1, 0}));
+  EXPECT_EQ(orderByMagnitude(x.data(), {2, 4}, 1, 2), (Order{1, 0}));
+  EXPECT_EQ(orderByMagnitude(x.data(), {8}, 0, 4), (Order{1, 0}));
+}
+
+TEST(LowRank, FactorsOfAKnownDecomposition) {
+  // 2 * u1 v1' + 0.5 * u2 v2' with orthonormal u and v.
+  float h = std::sqrt(0.5f);
+  Floats x{2 * h * 0.6f, 2 * h * 0.8f, 0, -2 * h * 0.6f, -2 * h * 0.8f, 0, 0, 0, 0.5f};
+  Floats left(6), right(6), product(9);
+  factorize(x.data(), 3, 3, 2, left.data(), right.data());
+  float outer = std::sqrt(2.0f), inner = std::sqrt(0.5f);
+  Floats wantedLeft{outer * h, 0, -outer * h, 0, 0, inner};
+  Floats wantedRight{outer * 0.6f, outer * 0.8f, 0, 0, 0, inner};
+  // Of two components as large as each other either may be the positive one.
+  float sign = left[0] < 0 ? -1.0f : 1.0f;
+  for (size_t i = 0; i < 6; ++i) {
+    EXPECT_NEAR(left[i] * (i % 2 == 0 ? sign : 1), wantedLeft[i], 1e-6f) << i;
+    EXPECT_NEAR(right[i] * (i < 3 ? sign : 1), wantedRight[i], 1e-6f) << i;
+  }
+  multiplyFactors(left.data(), right.data(), 3, 3, 2, product.data());
+  for (size_t i = 0; i < 9; ++i)
+    EXPECT_NEAR(product[i], x[i], 1e-6f);
+
+  // One factor fewer leaves the smaller singular value; more than there are stay zero.
+  Floats narrowLeft(3), narrowRight(3), wideLeft(15, nan), wideRight(15, nan);
+  factorize(x.data(), 3, 3, 1, narrowLeft.data(), narrowRight.data());
+  multiplyFactors(narrowLeft.data(), narrowRight.data(), 3, 3, 1, product.data());
+  float rest = 0;
+  for (size_t i = 0; i < 9; ++i)
+    rest += (product[i] - x[i]) * (product[i] - x[i]);
+  EXPECT_NEAR(std::sqrt(rest), 0.5f, 1e-6f);
+  factorize(x.data(), 3, 3, 5, wideLeft.data(), wideRight.data());
+  EXPECT_EQ(wideLeft[4], 0.0f);
+  EXPECT_EQ(wideRight[12], 0.0f);
+}
+
+TEST(LowRank, EverySumInOrder) {
+  // (1e8 + 1) - 1e8 is 0 in f32, 1 in any other order.
+  Floats left{1e8f, 1.0f, -1e8f}, right{1, 1, 1}, product(1);
+  multiplyFactors(left.data(), right.data(), 1, 1, 3, product.data());
+  EXPECT_EQ(product[0], 0.0f);
 }
 
 } // namespace

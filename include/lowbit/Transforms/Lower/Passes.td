@@ -114,11 +114,55 @@ def Strip : Pass<"lowbit-strip", "::mlir::ModuleOp"> {
 // Components and tiles
 //===----------------------------------------------------------------------===//
 
+def RowLookups : Pass<"lowbit-row-lookups", "::mlir::func::FuncOp"> {
+  let summary = "Read whole rows where a table is looked up";
+  let description = [{
+    Front ends write an embedding as a `linalg.generic` that takes each element out of the table. As a loop over rows that are
+    slices, it copies vectors, and of an encoded table only these rows are decoded. What the body checks (`cf.assert`) it
+    checks once for each row.
+
+    ```mlir
+    // lowbit-opt --lowbit-row-lookups
+    func.func @embed(%ids: tensor<?xi64>, %table: tensor<100x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %x = linalg.generic {indexing_maps = [affine_map<(i, j) -> (i)>, affine_map<(i, j) -> (i, j)>],
+                           iterator_types = ["parallel", "parallel"]}
+          ins(%ids : tensor<?xi64>) outs(%init : tensor<?x8xf32>) {
+        ^bb0(%id: i64, %out: f32):
+          %row = arith.index_cast %id : i64 to index
+          %column = linalg.index 1 : index
+          %element = tensor.extract %table[%row, %column] : tensor<100x8xf32>
+          linalg.yield %element : f32
+      } -> tensor<?x8xf32>
+      return %x : tensor<?x8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @embed(%ids: tensor<?xi64>, %table: tensor<100x8xf32>, %init: tensor<?x8xf32>) -> tensor<?x8xf32> {
+      %c0 = arith.constant 0 : index
+      %c1 = arith.constant 1 : index
+      %zero = arith.constant 0 : index
+      %n = tensor.dim %init, %zero : tensor<?x8xf32>
+      %x = scf.for %i = %c0 to %n step %c1 iter_args(%filled = %init) -> (tensor<?x8xf32>) {
+        %id = tensor.extract %ids[%i] : tensor<?xi64>
+        %row = arith.index_cast %id : i64 to index
+        %values = tensor.extract_slice %table[%row, 0] [1, 8] [1, 1] : tensor<100x8xf32> to tensor<8xf32>
+        %next = tensor.insert_slice %values into %filled[%i, 0] [1, 8] [1, 1] : tensor<8xf32> into tensor<?x8xf32>
+        scf.yield %next : tensor<?x8xf32>
+      }
+      return %x : tensor<?x8xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def FuseElementwise : Pass<"lowbit-fuse-elementwise", "::mlir::func::FuncOp"> {
   let summary = "Fuse elementwise ops into their only consumer";
   let description = [{
     Upstream's elementwise fusion without its reshape patterns, which would give a contraction the shape of what reads
-    it, and its decode with it.
+    it, and its decode with it. Nothing is fused into a contraction, but it reads through a `linalg.transpose` of an input: the
+    transposed weights of other front ends are never made.
 
     ```mlir
     // lowbit-opt --lowbit-fuse-elementwise

@@ -20,6 +20,9 @@ namespace lowbit {
 /// the tile.
 void populateFoldSliceOfDecodePatterns(mlir::RewritePatternSet &patterns);
 
+/// A contraction reads the input of a `linalg.transpose` instead of its result.
+void populateFoldTransposePatterns(mlir::RewritePatternSet &patterns);
+
 /// Encoded values become their components, 1:N; `converter` gets the conversion of encoded types.
 void populateComponentsPatterns(mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns,
                                 mlir::ConversionTarget &target);
