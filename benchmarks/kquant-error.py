@@ -90,7 +90,11 @@ def main() -> None:
             weights = [info for info in archive.tensors if len(info.shape) == 2]
             for info in weights[len(weights) // 2 : len(weights) // 2 + 2]:
                 tensors[f"{label}:{info.name}"[-28:]] = rows_of(archive.tensor_f32(info.name))
-    print(f"{'type':8}" + "".join(f"{name:>30}" for name in tensors) + "   ns/element (ours, llama.cpp)")
+    print(
+        f"{'type':8}"
+        + "".join(f"{name:>30}" for name in tensors)
+        + "   ns/element (ours, llama.cpp)"
+    )
     for name, number in TYPES.items():
         encoding, block_size, block_bytes = _lowbit.ggml_type(name, 2)
         ratios, seconds = [], [0.0, 0.0]

@@ -13,7 +13,8 @@ INPUTS, OUTPUTS, GROUP = 64, 48, 16
 
 def pack_gptq(codes, zeros, bits):
     """AutoGPTQ, auto_gptq/nn_modules/qlinear/qlinear_cuda_old.py (QuantLinear.pack) and GPTQModel's torch kernel: zero
-    points less 1, codes of consecutive inputs from the low bits up, zero points of consecutive outputs likewise."""
+    points less 1, codes of consecutive inputs from the low bits up, zero points of consecutive outputs likewise.
+    """
     per_word = 32 // bits
     mask = (1 << bits) - 1
     qweight = np.zeros((len(codes) // per_word, codes.shape[1]), np.uint32)
@@ -22,7 +23,9 @@ def pack_gptq(codes, zeros, bits):
     stored = (zeros.astype(np.int64) - 1) & mask
     qzeros = np.zeros((len(zeros), zeros.shape[1] // per_word), np.uint32)
     for j in range(zeros.shape[1]):
-        qzeros[:, j // per_word] |= stored[:, j].astype(np.uint32) << np.uint32(bits * (j % per_word))
+        qzeros[:, j // per_word] |= stored[:, j].astype(np.uint32) << np.uint32(
+            bits * (j % per_word)
+        )
     return qweight, qzeros
 
 
@@ -34,13 +37,20 @@ def pack_awq(codes, zeros, bits):
         words = np.zeros((len(array), array.shape[1] // 8), np.uint32)
         for column in range(words.shape[1]):
             for i in range(8):
-                words[:, column] |= array[:, 8 * column + order[i]].astype(np.uint32) << np.uint32(i * bits)
+                words[:, column] |= array[:, 8 * column + order[i]].astype(np.uint32) << np.uint32(
+                    i * bits
+                )
         return words
 
     return pack(codes), pack(zeros)
 
 
-WORDS = {"gptq-2": (pack_gptq, 2), "gptq-4": (pack_gptq, 4), "gptq-8": (pack_gptq, 8), "awq-4": (pack_awq, 4)}
+WORDS = {
+    "gptq-2": (pack_gptq, 2),
+    "gptq-4": (pack_gptq, 4),
+    "gptq-8": (pack_gptq, 8),
+    "awq-4": (pack_awq, 4),
+}
 
 
 def word_case(name):
@@ -57,7 +67,11 @@ def word_case(name):
         f"#lowbit.quantized<uint<{bits}>, scale = f16 per [{GROUP}, 1], zero = uint<{bits}> per [{GROUP}, 1], "
         f"layout = {layout}>"
     )
-    components = {"qweight": qweight.view(np.int32), "scales": scales, "qzeros": qzeros.view(np.int32)}
+    components = {
+        "qweight": qweight.view(np.int32),
+        "scales": scales,
+        "qzeros": qzeros.view(np.int32),
+    }
     return encoding, components, values
 
 
@@ -86,18 +100,20 @@ def test_words_are_packed(name, pipeline):
     # The same codes as in planes, packed by the published recipe.
     flat = lowbit.encode(x, planes)
     pack, bits = WORDS[name]
-    unpack = lambda array: (array[..., None] >> np.arange(0, 8, bits) & ((1 << bits) - 1)).reshape(len(array), -1)  # noqa: E731
+    unpack = lambda array: (array[..., None] >> np.arange(0, 8, bits) & ((1 << bits) - 1)).reshape(
+        len(array), -1
+    )  # noqa: E731
     qweight, qzeros = pack(unpack(flat["codes"]), unpack(flat["zero"]), bits)
     assert np.array_equal(expected["qweight"].view(np.uint32), qweight)
     assert np.array_equal(expected["qzeros"].view(np.uint32), qzeros)
     assert np.array_equal(expected["scales"], flat["scale"])
     storage = kernels.scrambled(expected, 1)
     storage = {key: array.copy() for key, array in storage.items()}
-    actual = kernels.run(kernels.encode_program(x.shape, encoding), [x, *storage.values()], pipeline)
+    actual = kernels.run(
+        kernels.encode_program(x.shape, encoding), [x, *storage.values()], pipeline
+    )
     for array, (key, wanted) in zip(actual, expected.items()):
         assert_same_bits(array, wanted, key)
-
-
 
 
 @pytest.mark.parametrize("double", [False, True], ids=["absmax", "double"])
@@ -108,14 +124,22 @@ def test_bitsandbytes(double, pipeline):
     rows, columns, block = 8, 128, 64
     generator = np.random.default_rng(2)
     codes = generator.integers(0, 16, (rows, columns)).astype(np.uint8)
-    table = lowbit.decode("#lowbit.quantized<codebook<nf4>>", (1, 16), {"codes": np.uint8([[0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE]])})[0]
+    table = lowbit.decode(
+        "#lowbit.quantized<codebook<nf4>>",
+        (1, 16),
+        {"codes": np.uint8([[0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE]])},
+    )[0]
     components = {"weight": (codes[:, ::2] << 4) | codes[:, 1::2]}
     if double:
         nested = generator.integers(0, 256, (rows, columns // block)).astype(np.uint8)
         # Blocks of 4 x 2 absmax values: consecutive in the flattened tensor.
         outer = generator.random((2, 1)).astype(np.float32)
         offset = np.float32([[0.25]])
-        map_ = lowbit.decode("#lowbit.quantized<codebook<dynamic, 8>>", (1, 256), {"codes": np.arange(256, dtype=np.uint8)[None]})[0]
+        map_ = lowbit.decode(
+            "#lowbit.quantized<codebook<dynamic, 8>>",
+            (1, 256),
+            {"codes": np.arange(256, dtype=np.uint8)[None]},
+        )[0]
         absmax = map_[nested] * np.repeat(outer, 4, 0) + offset
         scale = f"f32 per [4, {columns}] * codebook<dynamic, 8> per [1, {block}] + f32 per tensor"
         components |= {"nested_absmax": outer, "absmax": nested, "nested_offset": offset}

@@ -1,5 +1,6 @@
 """Every tensor type of GGUF files that has an encoding, against the gguf package: bytes of all kinds decode alike, bit for
-bit, in the scalar reference, in compiled code and from a file; what the package can quantize, we quantize to its bytes."""
+bit, in the scalar reference, in compiled code and from a file; what the package can quantize, we quantize to its bytes.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +74,11 @@ def test_a_file_is_read(name, make_gguf):
 def test_plain_types_decode(name):
     rows = np.random.default_rng(4).integers(0, 256, (3, 64), dtype=np.uint8)
     values = rows.view({"F32": "<f4", "F16": "<f2", "BF16": "<u2"}[name])
-    expected = (values.astype(np.uint32) << 16).view(np.float32) if name == "BF16" else values.astype(np.float32)
+    expected = (
+        (values.astype(np.uint32) << 16).view(np.float32)
+        if name == "BF16"
+        else values.astype(np.float32)
+    )
     assert_same_bits(lowbit.decode_ggml(rows, name), expected, name)
 
 
@@ -82,7 +87,9 @@ def encoded(x: np.ndarray, name: str) -> np.ndarray:
     return lowbit.encode(x, encoding)["blocks"].reshape(len(x), -1)
 
 
-@pytest.mark.parametrize("name", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4"])
+@pytest.mark.parametrize(
+    "name", ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "TQ1_0", "TQ2_0", "MXFP4"]
+)
 def test_bytes_are_those_of_the_package(name):
     generator = np.random.default_rng(6)
     x = np.concatenate([
@@ -108,7 +115,9 @@ def test_a_search_beats_the_plain_rule(name):
     plain = encoding.replace(", layout", f", rule = {SEARCHED[name]}, layout")
 
     def error(text):
-        return np.sum((lowbit.decode(text, SHAPE, lowbit.encode(x, text)) - x).astype(np.float64) ** 2)
+        return np.sum(
+            (lowbit.decode(text, SHAPE, lowbit.encode(x, text)) - x).astype(np.float64) ** 2
+        )
 
     assert error(encoding) < 0.9 * error(plain)
 
@@ -146,7 +155,9 @@ def test_a_search_is_the_reference_s_alone(name):
 
 
 def test_errors_say_what_would_be_right():
-    with pytest.raises(lowbit.LowbitError, match="no encoding for the ggml type 'Q9_K'; known: .*Q4_K"):
+    with pytest.raises(
+        lowbit.LowbitError, match="no encoding for the ggml type 'Q9_K'; known: .*Q4_K"
+    ):
         lowbit.decode_ggml(np.zeros((1, 144), np.uint8), "Q9_K")
     with pytest.raises(lowbit.LowbitError, match="no whole number of Q4_K blocks"):
         lowbit.decode_ggml(np.zeros((1, 143), np.uint8), "Q4_K")

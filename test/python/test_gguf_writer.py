@@ -83,6 +83,12 @@ def test_nothing_encoded_is_nothing_changed(model_path, run_lowbit, tmp_path):
             "#lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], "
             "layout = ggml<q4_1>>",
         ),
+        (Type.Q5_0, "#lowbit.quantized<int<5>, scale = f16 per [1, 32], layout = ggml<q5_0>>"),
+        (
+            Type.Q5_1,
+            "#lowbit.quantized<uint<5>, scale = f16 per [1, 32], min = f16 per [1, 32], "
+            "layout = ggml<q5_1>>",
+        ),
         (Type.Q8_0, Q8_0),
     ],
     ids=lambda value: getattr(value, "name", ""),

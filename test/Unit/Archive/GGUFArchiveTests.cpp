@@ -214,7 +214,7 @@ TEST_F(GGUFArchiveTest, EncodingsThatGGUFCannotHoldAreNamed) {
          "hold: add `layout = ggml<q4_0>` to it, or write a .safetensors file");
   refuse({"w", {2, 64}, "#lowbit.quantized<int<4>, scale = f32 per [1, 32]>", planes},
          "has the encoding '#lowbit.quantized<int<4>, scale = f32 per [1, 32]>', which GGUF cannot "
-         "hold: give it f32, f16, bf16 or a layout of ggml (ggml<q4_0>, ggml<q4_1>, ggml<q8_0>");
+         "hold: give it f32, f16, bf16 or a layout of ggml (ggml<q4_0>, ggml<q4_1>, ggml<q5_0>, ");
   // A term that has blocks for a matrix has none for a tensor of three dimensions.
   refuse({"w", {1, 2, 64}, "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>", planes},
          "has the encoding '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>', which GGUF cannot "
