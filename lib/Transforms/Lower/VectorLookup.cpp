@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -43,7 +44,7 @@ static Value emitPermutation(OpBuilder &b, Location loc, Value table, Value indi
   };
   int64_t lanes = type.getDimSize(0);
   int64_t size = cast<VectorType>(table.getType()).getDimSize(0);
-  if (lanes < 4) // No such registers: leave it to LLVM.
+  if (lanes < 4 || !llvm::isPowerOf2_64(lanes)) // No such registers: leave it to LLVM.
     return pickLanes(b, loc, table, indices, 0, lanes);
   int64_t part = std::min(lanes, maxRegisterTable);
   Value place = indices;
