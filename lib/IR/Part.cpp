@@ -8,6 +8,7 @@
 #include "Combinators.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 #include <numeric>
 
