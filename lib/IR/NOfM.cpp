@@ -142,13 +142,17 @@ static Value rescale(TileBuilder &t, Value x, int64_t from, int64_t to) {
 static Value add(TileBuilder &t, Value x, Value y) {
   return arith::AddIOp::create(t.b, t.loc, x, y);
 }
-/// The indices of the current element, the last one replaced.
-static SmallVector<Value> indicesWith(TileBuilder &t, int64_t rank, Value last) {
+/// The indices of the current element of a generic.
+static SmallVector<Value> indicesOf(TileBuilder &t, int64_t rank) {
   SmallVector<Value> indices;
-  for (int64_t axis = 0; axis + 1 < rank; ++axis)
+  for (int64_t axis = 0; axis < rank; ++axis)
     indices.push_back(linalg::IndexOp::create(t.b, t.loc, axis));
-  indices.push_back(last);
   return indices;
+}
+static SmallVector<Value> withLast(ArrayRef<Value> indices, Value last) {
+  SmallVector<Value> all(indices);
+  all.back() = last;
+  return all;
 }
 
 Value NOfMAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type,
@@ -165,14 +169,15 @@ Value NOfMAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType typ
   int64_t rank = type.getRank();
   SmallVector<utils::IteratorType> parallel(rank, utils::IteratorType::parallel);
   auto body = [&](TileBuilder &t, ValueRange) -> SmallVector<Value> {
-    Value last = linalg::IndexOp::create(t.b, t.loc, rank - 1);
+    SmallVector<Value> indices = indicesOf(t, rank);
+    Value last = indices.back();
     Value first = rescale(t, last, getGroup(), getKept());
     Value bits = arith::IndexCastUIOp::create(t.b, t.loc, t.b.getI32Type(),
                                               remainder(t, last, getGroup()));
     Value own = arith::UIToFPOp::create(t.b, t.loc, t.b.getF32Type(), bits);
     return {forEach(t, t.constantIndex(0), t.constantIndex(getKept()), t.f32(0),
                     [&](TileBuilder &t, Value n, Value value) -> Value {
-                      SmallVector<Value> at = indicesWith(t, rank, add(t, first, n));
+                      SmallVector<Value> at = withLast(indices, add(t, first, n));
                       Value place = tensor::ExtractOp::create(t.b, t.loc, positions, at);
                       Value stored = tensor::ExtractOp::create(t.b, t.loc, values, at);
                       Value isHere = arith::CmpFOp::create(
@@ -197,12 +202,12 @@ static Value magnitudeOf(TileBuilder &t, Value x) {
 }
 
 /// The place within its group of the `number`-th element that is kept of the group at `first`.
-static Value findKept(TileBuilder &t, NOfMAttr term, Value x, int64_t rank, Value first,
+static Value findKept(TileBuilder &t, NOfMAttr term, Value x, ArrayRef<Value> indices, Value first,
                       Value number) {
   Value zero = t.constantIndex(0), one = t.constantIndex(1),
         group = t.constantIndex(term.getGroup());
   auto magnitudeAt = [&](TileBuilder &t, Value i) {
-    SmallVector<Value> at = indicesWith(t, rank, add(t, first, i));
+    SmallVector<Value> at = withLast(indices, add(t, first, i));
     return magnitudeOf(t, tensor::ExtractOp::create(t.b, t.loc, x, at));
   };
   auto compare = [](TileBuilder &t, arith::CmpIPredicate predicate, Value a, Value b) -> Value {
@@ -245,11 +250,12 @@ FailureOr<SmallVector<Value>> NOfMAttr::buildEncode(OpBuilder &b, Location loc,
   SmallVector<AffineMap> maps(2, b.getMultiDimIdentityMap(rank));
   SmallVector<utils::IteratorType> parallel(rank, utils::IteratorType::parallel);
   auto body = [&](TileBuilder &t, ValueRange) -> SmallVector<Value> {
-    Value last = linalg::IndexOp::create(t.b, t.loc, rank - 1);
+    SmallVector<Value> indices = indicesOf(t, rank);
+    Value last = indices.back();
     Value first = rescale(t, last, getKept(), getGroup());
-    Value place = findKept(t, *this, whole, rank, first, remainder(t, last, getKept()));
+    Value place = findKept(t, *this, whole, indices, first, remainder(t, last, getKept()));
     Value bits = arith::IndexCastUIOp::create(t.b, t.loc, t.b.getI32Type(), place);
-    SmallVector<Value> at = indicesWith(t, rank, add(t, first, place));
+    SmallVector<Value> at = withLast(indices, add(t, first, place));
     return {arith::UIToFPOp::create(t.b, t.loc, f32, bits),
             tensor::ExtractOp::create(t.b, t.loc, whole, at)};
   };

@@ -8,6 +8,7 @@
 #include "Combinators.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 #include <numeric>
 
@@ -177,6 +178,8 @@ Value PartAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType typ
   for (Piece &piece : getPieces(b, loc, type, components).list) {
     Ofr at;
     Box own = clamp(t, piece, region, getAxis(), at);
+    if (isConstantIntValue(own.sizes[getAxis()], 0))
+      continue;
     Value part =
         encodingOf(piece).buildDecodeTile(b, loc, piece.type, componentsOf(piece, components), own);
     Ofrs offsets(type.getRank(), t.index(0));

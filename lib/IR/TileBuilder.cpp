@@ -84,7 +84,15 @@ Value TileBuilder::empty(ArrayRef<Ofr> sizes, Type elementType) {
 Value TileBuilder::filled(ArrayRef<Ofr> sizes, Value scalar) {
   return linalg::FillOp::create(b, loc, scalar, empty(sizes, scalar.getType())).getResult(0);
 }
+/// No slice of nothing is inside it, says the verifier of slices: its offset is not below the extent.
+static bool isEmptyTensor(Value v) {
+  return llvm::is_contained(cast<RankedTensorType>(v.getType()).getShape(), 0);
+}
+static bool isEmptySize(Ofr size) { return isConstantIntValue(size, 0); }
+
 Value TileBuilder::slice(Value v, const Box &region) {
+  if (llvm::any_of(region.sizes, isEmptySize))
+    return empty(region.sizes, cast<RankedTensorType>(v.getType()).getElementType());
   return b.createOrFold<tensor::ExtractSliceOp>(loc, v, region.offsets, region.sizes,
                                                 Ofrs(region.offsets.size(), index(1)));
 }
@@ -128,6 +136,8 @@ Value TileBuilder::dropWholeAxes(Value grid, ArrayRef<int64_t> block) {
   }
   if ((int64_t)shape.size() == type.getRank())
     return grid;
+  if (isEmptyTensor(grid))
+    return empty(getAsIndexOpFoldResult(b.getContext(), shape), type.getElementType());
   return tensor::ExtractSliceOp::create(b, loc, RankedTensorType::get(shape, type.getElementType()),
                                         grid, Ofrs(sizes.size(), index(0)), sizes,
                                         Ofrs(sizes.size(), index(1)));

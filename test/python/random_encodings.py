@@ -103,7 +103,7 @@ class Choices:
         else:
             text = f"{self.format()}, scale = {scale}"
             if self.chance(0.15):
-                text += f", rule = {self.one(['absmax', 'signed_max', 'min_max', 'mx_floor', 'percentile<90.0>'])}"
+                text += f", rule = {self.one(['absmax', 'signed_max', 'min_max', 'mx_floor', 'percentile<99.5>'])}"
             if self.chance(0.15):
                 text += f", rounding = {self.one(['half_away', 'half_up', 'stochastic<5>'])}"
         return f"#lowbit.quantized<{text}>"

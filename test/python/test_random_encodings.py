@@ -38,9 +38,9 @@ def test_most_cases_are_legal():
 
 
 def find_opt() -> str:
-    import lowbit
+    from lowbit import _lowbit
 
-    beside = Path(lowbit.__file__).resolve().parents[2] / "bin" / "lowbit-opt"
+    beside = Path(_lowbit.__file__).parents[2] / "bin" / "lowbit-opt"
     return str(beside) if beside.exists() else shutil.which("lowbit-opt") or pytest.skip("no lowbit-opt")
 
 

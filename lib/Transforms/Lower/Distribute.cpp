@@ -17,6 +17,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 namespace lowbit {
 #define GEN_PASS_DEF_DISTRIBUTE
@@ -62,6 +63,8 @@ static Value contractPieces(TileBuilder &t, linalg::LinalgOp op, OpOperand &enco
   Value sum = op.getDpsInits()[0];
   for (const Piece &piece : pieces.list) {
     bool isSum = pieces.kind == Pieces::Sum;
+    if (!isSum && isConstantIntValue(piece.place.sizes[pieces.axis], 0))
+      continue;
     Box box = isSum ? decode.getTensorRegion()
                     : Box{Ofrs(piece.place.offsets.size(), t.index(0)), piece.place.sizes};
     Value decoded = DecodeRegionOp::create(

@@ -8,7 +8,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "llvm/ADT/bit.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 
@@ -44,10 +44,9 @@ static Value emitPermutation(OpBuilder &b, Location loc, Value table, Value indi
   };
   int64_t lanes = type.getDimSize(0);
   int64_t size = cast<VectorType>(table.getType()).getDimSize(0);
-  if (lanes < 4) // No such registers: leave it to LLVM.
+  if (lanes < 4 || !llvm::isPowerOf2_64(lanes)) // No such registers: leave it to LLVM.
     return pickLanes(b, loc, table, indices, 0, lanes);
-  // A power of two, whatever the number of lanes: `place` is cut off by a mask.
-  int64_t part = llvm::bit_floor<uint64_t>(std::min(lanes, maxRegisterTable));
+  int64_t part = std::min(lanes, maxRegisterTable);
   Value place = indices;
   if (size > part)
     place = arith::AndIOp::create(b, loc, indices, splat(part - 1));
@@ -60,8 +59,7 @@ static Value emitPermutation(OpBuilder &b, Location loc, Value table, Value indi
     Value picked = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
     for (int64_t first = 0; first < lanes; first += part)
       picked = vector::InsertStridedSliceOp::create(
-          b, loc, pickLanes(b, loc, levels, place, first, std::min(part, lanes - first)), picked,
-          first, int64_t(1));
+          b, loc, pickLanes(b, loc, levels, place, first, part), picked, first, int64_t(1));
     if (!result) {
       result = picked;
       continue;

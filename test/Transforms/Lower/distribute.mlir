@@ -102,9 +102,9 @@ func.func @cut(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #rows>, %y: tensor<2x
 // CHECK: %[[DENSE:.*]] = linalg.matmul
 // CHECK: scf.for %[[ROW:.*]] = %c0 to %c16 {{.*}} iter_args(%{{.*}} = %[[DENSE]])
 // CHECK:   scf.for %[[AT:.*]] = %{{.*}} to %{{.*}} step %c1
+// CHECK:     %[[COLUMN:.*]] = tensor.extract %[[C]][%[[AT]]]
 // CHECK:     %[[VALUE:.*]] = tensor.extract %[[V]][%[[AT]]]
 // CHECK:     %[[WIDE:.*]] = arith.extf %[[VALUE]]
-// CHECK:     %[[COLUMN:.*]] = tensor.extract %[[C]][%[[AT]]]
 // CHECK:     scf.for %[[M:.*]] = %c0 to %c2
 // CHECK:       tensor.extract %[[X]][%[[M]], %{{.*}}]
 // CHECK:       tensor.insert %{{.*}} into %{{.*}}[%[[M]], %[[ROW]]]
