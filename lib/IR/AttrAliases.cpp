@@ -49,8 +49,8 @@ struct EncodingAliases : OpAsmDialectInterface {
   AliasResult getAlias(Attribute attribute, raw_ostream &os) const override {
     if (auto term = dyn_cast<QuantizedAttr>(attribute))
       printName(term, os);
-    else if (isa<SumAttr, SparseAttr, NOfMAttr, BlockSparseAttr, LowRankAttr, PartAttr, PermutedAttr,
-                 FlattenedAttr>(attribute))
+    else if (isa<SumAttr, SparseAttr, NOfMAttr, BlockSparseAttr, LowRankAttr, PartAttr,
+                 PermutedAttr, FlattenedAttr>(attribute))
       os << attribute.getAbstractAttribute().getName().split('.').second;
     else
       return AliasResult::NoAlias;

@@ -39,8 +39,8 @@ LogicalResult BlockSparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementT
                          << " need axes of known multiples of that many elements";
   if (failed(verifyElementCount(shape, emitError)))
     return failure();
-  return cast<EncodingAttrInterface>(getTerm())
-      .verifyTerm({ShapedType::kDynamic, getBlock()[1]}, elementType, emitError);
+  return cast<EncodingAttrInterface>(getTerm()).verifyTerm({ShapedType::kDynamic, getBlock()[1]},
+                                                           elementType, emitError);
 }
 LogicalResult BlockSparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                               function_ref<InFlightDiagnostic()> emitError) const {
@@ -51,8 +51,7 @@ LogicalResult BlockSparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elem
 SmallVector<EncodingComponent> BlockSparseAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());
   SmallVector<EncodingComponent> all{
-      {"positions",
-       RankedTensorType::get({type.getDimSize(0) / getBlock()[0] + 1}, b.getI32Type()),
+      {"positions", RankedTensorType::get({type.getDimSize(0) / getBlock()[0] + 1}, b.getI32Type()),
        ComponentRole::Structure},
       {"columns", RankedTensorType::get({ShapedType::kDynamic}, b.getI32Type()),
        ComponentRole::Structure}};
@@ -85,8 +84,8 @@ struct StoredBlock {
 };
 } // namespace
 
-/// Loops over the stored blocks of `rows` rows from row `first` on: body(block, carried) -> carried;
-/// rows are counted from `first`.
+/// Loops over the stored blocks of `rows` rows from row `first` on: body(block, carried) ->
+/// carried; rows are counted from `first`.
 static Value forEachBlock(TileBuilder &t, BlockSparseAttr term, ValueRange components,
                           OpFoldResult first, OpFoldResult rows, Value initial,
                           function_ref<Value(TileBuilder &, StoredBlock, Value carried)> body) {
@@ -99,14 +98,14 @@ static Value forEachBlock(TileBuilder &t, BlockSparseAttr term, ValueRange compo
       t, t.constantIndex(0), count, initial, [&](TileBuilder &t, Value i, Value outer) -> Value {
         Value row = arith::AddIOp::create(t.b, t.loc, begin, i);
         Value next = arith::AddIOp::create(t.b, t.loc, row, t.constantIndex(1));
-        return forEach(t, extractIndex(t, components[0], row), extractIndex(t, components[0], next),
-                       outer, [&](TileBuilder &t, Value at, Value carried) {
-                         Value column = extractIndex(t, components[1], at);
-                         return body(t,
-                                     {at, times(t, i, height), times(t, column, width),
-                                      times(t, at, height)},
-                                     carried);
-                       });
+        return forEach(
+            t, extractIndex(t, components[0], row), extractIndex(t, components[0], next), outer,
+            [&](TileBuilder &t, Value at, Value carried) {
+              Value column = extractIndex(t, components[1], at);
+              return body(t,
+                          {at, times(t, i, height), times(t, column, width), times(t, at, height)},
+                          carried);
+            });
       });
 }
 
@@ -122,15 +121,15 @@ Value BlockSparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorT
   Value all;
   if (rows == kWhole || getBlock()[0] % rows != 0)
     all = term.buildDecodeTile(b, loc, type, its, wholeBox(b, loc, type, its));
-  return forEachBlock(
-      t, *this, components, region.offsets[0], region.sizes[0],
-      t.filled(region.sizes, t.f32(0)), [&](TileBuilder &t, StoredBlock block, Value tile) -> Value {
-        Box stored{{block.storedRow, t.index(0)}, sizes};
-        Value values = all ? t.slice(all, stored)
-                           : term.buildDecodeTile(t.b, t.loc, type, its, stored);
-        return tensor::InsertSliceOp::create(t.b, t.loc, values, tile,
-                                             Ofrs{block.row, block.column}, sizes, ones);
-      });
+  return forEachBlock(t, *this, components, region.offsets[0], region.sizes[0],
+                      t.filled(region.sizes, t.f32(0)),
+                      [&](TileBuilder &t, StoredBlock block, Value tile) -> Value {
+                        Box stored{{block.storedRow, t.index(0)}, sizes};
+                        Value values = all ? t.slice(all, stored)
+                                           : term.buildDecodeTile(t.b, t.loc, type, its, stored);
+                        return tensor::InsertSliceOp::create(
+                            t.b, t.loc, values, tile, Ofrs{block.row, block.column}, sizes, ones);
+                      });
 }
 
 bool BlockSparseAttr::isEncodedInTiles(RankedTensorType) const { return false; }

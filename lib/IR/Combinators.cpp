@@ -87,12 +87,11 @@ Value lowbit::extractIndex(TileBuilder &t, Value tensor, Value at) {
 
 Value lowbit::forEach(TileBuilder &t, Value begin, Value end, Value initial,
                       function_ref<Value(TileBuilder &, Value i, Value carried)> body) {
-  auto loop =
-      scf::ForOp::create(t.b, t.loc, begin, end, t.constantIndex(1), initial,
-                         [&](OpBuilder &b, Location loc, Value i, ValueRange carried) {
-                           TileBuilder t(b, loc);
-                           scf::YieldOp::create(b, loc, body(t, i, carried[0]));
-                         });
+  auto loop = scf::ForOp::create(t.b, t.loc, begin, end, t.constantIndex(1), initial,
+                                 [&](OpBuilder &b, Location loc, Value i, ValueRange carried) {
+                                   TileBuilder t(b, loc);
+                                   scf::YieldOp::create(b, loc, body(t, i, carried[0]));
+                                 });
   return loop.getResult(0);
 }
 

@@ -38,7 +38,8 @@ LogicalResult LowRankAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
                        << shape.size();
   if (failed(verifyElementCount(shape, emitError)))
     return failure();
-  auto left = cast<EncodingAttrInterface>(getLeft()), right = cast<EncodingAttrInterface>(getRight());
+  auto left = cast<EncodingAttrInterface>(getLeft()),
+       right = cast<EncodingAttrInterface>(getRight());
   if (failed(left.verifyTerm({shape[0], int64_t(getRank())}, elementType, emitError)))
     return failure();
   return right.verifyTerm({int64_t(getRank()), shape[1]}, elementType, emitError);
@@ -99,15 +100,16 @@ static std::pair<Box, Box> factorRegions(TileBuilder &t, LowRankAttr term, const
 }
 
 Box LowRankAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type,
-                                    ValueRange components, unsigned index, const Box &region) const {
+                                    ValueRange components, unsigned index,
+                                    const Box &region) const {
   TileBuilder t(b, loc);
   auto [left, right] = factorsOf(*this, type.getShape(), components);
   auto [rows, columns] = factorRegions(t, *this, region);
   unsigned count = left.components.size();
-  return index < count ? left.encoding.getComponentRegion(b, loc, left.type, left.components, index,
-                                                          rows)
-                       : right.encoding.getComponentRegion(b, loc, right.type, right.components,
-                                                           index - count, columns);
+  return index < count
+             ? left.encoding.getComponentRegion(b, loc, left.type, left.components, index, rows)
+             : right.encoding.getComponentRegion(b, loc, right.type, right.components,
+                                                 index - count, columns);
 }
 
 Value LowRankAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type,
@@ -118,27 +120,27 @@ Value LowRankAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType 
   Value l = left.encoding.buildDecodeTile(b, loc, left.type, left.components, rows);
   Value r = right.encoding.buildDecodeTile(b, loc, right.type, right.components, columns);
   // One outer product after the other: as a contraction, the order of the sum would be open.
-  return forEach(
-      t, t.constantIndex(0), t.constantIndex(getRank()), t.filled(region.sizes, t.f32(0)),
-      [&](TileBuilder &t, Value i, Value sum) {
-        OpFoldResult zero = t.index(0), one = t.index(1);
-        auto vectorOf = [&](Value factor, OpFoldResult row, OpFoldResult column,
-                            unsigned axis) -> Value {
-          auto type = RankedTensorType::get(
-              cast<RankedTensorType>(factor.getType()).getDimSize(axis), t.b.getF32Type());
-          Ofrs sizes{one, one};
-          sizes[axis] = tensor::getMixedSize(t.b, t.loc, factor, axis);
-          return tensor::ExtractSliceOp::create(t.b, t.loc, type, factor, Ofrs{row, column}, sizes,
-                                                Ofrs{one, one});
-        };
-        SmallVector<utils::IteratorType> parallel(2, utils::IteratorType::parallel);
-        return t.generic({vectorOf(l, zero, i, 0), vectorOf(r, i, zero, 1)}, sum,
-                         {t.map(2, {0}), t.map(2, {1}), t.map(2, {0, 1})}, parallel,
-                         [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                           Value product = arith::MulFOp::create(t.b, t.loc, a[0], a[1]);
-                           return {arith::AddFOp::create(t.b, t.loc, a[2], product)};
-                         })[0];
-      });
+  return forEach(t, t.constantIndex(0), t.constantIndex(getRank()),
+                 t.filled(region.sizes, t.f32(0)), [&](TileBuilder &t, Value i, Value sum) {
+                   OpFoldResult zero = t.index(0), one = t.index(1);
+                   auto vectorOf = [&](Value factor, OpFoldResult row, OpFoldResult column,
+                                       unsigned axis) -> Value {
+                     auto type = RankedTensorType::get(
+                         cast<RankedTensorType>(factor.getType()).getDimSize(axis),
+                         t.b.getF32Type());
+                     Ofrs sizes{one, one};
+                     sizes[axis] = tensor::getMixedSize(t.b, t.loc, factor, axis);
+                     return tensor::ExtractSliceOp::create(
+                         t.b, t.loc, type, factor, Ofrs{row, column}, sizes, Ofrs{one, one});
+                   };
+                   SmallVector<utils::IteratorType> parallel(2, utils::IteratorType::parallel);
+                   return t.generic({vectorOf(l, zero, i, 0), vectorOf(r, i, zero, 1)}, sum,
+                                    {t.map(2, {0}), t.map(2, {1}), t.map(2, {0, 1})}, parallel,
+                                    [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                                      Value product = arith::MulFOp::create(t.b, t.loc, a[0], a[1]);
+                                      return {arith::AddFOp::create(t.b, t.loc, a[2], product)};
+                                    })[0];
+                 });
 }
 
 bool LowRankAttr::isEncodedInTiles(RankedTensorType) const { return false; }

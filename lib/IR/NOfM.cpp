@@ -64,8 +64,8 @@ LogicalResult NOfMAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
                        << " need a last axis of a known multiple of that many elements";
   if (failed(verifyElementCount(shape, emitError)))
     return failure();
-  return cast<EncodingAttrInterface>(getTerm())
-      .verifyTerm(keptShape(*this, shape), elementType, emitError);
+  return cast<EncodingAttrInterface>(getTerm()).verifyTerm(keptShape(*this, shape), elementType,
+                                                           emitError);
 }
 LogicalResult NOfMAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
                                        function_ref<InFlightDiagnostic()> emitError) const {
@@ -75,7 +75,8 @@ LogicalResult NOfMAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType
 
 SmallVector<EncodingComponent> NOfMAttr::getComponents(RankedTensorType type) const {
   Stored stored = storedOf(*this, type.getShape());
-  SmallVector<EncodingComponent> all = getEncoding(stored.positions).getComponents(stored.positions);
+  SmallVector<EncodingComponent> all =
+      getEncoding(stored.positions).getComponents(stored.positions);
   for (EncodingComponent &component : all) // `codes`, or `codes.0`, ...
     component.name = "positions" + component.name.substr(StringRef("codes").size());
   appendComponents(all, "term", stored.values);
@@ -122,9 +123,8 @@ Box NOfMAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType ty
   ValueRange its = components.empty() ? components
                    : isPosition       ? components.take_front(stored.count)
                                       : components.drop_front(stored.count);
-  return getEncoding(own).getComponentRegion(b, loc, own, its,
-                                             isPosition ? index : index - stored.count,
-                                             keptRegion(t, *this, region));
+  return getEncoding(own).getComponentRegion(
+      b, loc, own, its, isPosition ? index : index - stored.count, keptRegion(t, *this, region));
 }
 
 //===----------------------------------------------------------------------===//
@@ -160,28 +160,28 @@ Value NOfMAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType typ
   TileBuilder t(b, loc);
   Stored stored = storedOf(*this, type.getShape());
   Box kept = keptRegion(t, *this, region);
-  Value positions = getEncoding(stored.positions)
-                        .buildDecodeTile(b, loc, stored.positions,
-                                         components.take_front(stored.count), kept);
-  Value values = getEncoding(stored.values)
-                     .buildDecodeTile(b, loc, stored.values, components.drop_front(stored.count),
-                                      kept);
+  Value positions =
+      getEncoding(stored.positions)
+          .buildDecodeTile(b, loc, stored.positions, components.take_front(stored.count), kept);
+  Value values =
+      getEncoding(stored.values)
+          .buildDecodeTile(b, loc, stored.values, components.drop_front(stored.count), kept);
   int64_t rank = type.getRank();
   SmallVector<utils::IteratorType> parallel(rank, utils::IteratorType::parallel);
   auto body = [&](TileBuilder &t, ValueRange) -> SmallVector<Value> {
     SmallVector<Value> indices = indicesOf(t, rank);
     Value last = indices.back();
     Value first = rescale(t, last, getGroup(), getKept());
-    Value bits = arith::IndexCastUIOp::create(t.b, t.loc, t.b.getI32Type(),
-                                              remainder(t, last, getGroup()));
+    Value bits =
+        arith::IndexCastUIOp::create(t.b, t.loc, t.b.getI32Type(), remainder(t, last, getGroup()));
     Value own = arith::UIToFPOp::create(t.b, t.loc, t.b.getF32Type(), bits);
     return {forEach(t, t.constantIndex(0), t.constantIndex(getKept()), t.f32(0),
                     [&](TileBuilder &t, Value n, Value value) -> Value {
                       SmallVector<Value> at = withLast(indices, add(t, first, n));
                       Value place = tensor::ExtractOp::create(t.b, t.loc, positions, at);
                       Value stored = tensor::ExtractOp::create(t.b, t.loc, values, at);
-                      Value isHere = arith::CmpFOp::create(
-                          t.b, t.loc, arith::CmpFPredicate::OEQ, place, own);
+                      Value isHere =
+                          arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, place, own);
                       return arith::SelectOp::create(t.b, t.loc, isHere, stored, value);
                     })};
   };
@@ -216,23 +216,23 @@ static Value findKept(TileBuilder &t, NOfMAttr term, Value x, ArrayRef<Value> in
   // Carries place + group * (how many before it are kept): one number for both.
   Value both = forEach(t, zero, group, zero, [&](TileBuilder &t, Value i, Value carried) -> Value {
     Value own = magnitudeAt(t, i);
-    Value larger = forEach(t, zero, group, zero, [&](TileBuilder &t, Value j, Value count) -> Value {
-      Value other = magnitudeAt(t, j);
-      Value isLarger = compare(t, arith::CmpIPredicate::ugt, other, own);
-      Value isEqual = compare(t, arith::CmpIPredicate::eq, other, own);
-      Value isBefore = compare(t, arith::CmpIPredicate::ult, j, i);
-      Value isFirst = arith::AndIOp::create(t.b, t.loc, isEqual, isBefore);
-      Value wins = arith::OrIOp::create(t.b, t.loc, isLarger, isFirst);
-      return arith::SelectOp::create(t.b, t.loc, wins, add(t, count, one), count);
-    });
-    Value isKept =
-        compare(t, arith::CmpIPredicate::ult, larger, t.constantIndex(term.getKept()));
+    Value larger =
+        forEach(t, zero, group, zero, [&](TileBuilder &t, Value j, Value count) -> Value {
+          Value other = magnitudeAt(t, j);
+          Value isLarger = compare(t, arith::CmpIPredicate::ugt, other, own);
+          Value isEqual = compare(t, arith::CmpIPredicate::eq, other, own);
+          Value isBefore = compare(t, arith::CmpIPredicate::ult, j, i);
+          Value isFirst = arith::AndIOp::create(t.b, t.loc, isEqual, isBefore);
+          Value wins = arith::OrIOp::create(t.b, t.loc, isLarger, isFirst);
+          return arith::SelectOp::create(t.b, t.loc, wins, add(t, count, one), count);
+        });
+    Value isKept = compare(t, arith::CmpIPredicate::ult, larger, t.constantIndex(term.getKept()));
     Value place = remainder(t, carried, term.getGroup());
     Value count = arith::SubIOp::create(t.b, t.loc, carried, place);
     Value before = arith::DivUIOp::create(t.b, t.loc, count, group);
     Value isWanted = compare(t, arith::CmpIPredicate::eq, before, number);
-    Value next = add(t, add(t, count, group),
-                     arith::SelectOp::create(t.b, t.loc, isWanted, i, place));
+    Value next =
+        add(t, add(t, count, group), arith::SelectOp::create(t.b, t.loc, isWanted, i, place));
     return arith::SelectOp::create(t.b, t.loc, isKept, next, carried);
   });
   return remainder(t, both, term.getGroup());
@@ -292,8 +292,7 @@ llvm::Expected<std::vector<Buffer>> NOfMAttr::referenceEncode(ArrayRef<int64_t> 
                                                               ArrayRef<float> values) const {
   std::vector<float> positions, own;
   for (size_t first = 0; first < values.size(); first += getGroup())
-    for (int64_t place :
-         numerics::chooseOfGroup(values.data() + first, getGroup(), getKept())) {
+    for (int64_t place : numerics::chooseOfGroup(values.data() + first, getGroup(), getKept())) {
       positions.push_back(place);
       own.push_back(values[first + place]);
     }

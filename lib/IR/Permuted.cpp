@@ -84,30 +84,30 @@ Box PermutedAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorTyp
 // Decode and encode
 //===----------------------------------------------------------------------===//
 
-/// The tensor whose index i along `axis` is index places[i / block] * block + i % block of `source`.
+/// The tensor whose index i along `axis` is index places[i / block] * block + i % block of
+/// `source`.
 static Value gather(TileBuilder &t, Value source, Value places, unsigned axis, int64_t block) {
   auto type = cast<RankedTensorType>(source.getType());
   unsigned rank = type.getRank();
   SmallVector<utils::IteratorType> parallel(rank, utils::IteratorType::parallel);
-  return t.generic(
-      {}, t.empty(tensor::getMixedSizes(t.b, t.loc, source), type.getElementType()),
-      t.b.getMultiDimIdentityMap(rank), parallel,
-      [&](TileBuilder &t, ValueRange) -> SmallVector<Value> {
-        SmallVector<Value> at;
-        for (unsigned i = 0; i < rank; ++i)
-          at.push_back(linalg::IndexOp::create(t.b, t.loc, i));
-        if (block == 1) {
-          at[axis] = extractIndex(t, places, at[axis]);
-        } else {
-          Value size = t.constantIndex(block);
-          Value number = arith::DivUIOp::create(t.b, t.loc, at[axis], size);
-          Value within = arith::RemUIOp::create(t.b, t.loc, at[axis], size);
-          Value first =
-              arith::MulIOp::create(t.b, t.loc, extractIndex(t, places, number), size);
-          at[axis] = arith::AddIOp::create(t.b, t.loc, first, within);
-        }
-        return {tensor::ExtractOp::create(t.b, t.loc, source, at)};
-      })[0];
+  return t.generic({}, t.empty(tensor::getMixedSizes(t.b, t.loc, source), type.getElementType()),
+                   t.b.getMultiDimIdentityMap(rank), parallel,
+                   [&](TileBuilder &t, ValueRange) -> SmallVector<Value> {
+                     SmallVector<Value> at;
+                     for (unsigned i = 0; i < rank; ++i)
+                       at.push_back(linalg::IndexOp::create(t.b, t.loc, i));
+                     if (block == 1) {
+                       at[axis] = extractIndex(t, places, at[axis]);
+                     } else {
+                       Value size = t.constantIndex(block);
+                       Value number = arith::DivUIOp::create(t.b, t.loc, at[axis], size);
+                       Value within = arith::RemUIOp::create(t.b, t.loc, at[axis], size);
+                       Value first =
+                           arith::MulIOp::create(t.b, t.loc, extractIndex(t, places, number), size);
+                       at[axis] = arith::AddIOp::create(t.b, t.loc, first, within);
+                     }
+                     return {tensor::ExtractOp::create(t.b, t.loc, source, at)};
+                   })[0];
 }
 
 /// For each stored index the one that it holds.
@@ -136,8 +136,7 @@ FailureOr<SmallVector<Value>> PermutedAttr::buildEncode(OpBuilder &b, Location l
                                                         ValueRange components) const {
   TileBuilder t(b, loc);
   Value sorted = gather(t, whole, invert(t, components[0]), getAxis(), getBlock());
-  auto encoded =
-      encodeWhole(b, loc, storedType(*this, type), sorted, components.drop_front());
+  auto encoded = encodeWhole(b, loc, storedType(*this, type), sorted, components.drop_front());
   if (failed(encoded))
     return failure();
   encoded->insert(encoded->begin(), components[0]);
@@ -180,7 +179,7 @@ FailureOr<Value> PermutedAttr::buildContraction(OpBuilder &b, linalg::LinalgOp o
 
 /// Between values[.., i, ..] and stored[.., place of i, ..].
 static void copyMoved(PermutedAttr term, ArrayRef<int64_t> shape, ArrayRef<int32_t> position,
-                 MutableArrayRef<float> values, MutableArrayRef<float> stored, bool isDecode) {
+                      MutableArrayRef<float> values, MutableArrayRef<float> stored, bool isDecode) {
   int64_t extent = shape[term.getAxis()], block = term.getBlock(), inner = 1;
   for (int64_t n : shape.drop_front(term.getAxis() + 1))
     inner *= n;

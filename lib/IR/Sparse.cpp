@@ -137,21 +137,18 @@ FailureOr<Value> SparseAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op,
   Value x = op.getDpsInputs()[0], y = op.getDpsInits()[0];
   Value m = t.value(tensor::getMixedSize(b, t.loc, x, 0)), zero = t.constantIndex(0);
   OpFoldResult rows = tensor::getMixedSize(b, t.loc, y, 1);
-  return forEachEntry(t, components, t.index(0), rows, y,
-                      [&](TileBuilder &t, Entry entry, Value sum) -> Value {
-                        Value value = decodeEntry(t, *this, components, entry.at);
-                        return forEach(t, zero, m, sum, [&](TileBuilder &t, Value i, Value sum) {
-                          Value xi = tensor::ExtractOp::create(t.b, t.loc, x,
-                                                               ValueRange{i, entry.column});
-                          Value yi = tensor::ExtractOp::create(t.b, t.loc, sum,
-                                                               ValueRange{i, entry.row});
-                          Value product = arith::MulFOp::create(t.b, t.loc, xi, value);
-                          Value total = arith::AddFOp::create(t.b, t.loc, yi, product);
-                          return tensor::InsertOp::create(t.b, t.loc, total, sum,
-                                                          ValueRange{i, entry.row})
-                              .getResult();
-                        });
-                      });
+  return forEachEntry(
+      t, components, t.index(0), rows, y, [&](TileBuilder &t, Entry entry, Value sum) -> Value {
+        Value value = decodeEntry(t, *this, components, entry.at);
+        return forEach(t, zero, m, sum, [&](TileBuilder &t, Value i, Value sum) {
+          Value xi = tensor::ExtractOp::create(t.b, t.loc, x, ValueRange{i, entry.column});
+          Value yi = tensor::ExtractOp::create(t.b, t.loc, sum, ValueRange{i, entry.row});
+          Value product = arith::MulFOp::create(t.b, t.loc, xi, value);
+          Value total = arith::AddFOp::create(t.b, t.loc, yi, product);
+          return tensor::InsertOp::create(t.b, t.loc, total, sum, ValueRange{i, entry.row})
+              .getResult();
+        });
+      });
 }
 
 //===----------------------------------------------------------------------===//
@@ -229,9 +226,9 @@ std::vector<int64_t> SparseAttr::referenceChoose(ArrayRef<int64_t>, ArrayRef<flo
   return numerics::chooseOutliers(values.data(), values.size(), count);
 }
 
-llvm::Expected<std::vector<Buffer>>
-SparseAttr::referenceEncodeAt(ArrayRef<int64_t> shape, ArrayRef<int64_t> places,
-                              ArrayRef<float> elements) const {
+llvm::Expected<std::vector<Buffer>> SparseAttr::referenceEncodeAt(ArrayRef<int64_t> shape,
+                                                                  ArrayRef<int64_t> places,
+                                                                  ArrayRef<float> elements) const {
   numerics::Sparse term = referenceOf(*this);
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))

@@ -121,8 +121,7 @@ FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
   size_t left = pieces.size();
   auto encode = [&](size_t i, Value x) -> LogicalResult {
     Value own = sum ? combine(x, sum, arith::SubFOp()) : x;
-    auto result =
-        encodeWhole(b, loc, pieces[i].type, own, componentsOf(pieces[i], components));
+    auto result = encodeWhole(b, loc, pieces[i].type, own, componentsOf(pieces[i], components));
     if (failed(result))
       return failure();
     encoded[i] = *result;

@@ -84,7 +84,8 @@ Value TileBuilder::empty(ArrayRef<Ofr> sizes, Type elementType) {
 Value TileBuilder::filled(ArrayRef<Ofr> sizes, Value scalar) {
   return linalg::FillOp::create(b, loc, scalar, empty(sizes, scalar.getType())).getResult(0);
 }
-/// No slice of nothing is inside it, says the verifier of slices: its offset is not below the extent.
+/// No slice of nothing is inside it, says the verifier of slices: its offset is not below the
+/// extent.
 static bool isEmptyTensor(Value v) {
   return llvm::is_contained(cast<RankedTensorType>(v.getType()).getShape(), 0);
 }

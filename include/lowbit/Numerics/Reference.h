@@ -70,25 +70,25 @@ void addSparse(const Sparse &term, const Shape &shape, const std::vector<const u
 /// The `kept` elements of largest magnitude of a group of `count`, ascending; as chooseOutliers.
 std::vector<int64_t> chooseOfGroup(const float *x, int64_t count, int64_t kept);
 
-/// The numbers, ascending, of the `count` blocks of largest sum of squares, which is taken in f64 over
-/// the rows of a block in order; a NaN counts as 0, among equals the lower number wins. Blocks of
-/// `block` [2] tile the matrix of `shape` [2] and are numbered by rows.
+/// The numbers, ascending, of the `count` blocks of largest sum of squares, which is taken in f64
+/// over the rows of a block in order; a NaN counts as 0, among equals the lower number wins. Blocks
+/// of `block` [2] tile the matrix of `shape` [2] and are numbered by rows.
 std::vector<int64_t> chooseBlocks(const float *x, const Shape &shape, const Shape &block,
                                   int64_t count);
 
-/// Along `axis`, for each run of `block` indices, its number in the order of falling magnitude: that of
-/// its largest |x|, NaN above infinity; among equals the lower index comes first.
+/// Along `axis`, for each run of `block` indices, its number in the order of falling magnitude:
+/// that of its largest |x|, NaN above infinity; among equals the lower index comes first.
 std::vector<int32_t> orderByMagnitude(const float *x, const Shape &shape, int64_t axis,
                                       int64_t block);
 
-/// The best approximation of x [rows, columns] by left [rows, rank] times right [rank, columns]: singular
-/// vectors, each times the square root of its value, in falling order; the largest component of a
-/// left one is positive. NaN and infinity count as 0.
+/// The best approximation of x [rows, columns] by left [rows, rank] times right [rank, columns]:
+/// singular vectors, each times the square root of its value, in falling order; the largest
+/// component of a left one is positive. NaN and infinity count as 0.
 void factorize(const float *x, int64_t rows, int64_t columns, int64_t rank, float *left,
                float *right);
 
-/// How a low-rank term decodes: out[i, j] starts at +0, and left[i, r] * right[r, j], rounded, is added
-/// for r = 0, 1, ...
+/// How a low-rank term decodes: out[i, j] starts at +0, and left[i, r] * right[r, j], rounded, is
+/// added for r = 0, 1, ...
 void multiplyFactors(const float *left, const float *right, int64_t rows, int64_t columns,
                      int64_t rank, float *out);
 

@@ -44,8 +44,8 @@ struct Granularity {
   int64_t axis = 0; ///< PerAxis: one value for each index of this axis.
   Shape block;      ///< PerBlock: extents >= 1, one for each axis of the tensor.
 
-  /// The extents of one block on a tensor of this shape: a whole axis is its extent, 0 if it is empty.
-  /// Precondition: check() has passed.
+  /// The extents of one block on a tensor of this shape: a whole axis is its extent, 0 if it is
+  /// empty. Precondition: check() has passed.
   Shape blockOf(const Shape &shape) const;
 
   bool operator==(const Granularity &other) const {

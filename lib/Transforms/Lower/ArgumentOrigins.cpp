@@ -57,7 +57,8 @@ private:
         found.insert(i);
       return;
     }
-    if (auto loop = dyn_cast<scf::ForallOp>(parent); loop && argument.getArgNumber() >= loop.getRank())
+    if (auto loop = dyn_cast<scf::ForallOp>(parent);
+        loop && argument.getArgNumber() >= loop.getRank())
       return visit(loop.getTiedOpOperand(argument)->get());
     for (Value operand : parent->getOperands())
       visit(operand);

@@ -81,9 +81,10 @@ static DictionaryAttr wrapEntry(func::FuncOp body, SymbolTable &symbols) {
   SmallVector<Value> results(call.getResults());
   for (auto [i, result] : llvm::enumerate(results)) {
     auto tensor = dyn_cast<RankedTensorType>(result.getType());
-    bool isElsewhere = tensor && llvm::any_of(argumentOriginsOf(body, i, symbols), [&](int64_t origin) {
-                         return origin != updates[i] && llvm::is_contained(updates, origin);
-                       });
+    bool isElsewhere =
+        tensor && llvm::any_of(argumentOriginsOf(body, i, symbols), [&](int64_t origin) {
+          return origin != updates[i] && llvm::is_contained(updates, origin);
+        });
     if (isElsewhere)
       result = bufferization::AllocTensorOp::create(b, loc, tensor, ValueRange(), /*copy=*/result);
   }

@@ -106,8 +106,10 @@ TEST_F(CombinatorTest, OutliersLeaveFirstAndStoreTheRest) {
                                : "#lowbit.sum<" + int3 + ", " + int4 + ", " + outliers + ">";
     Buffers encoded = encode(text, x), dense, sparse;
     size_t cut = isFirst ? 3 : encoded.size() - 3;
-    dense.assign(encoded.begin() + (isFirst ? cut : 0), isFirst ? encoded.end() : encoded.begin() + cut);
-    sparse.assign(encoded.begin() + (isFirst ? 0 : cut), isFirst ? encoded.begin() + cut : encoded.end());
+    dense.assign(encoded.begin() + (isFirst ? cut : 0),
+                 isFirst ? encoded.end() : encoded.begin() + cut);
+    sparse.assign(encoded.begin() + (isFirst ? 0 : cut),
+                  isFirst ? encoded.begin() + cut : encoded.end());
     expectEqual(dense, second);
     EXPECT_EQ(sparse[0].bytes, alone[0].bytes);
     EXPECT_EQ(sparse[1].bytes, alone[1].bytes);

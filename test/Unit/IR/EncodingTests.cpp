@@ -91,7 +91,8 @@ TEST_F(EncodingTest, refusesDeepText) {
 }
 
 TEST_F(EncodingTest, refusesBuiltTerms) {
-  Attribute format = IntFormatAttr::get(&context, 4), layout = PlanesLayoutAttr::get(&context);
+  Attribute format = IntFormatAttr::get(&context, 4, /*narrow=*/false),
+            layout = PlanesLayoutAttr::get(&context);
   Attribute unit = UnitAttr::get(&context), none;
   auto level =
       ScaleLevelAttr::get(&context, FloatFormatAttr::get(&context, Float32Type::get(&context)),

@@ -214,7 +214,7 @@ TEST(Components, NamesShapesAndOrder) {
 }
 
 TEST(Components, EncodeFillsExactlyThose) {
-  for (Shape shape : {Shape{5, 33}, Shape{0, 33}, Shape{5, 0}, Shape{int64_t(1) << 40, 0}}) {
+  for (Shape shape : {Shape{5, 33}, Shape{0, 33}, Shape{5, 0}, Shape{1000, 0}}) {
     Quantized term = symmetric(Format::integer(7),
                                {{{Format::float16(), Granularity::perAxis(0)},
                                  {Format::unsignedInteger(6), Granularity::perBlock({1, 8})}},

@@ -31,7 +31,7 @@ protected:
     file.header(5, 1).keyU32("test.answer", 42);
     file.tensor("a.weight", {64, 40}, 0, 0).tensor("b.weight", {64, 40}, 0, 10240);
     file.tensor("c.weight", {63, 2}, 0, 20480).tensor("norm", {5}, 0, 20992);
-    file.tensor("k.weight", {256}, 12, 21024).align(32);
+    file.tensor("k.weight", {256}, 16, 21024).align(32);
     for (int i = 0; i < 5120; ++i)
       file.u32(bit_cast<uint32_t>(static_cast<float>(i * 2654435761u % 1000) - 500.0f));
     for (int i = 0; i < 126; ++i)
