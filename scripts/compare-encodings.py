@@ -146,7 +146,7 @@ class Subject:
         path = self.path
         if text:
             path = os.path.join(folder, "model.safetensors")
-            encode_archive(self.path, path, text, [], None)
+            encode_archive(self.path, path, text, [], lambda *_: None)
         matrices = [tensor for tensor in Archive(path).tensors if len(tensor.shape) == 2]
         bits = 8 * sum(tensor.bytes for tensor in matrices)
         weights = sum(math.prod(tensor.shape) for tensor in matrices)
