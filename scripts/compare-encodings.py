@@ -116,14 +116,14 @@ ENCODINGS: dict[str, tuple[str, object]] = {
         two_levels(F32, 256, unsigned(8), 64),
     ),
     "MXFP4": mx("e2m1", E2M1),
-    "Lloyd-Max, 4 bits, blocks of 64": codebook("lloyd_max, 4", lloyd_max(4), 64),
+    "Lloyd-Max, 4 bits, blocks of 64": codebook("gaussian, 4", lloyd_max(4), 64),
     "int4, blocks of 128": symmetric(4, 128),
     "int3 + 1 % outliers": CASES["int3-sparse"],
     "int3 + minimum, blocks of 32": with_minimum(3, 32),
     "int3, blocks of 32": symmetric(3, 32),
-    "Lloyd-Max, 3 bits, blocks of 64": codebook("lloyd_max, 3", lloyd_max(3), 64),
+    "Lloyd-Max, 3 bits, blocks of 64": codebook("gaussian, 3", lloyd_max(3), 64),
     "int2 + minimum, blocks of 16": with_minimum(2, 16),
-    "Lloyd-Max, 2 bits, blocks of 32": codebook("lloyd_max, 2", lloyd_max(2), 32),
+    "Lloyd-Max, 2 bits, blocks of 32": codebook("gaussian, 2", lloyd_max(2), 32),
     "ternary, blocks of 32": codebook("[-1.0, 0.0, 1.0]", levels([-1, 0, 1]), 32),
 }
 
