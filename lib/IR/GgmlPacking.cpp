@@ -134,8 +134,7 @@ FailureOr<SmallVector<Value>> GgmlLayoutAttr::buildPack(OpBuilder &b, Location l
                                                         ValueRange destinations) const {
   TileBuilder t(b, loc);
   Value blocks = destinations[0];
-  // Nothing to write; upstream refuses slices of extent 0.
-  if (llvm::is_contained(cast<RankedTensorType>(blocks.getType()).getShape(), 0))
+  if (isEmptyTensor(blocks))
     return SmallVector<Value>{blocks};
   SmallVector<bool> written(getStruct().bytes, false);
   SmallVector<StructCodes> members = membersOf(getStruct(), term, type.getShape());

@@ -284,8 +284,7 @@ FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location
     Value codes = i == 0 ? fields.codes : fields.levels[i - 1];
     for (numerics::Plane plane : array.planes()) {
       Value destination = destinations[packed.size()];
-      // Nothing to write; upstream refuses slices of extent 0.
-      if (llvm::is_contained(cast<RankedTensorType>(destination.getType()).getShape(), 0)) {
+      if (isEmptyTensor(destination)) {
         packed.push_back(destination);
         continue;
       }

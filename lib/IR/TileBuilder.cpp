@@ -84,9 +84,7 @@ Value TileBuilder::empty(ArrayRef<Ofr> sizes, Type elementType) {
 Value TileBuilder::filled(ArrayRef<Ofr> sizes, Value scalar) {
   return linalg::FillOp::create(b, loc, scalar, empty(sizes, scalar.getType())).getResult(0);
 }
-/// No slice of nothing is inside it, says the verifier of slices: its offset is not below the
-/// extent.
-static bool isEmptyTensor(Value v) {
+bool lowbit::isEmptyTensor(Value v) {
   return llvm::is_contained(cast<RankedTensorType>(v.getType()).getShape(), 0);
 }
 static bool isEmptySize(Ofr size) { return isConstantIntValue(size, 0); }

@@ -38,6 +38,10 @@ struct BlockedView {
   mlir::AffineMap grid(mlir::MLIRContext *context) const;
 };
 
+/// True if some extent is known to be 0. No slice of nothing is inside it, says the verifier of
+/// slices: its offset is not below the extent.
+bool isEmptyTensor(mlir::Value v);
+
 /// An OpBuilder with a location.
 class TileBuilder {
 public:
