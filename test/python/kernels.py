@@ -189,3 +189,39 @@ func.func @main(%w: {before}) -> {after} attributes {{lowbit.entry}} {{
   %c = lowbit.convert %w : {before} to {after}
   return %c : {after}
 }}"""
+
+
+# ----------------------------------------------------------------------------------------------
+# Checks against the scalar reference
+# ----------------------------------------------------------------------------------------------
+
+
+def seed_of(encoding: str, shape) -> int:
+    return sum(map(ord, encoding)) + sum(shape)
+
+
+def check_components(actual, expected: dict, what: str) -> None:
+    assert len(actual) == len(expected)
+    for array, (name, wanted) in zip(actual, expected.items()):
+        assert_same_bits(array, wanted.view(f"i{wanted.itemsize}") if array.dtype.kind == "i" else wanted, f"{what} {name}")
+
+
+def check_decode(encoding: str, shape, pipeline: str) -> None:
+    """Encoded data first, then components of random bits, which no encode would write."""
+    program = decode_program(shape, encoding)
+    encoded = _lowbit.encode(mixed_values(shape, seed_of(encoding, shape)), encoding)
+    for components in (encoded, scrambled(encoded, seed_of(encoding, shape))):
+        expected = _lowbit.decode(encoding, list(shape), components)
+        (actual,) = run(program, [*components.values(), np.full(shape, np.nan, np.float32)], pipeline)
+        assert_same_bits(actual, expected, "decoded")
+
+
+def check_encode(encoding: str, shape, pipeline: str) -> None:
+    """Into storage of other content. Values without and with NaN, infinities and extremes: where a scale spans the tensor,
+    one of those decides all of it."""
+    program = encode_program(shape, encoding)
+    for kinds in (FINITE, None):
+        values = mixed_values(shape, seed_of(encoding, shape), kinds)
+        expected = _lowbit.encode(values, encoding)
+        storage = scrambled(expected, 1)
+        check_components(run(program, [values, *storage.values()], pipeline), expected, "encoded")

@@ -6,9 +6,9 @@ from __future__ import annotations
 import kernels
 import numpy as np
 import pytest
-from kernels import mixed_values, run
+from kernels import mixed_values, run, seed_of
 from lowbit import _lowbit
-from test_kernels import ALIGNED, ENCODINGS, LARGE, ONE, PIPELINES, PRIME, RAGGED, check_components, seed_of
+from test_kernels import ALIGNED, ENCODINGS, LARGE, ONE, PIPELINES, PRIME, RAGGED
 
 INT3, INT4, INT8, NF4, F16 = (ENCODINGS[name] for name in ("int3", "int4", "int8-row", "nf4", "f16"))
 WHOLE = "#lowbit.quantized<int<4>, scale = f32 per tensor>"
@@ -79,25 +79,14 @@ def parameters(names) -> list:
 @pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("encoding, shape", parameters(CASES))
 def test_decode(encoding, shape, pipeline):
-    """Encoded data first, then components of random bits, which no encode would write."""
-    program = kernels.decode_program(shape, encoding)
-    encoded = _lowbit.encode(mixed_values(shape, seed_of(encoding, shape)), encoding)
-    for components in (encoded, kernels.scrambled(encoded, seed_of(encoding, shape))):
-        expected = _lowbit.decode(encoding, list(shape), components)
-        (actual,) = run(program, [*components.values(), np.full(shape, np.nan, np.float32)], pipeline)
-        kernels.assert_same_bits(actual, expected, "decoded")
+    kernels.check_decode(encoding, shape, pipeline)
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("encoding, shape", parameters(CASES.keys() - READ_ONLY))
 def test_encode(encoding, shape, pipeline):
     """Into storage of other codes and scales, and of the structure that the values ask for."""
-    program = kernels.encode_program(shape, encoding)
-    for kinds in (kernels.FINITE, None):
-        values = mixed_values(shape, seed_of(encoding, shape), kinds)
-        expected = _lowbit.encode(values, encoding)
-        storage = kernels.scrambled(expected, 1)
-        check_components(run(program, [values, *storage.values()], pipeline), expected, "encoded")
+    kernels.check_encode(encoding, shape, pipeline)
 
 
 def test_encode_keeps_structure():

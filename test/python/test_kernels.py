@@ -6,7 +6,7 @@ from __future__ import annotations
 import kernels
 import numpy as np
 import pytest
-from kernels import assert_same_bits, mixed_values, run
+from kernels import assert_same_bits, check_components, mixed_values, run, seed_of
 from lowbit import _lowbit
 
 PIPELINES = ["cpu", "reference"]
@@ -176,39 +176,16 @@ def cases(names) -> list:
     ]
 
 
-def seed_of(encoding: str, shape) -> int:
-    return sum(map(ord, encoding)) + sum(shape)
-
-
-def check_components(actual, expected: dict, what: str) -> None:
-    assert len(actual) == len(expected)
-    for array, (name, wanted) in zip(actual, expected.items()):
-        assert_same_bits(array, wanted.view(f"i{wanted.itemsize}") if array.dtype.kind == "i" else wanted, f"{what} {name}")
-
-
 @pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("encoding, shape", cases(ALL))
 def test_decode(encoding, shape, pipeline):
-    """Encoded data first, then components of random bits, which no encode would write."""
-    program = kernels.decode_program(shape, encoding)
-    encoded = _lowbit.encode(mixed_values(shape, seed_of(encoding, shape)), encoding)
-    for components in (encoded, kernels.scrambled(encoded, seed_of(encoding, shape))):
-        expected = _lowbit.decode(encoding, list(shape), components)
-        (actual,) = run(program, [*components.values(), np.full(shape, np.nan, np.float32)], pipeline)
-        assert_same_bits(actual, expected, "decoded")
+    kernels.check_decode(encoding, shape, pipeline)
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("encoding, shape", cases({**ENCODINGS, **PARTS}))
 def test_encode(encoding, shape, pipeline):
-    """Into storage of other content. Values without and with NaN, infinities and extremes: where a scale spans the tensor,
-    one of those decides all of it."""
-    program = kernels.encode_program(shape, encoding)
-    for kinds in (kernels.FINITE, None):
-        values = mixed_values(shape, seed_of(encoding, shape), kinds)
-        expected = _lowbit.encode(values, encoding)
-        storage = kernels.scrambled(expected, 1)
-        check_components(run(program, [values, *storage.values()], pipeline), expected, "encoded")
+    kernels.check_encode(encoding, shape, pipeline)
 
 
 # A dynamic last axis of codes narrower than a byte has its extent as a component.
