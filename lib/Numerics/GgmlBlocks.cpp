@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "GgmlEncode.h"
 #include "SearchEncode.h"
 #include "lowbit/Numerics/BlockLayout.h"
 #include "lowbit/Numerics/Codebooks.h"

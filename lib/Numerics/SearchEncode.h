@@ -18,12 +18,6 @@ namespace lowbit::numerics {
 /// each block; the minima are alike, or there are none. docs/Numerics.md, "Scale search".
 std::vector<Codes> searchStruct(const Quantized &term, int64_t elements, const float *x);
 
-/// Levels -1, 0 and 1 of the largest magnitude: gguf.quants.TQ2_0.quantize.
-std::vector<Codes> encodeTernary(const Quantized &term, int64_t elements, const float *x);
-
-/// A power of two and the nearest levels, the first code of equals: gguf.quants.MXFP4.quantize.
-std::vector<Codes> encodeMicroscaled(const Quantized &term, int64_t elements, const float *x);
-
 } // namespace lowbit::numerics
 
 #endif // LOWBIT_LIB_NUMERICS_SEARCHENCODE_H
