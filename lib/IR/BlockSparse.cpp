@@ -42,11 +42,6 @@ LogicalResult BlockSparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementT
   return cast<EncodingAttrInterface>(getTerm()).verifyTerm({ShapedType::kDynamic, getBlock()[1]},
                                                            elementType, emitError);
 }
-LogicalResult BlockSparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                              function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
 
 SmallVector<EncodingComponent> BlockSparseAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());

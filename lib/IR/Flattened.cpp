@@ -35,11 +35,6 @@ LogicalResult FlattenedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementTyp
     return failure();
   return cast<EncodingAttrInterface>(getTerm()).verifyTerm(product(shape), elementType, emitError);
 }
-LogicalResult FlattenedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                            function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
 
 SmallVector<EncodingComponent> FlattenedAttr::getComponents(RankedTensorType type) const {
   RankedTensorType row = rowType(*this, type);

@@ -44,11 +44,6 @@ LogicalResult LowRankAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
     return failure();
   return right.verifyTerm({int64_t(getRank()), shape[1]}, elementType, emitError);
 }
-LogicalResult LowRankAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                          function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
 
 SmallVector<EncodingComponent> LowRankAttr::getComponents(RankedTensorType type) const {
   SmallVector<EncodingComponent> all;

@@ -20,9 +20,10 @@ using Ofrs = SmallVector<OpFoldResult>;
 
 /// Places within a group are numbers like any other: codes of an integer format, in planes.
 static Attribute positionTerm(NOfMAttr term) {
-  return parseEncoding("#lowbit.quantized<uint<" + std::to_string(llvm::Log2_64(term.getGroup())) +
-                           ">>",
-                       term.getContext());
+  MLIRContext *context = term.getContext();
+  return QuantizedAttr::get(context, UIntFormatAttr::get(context, llvm::Log2_64(term.getGroup())),
+                            /*scale=*/{}, /*zero=*/{}, /*additive=*/false, EncodeRuleAttr(),
+                            PlanesLayoutAttr::get(context));
 }
 
 static SmallVector<int64_t> keptShape(NOfMAttr term, ArrayRef<int64_t> shape) {
@@ -66,11 +67,6 @@ LogicalResult NOfMAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
     return failure();
   return cast<EncodingAttrInterface>(getTerm()).verifyTerm(keptShape(*this, shape), elementType,
                                                            emitError);
-}
-LogicalResult NOfMAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                       function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
 }
 
 SmallVector<EncodingComponent> NOfMAttr::getComponents(RankedTensorType type) const {

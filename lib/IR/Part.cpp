@@ -81,11 +81,6 @@ LogicalResult PartAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
   }
   return success();
 }
-LogicalResult PartAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                       function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
 
 SmallVector<EncodingComponent> PartAttr::getComponents(RankedTensorType type) const {
   SmallVector<EncodingComponent> all;

@@ -40,11 +40,6 @@ LogicalResult PermutedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType
                        << " move along an axis of a known multiple of that many elements";
   return cast<EncodingAttrInterface>(getTerm()).verifyTerm(shape, elementType, emitError);
 }
-LogicalResult PermutedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                           function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
 
 SmallVector<EncodingComponent> PermutedAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());

@@ -137,12 +137,6 @@ LogicalResult QuantizedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementTyp
   return getStorage().verifyTerm(*this, shape, emitError);
 }
 
-LogicalResult QuantizedAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                            function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
-
 //===----------------------------------------------------------------------===//
 // Components and tiles' places
 //===----------------------------------------------------------------------===//

@@ -37,11 +37,6 @@ LogicalResult SparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
     return emitError() << "a sparse term needs a tensor of 2 axes, this one has " << shape.size();
   return verifyElementCount(shape, emitError);
 }
-LogicalResult SparseAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                         function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
 
 SmallVector<EncodingComponent> SparseAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());

@@ -28,11 +28,6 @@ LogicalResult SumAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
       return failure();
   return success();
 }
-LogicalResult SumAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                                      function_ref<InFlightDiagnostic()> emitError) const {
-  // MLIR's parser asks even where it could not read the element type.
-  return elementType ? verifyTerm(shape, elementType, emitError) : failure();
-}
 
 SmallVector<EncodingComponent> SumAttr::getComponents(RankedTensorType type) const {
   SmallVector<EncodingComponent> all;

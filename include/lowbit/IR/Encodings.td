@@ -8,7 +8,16 @@ include "mlir/IR/TensorEncoding.td"
 class Lowbit_Encoding<string name, string mnemonic, list<string> extra = [], list<Trait> traits = []>
     : Lowbit_Attr<name, mnemonic, [
         DeclareAttrInterfaceMethods<EncodingAttrInterface, extra>,
-        DeclareAttrInterfaceMethods<VerifiableTensorEncoding>] # traits>;
+        DeclareAttrInterfaceMethods<VerifiableTensorEncoding>] # traits> {
+  let extraClassDefinition = [{
+    ::llvm::LogicalResult $cppClass::verifyEncoding(
+        ::llvm::ArrayRef<int64_t> shape, ::mlir::Type elementType,
+        ::llvm::function_ref<::mlir::InFlightDiagnostic()> emitError) const {
+      // MLIR's parser asks even where it could not read the element type.
+      return elementType ? verifyTerm(shape, elementType, emitError) : ::llvm::failure();
+    }
+  }];
+}
 
 def Lowbit_EncodeRuleAttr : Lowbit_Attr<"EncodeRule", "encode_rule"> {
   let summary = "how an encode chooses scales and rounds codes";
