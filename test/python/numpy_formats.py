@@ -192,7 +192,7 @@ def dynamic(signed: bool, bits: int = 8) -> Table:
 
 
 def lloyd_max(bits: int) -> Table:
-    """The levels of least squared error for a standard Gaussian (Lloyd 1982, Max 1960), scaled to a largest level of 1."""
+    """The levels of least squared error for a standard Gaussian (Lloyd 1982, Max 1960)."""
     from math import erf, exp, pi, sqrt
 
     def density(x):
@@ -207,4 +207,4 @@ def lloyd_max(bits: int) -> Table:
         points = np.array(
             [(density(a) - density(b)) / (below(b) - below(a)) for a, b in zip(cuts, cuts[1:])]
         )
-    return levels(points / points.max())
+    return levels(points)
