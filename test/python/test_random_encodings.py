@@ -26,7 +26,7 @@ def parameters():
         yield pytest.param(case, id=f"{case.number}", marks=marks)
 
 
-@pytest.mark.parametrize("case", parameters())
+@pytest.mark.parametrize("case", list(parameters()))
 def test_random(case):
     try:
         check(case)
