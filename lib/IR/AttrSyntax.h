@@ -43,6 +43,10 @@ bool printPlainFormat(mlir::AsmPrinter &printer, mlir::Attribute format);
 /// A number format: `f16` or parseShort.
 llvm::FailureOr<mlir::Attribute> parseFormat(mlir::AsmParser &parser);
 
+/// One level as a sentence: `f16 per [1, 32]`.
+llvm::FailureOr<ScaleLevelAttr> parseLevel(mlir::AsmParser &parser);
+void printLevel(mlir::AsmPrinter &printer, ScaleLevelAttr level);
+
 /// A scale as a sentence, or one of another dialect.
 llvm::FailureOr<mlir::Attribute> parseScale(mlir::AsmParser &parser);
 void printScale(mlir::AsmPrinter &printer, mlir::Attribute scale);

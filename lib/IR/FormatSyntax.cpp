@@ -193,3 +193,25 @@ void CodebookFormatAttr::print(AsmPrinter &printer) const {
   }
   printer << '>';
 }
+
+//===----------------------------------------------------------------------===//
+// learned
+//===----------------------------------------------------------------------===//
+
+Attribute LearnedFormatAttr::parse(AsmParser &parser, Type) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  unsigned bits;
+  if (parser.parseLess() || parseUnsigned(parser, bits, "a learned format has 1 to 8 bits") ||
+      parser.parseComma())
+    return {};
+  FailureOr<ScaleLevelAttr> levels = parseLevel(parser);
+  if (failed(levels) || parser.parseGreater())
+    return {};
+  return parser.getChecked<LearnedFormatAttr>(loc, parser.getContext(), bits, *levels);
+}
+
+void LearnedFormatAttr::print(AsmPrinter &printer) const {
+  printer << '<' << getBits() << ", ";
+  printLevel(printer, getLevels());
+  printer << '>';
+}

@@ -31,6 +31,7 @@ struct StoredArray {
   SmallVector<int64_t> block; ///< of the tensor, per axis
   SmallVector<int64_t> axes;
   ComponentRole role;
+  int64_t entries = 0; ///< a last axis of so many codes, if any
 
   bool isFloat() const { return isa<FloatType>(format.getCodeType()); }
   /// Floats are one plane of elements as they are.
@@ -58,6 +59,8 @@ struct StoredArray {
                      : ShapedType::isDynamic(n) ? n
                                                 : llvm::divideCeil(n, block[axis]));
     }
+    if (entries)
+      grid.push_back(entries);
     return grid;
   }
   Box gridRegion(TileBuilder &t, const Box &region) const {
@@ -66,6 +69,10 @@ struct StoredArray {
       bool whole = block[axis] == kWhole;
       grid.offsets.push_back(whole ? t.index(0) : t.floorDiv(region.offsets[axis], block[axis]));
       grid.sizes.push_back(whole ? t.index(1) : t.ceilDiv(region.sizes[axis], block[axis]));
+    }
+    if (entries) {
+      grid.offsets.push_back(t.index(0));
+      grid.sizes.push_back(t.index(entries));
     }
     return grid;
   }
@@ -89,7 +96,7 @@ static SmallVector<StoredArray> arraysOf(QuantizedAttr term, ArrayRef<int64_t> s
                  ComponentRole::Payload});
   for (ScaleLevel &level : term.getAllLevels(shape))
     all.push_back({level.suffix, cast<FormatAttrInterface>(level.format), level.block, level.axes,
-                   level.role});
+                   level.role, level.entries});
   return all;
 }
 

@@ -42,12 +42,14 @@ SmallVector<ScaleLevel> QuantizedAttr::getAllLevels(ArrayRef<int64_t> shape) con
   };
   append(getScaleTree(), "scale");
   append(getZeroTree(), getAdditive() ? "min" : "zero");
+  llvm::append_range(all, getCodeFormat().getTables(shape));
   return all;
 }
 
 numerics::Quantized QuantizedAttr::getReferenceTerm() const {
   numerics::Quantized term{
       getCodeFormat().getReference(), std::nullopt, numerics::ZeroKind::None, std::nullopt, {}, {}};
+  term.levels = getCodeFormat().getReferenceLevels();
   if (ScaleAttrInterface scale = getScaleTree())
     term.scale = scale.getReference();
   if (ScaleAttrInterface zero = getZeroTree()) {
@@ -100,7 +102,7 @@ LogicalResult QuantizedAttr::verify(function_ref<InFlightDiagnostic()> emitError
   if (zero && !scale)
     return emitError() << "a zero point needs a scale";
   numerics::Format reference = codes.getReference();
-  if (zero && reference.isFloat())
+  if (zero && (reference.isFloat() || codes.getReferenceLevels()))
     return emitError() << "a zero point needs an integer or codebook format, not "
                        << reference.str();
   if (zero && (isa<Rank1ScaleAttr>(scale) || isa<Rank1ScaleAttr>(zero)))
@@ -133,6 +135,8 @@ LogicalResult QuantizedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementTyp
   if (getScaleTree() && failed(getScaleTree().verifyShape(shape, emitError)))
     return failure();
   if (getZeroTree() && failed(getZeroTree().verifyShape(shape, emitError)))
+    return failure();
+  if (failed(getCodeFormat().verifyShape(shape, emitError)))
     return failure();
   return getStorage().verifyTerm(*this, shape, emitError);
 }
@@ -174,7 +178,7 @@ SmallVector<int64_t> QuantizedAttr::getTileMultiples(RankedTensorType type, Tile
       if (statistic) {
         if (use == TileUse::Encode)
           multiple = kWhole;
-      } else if (n != kWhole || use != TileUse::Decode) {
+      } else if (n != kWhole || (use != TileUse::Decode && level.role == ComponentRole::Payload)) {
         multiple = joinMultiples(multiple, n);
       }
     }

@@ -65,7 +65,12 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
               getAdditive() ? Step::Add : Step::Subtract};
     steps.insert(getAdditive() ? steps.end() : steps.begin(), zero);
   }
-  if (steps.empty()) {
+  Value tile = fields.codes;
+  bool isCode = true;
+  if (SmallVector<ScaleLevel> tables = format.getTables(shape); !tables.empty()) {
+    tile = format.buildDecodeTile(b, loc, shape, tile, levels.take_back(tables.size()));
+    isCode = false;
+  } else if (steps.empty()) {
     if (format.getCodeType().isF32())
       return fields.codes;
     return t.elementwise(fields.codes, b.getF32Type(),
@@ -74,8 +79,6 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
                          });
   }
   // Steps that share a block run in one loop.
-  Value tile = fields.codes;
-  bool isCode = true;
   for (ArrayRef<Step> rest(steps); !rest.empty();) {
     ArrayRef<Step> now =
         rest.take_while([&](const Step &s) { return s.grid.block == rest[0].grid.block; });
@@ -100,6 +103,17 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
 // Encode: the codes
 //===----------------------------------------------------------------------===//
 
+/// x / s, as the rule says, 0 where s is.
+static Value divideByScale(TileBuilder &t, const Rule &rule, Value x, Value scale) {
+  Value isZero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, scale, t.f32(0));
+  if (rule.inverse == Rule::Inverse::Divide)
+    return arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0),
+                                   arith::DivFOp::create(t.b, t.loc, x, scale));
+  Value inverse = arith::DivFOp::create(t.b, t.loc, t.f32(1), scale);
+  return arith::MulFOp::create(t.b, t.loc, x,
+                               arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), inverse));
+}
+
 /// The arithmetic of every code: numerics::encodeElement. `scale` and `zero` are null where the
 /// term has none.
 static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule, Value x,
@@ -111,17 +125,8 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
   Value random = rule.seed ? buildUniform(t, *rule.seed, place, x) : Value();
   if (zero && term.getAdditive())
     x = arith::SubFOp::create(t.b, t.loc, x, zero);
-  if (scale) {
-    Value isZero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, scale, t.f32(0));
-    if (rule.inverse == Rule::Inverse::Divide) {
-      x = arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0),
-                                  arith::DivFOp::create(t.b, t.loc, x, scale));
-    } else {
-      Value inverse = arith::DivFOp::create(t.b, t.loc, t.f32(1), scale);
-      x = arith::MulFOp::create(t.b, t.loc, x,
-                                arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), inverse));
-    }
-  }
+  if (scale)
+    x = divideByScale(t, rule, x, scale);
   auto round = [&](Value x) {
     return random ? buildRoundStochastically(t, x, random)
                   : buildRound(t, x, *rule.rounding, reference.lowest());
@@ -147,14 +152,19 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
   Rule rule = numerics::resolveRule(getReferenceTerm());
   SmallVector<ScaleLevel> levels = getAllLevels(shape);
   ChosenScale chosen;
+  // What is known before the tile: the part of a component that belongs to it.
+  auto partsOf = [&](ComponentRole role) {
+    SmallVector<Value> parts;
+    for (auto [i, component] : llvm::enumerate(getComponents(type)))
+      if (component.role == role && !component.type.isIndex())
+        parts.push_back(t.slice(components[i],
+                                getStorage().getComponentRegion(b, loc, *this, type, i, region)));
+    return parts;
+  };
   bool hasStatistics =
       llvm::any_of(levels, [](ScaleLevel &l) { return l.role == ComponentRole::Statistic; });
   if (hasStatistics) {
-    // The levels are known: their part of this tile is read.
-    for (auto [i, component] : llvm::enumerate(getComponents(type)))
-      if (component.role == ComponentRole::Statistic)
-        chosen.levels.push_back(t.slice(
-            components[i], getStorage().getComponentRegion(b, loc, *this, type, i, region)));
+    chosen.levels = partsOf(ComponentRole::Statistic);
     chosen.scale = factorsOf(t, getScaleTree(), shape, chosen.levels, region);
   } else if (getScale()) {
     auto choice = chooseScale(t, *this, rule, shape, tile, region);
@@ -175,13 +185,21 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
       grids.empty() ? SmallVector<int64_t>(shape.size(), 1) : chosen.scale.block;
   BlockedView view = t.blocked(tile, block);
   ElementPlace place{&view, region.offsets, shape};
-  Value codes = t.overBlocks(view, grids, getCodeFormat().getCodeType(),
+  FormatAttrInterface format = getCodeFormat();
+  SmallVector<ScaleLevel> tables = format.getTables(shape);
+  Value codes = t.overBlocks(view, grids, tables.empty() ? format.getCodeType() : b.getF32Type(),
                              [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
                                Value scale = a.size() > 2 ? a[1] : Value(),
                                      zero = a.size() > 3 ? a[2] : Value();
-                               return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
+                               if (tables.empty())
+                                 return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
+                               Value x = t.withoutNaN(a[0]);
+                               return {scale ? divideByScale(t, rule, x, scale) : x};
                              });
   fields.codes = t.unblocked(view, codes);
+  if (!tables.empty())
+    fields.codes =
+        format.buildEncodeTile(b, loc, shape, fields.codes, partsOf(ComponentRole::Structure));
   fields.levels = chosen.levels;
   SmallVector<Value> payload;
   for (auto [component, value] : llvm::zip(getComponents(type), components))

@@ -58,7 +58,7 @@ static FailureOr<Attribute> parseRank1(AsmParser &parser, llvm::SMLoc loc, Attri
   return orFailure(scale ? scale : Attribute());
 }
 
-static FailureOr<ScaleLevelAttr> parseLevel(AsmParser &parser) {
+FailureOr<ScaleLevelAttr> lowbit::parseLevel(AsmParser &parser) {
   llvm::SMLoc loc = parser.getCurrentLocation();
   FailureOr<Attribute> element = parseFormat(parser);
   if (failed(element))
@@ -98,7 +98,7 @@ FailureOr<Attribute> lowbit::parseScale(AsmParser &parser) {
   return orFailure(scale ? scale : Attribute());
 }
 
-static void printLevel(AsmPrinter &printer, ScaleLevelAttr level) {
+void lowbit::printLevel(AsmPrinter &printer, ScaleLevelAttr level) {
   printShort(printer, level.getElement());
   printer << " per ";
   switch (level.getKind()) {

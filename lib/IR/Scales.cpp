@@ -63,6 +63,8 @@ LogicalResult ScaleLevelAttr::verify(function_ref<InFlightDiagnostic()> emitErro
   if (format.getValuesPerCode() != 1)
     return emitError() << "an element of a scale is one value; " << element << " decodes to "
                        << format.getValuesPerCode();
+  if (format.getReferenceLevels())
+    return emitError() << "an element stands for itself; " << element << " has levels of its own";
   if (kind == GranularityKind::Axis && (values.size() != 1 || values[0] < 0))
     return emitError() << "'per axis' takes one axis number, from 0";
   if (kind == GranularityKind::Block) {
@@ -73,6 +75,27 @@ LogicalResult ScaleLevelAttr::verify(function_ref<InFlightDiagnostic()> emitErro
         return emitError() << "a block extent is at least 1, not " << n;
   }
   return success();
+}
+
+LogicalResult ScaleLevelAttr::verifyShape(ArrayRef<int64_t> shape,
+                                          function_ref<InFlightDiagnostic()> emitError) const {
+  int64_t rank = shape.size();
+  if (getKind() == GranularityKind::Axis && getValues()[0] >= rank)
+    return emitError() << "'per axis " << getValues()[0] << "' needs a tensor with more than "
+                       << getValues()[0] << " axes, this one has " << rank;
+  if (getKind() == GranularityKind::Block && (int64_t)getValues().size() != rank)
+    return emitError() << "a block of " << getValues().size() << " axes does not tile a tensor of "
+                       << rank << " axes";
+  return success();
+}
+
+numerics::ScaleLevel ScaleLevelAttr::getReference() const {
+  std::vector<int64_t> values(getValues().begin(), getValues().end());
+  numerics::Granularity granularity =
+      getKind() == GranularityKind::Tensor ? numerics::Granularity::perTensor()
+      : getKind() == GranularityKind::Axis ? numerics::Granularity::perAxis(values[0])
+                                           : numerics::Granularity::perBlock(values);
+  return {getFormat().getReference(), granularity};
 }
 
 SmallVector<int64_t> ScaleLevelAttr::getBlock(int64_t rank) const {
@@ -101,15 +124,9 @@ LogicalResult BlockScaleAttr::verifyShape(ArrayRef<int64_t> shape,
   SmallVector<ScaleLevelAttr> all = llvm::to_vector(getLevels());
   if (getOffset())
     all.push_back(getOffset());
-  for (ScaleLevelAttr level : all) {
-    if (level.getKind() == GranularityKind::Axis && level.getValues()[0] >= rank)
-      return emitError() << "a scale per axis " << level.getValues()[0]
-                         << " needs a tensor with more than " << level.getValues()[0]
-                         << " axes, this one has " << rank;
-    if (level.getKind() == GranularityKind::Block && (int64_t)level.getValues().size() != rank)
-      return emitError() << "a block of " << level.getValues().size()
-                         << " axes does not tile a tensor of " << rank << " axes";
-  }
+  for (ScaleLevelAttr level : all)
+    if (failed(level.verifyShape(shape, emitError)))
+      return failure();
   auto divides = [&](ScaleLevelAttr inner, ScaleLevelAttr outer) {
     return llvm::all_of(llvm::zip(outer.getBlock(rank), inner.getBlock(rank)), [](auto extents) {
       auto [n, m] = extents;
@@ -139,21 +156,12 @@ SmallVector<ScaleLevel> BlockScaleAttr::getLevels(ArrayRef<int64_t> shape) const
   return all;
 }
 
-static numerics::ScaleLevel referenceOf(ScaleLevelAttr level) {
-  std::vector<int64_t> values(level.getValues().begin(), level.getValues().end());
-  numerics::Granularity granularity =
-      level.getKind() == GranularityKind::Tensor ? numerics::Granularity::perTensor()
-      : level.getKind() == GranularityKind::Axis ? numerics::Granularity::perAxis(values[0])
-                                                 : numerics::Granularity::perBlock(values);
-  return {level.getFormat().getReference(), granularity};
-}
-
 numerics::Scale BlockScaleAttr::getReference() const {
   numerics::Scale scale;
   for (ScaleLevelAttr level : getLevels())
-    scale.levels.push_back(referenceOf(level));
+    scale.levels.push_back(level.getReference());
   if (getOffset())
-    scale.offset = referenceOf(getOffset());
+    scale.offset = getOffset().getReference();
   return scale;
 }
 

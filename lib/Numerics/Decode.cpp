@@ -6,9 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LearnedLevels.h"
 #include "ScaleField.h"
 #include "lowbit/Numerics/Reference.h"
 
+#include <algorithm>
 #include <cassert>
 
 namespace lowbit::numerics {
@@ -23,19 +25,19 @@ std::vector<Component> components(const Sparse &term, const Shape &shape, int64_
           {"values", elementTypeOf(term.values), {entries}}};
 }
 
-/// The arithmetic of every term on one row of `codes`. Each line is one f32 operation, rounded by
-/// itself.
-static void decodeRow(const Quantized &term, const uint32_t *codes, const std::vector<float> &scale,
-                      const std::vector<float> &zero, float *out) {
+/// The arithmetic of every term on one row, whose levels `row` has, and receives the values. Each
+/// line is one f32 operation, rounded by itself.
+static void applyScale(const Quantized &term, const std::vector<float> &scale,
+                       const std::vector<float> &zero, float *row) {
   for (size_t j = 0; j < scale.size(); ++j) {
-    float value = term.format.decode(codes[j]);
+    float value = row[j];
     if (term.zeroKind == ZeroKind::Integer)
       value = value - zero[j]; // exact: small integers
     if (term.scale)
       value = scale[j] * value;
     if (term.zeroKind == ZeroKind::Additive)
       value = value + zero[j];
-    out[j] = value;
+    row[j] = value;
   }
 }
 
@@ -54,14 +56,23 @@ void decode(const Quantized &term, const Shape &shape, const std::vector<const u
     scale = decodeScale(*term.scale, shape, trees);
   if (term.zero)
     zero = decodeScale(*term.zero, shape, trees);
+  std::optional<LevelTables> tables;
+  if (term.levels)
+    tables.emplace(term, shape, arrays.back());
   std::vector<float> scales(static_cast<size_t>(columns)), zeros(scales.size());
   for (int64_t row = 0; row < rows; ++row) {
     if (scale)
       scale->fillRow(row, scales.data());
     if (zero)
       zero->fillRow(row, zeros.data());
-    decodeRow(term, &arrays[0][static_cast<size_t>(row * columns)], scales, zeros,
-              out + row * columns);
+    const uint32_t *codes = &arrays[0][static_cast<size_t>(row * columns)];
+    float *values = out + row * columns;
+    if (tables)
+      tables->decodeRow(row, codes, values);
+    else
+      std::transform(codes, codes + columns, values,
+                     [&](uint32_t code) { return term.format.decode(code); });
+    applyScale(term, scales, zeros, values);
   }
 }
 

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "IdealScales.h"
+#include "LearnedLevels.h"
 #include "Rank1.h"
 #include "ScaleField.h"
 #include "lowbit/Numerics/EncodeRules.h"
@@ -103,8 +104,15 @@ static float drawUniform(uint64_t seed, const Shape &shape, int64_t row, int64_t
   return uniformOf(philox4x32(counter, philoxKey(seed))[0]);
 }
 
-/// The arithmetic of every code. Each line is at most one f32 operation that rounds. `draw` gives
-/// the random number of an element.
+/// Each line is at most one f32 operation that rounds.
+static float divideByScale(const EncodeRule &rule, float value, float scale) {
+  if (rule.inverse == EncodeRule::Inverse::Divide)
+    return scale == 0.0f ? 0.0f : value / scale;
+  float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;
+  return value * inverse;
+}
+
+/// The arithmetic of every code. `draw` gives the random number of an element.
 template <typename Draw>
 static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
                               float zero, Draw draw) {
@@ -113,14 +121,8 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
   float u = rule.seed ? draw(value) : 0.0f;
   if (term.zeroKind == ZeroKind::Additive)
     value = value - zero;
-  if (term.scale) {
-    if (rule.inverse == EncodeRule::Inverse::Divide) {
-      value = scale == 0.0f ? 0.0f : value / scale;
-    } else {
-      float inverse = scale == 0.0f ? 0.0f : 1.0f / scale;
-      value = value * inverse;
-    }
-  }
+  if (term.scale)
+    value = divideByScale(rule, value, scale);
   if (term.zeroKind != ZeroKind::Integer)
     return rule.seed ? encodeStochastically(format, value, u)
                      : format.encode(value, *rule.rounding);
@@ -132,6 +134,31 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
   return format.codeOfInteger(static_cast<int32_t>(integer));
 }
 
+/// Levels are learned from the elements over their scale; then each takes the nearest one.
+static std::vector<Codes> encodeLearned(const Quantized &term, const EncodeRule &rule,
+                                        const Shape &shape, const float *x, Chosen chosen) {
+  int64_t columns = shape.back();
+  int64_t rows = columns ? *elementCount(shape) / columns : 0;
+  std::vector<float> t(static_cast<size_t>(rows * columns)), scales(static_cast<size_t>(columns));
+  for (int64_t row = 0; row < rows; ++row) {
+    if (term.scale)
+      chosen.scale.fillRow(row, scales.data());
+    for (size_t j = 0; j < scales.size(); ++j) {
+      size_t index = static_cast<size_t>(row * columns) + j;
+      float value = withoutNaN(x[index]);
+      t[index] = term.scale ? divideByScale(rule, value, scales[j]) : value;
+    }
+  }
+  std::vector<Codes> arrays = std::move(chosen.arrays);
+  Codes levels, codes(t.size());
+  LevelTables tables = LevelTables::learn(term, shape, t, levels);
+  for (int64_t row = 0; row < rows; ++row)
+    tables.encodeRow(row, t.data() + row * columns, codes.data() + row * columns);
+  arrays.insert(arrays.begin(), std::move(codes));
+  arrays.push_back(std::move(levels));
+  return arrays;
+}
+
 std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
   assert(!checkEncode(term, shape) && "the term cannot encode this shape");
   if (usesOwnEncoder(term))
@@ -140,6 +167,8 @@ std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float
   Chosen chosen;
   if (term.scale)
     chosen = chooseScales(term, rule, shape, x);
+  if (term.levels)
+    return layoutOf(term).pack(term, shape, encodeLearned(term, rule, shape, x, std::move(chosen)));
 
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;

@@ -117,6 +117,11 @@ Format Format::unsignedInteger(unsigned bits) {
   return Format(FormatKind::UInt, bits);
 }
 
+Format Format::learned(unsigned bits) {
+  assert(bits >= 1 && bits <= 8 && "learned<k> has 1 to 8 bits");
+  return Format(FormatKind::Learned, bits);
+}
+
 Format Format::float16() { return Format(FormatKind::Float16, 16); }
 Format Format::bfloat16() { return Format(FormatKind::BFloat16, 16); }
 Format Format::float32() { return Format(FormatKind::Float32, 32); }
@@ -135,6 +140,8 @@ std::string Format::str() const {
     return "f32";
   case FormatKind::Minifloat:
     return parameters->str();
+  case FormatKind::Learned:
+    return "learned<" + std::to_string(formatBits) + ">";
   case FormatKind::Codebook:
     break;
   }
@@ -157,6 +164,8 @@ float Format::lowest() const {
     return 0.0f;
   case FormatKind::Minifloat:
     return parameters->isSigned ? -highest() : parameters->decode(0);
+  case FormatKind::Learned:
+    return -1.0f;
   case FormatKind::Codebook:
     return levelTable[rankCodes.front()];
   default:
@@ -178,6 +187,8 @@ float Format::highest() const {
     return std::numeric_limits<float>::max();
   case FormatKind::Minifloat:
     return parameters->decode(parameters->largestCode());
+  case FormatKind::Learned:
+    return 1.0f;
   case FormatKind::Codebook:
     break;
   }
@@ -224,6 +235,7 @@ uint32_t Format::codeOfInteger(int32_t value) const {
 }
 
 float Format::decode(uint32_t code) const {
+  assert(formatKind != FormatKind::Learned && "the levels are stored with the tensor");
   switch (formatKind) {
   case FormatKind::Int:
   case FormatKind::UInt:
@@ -261,6 +273,7 @@ static uint32_t encodeMinifloat(const Minifloat &format, const std::vector<float
 }
 
 uint32_t Format::encode(float x, Rounding rounding) const {
+  assert(formatKind != FormatKind::Learned && "the levels are stored with the tensor");
   switch (formatKind) {
   case FormatKind::Float16:
     return halfOfFloat(x);

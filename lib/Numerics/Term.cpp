@@ -60,8 +60,9 @@ EncodeRule resolveRule(const Quantized &term) {
 }
 
 bool Quantized::operator==(const Quantized &other) const {
-  return format == other.format && scale == other.scale && zeroKind == other.zeroKind &&
-         zero == other.zero && rule == other.rule && layoutOf(*this).str() == layoutOf(other).str();
+  return format == other.format && levels == other.levels && scale == other.scale &&
+         zeroKind == other.zeroKind && zero == other.zero && rule == other.rule &&
+         layoutOf(*this).str() == layoutOf(other).str();
 }
 
 //===----------------------------------------------------------------------===//
@@ -92,6 +93,11 @@ std::vector<CodeArray> codeArrays(const Quantized &term, const Shape &shape) {
     appendArrays(all, "scale", *term.scale, shape);
   if (term.zero)
     appendArrays(all, term.zeroKind == ZeroKind::Integer ? "zero" : "min", *term.zero, shape);
+  if (term.levels) {
+    Shape tables = gridOf(*term.levels, shape);
+    tables.push_back(int64_t(1) << term.format.bits());
+    all.push_back({"levels", term.levels->element, std::move(tables)});
+  }
   return all;
 }
 
@@ -143,6 +149,8 @@ static std::string str(const Scale &tree) {
 
 std::string Quantized::str() const {
   std::string text = format.str();
+  if (levels)
+    text = "learned<" + std::to_string(format.bits()) + ", " + numerics::str(*levels) + ">";
   if (scale)
     text += ", scale = " + numerics::str(*scale);
   if (zero)
@@ -247,8 +255,27 @@ static Message checkZero(const Quantized &term, const Shape &shape) {
   return std::nullopt;
 }
 
+static Message checkLevels(const Quantized &term, const Shape &shape) {
+  if ((term.format.kind() == FormatKind::Learned) != term.levels.has_value())
+    return "a learned format, and no other, has levels that are stored with the tensor";
+  if (!term.levels)
+    return std::nullopt;
+  if (term.zero)
+    return "learned levels lie where they are needed: they take no zero point";
+  if (Message message = checkGranularity(term.levels->granularity, shape, "a table of levels"))
+    return message;
+  if (!term.levels->element.isFloat())
+    return "learned levels are f16, bf16 or f32, not " + term.levels->element.str();
+  std::optional<int64_t> tables = elementCount(gridOf(*term.levels, shape));
+  if (!tables || !checkedMultiply(*tables, int64_t(4) << term.format.bits()))
+    return "the tables of levels have more elements than can be stored";
+  return std::nullopt;
+}
+
 Message check(const Quantized &term, const Shape &shape) {
   if (Message message = checkShape(shape))
+    return message;
+  if (Message message = checkLevels(term, shape))
     return message;
   if (term.scale)
     if (Message message = checkScale(*term.scale, shape, "scale"))
@@ -290,6 +317,8 @@ Message checkParameters(const EncodeRule &rule) {
 }
 
 static Message checkRounding(const EncodeRule &rule, const Format &format) {
+  if (rule.seed && format.kind() == FormatKind::Learned)
+    return "stochastic rounding to learned levels is not defined";
   if (rule.seed) {
     if (format.kind() == FormatKind::Float32)
       return "stochastic rounding has nothing to round in f32 codes";
@@ -311,6 +340,8 @@ Message checkRule(const Quantized &term) {
     return message;
   if ((rule.choice == EncodeRule::Choice::MinMax) != (term.zeroKind != ZeroKind::None))
     return "the min-max rule and a zero point go together";
+  if (rule.choice == EncodeRule::Choice::Mse && term.format.kind() == FormatKind::Learned)
+    return "the mse rule needs levels that are known before the scale, not learned ones";
   if (!term.scale) {
     if (term.rule.choice != EncodeRule::Choice::Default)
       return "a rule chooses a scale, and this term has none";

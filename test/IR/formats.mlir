@@ -51,3 +51,17 @@ func.func private @six(tensor<4x8xf32, #lowbit.quantized<codebook<[-1.0, -0.3, -
 func.func private @dynamic(tensor<4x8xf32, #lowbit.quantized<codebook<dynamic_unsigned, 8>, scale = f32 per [1, 256]>>)
 // CHECK-DAG: #log2_4_codes = #lowbit.quantized<codebook<log2, 4, 7.5>, scale = f32 per tensor>
 func.func private @log2(tensor<4x8xf32, #lowbit.quantized<codebook<"log2", 4, 7.5>, scale = f32 per tensor>>)
+
+// CHECK-DAG: #learned4_codes = #lowbit.quantized<learned<4, f16 per axis 0>>
+func.func private @learned(tensor<4x8xf32, #lowbit.quantized<learned<4, f16 per axis 0>>>)
+// CHECK-DAG: #learned3_codes = #lowbit.quantized<learned<3, bf16 per [1, 256]>, scale = f32 per tensor>
+func.func private @learned_scaled(tensor<4x8xf32, #lowbit.quantized<#lowbit.learned<3, bf16 per [1, 256]>, scale = f32 per tensor>>)
+
+// The tables are a component.
+// CHECK-LABEL: @learned_components
+func.func @learned_components(%w: tensor<4x64xf32, #lowbit.quantized<learned<2, f32 per [2, 32]>>>) -> tensor<2x2x4xf32> {
+  // CHECK: lowbit.disassemble %{{.*}} to tensor<4x16xi8>, tensor<2x2x4xf32>
+  %codes, %levels = lowbit.disassemble %w : tensor<4x64xf32, #lowbit.quantized<learned<2, f32 per [2, 32]>>>
+    to tensor<4x16xi8>, tensor<2x2x4xf32>
+  return %levels : tensor<2x2x4xf32>
+}

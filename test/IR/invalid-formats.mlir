@@ -108,3 +108,38 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<nf4, 64>>>)
 
 // expected-error @below {{expected floating point literal}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<dynamic, eight>>>)
+
+// -----
+
+// expected-error @below {{a learned format has 1 to 8 bits, not 9}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<9, f16 per tensor>>>)
+
+// -----
+
+// expected-error @below {{learned levels are f16, bf16 or f32, not #lowbit.int<8>}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, int<8> per tensor>>>)
+
+// -----
+
+// expected-error @below {{'per axis 2' needs a tensor with more than 2 axes, this one has 2}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, f16 per axis 2>>>)
+
+// -----
+
+// expected-error @below {{a zero point needs an integer or codebook format, not learned<4>}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, f16 per tensor>, scale = f32 per tensor, min = f32 per tensor>>)
+
+// -----
+
+// expected-error @below {{an element stands for itself; #lowbit.learned<4, f16 per tensor> has levels of its own}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = learned<4, f16 per tensor> per tensor>>)
+
+// -----
+
+// expected-error @below {{the mse rule needs levels that are known before the scale, not learned ones}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, f16 per tensor>, scale = f32 per tensor, rule = mse>>)
+
+// -----
+
+// expected-error @below {{stochastic rounding to learned levels is not defined}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, f16 per tensor>, rounding = stochastic<1>>>)

@@ -159,12 +159,12 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per 
 
 // -----
 
-// expected-error @below {{a scale per axis 2 needs a tensor with more than 2 axes, this one has 2}}
+// expected-error @below {{'per axis 2' needs a tensor with more than 2 axes, this one has 2}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per axis 2>>)
 
 // -----
 
-// expected-error @below {{a scale per axis 9223372036854775807 needs a tensor with more}}
+// expected-error @below {{'per axis 9223372036854775807' needs a tensor with more}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per axis 9223372036854775807>>)
 
 // -----
@@ -270,7 +270,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per 
 
 // -----
 
-// expected-error @below {{a scale per axis 2 needs a tensor with more than 2 axes, this one has 2}}
+// expected-error @below {{'per axis 2' needs a tensor with more than 2 axes, this one has 2}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor + f32 per axis 2>>)
 
 // -----

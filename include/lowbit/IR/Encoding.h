@@ -51,7 +51,8 @@ enum class TileUse { Decode, Encode, EncodeAfterStatistics };
 /// A tile multiple or a block extent: the whole axis.
 constexpr int64_t kWhole = -1;
 
-/// One stored level of a scale: a tensor of codes of `format` over a grid of blocks.
+/// One stored level of a scale, or the tables of a format: a tensor of codes of `format` over a
+/// grid of blocks.
 struct ScaleLevel {
   /// Appended to the scale's own name: "", ".0", ".row".
   std::string suffix;
@@ -61,11 +62,13 @@ struct ScaleLevel {
   /// Tensor axes that the stored array has, in order.
   llvm::SmallVector<int64_t> axes;
   ComponentRole role = ComponentRole::Payload;
+  /// A table of so many codes for each block, along an axis of its own after `axes`; 0: one code.
+  int64_t entries = 0;
 };
 
 /// The unpacked content of a tile of a `quantized` term: codes in the tile's shape, and for each
-/// level (the scale's, then the zero point's) the codes of the part of its grid that belongs to the
-/// tile.
+/// level (the scale's, the zero point's, the format's tables) the codes of the part of its grid
+/// that belongs to the tile.
 struct Fields {
   mlir::Value codes;
   llvm::SmallVector<mlir::Value> levels;

@@ -128,4 +128,23 @@ def Lowbit_CodebookFormatAttr : Lowbit_Format<"CodebookFormat", "codebook"> {
   let genVerifyDecl = 1;
 }
 
+def Lowbit_LearnedFormatAttr : Lowbit_Format<"LearnedFormat", "learned",
+    ["getTables", "verifyShape", "getReferenceLevels", "buildDecodeTile", "buildEncodeTile"]> {
+  let summary = "1 to 8 bits, an index into levels that the tensor brings";
+  let description = [{
+    `learned<4, f16 per axis 0>`: the component `levels` has a table of 16 f16 for each index of axis 0, in ascending order; a code decodes
+    to its entry. Tables are shared like scales: `per tensor`, `per axis N` or `per [1, 128]`. The reference encoder learns them: optimal
+    k-means of the elements, over their scale if there is one (a scale takes them to -1 ... 1). An encode in a program keeps the tables
+    of its destination and takes the nearest level; exactly between two, that of the even code. No zero point.
+
+    ```mlir
+    #lowbit.quantized<learned<4, f16 per axis 0>>
+    #lowbit.quantized<learned<3, bf16 per [1, 256]>, scale = f16 per axis 0>
+    ```
+  }];
+  let parameters = (ins "unsigned":$bits, "::lowbit::ScaleLevelAttr":$levels);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
 #endif // LOWBIT_IR_FORMATS_TD

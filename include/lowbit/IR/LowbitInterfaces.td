@@ -36,6 +36,26 @@ def FormatAttrInterface : AttrInterface<"FormatAttrInterface"> {
       "::mlir::Value", "buildEncode",
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::Value":$value), "",
       "return ::lowbit::buildTableEncode(b, loc, $_attr.getReference(), value);">,
+    InterfaceMethod<[{Tables that are stored with the tensor, without which a code means nothing: named, over blocks of a tensor of
+                     this shape. A format that has any decodes and encodes whole tiles, below, instead of single codes.}],
+      "::llvm::SmallVector<::lowbit::ScaleLevel>", "getTables",
+      (ins "::llvm::ArrayRef<int64_t>":$shape), "", "return {};">,
+    InterfaceMethod<"Checks the tables against the shape of a tensor.",
+      "::llvm::LogicalResult", "verifyShape",
+      (ins "::llvm::ArrayRef<int64_t>":$shape,
+           "::llvm::function_ref<::mlir::InFlightDiagnostic()>":$emitError), "",
+      "return ::mlir::success();">,
+    InterfaceMethod<"The tables for the scalar reference.",
+      "::std::optional<::lowbit::numerics::ScaleLevel>", "getReferenceLevels", (ins), "",
+      "return ::std::nullopt;">,
+    InterfaceMethod<"IR: the f32 levels of a tile of codes. `tables` are the unpacked tiles of the region.",
+      "::mlir::Value", "buildDecodeTile",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::llvm::ArrayRef<int64_t>":$shape,
+           "::mlir::Value":$codes, "::mlir::ValueRange":$tables), "", "return {};">,
+    InterfaceMethod<"IR: the codes of the levels nearest to a tile of f32 values.",
+      "::mlir::Value", "buildEncodeTile",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::llvm::ArrayRef<int64_t>":$shape,
+           "::mlir::Value":$values, "::mlir::ValueRange":$tables), "", "return {};">,
   ];
 }
 

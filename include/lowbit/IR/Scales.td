@@ -25,6 +25,10 @@ def Lowbit_ScaleLevelAttr : Lowbit_Attr<"ScaleLevel_", "scale_level"> {
     /// Elements along each axis that share a value; kWhole: the whole axis.
     ::llvm::SmallVector<int64_t> getBlock(int64_t rank) const;
     ::lowbit::FormatAttrInterface getFormat() const;
+    /// Checks the axes against the shape of a tensor.
+    ::llvm::LogicalResult verifyShape(::llvm::ArrayRef<int64_t> shape,
+                                      ::llvm::function_ref<::mlir::InFlightDiagnostic()> emitError) const;
+    ::lowbit::numerics::ScaleLevel getReference() const;
   }];
 }
 

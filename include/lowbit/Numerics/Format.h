@@ -25,7 +25,7 @@
 
 namespace lowbit::numerics {
 
-enum class FormatKind { Int, UInt, Float16, BFloat16, Float32, Minifloat, Codebook };
+enum class FormatKind { Int, UInt, Float16, BFloat16, Float32, Minifloat, Codebook, Learned };
 
 /// How an integer code is chosen from a real number. `low` is the format's smallest integer.
 enum class Rounding {
@@ -49,6 +49,9 @@ public:
   /// Levels as checkLevels accepts them; code i decodes to levels[i]. `text` is what str() gives
   /// instead of the levels.
   static Format codebook(std::vector<float> levels, std::string text = "");
+  /// Codes of levels that are stored with the tensor (Quantized::levels), which this format knows
+  /// nothing of but that a scale brings them to -1 ... 1. 1 <= bits <= 8.
+  static Format learned(unsigned bits);
 
   /// An error message, or nothing when `levels` can be a codebook: 2 to 256 finite values, in any
   /// order, at least two of them different.
@@ -78,13 +81,14 @@ public:
   /// Codebooks: the code of each rank, the lowest where several codes share a level.
   const std::vector<uint32_t> &codesByRank() const { return rankCodes; }
 
-  /// The level of a code. Codes of a codebook beyond its last level decode as the last level.
+  /// The level of a code; not of a learned one. Codes of a codebook beyond its last level decode as
+  /// the last level.
   float decode(uint32_t code) const;
 
-  /// The code of the nearest level. Integers saturate and take NaN as zero, codebooks too, whose
-  /// ties go to the even code. Floats convert as IEEE says (nearest even, overflow to infinity, NaN
-  /// stays NaN). Minifloats: nearest even, overflow and infinity to the largest finite number, NaN
-  /// stays where they have one. `rounding` matters for integers only.
+  /// The code of the nearest level; not of a learned one. Integers saturate and take NaN as zero,
+  /// codebooks too, whose ties go to the even code. Floats convert as IEEE says (nearest even,
+  /// overflow to infinity, NaN stays NaN). Minifloats: nearest even, overflow and infinity to the
+  /// largest finite number, NaN stays where they have one. `rounding` matters for integers only.
   uint32_t encode(float x, Rounding rounding = Rounding::NearestEven) const;
 
   /// The integer of a code; integer formats only.
@@ -104,7 +108,7 @@ public:
   bool hasNegativeLevels() const { return lowest() < 0.0f; }
 
   /// As in the attribute: "int<4>", "int<8, narrow>", "uint<8>", "f16", "e4m3", "fp<2, 2>",
-  /// "codebook<nf4>", "codebook<[-1, 0, 1]>".
+  /// "codebook<nf4>", "codebook<[-1, 0, 1]>"; "learned<4>" without its levels.
   std::string str() const;
 
   bool operator==(const Format &other) const {

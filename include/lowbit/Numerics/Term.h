@@ -147,8 +147,11 @@ struct Quantized {
   EncodeRule rule;
   /// How the codes lie in bytes; null: planes.
   std::shared_ptr<const Layout> layout;
+  /// Learned formats: the elements of the tables of levels, and who shares a table.
+  std::optional<ScaleLevel> levels = std::nullopt;
 
-  /// The term without rule and layout, as in the attribute: "int<4>, scale = f16 per [1, 32]".
+  /// The term without rule and layout, as in the attribute: "int<4>, scale = f16 per [1, 32]",
+  /// "learned<4, f16 per axis 0>".
   std::string str() const;
 
   /// Equal in meaning, rule and layout.
@@ -157,13 +160,15 @@ struct Quantized {
 
 /// An array of codes that a term consists of: its own, or those of one level of a tree.
 struct CodeArray {
-  std::string name; ///< "codes", "scale", "scale.1", "scale.row", "scale.offset", "zero", "min.0"
+  std::string name; ///< "codes", "scale", "scale.1", "scale.row", "scale.offset", "zero", "min.0",
+                    ///< "levels"
   Format format;
-  Shape shape; ///< of the tensor, or of the level's grid
+  Shape shape; ///< of the tensor, or of the level's grid; "levels" have one more axis, of 2^bits
 };
 
 /// The arrays of a term, in the order in which everything lists them: the codes, the levels of the
-/// scale outermost first and its offset, those of the zero point. Precondition: check() passes.
+/// scale outermost first and its offset, those of the zero point, the tables of a learned format.
+/// Precondition: check() passes.
 std::vector<CodeArray> codeArrays(const Quantized &term, const Shape &shape);
 
 /// Sparse corrections in CSR over a 2-D tensor; `values` is f16, bf16 or f32. An encode stores
