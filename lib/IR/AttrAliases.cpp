@@ -29,6 +29,7 @@ static void printName(QuantizedAttr term, raw_ostream &os) {
         else
           os << "fp" << parameters.exponentBits << '_' << parameters.mantissaBits;
       })
+      .Case([&](PrefixFormatAttr format) { os << "prefix" << format.getBits(); })
       .Case([&](LearnedFormatAttr format) { os << "learned" << format.getBits(); })
       .Case([&](CodebookFormatAttr format) {
         if (format.getName().empty())

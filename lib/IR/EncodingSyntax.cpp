@@ -224,7 +224,7 @@ void QuantizedAttr::print(AsmPrinter &printer) const {
   }
   if (getRule())
     printRule(printer, getRule(), ", ");
-  if (!isa<PlanesLayoutAttr>(getLayout())) {
+  if (getLayout() != PlanesLayoutAttr::get(getContext())) {
     printer << ", layout = ";
     printShort(printer, getLayout());
   }

@@ -215,3 +215,29 @@ void LearnedFormatAttr::print(AsmPrinter &printer) const {
   printLevel(printer, getLevels());
   printer << '>';
 }
+
+//===----------------------------------------------------------------------===//
+// prefix
+//===----------------------------------------------------------------------===//
+
+Attribute PrefixFormatAttr::parse(AsmParser &parser, Type) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  unsigned bits;
+  Attribute parent;
+  auto parseParent = [&]() -> ParseResult {
+    FailureOr<Attribute> format = parseFormat(parser);
+    if (succeeded(format))
+      parent = *format;
+    return success(succeeded(format));
+  };
+  if (parser.parseLess() || parseUnsigned(parser, bits, "a prefix has 1 to 8 bits") ||
+      parser.parseComma() || parseNested(parser, parseParent) || parser.parseGreater())
+    return {};
+  return parser.getChecked<PrefixFormatAttr>(loc, parser.getContext(), bits, parent);
+}
+
+void PrefixFormatAttr::print(AsmPrinter &printer) const {
+  printer << '<' << getBits() << ", ";
+  printShort(printer, getParent());
+  printer << '>';
+}

@@ -31,14 +31,10 @@ struct StoredArray {
   SmallVector<int64_t> block; ///< of the tensor, per axis
   SmallVector<int64_t> axes;
   ComponentRole role;
+  std::vector<numerics::Plane> planes;
   int64_t entries = 0; ///< a last axis of so many codes, if any
 
   bool isFloat() const { return isa<FloatType>(format.getCodeType()); }
-  /// Floats are one plane of elements as they are.
-  std::vector<numerics::Plane> planes() const {
-    return isFloat() ? std::vector<numerics::Plane>{{0, 16}}
-                     : numerics::planesOf(format.getReference().bits());
-  }
   /// Bytes, but for planes whose fields are elements of their own.
   Type elementType(numerics::Plane plane) const {
     Type code = format.getCodeType();
@@ -47,7 +43,7 @@ struct StoredArray {
   /// Codes for each byte of the narrowest plane: what a tile's start and end must be a multiple of.
   int64_t codesPerByte() const {
     int64_t most = 1;
-    for (numerics::Plane plane : planes())
+    for (numerics::Plane plane : planes)
       most = std::max<int64_t>(most, plane.width < 8 ? 8 / plane.width : 1);
     return most;
   }
@@ -87,36 +83,50 @@ static Box planeRegion(TileBuilder &t, Box grid, unsigned width) {
   return grid;
 }
 
+std::vector<numerics::Plane> PlanesLayoutAttr::getPlanes(const numerics::Format &format) const {
+  if (format.isFloat()) // elements as they are
+    return {{0, 16}};
+  return getWidths().empty() ? numerics::planesOf(format.bits())
+                             : numerics::planesOfWidths(getWidths().vec());
+}
+
 /// Codes first, then the levels: the order of the stored components.
-static SmallVector<StoredArray> arraysOf(QuantizedAttr term, ArrayRef<int64_t> shape) {
+static SmallVector<StoredArray> arraysOf(PlanesLayoutAttr layout, QuantizedAttr term,
+                                         ArrayRef<int64_t> shape) {
   SmallVector<int64_t> axes(shape.size());
   std::iota(axes.begin(), axes.end(), 0);
   SmallVector<StoredArray> all;
-  all.push_back({"codes", term.getCodeFormat(), SmallVector<int64_t>(shape.size(), 1), axes,
-                 ComponentRole::Payload});
-  for (ScaleLevel &level : term.getAllLevels(shape))
-    all.push_back({level.suffix, cast<FormatAttrInterface>(level.format), level.block, level.axes,
-                   level.role, level.entries});
+  FormatAttrInterface codes = term.getCodeFormat();
+  all.push_back({"codes", codes, SmallVector<int64_t>(shape.size(), 1), axes,
+                 ComponentRole::Payload, layout.getPlanes(codes.getReference())});
+  auto plain = PlanesLayoutAttr::get(layout.getContext());
+  for (ScaleLevel &level : term.getAllLevels(shape)) {
+    auto format = cast<FormatAttrInterface>(level.format);
+    all.push_back({level.suffix, format, level.block, level.axes, level.role,
+                   plain.getPlanes(format.getReference()), level.entries});
+  }
   return all;
 }
 
 /// True if the length of the last axis does not follow from the extents of the codes.
-static bool needsExtent(QuantizedAttr term, RankedTensorType type) {
+static bool needsExtent(PlanesLayoutAttr layout, QuantizedAttr term, RankedTensorType type) {
   return type.isDynamicDim(type.getRank() - 1) &&
-         arraysOf(term, type.getShape())[0].codesPerByte() > 1;
+         arraysOf(layout, term, type.getShape())[0].codesPerByte() > 1;
 }
 
-LogicalResult PlanesLayoutAttr::verifyTerm(const QuantizedAttr &, ArrayRef<int64_t>,
-                                           function_ref<InFlightDiagnostic()>) const {
+LogicalResult PlanesLayoutAttr::verifyTerm(const QuantizedAttr &term, ArrayRef<int64_t>,
+                                           function_ref<InFlightDiagnostic()> emitError) const {
+  if (auto message = numerics::checkPlanes(term.getCodeFormat().getReference(), getWidths().vec()))
+    return emitError() << *message;
   return success();
 }
 
 SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAttr &term,
                                                                RankedTensorType type) const {
   SmallVector<EncodingComponent> all;
-  for (StoredArray &array : arraysOf(term, type.getShape())) {
+  for (StoredArray &array : arraysOf(*this, term, type.getShape())) {
     SmallVector<int64_t> grid = array.gridShape(type.getShape());
-    std::vector<numerics::Plane> planes = array.planes();
+    const std::vector<numerics::Plane> &planes = array.planes;
     for (auto [i, plane] : llvm::enumerate(planes)) {
       SmallVector<int64_t> stored = grid;
       if (!ShapedType::isDynamic(stored.back()) && plane.width < 8)
@@ -125,7 +135,7 @@ SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAt
                      RankedTensorType::get(stored, array.elementType(plane)), array.role});
     }
   }
-  if (needsExtent(term, type))
+  if (needsExtent(*this, term, type))
     all.push_back({"extent", IndexType::get(getContext()), ComponentRole::Structure});
   return all;
 }
@@ -133,7 +143,7 @@ SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAt
 SmallVector<int64_t> PlanesLayoutAttr::getTileMultiples(const QuantizedAttr &term,
                                                         RankedTensorType type) const {
   SmallVector<int64_t> multiples(type.getRank(), 1);
-  for (StoredArray &array : arraysOf(term, type.getShape())) {
+  for (StoredArray &array : arraysOf(*this, term, type.getShape())) {
     int64_t last = array.axes.back();
     if (array.block[last] != kWhole)
       multiples[last] = joinMultiples(
@@ -147,8 +157,8 @@ Box PlanesLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const Quant
                                          RankedTensorType type, unsigned index,
                                          const Box &region) const {
   TileBuilder t(b, loc);
-  for (StoredArray &array : arraysOf(term, type.getShape()))
-    for (numerics::Plane plane : array.planes())
+  for (StoredArray &array : arraysOf(*this, term, type.getShape()))
+    for (numerics::Plane plane : array.planes)
       if (index-- == 0)
         return planeRegion(t, array.gridRegion(t, region), plane.width);
   return {}; // the extent: a scalar has no region
@@ -194,7 +204,7 @@ static Value unpackArray(TileBuilder &t, const StoredArray &array, ValueRange co
   if (array.isFloat())
     return t.slice(components[next++], grid);
   Value codes;
-  for (numerics::Plane plane : array.planes()) {
+  for (numerics::Plane plane : array.planes) {
     Value bytes = t.slice(components[next++], planeRegion(t, grid, plane.width));
     Value part = plane.width >= 8 ? bytes : t.cut(unpackPlane(t, bytes, plane.width), grid.sizes);
     if (!codes) {
@@ -218,7 +228,7 @@ Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const Quantized
   TileBuilder t(b, loc);
   Fields fields;
   unsigned next = 0;
-  for (StoredArray &array : arraysOf(term, type.getShape())) {
+  for (StoredArray &array : arraysOf(*this, term, type.getShape())) {
     Value v = unpackArray(t, array, components, next, region);
     if (!fields.codes)
       fields.codes = v;
@@ -284,20 +294,19 @@ FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location
                                                           ValueRange destinations) const {
   TileBuilder t(b, loc);
   SmallVector<Value> packed;
-  SmallVector<StoredArray> arrays = arraysOf(term, type.getShape());
+  SmallVector<StoredArray> arrays = arraysOf(*this, term, type.getShape());
   for (auto [i, array] : llvm::enumerate(arrays)) {
     if (array.role != ComponentRole::Payload)
       continue;
     Value codes = i == 0 ? fields.codes : fields.levels[i - 1];
-    for (numerics::Plane plane : array.planes()) {
+    for (numerics::Plane plane : array.planes) {
       Value destination = destinations[packed.size()];
       if (isEmptyTensor(destination)) {
         packed.push_back(destination);
         continue;
       }
       // The whole code, in its own type.
-      bool asIs = array.isFloat() ||
-                  (plane.width >= 8 && array.format.getReference().bits() == plane.width);
+      bool asIs = array.isFloat() || (plane.width >= 8 && array.planes.size() == 1);
       packed.push_back(asIs ? copyInto(t, codes, destination)
                             : packPlane(t, codes, plane, destination));
     }
@@ -306,5 +315,5 @@ FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location
 }
 
 std::shared_ptr<const numerics::Layout> PlanesLayoutAttr::getReference() const {
-  return numerics::planesLayout();
+  return numerics::planesLayout(getWidths().vec());
 }

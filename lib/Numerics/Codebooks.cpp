@@ -392,7 +392,7 @@ std::optional<Format> namedCodebook(std::string_view name, const Arguments &argu
       continue;
     message = complaint(row, arguments);
     if (message.empty())
-      return Format::codebook(row.build(arguments), textOf(name, arguments));
+      return Format::codebook(row.build(arguments), "codebook<" + textOf(name, arguments) + ">");
     break;
   }
   if (error)

@@ -117,6 +117,38 @@ Format Format::unsignedInteger(unsigned bits) {
   return Format(FormatKind::UInt, bits);
 }
 
+static std::vector<float> prefixLevels(unsigned bits, const Format &parent) {
+  uint32_t members = 1u << (parent.bits() - bits);
+  std::vector<float> levels;
+  for (uint32_t code = 0; code < 1u << bits; ++code) {
+    double sum = 0.0;
+    for (uint32_t member = 0; member < members; ++member)
+      sum += parent.decode(code * members + member);
+    levels.push_back(static_cast<float>(sum / members));
+  }
+  return levels;
+}
+
+std::optional<std::string> Format::checkPrefix(unsigned bits, const Format &parent) {
+  if (parent.isFloat() || parent.kind() == FormatKind::Learned)
+    return parent.str() + " has no prefix: it is no table of levels";
+  if (bits < 1 || bits > 8 || bits >= parent.bits())
+    return "a prefix of " + parent.str() + " has 1 to " +
+           std::to_string(std::min(parent.bits() - 1, 8u)) + " bits, not " + std::to_string(bits);
+  for (uint32_t code = 0; code < 1u << parent.bits(); ++code)
+    if (!std::isfinite(parent.decode(code)))
+      return parent.str() + " has no prefix: not all of its codes are finite numbers";
+  if (checkLevels(prefixLevels(bits, parent)))
+    return "all prefixes of " + parent.str() + " have the same mean";
+  return std::nullopt;
+}
+
+Format Format::prefix(unsigned bits, const Format &parent) {
+  assert(!checkPrefix(bits, parent) && "not a prefix");
+  return codebook(prefixLevels(bits, parent),
+                  "prefix<" + std::to_string(bits) + ", " + parent.str() + ">");
+}
+
 Format Format::learned(unsigned bits) {
   assert(bits >= 1 && bits <= 8 && "learned<k> has 1 to 8 bits");
   return Format(FormatKind::Learned, bits);
@@ -146,7 +178,7 @@ std::string Format::str() const {
     break;
   }
   if (!codebookText.empty())
-    return "codebook<" + codebookText + ">";
+    return codebookText;
   std::string text = "codebook<[";
   for (size_t i = 0; i < levelTable.size(); ++i) {
     char number[32];

@@ -24,6 +24,16 @@ std::vector<Plane> planesOf(unsigned bits) {
   return planes;
 }
 
+std::vector<Plane> planesOfWidths(const std::vector<unsigned> &widths) {
+  std::vector<Plane> planes;
+  unsigned shift = 0;
+  for (unsigned width : widths) {
+    planes.push_back({shift, width});
+    shift += width;
+  }
+  return planes;
+}
+
 int64_t rowBytes(int64_t columns, unsigned width) {
   if (width >= 8)
     return columns * (width / 8);
@@ -87,11 +97,13 @@ static int64_t rowCount(const Shape &shape) {
 }
 
 template <typename Code>
-std::vector<Bytes> packTensor(const Code *codes, const Shape &shape, unsigned bits) {
-  assert(bits <= 8 * sizeof(Code) && "codes do not fit their type");
+std::vector<Bytes> packTensor(const Code *codes, const Shape &shape,
+                              const std::vector<Plane> &planes) {
+  assert(planes.back().shift + planes.back().width <= 8 * sizeof(Code) &&
+         "codes do not fit their type");
   int64_t rows = rowCount(shape), columns = shape.back();
   std::vector<Bytes> packed;
-  for (Plane plane : planesOf(bits)) {
+  for (Plane plane : planes) {
     int64_t pitch = rowBytes(columns, plane.width);
     Bytes &bytes = packed.emplace_back(static_cast<size_t>(rows * pitch));
     for (int64_t row = 0; row < rows; ++row)
@@ -101,21 +113,25 @@ std::vector<Bytes> packTensor(const Code *codes, const Shape &shape, unsigned bi
 }
 
 template <typename Code>
-void unpackTensor(const uint8_t *const *planes, const Shape &shape, unsigned bits, Code *codes) {
-  assert(bits <= 8 * sizeof(Code) && "codes do not fit their type");
+void unpackTensor(const uint8_t *const *data, const Shape &shape, const std::vector<Plane> &planes,
+                  Code *codes) {
+  assert(planes.back().shift + planes.back().width <= 8 * sizeof(Code) &&
+         "codes do not fit their type");
   int64_t rows = rowCount(shape), columns = shape.back();
   std::fill_n(codes, rows * columns, Code(0));
-  for (Plane plane : planesOf(bits)) {
-    const uint8_t *bytes = *planes++;
+  for (Plane plane : planes) {
+    const uint8_t *bytes = *data++;
     int64_t pitch = rowBytes(columns, plane.width);
     for (int64_t row = 0; row < rows; ++row)
       unpackRowOf(bytes + row * pitch, columns, plane, codes + row * columns);
   }
 }
 
-template std::vector<Bytes> packTensor(const uint8_t *, const Shape &, unsigned);
-template std::vector<Bytes> packTensor(const uint32_t *, const Shape &, unsigned);
-template void unpackTensor(const uint8_t *const *, const Shape &, unsigned, uint8_t *);
-template void unpackTensor(const uint8_t *const *, const Shape &, unsigned, uint32_t *);
+template std::vector<Bytes> packTensor(const uint8_t *, const Shape &, const std::vector<Plane> &);
+template std::vector<Bytes> packTensor(const uint32_t *, const Shape &, const std::vector<Plane> &);
+template void unpackTensor(const uint8_t *const *, const Shape &, const std::vector<Plane> &,
+                           uint8_t *);
+template void unpackTensor(const uint8_t *const *, const Shape &, const std::vector<Plane> &,
+                           uint32_t *);
 
 } // namespace lowbit::numerics

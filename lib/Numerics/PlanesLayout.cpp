@@ -46,10 +46,17 @@ ElementType elementTypeOf(const Format &format) {
 namespace {
 class PlanesLayout final : public Layout {
 public:
-  std::string str() const override { return "planes"; }
+  explicit PlanesLayout(std::vector<unsigned> widths) : widths(std::move(widths)) {}
 
-  std::optional<std::string> check(const Quantized &, const Shape &) const override {
-    return std::nullopt;
+  std::string str() const override {
+    std::string text;
+    for (unsigned width : widths)
+      text += (text.empty() ? "" : ", ") + std::to_string(width);
+    return text.empty() ? "planes" : "planes<" + text + ">";
+  }
+
+  std::optional<std::string> check(const Quantized &term, const Shape &) const override {
+    return checkPlanes(term.format, widths);
   }
 
   /// An array of codes is `name`, or `name.0`, `name.1`, ... where it has more planes than one;
@@ -61,7 +68,7 @@ public:
         list.push_back({array.name, elementTypeOf(array.format), array.shape});
         continue;
       }
-      std::vector<Plane> planes = planesOf(array.format.bits());
+      std::vector<Plane> planes = planesOfArray(array, list.empty());
       for (size_t i = 0; i < planes.size(); ++i) {
         bool isBytes = planes[i].width <= 8;
         Shape stored = array.shape;
@@ -80,8 +87,9 @@ public:
     const uint8_t *const *next = data.data();
     for (const CodeArray &array : codeArrays(term, shape)) {
       Codes &codes = arrays.emplace_back(static_cast<size_t>(*elementCount(array.shape)));
-      unpackTensor(next, array.shape, array.format.bits(), codes.data());
-      next += planesOf(array.format.bits()).size();
+      std::vector<Plane> planes = planesOfArray(array, arrays.size() == 1);
+      unpackTensor(next, array.shape, planes, codes.data());
+      next += planes.size();
     }
     return arrays;
   }
@@ -91,16 +99,44 @@ public:
     std::vector<Bytes> packed;
     std::vector<CodeArray> list = codeArrays(term, shape);
     for (size_t i = 0; i < list.size(); ++i)
-      for (Bytes &bytes : packTensor(arrays[i].data(), list[i].shape, list[i].format.bits()))
+      for (Bytes &bytes :
+           packTensor(arrays[i].data(), list[i].shape, planesOfArray(list[i], i == 0)))
         packed.push_back(std::move(bytes));
     return packed;
   }
+
+private:
+  /// `isOwn`: the term's codes, not those of a scale.
+  std::vector<Plane> planesOfArray(const CodeArray &array, bool isOwn) const {
+    return isOwn && !widths.empty() ? planesOfWidths(widths) : planesOf(array.format.bits());
+  }
+
+  std::vector<unsigned> widths;
 };
 } // namespace
 
-std::shared_ptr<const Layout> planesLayout() {
-  static const std::shared_ptr<const Layout> layout = std::make_shared<PlanesLayout>();
-  return layout;
+std::shared_ptr<const Layout> planesLayout(std::vector<unsigned> widths) {
+  static const std::shared_ptr<const Layout> plain =
+      std::make_shared<PlanesLayout>(std::vector<unsigned>());
+  return widths.empty() ? plain : std::make_shared<PlanesLayout>(std::move(widths));
+}
+
+std::optional<std::string> checkPlanes(const Format &format, const std::vector<unsigned> &widths) {
+  if (widths.empty())
+    return std::nullopt;
+  unsigned sum = 0;
+  for (unsigned width : widths) {
+    if (width != 1 && width != 2 && width != 4 && width != 8)
+      return "a plane has 1, 2, 4 or 8 bits, not " + std::to_string(width);
+    sum += width;
+    if (sum > 32)
+      break;
+  }
+  if (format.isFloat() || sum != format.bits())
+    return "planes of " + std::to_string(sum) + " bits do not hold codes of " + format.str() +
+           ", which have " + std::to_string(format.bits()) +
+           (format.isFloat() ? " and are not split" : "");
+  return std::nullopt;
 }
 
 std::vector<Codes> Layout::chooseCodes(const Quantized &, const Shape &, const float *) const {

@@ -50,6 +50,11 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
   for (auto function : module.getOps<mlir::func::FuncOp>())
     if (function->hasAttr(LowbitDialect::kEntryAttrName))
       program->results[function.getName()] = placeResults(function);
+  if (options.prefixBits)
+    if (Error error =
+            runPipeline(module, "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
+                                    std::to_string(options.prefixBits) + "})"))
+      return std::move(error);
   if (Error error = runPipeline(module, options.pipeline))
     return std::move(error);
   double lower = stopwatch.lap();

@@ -95,7 +95,8 @@ class Session:
     """A compiled model with its key-value cache, which starts empty.
 
     options: 'activations' (str): the type in which activations are computed, 'f32';
-        'context_length' (int, optional): positions to hold in the cache, the model's own if absent.
+        'context_length' (int, optional): positions to hold in the cache, the model's own if absent;
+        'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone.
     """
 
     def __init__(self, archive_path: str, options: dict[str, Any]) -> None: ...

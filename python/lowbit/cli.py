@@ -104,12 +104,18 @@ def _parser() -> argparse.ArgumentParser:
         )
         return sub
 
-    def activations(sub: argparse.ArgumentParser) -> None:
+    def precision(sub: argparse.ArgumentParser) -> None:
         sub.add_argument(
             "--activations",
             choices=["f32"],
             default="f32",
             help="type in which activations are computed (f32)",
+        )
+        sub.add_argument(
+            "--prefix-bits",
+            type=_whole(1),
+            metavar="N",
+            help="read only the N high bits of each code, of weights whose planes end there (layout = planes<4, 4>)",
         )
 
     sub = command(
@@ -150,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="read control tokens in the prompt, as <|im_start|>, as themselves",
     )
-    activations(sub)
+    precision(sub)
     sub.add_argument(
         "--json", action="store_true", help="print one JSON object when done, instead of the text"
     )
@@ -166,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--output", required=True, metavar="FILE.npy", help="gets float32 [length, vocabulary]"
     )
-    activations(sub)
+    precision(sub)
 
     sub = command(
         "perplexity",
@@ -182,7 +188,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--max-tokens", type=_whole(2), metavar="N", help="use the first N tokens only"
     )
-    activations(sub)
+    precision(sub)
     sub.add_argument(
         "--json",
         action="store_true",

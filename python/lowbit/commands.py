@@ -78,7 +78,7 @@ def _sampler(options: Namespace) -> Sampler:
 
 
 def generate(options: Namespace) -> None:
-    model = Model(options.model, options.activations)
+    model = Model(options.model, options.activations, prefix_bits=options.prefix_bits)
     tokenizer = model.tokenizer
     prompt = tokenizer.encode(options.prompt, special=options.special)
     if not prompt:
@@ -129,7 +129,7 @@ def generate(options: Namespace) -> None:
 
 def logits(options: Namespace) -> None:
     _check_folder(options.output)
-    model = Model(options.model, options.activations)
+    model = Model(options.model, options.activations, prefix_bits=options.prefix_bits)
     _compile(model)
     shape = (len(options.tokens), model.vocabulary)
     with _whole_file(options.output, ".npy") as temporary:
@@ -155,7 +155,7 @@ def perplexity(options: Namespace) -> None:
         raise LowbitError(
             f"'{options.text}' is not UTF-8 (byte {error.start})", hint="convert it with iconv"
         ) from None
-    model = Model(options.model, options.activations)
+    model = Model(options.model, options.activations, prefix_bits=options.prefix_bits)
     tokens = model.tokenizer.encode(text, add_bos=False)[: options.max_tokens]
     if len(tokens) > 1:
         _compile(model)

@@ -96,16 +96,23 @@ class Model:
 
     activations: the type in which activations are computed ('f32').
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
+    prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
     """
 
     def __init__(
-        self, path: str | os.PathLike, activations: str = "f32", context_length: int | None = None
+        self,
+        path: str | os.PathLike,
+        activations: str = "f32",
+        context_length: int | None = None,
+        prefix_bits: int | None = None,
     ):
         self.path = os.fspath(path)
         self.archive = open_archive(path)
         self._options: dict[str, object] = {"activations": activations}
         if context_length is not None:
             self._options["context_length"] = context_length
+        if prefix_bits is not None:
+            self._options["prefix_bits"] = prefix_bits
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

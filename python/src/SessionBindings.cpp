@@ -29,6 +29,8 @@ static LanguageModelOptions readOptions(nb::dict given) {
         throw Failure("context_length is " + std::to_string(length) +
                       ": give the number of positions that the cache is to hold");
       options.contextLength = length;
+    } else if (name == "prefix_bits") {
+      options.program.prefixBits = nb::cast<unsigned>(value);
     } else if (name == "pipeline") {
       options.program.pipeline = nb::cast<std::string>(value);
     } else if (name == "threads") {
@@ -39,8 +41,8 @@ static LanguageModelOptions readOptions(nb::dict given) {
       options.program.jit.dumpObjectPath = nb::cast<std::string>(value);
     } else {
       throw Failure("there is no option '" + name +
-                    "': known are activations, context_length, pipeline, threads, "
-                    "optimization_level and dump_object");
+                    "': known are activations, context_length, prefix_bits, pipeline, "
+                    "threads, optimization_level and dump_object");
     }
   }
   return options;

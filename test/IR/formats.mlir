@@ -57,6 +57,20 @@ func.func private @learned(tensor<4x8xf32, #lowbit.quantized<learned<4, f16 per 
 // CHECK-DAG: #learned3_codes = #lowbit.quantized<learned<3, bf16 per [1, 256]>, scale = f32 per tensor>
 func.func private @learned_scaled(tensor<4x8xf32, #lowbit.quantized<#lowbit.learned<3, bf16 per [1, 256]>, scale = f32 per tensor>>)
 
+// CHECK-DAG: #prefix4_codes = #lowbit.quantized<prefix<4, int<8>>, scale = f32 per axis 0>
+func.func private @prefix(tensor<4x8xf32, #lowbit.quantized<prefix<4, int<8>>, scale = f32 per axis 0>>)
+// CHECK-DAG: #prefix5_codes = #lowbit.quantized<prefix<5, prefix<6, codebook<dynamic, 8>>>, scale = f16 per [1, 32], layout = planes<1, 4>>
+func.func private @prefix_of_prefix(tensor<4x8xf32, #lowbit.quantized<prefix<5, #lowbit.prefix<6, codebook<dynamic, 8>>>, scale = f16 per [1, 32], layout = planes<1, 4>>>)
+
+// Components of the given widths, low bits first.
+// CHECK-LABEL: @planes
+func.func @planes(%w: tensor<4x64xf32, #lowbit.quantized<int<7>, layout = planes<1, 2, 4>>>) -> tensor<4x32xi8> {
+  // CHECK: lowbit.disassemble %{{.*}} to tensor<4x8xi8>, tensor<4x16xi8>, tensor<4x32xi8>
+  %a, %b, %c = lowbit.disassemble %w : tensor<4x64xf32, #lowbit.quantized<int<7>, layout = planes<1, 2, 4>>>
+    to tensor<4x8xi8>, tensor<4x16xi8>, tensor<4x32xi8>
+  return %c : tensor<4x32xi8>
+}
+
 // The tables are a component.
 // CHECK-LABEL: @learned_components
 func.func @learned_components(%w: tensor<4x64xf32, #lowbit.quantized<learned<2, f32 per [2, 32]>>>) -> tensor<2x2x4xf32> {

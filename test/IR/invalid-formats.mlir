@@ -143,3 +143,43 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, f16 per tenso
 
 // expected-error @below {{stochastic rounding to learned levels is not defined}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, f16 per tensor>, rounding = stochastic<1>>>)
+
+// -----
+
+// expected-error @below {{a prefix of int<8> has 1 to 7 bits, not 8}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<prefix<8, int<8>>>>)
+
+// -----
+
+// expected-error @below {{f16 has no prefix: it is no table of levels}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<prefix<4, f16>>>)
+
+// -----
+
+// expected-error @below {{e4m3 has no prefix: not all of its codes are finite numbers}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<prefix<4, e4m3>>>)
+
+// -----
+
+// expected-error @below {{all prefixes of codebook<[-1, 1, 1, -1]> have the same mean}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<prefix<1, codebook<[-1.0, 1.0, 1.0, -1.0]>>>>)
+
+// -----
+
+// expected-error @below {{an integer zero point is one level of an integer format, on integer codes}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<prefix<4, uint<8>>, scale = f32 per tensor, zero = uint<8> per tensor>>)
+
+// -----
+
+// expected-error @below {{planes of 6 bits do not hold codes of int<8>, which have 8}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<8>, layout = planes<4, 2>>>)
+
+// -----
+
+// expected-error @below {{a plane has 1, 2, 4 or 8 bits, not 3}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<8>, layout = planes<3, 1, 4>>>)
+
+// -----
+
+// expected-error @below {{planes of 16 bits do not hold codes of f16, which have 16 and are not split}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<f16, layout = planes<8, 8>>>)

@@ -128,6 +128,24 @@ def Lowbit_CodebookFormatAttr : Lowbit_Format<"CodebookFormat", "codebook"> {
   let genVerifyDecl = 1;
 }
 
+def Lowbit_PrefixFormatAttr : Lowbit_Format<"PrefixFormat", "prefix"> {
+  let summary = "the high bits of the codes of another format";
+  let description = [{
+    A code of `prefix<4, int<8>>` is the four high bits of a code of `int<8>`, and decodes to the mean of the levels whose codes begin so: the value
+    that is nearest to them all. With `layout = planes<4, 4>` the high plane of a tensor of `int<8>` is a tensor of its prefix as it lies:
+    `lowbit.convert` between the two moves nothing, and `lowbit-take-prefix` makes a program read no more than that. At most 8 bits, less
+    than the other format has; that has finite levels and up to 16 bits. Encodes like a table of these levels.
+
+    ```mlir
+    #lowbit.quantized<prefix<4, int<8>>, scale = f32 per axis 0>
+    #lowbit.quantized<prefix<3, codebook<nf4>>, scale = f16 per [1, 64]>
+    ```
+  }];
+  let parameters = (ins "unsigned":$bits, "::mlir::Attribute":$parent);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
 def Lowbit_LearnedFormatAttr : Lowbit_Format<"LearnedFormat", "learned",
     ["getTables", "verifyShape", "getReferenceLevels", "buildDecodeTile", "buildEncodeTile"]> {
   let summary = "1 to 8 bits, an index into levels that the tensor brings";

@@ -12,13 +12,21 @@ def Lowbit_PlanesLayoutAttr : Lowbit_Layout<"PlanesLayout", "planes", ["buildPac
   let summary = "one packed array for each component";
   let description = [{
     The default. The bits of a code are split into planes of 1, 2, 4 or 8 bits, low bits first; each plane is packed
-    along the last axis, little end first. See docs/Numerics.md, "Storage".
+    along the last axis, little end first. See docs/Numerics.md, "Storage". Widths may be given, low bits first: the high planes alone
+    are then a tensor of fewer bits (`prefix`), whose bytes need not be moved.
 
     ```mlir
     #lowbit.quantized<int<8>, scale = f32 per axis 0, layout = planes>  // prints without its layout
+    #lowbit.quantized<int<8>, scale = f32 per axis 0, layout = planes<2, 2, 4>>
     ```
   }];
-  let parameters = (ins);
+  let parameters = (ins OptionalArrayRefParameter<"unsigned">:$widths);
+  let builders = [AttrBuilder<(ins), "return $_get($_ctxt, ::llvm::ArrayRef<unsigned>());">];
+  let assemblyFormat = "(`<` $widths^ `>`)?";
+  let extraClassDeclaration = [{
+    /// The planes of codes of this format.
+    ::std::vector<::lowbit::numerics::Plane> getPlanes(const ::lowbit::numerics::Format &format) const;
+  }];
 }
 
 def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {

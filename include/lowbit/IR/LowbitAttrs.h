@@ -12,6 +12,7 @@
 #include "lowbit/IR/LowbitDialect.h"
 #include "lowbit/Numerics/BlockLayout.h"
 #include "lowbit/Numerics/CheckpointLayout.h"
+#include "lowbit/Numerics/Packing.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/TensorEncoding.h"
 
@@ -40,6 +41,12 @@ llvm::LogicalResult verifyElementCount(llvm::ArrayRef<int64_t> shape,
 /// True if both are quantized terms that mean the same values by the same codes; layout and encode
 /// rule may differ.
 bool isSameTerm(QuantizedAttr a, QuantizedAttr b);
+
+/// The term of the `bits` high bits of the codes of `term` (PrefixFormatAttr), whose components are
+/// the last ones of `term`; null unless planes end there and the term has no integer zero point.
+QuantizedAttr getPrefix(QuantizedAttr term, unsigned bits);
+/// If `prefix` is such a term of `whole`, the number of its first components that it leaves out.
+std::optional<unsigned> getDroppedPlanes(QuantizedAttr whole, QuantizedAttr prefix);
 
 /// Bytes of all components of a tensor of static type, exactly; none if a component's extent is
 /// only known at run time, or if no int64_t holds the number.

@@ -69,8 +69,8 @@ def Lowbit_EncodeOp : Lowbit_Op<"encode", [AllTypesMatch<["dest", "result"]>]> {
 def Lowbit_ConvertOp : Lowbit_Op<"convert"> {
   let summary = "the same tensor in another encoding";
   let description = [{
-    Between two layouts or encode rules of one term, moves bytes and never rounds; between different terms, decodes and
-    encodes. `tensor.cast` between encodings is illegal: it would fold away.
+    Between two layouts or encode rules of one term, moves bytes and never rounds. To the prefix of a term whose planes end there
+    (`prefix`), takes the high planes as they lie. Between other terms, decodes and encodes. `tensor.cast` between encodings is illegal: it would fold away.
 
     Example:
     ```mlir

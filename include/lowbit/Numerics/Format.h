@@ -47,8 +47,13 @@ public:
   /// Precondition: its check() passes.
   static Format minifloat(const Minifloat &parameters);
   /// Levels as checkLevels accepts them; code i decodes to levels[i]. `text` is what str() gives
-  /// instead of the levels.
+  /// instead of them: "codebook<nf4>".
   static Format codebook(std::vector<float> levels, std::string text = "");
+  /// The high bits of the codes of `parent`: each decodes to the mean, rounded to f32, of the levels
+  /// whose codes begin with it; a codebook. Precondition: checkPrefix() passes.
+  static Format prefix(unsigned bits, const Format &parent);
+  /// An error message, or nothing when `parent` has prefixes of `bits` bits.
+  static std::optional<std::string> checkPrefix(unsigned bits, const Format &parent);
   /// Codes of levels that are stored with the tensor (Quantized::levels), which this format knows
   /// nothing of but that a scale brings them to -1 ... 1. 1 <= bits <= 8.
   static Format learned(unsigned bits);
@@ -108,7 +113,7 @@ public:
   bool hasNegativeLevels() const { return lowest() < 0.0f; }
 
   /// As in the attribute: "int<4>", "int<8, narrow>", "uint<8>", "f16", "e4m3", "fp<2, 2>",
-  /// "codebook<nf4>", "codebook<[-1, 0, 1]>"; "learned<4>" without its levels.
+  /// "codebook<nf4>", "codebook<[-1, 0, 1]>", "prefix<4, int<8>>"; "learned<4>" without its levels.
   std::string str() const;
 
   bool operator==(const Format &other) const {

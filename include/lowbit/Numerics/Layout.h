@@ -46,7 +46,7 @@ class Layout {
 public:
   virtual ~Layout() = default;
 
-  /// As in the attribute: "planes", "ggml<q4_0>". Layouts of one name are equal.
+  /// As in the attribute: "planes", "planes<4, 4>", "ggml<q4_0>". Layouts of one name are equal.
   virtual std::string str() const = 0;
 
   /// An error message, or nothing when this layout can hold the term on a tensor of this shape.
@@ -73,8 +73,11 @@ public:
                                          const float *x) const;
 };
 
-/// Every component its own array: see Packing.h.
-std::shared_ptr<const Layout> planesLayout();
+/// Every component its own array: see Packing.h. `widths` are those of the planes of the term's own
+/// codes, low bits first, each 1, 2, 4 or 8; empty: as planesOf() has them.
+std::shared_ptr<const Layout> planesLayout(std::vector<unsigned> widths = {});
+/// An error message, or nothing when codes of `format` can lie in planes of these widths.
+std::optional<std::string> checkPlanes(const Format &format, const std::vector<unsigned> &widths);
 
 /// The layout of a term: its own, or planes.
 const Layout &layoutOf(const Quantized &term);

@@ -32,6 +32,8 @@ struct Plane {
 
 /// The planes of a code of `bits` bits (1 to 16, or 32), low bits first.
 std::vector<Plane> planesOf(unsigned bits);
+/// Planes of the given widths, low bits first.
+std::vector<Plane> planesOfWidths(const std::vector<unsigned> &widths);
 
 /// Bytes of one row of `columns` codes in a plane of `width` bits.
 int64_t rowBytes(int64_t columns, unsigned width);
@@ -43,9 +45,20 @@ void unpackRow(const uint8_t *row, int64_t columns, Plane plane, uint32_t *codes
 
 /// A whole tensor of codes, one buffer for each plane. Code is uint8_t (bits <= 8) or uint32_t.
 template <typename Code>
-std::vector<Bytes> packTensor(const Code *codes, const Shape &shape, unsigned bits);
+std::vector<Bytes> packTensor(const Code *codes, const Shape &shape,
+                              const std::vector<Plane> &planes);
 template <typename Code>
-void unpackTensor(const uint8_t *const *planes, const Shape &shape, unsigned bits, Code *codes);
+void unpackTensor(const uint8_t *const *data, const Shape &shape, const std::vector<Plane> &planes,
+                  Code *codes);
+/// In the planes of `bits`.
+template <typename Code>
+std::vector<Bytes> packTensor(const Code *codes, const Shape &shape, unsigned bits) {
+  return packTensor(codes, shape, planesOf(bits));
+}
+template <typename Code>
+void unpackTensor(const uint8_t *const *data, const Shape &shape, unsigned bits, Code *codes) {
+  unpackTensor(data, shape, planesOf(bits), codes);
+}
 
 } // namespace lowbit::numerics
 

@@ -23,6 +23,9 @@ struct ProgramOptions {
   /// "cpu" or "reference"; "none" for a module that is in the LLVM dialect already; else a textual
   /// pass pipeline that leads there, "builtin.module(...)".
   std::string pipeline = "cpu";
+  /// Of codes whose planes end so many bits below their top, to read these bits alone
+  /// (lowbit-take-prefix); 0: to read codes whole.
+  unsigned prefixBits = 0;
   JitOptions jit;
 };
 

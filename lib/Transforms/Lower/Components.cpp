@@ -89,7 +89,8 @@ struct EncodePattern : OpConversionPattern<EncodeOp> {
   }
 };
 
-/// Between layouts of one term the bytes move; otherwise the values are rounded again.
+/// Between layouts of one term the bytes move, of a prefix of its codes they stay; otherwise the
+/// values are rounded again.
 struct ConvertPattern : OpConversionPattern<ConvertOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult matchAndRewrite(ConvertOp op, OneToNOpAdaptor adaptor,
@@ -98,13 +99,19 @@ struct ConvertPattern : OpConversionPattern<ConvertOp> {
     auto from = cast<RankedTensorType>(op.getSource().getType()),
          to = cast<RankedTensorType>(op.getType());
     ValueRange components = adaptor.getSource();
+    auto source = dyn_cast<QuantizedAttr>(from.getEncoding()),
+         target = dyn_cast<QuantizedAttr>(to.getEncoding());
+    if (std::optional<unsigned> dropped = getDroppedPlanes(source, target)) {
+      // Its own components in order; at the end `whole` may have an extent besides.
+      ValueRange kept = components.slice(*dropped, target.getComponents(to).size());
+      rw.replaceOpWithMultiple(op, {llvm::to_vector(kept)});
+      return success();
+    }
     Box whole = wholeBox(rw, loc, from, components);
     auto storage = emptyComponents(rw, loc, to, whole.sizes);
     if (failed(storage))
       return op.emitError("a conversion to an encoding whose structure comes from data needs "
                           "lowbit.encode into storage");
-    auto source = dyn_cast<QuantizedAttr>(from.getEncoding()),
-         target = dyn_cast<QuantizedAttr>(to.getEncoding());
     if (isSameTerm(source, target)) {
       if (source.getLayout() == target.getLayout()) {
         rw.replaceOpWithMultiple(op, {llvm::to_vector(components)});

@@ -51,6 +51,38 @@ def Materialize : Pass<"lowbit-materialize", "::mlir::ModuleOp"> {
   let dependentDialects = Lowbit_TensorDialects;
 }
 
+def TakePrefix : Pass<"lowbit-take-prefix", "::mlir::ModuleOp"> {
+  let summary = "Read the high bits of codes alone";
+  let description = [{
+    Chooses a precision of nested codes: a decode of a term whose planes end `bits` bits below the top of its codes reads the
+    planes above that alone, and the same scale. What the planes below hold is neither read nor, of a parameter, bound. Other
+    tensors stay. After `lowbit-materialize`.
+
+    ```mlir
+    // lowbit-opt --lowbit-take-prefix=bits=4
+    #nested = #lowbit.quantized<int<8>, scale = f32 per axis 0, layout = planes<4, 4>>
+    func.func @values(%w: tensor<8x64xf32, #nested>) -> tensor<8x64xf32> {
+      %d = lowbit.decode %w : tensor<8x64xf32, #nested>
+      return %d : tensor<8x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #nested = #lowbit.quantized<int<8>, scale = f32 per axis 0, layout = planes<4, 4>>
+    #high = #lowbit.quantized<prefix<4, int<8>>, scale = f32 per axis 0>
+    func.func @values(%w: tensor<8x64xf32, #nested>) -> tensor<8x64xf32> {
+      %h = lowbit.convert %w : tensor<8x64xf32, #nested> to tensor<8x64xf32, #high>
+      %d = lowbit.decode %h : tensor<8x64xf32, #high>
+      return %d : tensor<8x64xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"bits", "bits", "unsigned", /*default=*/"4", "High bits of a code to read, 1 to 8">,
+  ];
+  let dependentDialects = ["::lowbit::LowbitDialect"];
+}
+
 def VerifyExplicit : Pass<"lowbit-verify-explicit", "::mlir::ModuleOp"> {
   let summary = "Check that no op computes on encoded tensors implicitly";
   let description = [{

@@ -23,6 +23,9 @@ void populateFoldSliceOfDecodePatterns(mlir::RewritePatternSet &patterns);
 /// A contraction reads the input of a `linalg.transpose` instead of its result.
 void populateFoldTransposePatterns(mlir::RewritePatternSet &patterns);
 
+/// A decode of codes whose planes end `bits` below their top reads the planes above that alone.
+void populateTakePrefixPatterns(mlir::RewritePatternSet &patterns, unsigned bits);
+
 /// Encoded values become their components, 1:N; `converter` gets the conversion of encoded types.
 void populateComponentsPatterns(mlir::TypeConverter &converter, mlir::RewritePatternSet &patterns,
                                 mlir::ConversionTarget &target);

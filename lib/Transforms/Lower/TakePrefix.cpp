@@ -1,0 +1,53 @@
+//===- TakePrefix.cpp - Read the high bits of codes alone -----------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/IR/LowbitOps.h"
+#include "lowbit/Transforms/Lower/Passes.h"
+#include "lowbit/Transforms/Lower/Patterns.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/WalkPatternRewriteDriver.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_TAKEPREFIX
+#include "lowbit/Transforms/Lower/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+
+namespace {
+struct DecodePrefix : OpRewritePattern<DecodeOp> {
+  DecodePrefix(MLIRContext *context, unsigned bits) : OpRewritePattern(context), bits(bits) {}
+
+  LogicalResult matchAndRewrite(DecodeOp op, PatternRewriter &rw) const override {
+    auto type = cast<RankedTensorType>(op.getSource().getType());
+    auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
+    QuantizedAttr prefix = term ? getPrefix(term, bits) : QuantizedAttr();
+    if (!prefix)
+      return failure();
+    Value high = ConvertOp::create(rw, op.getLoc(), type.cloneWithEncoding(prefix), op.getSource());
+    rw.replaceOpWithNewOp<DecodeOp>(op, high);
+    return success();
+  }
+
+  unsigned bits;
+};
+
+struct TakePrefixPass : lowbit::impl::TakePrefixBase<TakePrefixPass> {
+  using TakePrefixBase::TakePrefixBase;
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populateTakePrefixPatterns(patterns, bits);
+    walkAndApplyPatterns(getOperation(), std::move(patterns));
+  }
+};
+} // namespace
+
+void lowbit::populateTakePrefixPatterns(RewritePatternSet &patterns, unsigned bits) {
+  patterns.add<DecodePrefix>(patterns.getContext(), bits);
+}
