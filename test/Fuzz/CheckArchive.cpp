@@ -34,7 +34,8 @@ static void checkTensor(const Archive &archive, const TensorInfo &tensor, ArrayR
   require(!tensor.describeEncoding().empty(), "every tensor is stored somehow");
   Expected<StringRef> encoding = archive.getEncoding(tensor);
   Expected<std::vector<Component>> components = archive.getComponents(tensor);
-  require(bool(components) == tensor.supported, "components of a supported tensor, and only of one");
+  require(bool(components) == tensor.supported,
+          "components of a supported tensor, and only of one");
   require(bool(encoding) == (tensor.supported && !tensor.integers),
           "an encoding of a supported tensor of floats, and only of one");
   if (!encoding)

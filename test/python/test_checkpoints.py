@@ -79,7 +79,7 @@ def test_compiled_programs_read_checkpoints(name):
     kind = kernels.tensor_type(VALUES[name]["shape"])
     # The parameter is declared in full precision: its encoding comes from the file.
     program = _lowbit.Program(
-        f"""func.func @main(%out: {kind}) -> {kind} {{
+        f"""func.func @main(%out: {kind}) -> {kind} attributes {{lowbit.entry}} {{
   %w = lowbit.parameter "{tensor}" : {kind}
   %r = linalg.copy ins(%w : {kind}) outs(%out : {kind}) -> {kind}
   return %r : {kind}
@@ -178,7 +178,7 @@ def test_metadata_of_the_file_comes_first(gptq_file):
     [
         ("other.json", "{}", "put that file beside this one"),
         ("config.json", "{}", "put that file beside this one"),
-        ("config.json", '{"a" 1}', r"config\.json: byte 5: "),
+        ("config.json", '{"a" 1}', r"config\.json: byte 6: "),
         ("quantize_config.json", '{"checkpoint_format": "marlin"}', "of the format 'marlin'"),
     ],
 )

@@ -62,9 +62,9 @@ uint32_t wordOf(const Bytes &bytes, size_t number) {
 
 TEST(CheckpointLayout, RoundTrips) {
   Shape shape{32, 128};
-  for (const Quantized &term : {groups("gptq", 2, 8), groups("gptq", 4, 16), groups("gptq", 8, 32),
-                                groups("gptq", 3, 8), groups("gptq_v2", 3, 32),
-                                groups("awq", 4, 8), flat(false), flat(true)}) {
+  for (const Quantized &term :
+       {groups("gptq", 2, 8), groups("gptq", 4, 16), groups("gptq", 8, 32), groups("gptq", 3, 8),
+        groups("gptq_v2", 3, 32), groups("awq", 4, 8), flat(false), flat(true)}) {
     ASSERT_EQ(check(term, shape), std::nullopt) << term.str();
     std::vector<Codes> arrays = randomArrays(term, shape);
     std::vector<Bytes> bytes = term.layout->pack(term, shape, arrays);
@@ -132,9 +132,8 @@ TEST(CheckpointLayout, OneRowMayEndWithinABlockAndAByte) {
 }
 
 TEST(CheckpointLayout, WhatDoesNotFitIsSaid) {
-  EXPECT_EQ(
-      *check(groups("gptq", 4, 8), {12, 8}),
-      "layout checkpoint<gptq> needs inputs and outputs in multiples of 8 codes, not 12 x 8");
+  EXPECT_EQ(*check(groups("gptq", 4, 8), {12, 8}),
+            "layout checkpoint<gptq> needs inputs and outputs in multiples of 8 codes, not 12 x 8");
   EXPECT_EQ(check(groups("awq", 4, 8), {12, 8}), std::nullopt);
   EXPECT_NE(check(groups("awq", 8, 8), {8, 8}), std::nullopt);
   EXPECT_NE(check(groups("gptq", 3, 8), {8, 8}), std::nullopt);
