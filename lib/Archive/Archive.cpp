@@ -64,6 +64,12 @@ Expected<const TensorInfo *> Archive::find(StringRef name) const {
 }
 
 Error Archive::makeUnsupportedError(const TensorInfo &tensor) const {
+  if (tensor.isPart)
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             Twine(path) + ": tensor '" + tensor.name + "' is stored as " +
+                                 tensor.storedAs +
+                                 ": give a file that has all arrays of the layer (a checkpoint of "
+                                 "several files can be merged into one)");
   SmallVector<StringRef> known;
   for (const GGMLType &type : getGGMLTypes())
     if (type.hasEncoding())

@@ -127,6 +127,7 @@ Expected<CheckpointTensor> readBitsandbytes(const SafetensorsFile &file,
                       : read->isNested && !nestedMap ? ".nested_quant_map"
                                                      : StringRef();
   if (missing.data()) {
+    tensor.info.isPart = true;
     tensor.info.storedAs = ("bitsandbytes without '" + name + missing + "' in this file").str();
     for (const SafetensorsTensor *array : {codes, &state})
       if (array) {

@@ -150,6 +150,7 @@ Expected<CheckpointTensor> readWords(const SafetensorsFile &file, const Safetens
   tensor.arrays.push_back(codes.name);
   if (!zeros || !scales) {
     // As where a checkpoint of several files is cut within a layer.
+    tensor.info.isPart = true;
     tensor.info.storedAs =
         ("words without '" + prefix + (zeros ? "scales" : "qzeros") + "' in this file").str();
     tensor.components.push_back({"values", codes.dtype, codes.shape, codes.data, nullptr});

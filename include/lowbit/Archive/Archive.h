@@ -65,12 +65,14 @@ struct TensorInfo {
   std::string encoding;
   /// False for a tensor that can be listed but not used: a type without an encoding.
   bool supported;
-  /// What the file calls the type: "ggml Q4_K", "safetensors I32", "lowbit".
+  /// What the file calls the type: "ggml Q4_K", "safetensors I32", "GPTQ", "lowbit".
   std::string storedAs;
   uint64_t bytes; ///< of all components
   uint64_t elements;
   /// What the elements are if they are integers or truth values, which have no encoding.
   std::optional<DType> integers;
+  /// True for arrays of a quantized layer whose others are not in this file. Not `supported`.
+  bool isPart = false;
 
   double getBitsPerWeight() const { return elements ? 8.0 * double(bytes) / double(elements) : 0; }
   /// For people: "f32", "i64", the encoding's text, or "ggml Q4_K (not supported)".
