@@ -56,7 +56,7 @@ def Lowbit_CheckpointLayoutAttr : Lowbit_Layout<"CheckpointLayout", "checkpoint"
     #lowbit.quantized<uint<4>, scale = f16 per [128, 1], zero = uint<4> per [128, 1], layout = checkpoint<gptq>>
     #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64], layout = checkpoint<bnb>>
     // Double quantization; blocks run on from row to row.
-    #lowbit.flattened<quantized<codebook<nf4>,
+    #lowbit.flattened<#lowbit.quantized<codebook<nf4>,
       scale = f32 per [16384] * codebook<dynamic, 8> per [64] + f32 per tensor, layout = checkpoint<bnb>>>
     ```
   }];
