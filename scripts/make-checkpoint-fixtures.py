@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 """Writes test/python/data/checkpoints: small GPTQ, AWQ and bitsandbytes checkpoints, packed and decoded by the published code.
 
     git clone -b v0.7.1 https://github.com/AutoGPTQ/AutoGPTQ
@@ -42,7 +43,7 @@ def package(name, folder):
     sys.modules[name] = module
 
 
-def quantize(linear, bits, group, g_idx, symmetric):
+def quantize(linear, bits, g_idx, symmetric):
     """Scales and zero points [outputs, groups] as the projects' quantizers give them."""
     weight = linear.weight.data.float()
     scales, zeros = [], []
@@ -63,7 +64,7 @@ def quantize(linear, bits, group, g_idx, symmetric):
 def make_linear(inputs, outputs, bits, g_idx, symmetric=False):
     """A layer whose weights lie on the grid of its scales and zero points, which packing therefore finds again."""
     linear = torch.nn.Linear(inputs, outputs, bias=False)
-    scales, zeros = quantize(linear, bits, None, g_idx, symmetric)
+    scales, zeros = quantize(linear, bits, g_idx, symmetric)
     codes = torch.randint(0, 2**bits, (outputs, inputs)).float()
     linear.weight.data = (codes - zeros[:, g_idx.long()]) * scales[:, g_idx.long()]
     return linear, scales, zeros
