@@ -7,6 +7,7 @@
 
 #include "lowbit/Archive/Archive.h"
 
+#include "Checkpoint.h"
 #include "JSONText.h"
 #include "LowbitFormat.h"
 
@@ -14,6 +15,8 @@
 #include "lowbit/Archive/Safetensors.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
+
+#include <map>
 
 using namespace llvm;
 
@@ -61,6 +64,12 @@ Expected<const TensorInfo *> Archive::find(StringRef name) const {
 }
 
 Error Archive::makeUnsupportedError(const TensorInfo &tensor) const {
+  if (tensor.isPart)
+    return createStringError(std::make_error_code(std::errc::not_supported),
+                             Twine(path) + ": tensor '" + tensor.name + "' is stored as " +
+                                 tensor.storedAs +
+                                 ": give a file that has all arrays of the layer (a checkpoint of "
+                                 "several files can be merged into one)");
   SmallVector<StringRef> known;
   for (const GGMLType &type : getGGMLTypes())
     if (type.hasEncoding())
@@ -85,13 +94,13 @@ Expected<std::vector<Component>> Archive::getComponents(const TensorInfo &tensor
 }
 
 void Archive::willNeed(const TensorInfo &tensor) const {
-  for (const Component &component : makeComponents(static_cast<size_t>(&tensor - infos.data())))
-    getFile().willNeed(component.data);
+  for (ArrayRef<uint8_t> bytes : getMapped(static_cast<size_t>(&tensor - infos.data())))
+    getFile().willNeed(bytes);
 }
 
 void Archive::release(const TensorInfo &tensor) const {
-  for (const Component &component : makeComponents(static_cast<size_t>(&tensor - infos.data())))
-    getFile().release(component.data);
+  for (ArrayRef<uint8_t> bytes : getMapped(static_cast<size_t>(&tensor - infos.data())))
+    getFile().release(bytes);
 }
 
 static int64_t countElementsOf(ArrayRef<int64_t> shape) { return countElements(shape).value_or(0); }
@@ -125,6 +134,9 @@ protected:
     GGMLStorage storage = getStorageOf(*tensor.type, tensor.shape);
     return {{storage.component.str(), storage.dtype, storage.shape, tensor.data}};
   }
+  std::vector<ArrayRef<uint8_t>> getMapped(size_t index) const override {
+    return {source->getTensors()[index].data};
+  }
 
 private:
   std::unique_ptr<GGUFFile> source;
@@ -136,26 +148,13 @@ private:
 
 class SafetensorsArchive final : public Archive {
 public:
-  /// A file from elsewhere: every array is a tensor.
-  static std::unique_ptr<Archive> createPlain(std::unique_ptr<SafetensorsFile> source) {
+  /// A file from elsewhere: every array is a tensor, but for those that a quantizer made of one.
+  static Expected<std::unique_ptr<Archive>> createPlain(std::unique_ptr<SafetensorsFile> source) {
     std::unique_ptr<SafetensorsArchive> archive(
         new SafetensorsArchive(std::move(source), "safetensors"));
-    for (const SafetensorsTensor &tensor : archive->source->getTensors()) {
-      const PlainEncoding *plain = lookupPlainEncoding(tensor.dtype);
-      TensorInfo info{tensor.name,
-                      tensor.shape,
-                      plain ? plain->encoding.str() : "",
-                      plain || isInteger(tensor.dtype),
-                      ("safetensors " + getDTypeName(tensor.dtype)).str(),
-                      tensor.data.size(),
-                      static_cast<uint64_t>(countElementsOf(tensor.shape)),
-                      std::nullopt};
-      if (isInteger(tensor.dtype))
-        info.integers = tensor.dtype;
-      archive->addTensor(std::move(info));
-      archive->parts.push_back(
-          {{plain ? plain->component.str() : "values", tensor.dtype, tensor.shape, tensor.data}});
-    }
+    if (Error error = archive->readQuantized())
+      return std::move(error);
+    archive->readPlain();
     return archive;
   }
 
@@ -174,7 +173,19 @@ public:
 
 protected:
   const MappedFile &getFile() const override { return source->getFile(); }
-  std::vector<Component> makeComponents(size_t index) const override { return parts[index]; }
+  std::vector<Component> makeComponents(size_t index) const override {
+    std::vector<Component> components = parts[index];
+    if (auto moved = movedBits.find(index); moved != movedBits.end())
+      components[1] = moveRows(components[0], components[1], moved->second);
+    return components;
+  }
+  std::vector<ArrayRef<uint8_t>> getMapped(size_t index) const override {
+    std::vector<ArrayRef<uint8_t>> mapped;
+    for (const Component &component : parts[index])
+      if (!component.owner)
+        mapped.push_back(component.data);
+    return mapped;
+  }
 
 private:
   SafetensorsArchive(std::unique_ptr<SafetensorsFile> file, std::string format)
@@ -184,6 +195,8 @@ private:
   Error fail(const Twine &what) const {
     return getFile().makeError(source->getMetadataOffset(), what + ": encode the model again");
   }
+  Error readQuantized();
+  void readPlain();
   Error readDirectory();
   Error readTensor(StringRef name, const json::Value &value);
   Error readComponent(TensorInfo &info, StringRef component);
@@ -191,11 +204,51 @@ private:
 
   std::unique_ptr<SafetensorsFile> source;
   std::vector<std::vector<Component>> parts; // of tensors(), one to one
+  std::map<size_t, unsigned> movedBits;      // of tensors in act-order: see CheckpointTensor
   StringSet<> claimed;                       // stored arrays that belong to a tensor
   Metadata model;
 };
 
 } // namespace
+
+Error SafetensorsArchive::readQuantized() {
+  Expected<std::vector<CheckpointTensor>> quantized = readCheckpoint(*source);
+  if (!quantized)
+    return quantized.takeError();
+  for (CheckpointTensor &tensor : *quantized) {
+    for (const std::string &array : tensor.arrays)
+      if (!claimed.insert(array).second)
+        return getFile().makeError(source->lookup(array)->headerOffset,
+                                   "'" + Twine(array) +
+                                       "' belongs to two tensors: write the checkpoint again");
+    if (tensor.movedBits)
+      movedBits[parts.size()] = tensor.movedBits;
+    addTensor(std::move(tensor.info));
+    parts.push_back(std::move(tensor.components));
+  }
+  return Error::success();
+}
+
+void SafetensorsArchive::readPlain() {
+  for (const SafetensorsTensor &tensor : source->getTensors()) {
+    if (claimed.contains(tensor.name))
+      continue;
+    const PlainEncoding *plain = lookupPlainEncoding(tensor.dtype);
+    TensorInfo info{tensor.name,
+                    tensor.shape,
+                    plain ? plain->encoding.str() : "",
+                    plain || isInteger(tensor.dtype),
+                    ("safetensors " + getDTypeName(tensor.dtype)).str(),
+                    tensor.data.size(),
+                    static_cast<uint64_t>(countElementsOf(tensor.shape)),
+                    std::nullopt};
+    if (isInteger(tensor.dtype))
+      info.integers = tensor.dtype;
+    addTensor(std::move(info));
+    parts.push_back(
+        {{plain ? plain->component.str() : "values", tensor.dtype, tensor.shape, tensor.data}});
+  }
+}
 
 Error SafetensorsArchive::readDirectory() {
   const StringMap<std::string> &entries = source->getMetadata();

@@ -92,7 +92,8 @@ static int bitsOf(const Arguments &arguments) { return static_cast<int>(argument
 
 /// The dynamic exponent: bits - 1 decades, each of which has twice as many levels as the one below
 /// it, the centres of equal bins of [0.1, 1]. In f32, operation by operation as bitsandbytes'
-/// create_dynamic_map computes it with torch.linspace, so that the tables have the same bits.
+/// create_dynamic_map computes it with torch.linspace, whose vector code fuses multiply and add, so
+/// that the tables have the bits of those in its checkpoints.
 static Levels dynamicMap(int bits, bool isSigned) {
   static const float powersOfTen[] = {1.0f, 1e-1f, 1e-2f, 1e-3f, 1e-4f, 1e-5f, 1e-6f};
   int decades = bits - 1;
@@ -102,8 +103,8 @@ static Levels dynamicMap(int bits, bool isSigned) {
     float step = (1.0f - 0.1f) / static_cast<float>(bins);
     auto boundary = [&](int i) {
       // Both halves start from their own end; there are bins + 1 boundaries.
-      return i < (bins + 1) / 2 ? 0.1f + step * static_cast<float>(i)
-                                : 1.0f - step * static_cast<float>(bins - i);
+      return i < (bins + 1) / 2 ? std::fma(step, static_cast<float>(i), 0.1f)
+                                : std::fma(-step, static_cast<float>(bins - i), 1.0f);
     };
     for (int i = 0; i < bins; ++i) {
       float centre = (boundary(i) + boundary(i + 1)) / 2.0f;

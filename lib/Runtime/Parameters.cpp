@@ -107,7 +107,9 @@ Error JitSession::bindParameters(ArrayRef<std::shared_ptr<const Archive>> given)
       memcpy(address->toPtr<void *>(), data, sizeof(int64_t));
       continue;
     }
-    if (reinterpret_cast<uintptr_t>(data) % getAlignment((*component)->dtype)) {
+    // What was made on demand lives no longer than `tensors`.
+    if ((*component)->owner ||
+        reinterpret_cast<uintptr_t>(data) % getAlignment((*component)->dtype)) {
       Expected<Array> copy = Array::allocate((*component)->dtype, (*component)->shape);
       if (!copy)
         return copy.takeError();

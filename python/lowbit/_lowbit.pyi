@@ -33,7 +33,10 @@ class Archive:
         """The decoded tensor, in its shape."""
 
     def components(self, name: str) -> dict[str, NDArray[Any]]:
-        """The stored components by name ('codes', 'scale', …): read-only views of the file."""
+        """The stored components by name ('codes', 'scale', …): read-only views of the file.
+
+        The rows of a GPTQ tensor in act-order come in the order of their groups, as `permuted` has them: a copy.
+        """
 
 def encode_archive(
     path: str,

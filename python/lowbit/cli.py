@@ -100,7 +100,10 @@ def _parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         sub.add_argument(
-            "model", metavar="MODEL", help="a .gguf file, or one written by `lowbit encode`"
+            "model",
+            metavar="MODEL",
+            help="a .gguf file, or one written by `lowbit encode`; `inspect` and `encode` read any "
+            ".safetensors file, checkpoints of GPTQ, AWQ and bitsandbytes too",
         )
         return sub
 

@@ -59,13 +59,22 @@ static nb::object getValues(const Archive &archive, const std::string &name) {
   return toNumpy(unwrap(std::move(values)));
 }
 
+/// A read-only view, whose owner outlives it: the archive, or what was made on demand.
+static nb::object viewOf(const Component &component, nb::handle archive) {
+  if (!component.owner)
+    return makeView(component.dtype, component.shape, component.data, archive);
+  auto *owned = new std::shared_ptr<const void>(component.owner);
+  nb::capsule owner(owned, [](void *pointer) noexcept {
+    delete static_cast<std::shared_ptr<const void> *>(pointer);
+  });
+  return makeView(component.dtype, component.shape, component.data, owner);
+}
+
 static nb::dict getComponents(nb::handle self, const std::string &name) {
   auto &archive = nb::cast<const Archive &>(self);
   nb::dict components;
   for (const Component &component : unwrap(archive.getComponents(*unwrap(archive.find(name)))))
-    // The archive itself is the views' owner, so it outlives them.
-    components[component.name.c_str()] =
-        makeView(component.dtype, component.shape, component.data, self);
+    components[component.name.c_str()] = viewOf(component, self);
   return components;
 }
 

@@ -203,6 +203,18 @@ def safetensors_files() -> dict[str, bytes]:
     }
 
 
+def checkpoints() -> dict[str, bytes]:
+    """Small quantized checkpoints; zero points are said where a single file can say it."""
+    found = {}
+    for path in sorted((TESTS / "python" / "data" / "checkpoints").glob("*/model.safetensors")):
+        data = path.read_bytes()
+        (size,) = struct.unpack_from("<Q", data)
+        header = json.loads(data[8 : 8 + size])
+        header["__metadata__"]["gptq_checkpoint_format"] = "gptq"
+        found[f"checkpoint-{path.parent.name}"] = safetensors(header, data[8 + size :])
+    return found
+
+
 def directories() -> dict[str, bytes]:
     text = json.dumps(DIRECTORY).encode()
     return {"model": text + b"\0" + json.dumps(MODEL).encode(), "no-model": text}
@@ -216,7 +228,7 @@ def main() -> None:
     seeds = {
         "encoding": encodings(),
         "gguf": ggufs(),
-        "safetensors": safetensors_files(),
+        "safetensors": safetensors_files() | checkpoints(),
         "directory": directories(),
         "bytecode": {
             name: subprocess.run(

@@ -140,6 +140,16 @@ func.func private @signed_max(tensor<8x64xf32, #lowbit.quantized<int<4>, scale =
 func.func private @min_max(tensor<8x64xf32, #lowbit.quantized<uint<4>, scale = f16 per [1, 16], min = f16 per [1, 16], rule = min_max>>)
 
 // Layouts.
+// CHECK-DAG: = #lowbit.quantized<uint<3>, scale = f16 per [16, 1], zero = uint<3> per [16, 1], layout = checkpoint<gptq>>
+func.func private @gptq(tensor<64x32xf32, #lowbit.quantized<uint<3>, scale = f16 per [16, 1], zero = uint<3> per [16, 1], layout = checkpoint<gptq>>>)
+// CHECK-DAG: = #lowbit.quantized<uint<4>, scale = bf16 per [16, 1], zero = uint<4> per [16, 1], layout = checkpoint<gptq_v2>>
+func.func private @gptq_v2(tensor<64x32xf32, #lowbit.quantized<uint<4>, scale = bf16 per [16, 1], zero = uint<4> per [16, 1], layout = checkpoint<gptq_v2>>>)
+// CHECK-DAG: = #lowbit.quantized<uint<4>, scale = f16 per [5, 1], zero = uint<4> per [5, 1], layout = checkpoint<awq>>
+func.func private @awq(tensor<5x64xf32, #lowbit.quantized<uint<4>, scale = f16 per [5, 1], zero = uint<4> per [5, 1], layout = checkpoint<awq>>>)
+// CHECK-DAG: = #lowbit.quantized<codebook<fp4>, scale = f32 per [1, 64], layout = checkpoint<bnb>>
+func.func private @bnb(tensor<8x64xf32, #lowbit.quantized<codebook<fp4>, scale = f32 per [1, 64], layout = checkpoint<bnb>>>)
+// CHECK-DAG: = #lowbit.quantized<codebook<nf4>, scale = f32 per [16384] * codebook<dynamic, 8> per [64] + f32 per tensor, layout = checkpoint<bnb>>
+func.func private @bnb_ragged(tensor<99xf32, #lowbit.quantized<codebook<nf4>, scale = f32 per [16384] * codebook<dynamic, 8> per [64] + f32 per tensor, layout = checkpoint<bnb>>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
 func.func private @q4_0(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>)
 // CHECK-DAG: = #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>>

@@ -395,6 +395,16 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, layout = rows>>)
 
 // -----
 
+// expected-error @below {{unknown checkpoint format 'hqq'; known: awq, bnb, gptq, gptq_v2}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, layout = checkpoint<hqq>>>)
+
+// -----
+
+// expected-error @below {{layout checkpoint<bnb> needs a tensor of static shape}}
+func.func private @f(tensor<?x64xf32, #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64], layout = checkpoint<bnb>>>)
+
+// -----
+
 // expected-error @below {{unknown ggml block 'q9_9'; known: q4_0, q4_1, q5_0, q5_1, q8_0, iq4_nl, mxfp4, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_xs, tq1_0, tq2_0}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, layout = ggml<q9_9>>>)
 

@@ -9,7 +9,9 @@
 // An archive is one of
 //
 //  * a GGUF file;
-//  * a safetensors file from elsewhere: its F32, F16 and BF16 tensors, and those of integers;
+//  * a safetensors file from elsewhere: its F32, F16 and BF16 tensors, and those of integers. The
+//    arrays in which GPTQ, AWQ and bitsandbytes store a weight are one encoded tensor, named as the
+//    array with its codes ("P.qweight", [inputs, outputs]; "P.weight");
 //  * a Lowbit archive: a safetensors file with encoded tensors. A tensor T with
 //    components c, d is stored as "T::c" and "T::d", one whose array says it all
 //    (encoding "", f16 or bf16; integers) as "T". "__metadata__" has
@@ -45,6 +47,7 @@ class StagedFile;
 
 /// One array of a tensor's storage, in the mapped file: dense, row-major, little-endian. `data` is
 /// aligned to its elements in an archive written here; files from elsewhere need not keep to that.
+/// What a file from elsewhere has in another form, as an order of rows, is made on demand.
 struct Component {
   /// "values" for plain f32 and integers, "codes" for f16 and bf16; otherwise the name that the
   /// encoding's layout gives it ("codes.0", "scale", "blocks").
@@ -52,6 +55,7 @@ struct Component {
   DType dtype;
   llvm::SmallVector<int64_t, 4> shape;
   llvm::ArrayRef<uint8_t> data;
+  std::shared_ptr<const void> owner = nullptr; ///< of `data` where that is not in the mapped file
 };
 
 struct TensorInfo {
@@ -61,12 +65,14 @@ struct TensorInfo {
   std::string encoding;
   /// False for a tensor that can be listed but not used: a type without an encoding.
   bool supported;
-  /// What the file calls the type: "ggml Q4_K", "safetensors I32", "lowbit".
+  /// What the file calls the type: "ggml Q4_K", "safetensors I32", "GPTQ", "lowbit".
   std::string storedAs;
   uint64_t bytes; ///< of all components
   uint64_t elements;
   /// What the elements are if they are integers or truth values, which have no encoding.
   std::optional<DType> integers;
+  /// True for arrays of a quantized layer whose others are not in this file. Not `supported`.
+  bool isPart = false;
 
   double getBitsPerWeight() const { return elements ? 8.0 * double(bytes) / double(elements) : 0; }
   /// For people: "f32", "i64", the encoding's text, or "ggml Q4_K (not supported)".
@@ -105,6 +111,8 @@ protected:
   Archive(llvm::StringRef path, std::string format) : path(path), format(std::move(format)) {}
   void addTensor(TensorInfo info);
   virtual std::vector<Component> makeComponents(size_t index) const = 0;
+  /// The bytes of the mapped file that hold a tensor.
+  virtual std::vector<llvm::ArrayRef<uint8_t>> getMapped(size_t index) const = 0;
   virtual const MappedFile &getFile() const = 0;
 
 private:

@@ -48,45 +48,29 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
   }];
 }
 
-class Lowbit_CheckpointLayout<string name, string mnemonic>
-    : Lowbit_Layout<name, mnemonic, ["buildPack"]> {
-  let parameters = (ins);
-}
-
-def Lowbit_GptqLayoutAttr : Lowbit_CheckpointLayout<"GptqLayout", "gptq"> {
-  let summary = "words of codes along the inputs, as in GPTQ checkpoints";
+def Lowbit_CheckpointLayoutAttr : Lowbit_Layout<"CheckpointLayout", "checkpoint", ["buildPack"]> {
+  let summary = "words or bytes of codes, as in quantized checkpoints";
   let description = [{
-    `qweight`, `scales` and `qzeros` of AutoGPTQ and GPTQModel, for codes of 2, 4 or 8 bits. The tensor is [inputs, outputs];
-    a word holds codes of consecutive inputs, zero points of consecutive outputs, each less 1.
+    The arrays of a safetensors checkpoint of AutoGPTQ, GPTQModel, AutoAWQ or bitsandbytes; read where they lie in the
+    file. See docs/Numerics.md, "Storage".
+
+    - `gptq`, `gptq_v2`: `qweight`, `scales` and `qzeros` for codes of 2, 3, 4 or 8 bits. The tensor is [inputs, outputs];
+      words hold codes of consecutive inputs, zero points of consecutive outputs, under `gptq` each less 1.
+    - `awq`: the same names, 4 bits; a word holds eight codes of consecutive outputs in the order 0, 2, 4, 6, 1, 3, 5, 7.
+    - `bnb`: `weight` and `absmax`, with double quantization `nested_absmax` and `nested_offset` too, in the order of the
+      flattened tensor: two codes in a byte, the first in the high nibble. Blocks lie along the last axis.
 
     ```mlir
-    #lowbit.quantized<uint<4>, scale = f16 per [128, 1], zero = uint<4> per [128, 1], layout = gptq>
+    #lowbit.quantized<uint<4>, scale = f16 per [128, 1], zero = uint<4> per [128, 1], layout = checkpoint<gptq>>
+    #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64], layout = checkpoint<bnb>>
+    // Double quantization; blocks run on from row to row.
+    #lowbit.flattened<#lowbit.quantized<codebook<nf4>,
+      scale = f32 per [16384] * codebook<dynamic, 8> per [64] + f32 per tensor, layout = checkpoint<bnb>>>
     ```
   }];
-}
-
-def Lowbit_AwqLayoutAttr : Lowbit_CheckpointLayout<"AwqLayout", "awq"> {
-  let summary = "words of codes along the outputs, as in AWQ checkpoints";
-  let description = [{
-    `qweight`, `scales` and `qzeros` of AutoAWQ's GEMM version. The tensor is [inputs, outputs]; a word holds eight codes of
-    consecutive outputs in the order 0, 2, 4, 6, 1, 3, 5, 7.
-
-    ```mlir
-    #lowbit.quantized<uint<4>, scale = f16 per [128, 1], zero = uint<4> per [128, 1], layout = awq>
-    ```
-  }];
-}
-
-def Lowbit_BnbLayoutAttr : Lowbit_CheckpointLayout<"BnbLayout", "bnb"> {
-  let summary = "two codes in a byte, high nibble first, as in bitsandbytes checkpoints";
-  let description = [{
-    `weight` and `absmax` of bitsandbytes' 4-bit tensors in the order of the flattened tensor. Blocks lie along the last
-    axis.
-
-    ```mlir
-    #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64], layout = bnb>
-    ```
-  }];
+  let parameters = (ins StringRefParameter<"name of the format">:$format);
+  let assemblyFormat = "`<` custom<Block>($format) `>`";
+  let genVerifyDecl = 1;
 }
 
 #endif // LOWBIT_IR_LAYOUTS_TD

@@ -62,8 +62,9 @@ uint32_t wordOf(const Bytes &bytes, size_t number) {
 
 TEST(CheckpointLayout, RoundTrips) {
   Shape shape{32, 128};
-  for (const Quantized &term : {groups("gptq", 2, 8), groups("gptq", 4, 16), groups("gptq", 8, 32),
-                                groups("awq", 4, 8), flat(false), flat(true)}) {
+  for (const Quantized &term :
+       {groups("gptq", 2, 8), groups("gptq", 4, 16), groups("gptq", 8, 32), groups("gptq", 3, 8),
+        groups("gptq_v2", 3, 32), groups("awq", 4, 8), flat(false), flat(true)}) {
     ASSERT_EQ(check(term, shape), std::nullopt) << term.str();
     std::vector<Codes> arrays = randomArrays(term, shape);
     std::vector<Bytes> bytes = term.layout->pack(term, shape, arrays);
@@ -101,16 +102,48 @@ TEST(CheckpointLayout, WordsAreThePublishedOnes) {
   EXPECT_EQ(bnb.layout->pack(bnb, {1, 64}, codes)[0][0], 0xa5);
 }
 
+TEST(CheckpointLayout, CodesStraddleWords) {
+  // Codes 10 and 21 of 32 codes of 3 bits lie in two words each.
+  Quantized term = groups("gptq_v2", 3, 32);
+  std::vector<Codes> arrays{Codes(32 * 32), Codes(32), Codes(32)};
+  arrays[0][10 * 32 + 5] = 5;
+  arrays[0][21 * 32 + 5] = 3;
+  arrays[2][10] = 6;
+  std::vector<Bytes> words = term.layout->pack(term, {32, 32}, arrays);
+  EXPECT_EQ(wordOf(words[0], 5), 1u << 30);
+  EXPECT_EQ(wordOf(words[0], 32 + 5), 1u << 31 | 1u);
+  EXPECT_EQ(wordOf(words[0], 64 + 5), 1u);
+  EXPECT_EQ(wordOf(words[2], 0), 2u << 30);
+  EXPECT_EQ(wordOf(words[2], 1), 1u);
+}
+
+TEST(CheckpointLayout, OneRowMayEndWithinABlockAndAByte) {
+  Scale scale{{{Format::float32(), Granularity::perBlock({64})}}, {}, {}};
+  Quantized term{*namedCodebook("nf4"), scale, ZeroKind::None, {}, {}, checkpointLayout("bnb")};
+  Shape shape{99};
+  ASSERT_EQ(check(term, shape), std::nullopt);
+  std::vector<Component> components = term.layout->components(term, shape);
+  EXPECT_EQ(components[0].shape, Shape{50});
+  EXPECT_EQ(components[1].shape, Shape{2});
+  std::vector<Codes> arrays = randomArrays(term, shape);
+  std::vector<Bytes> bytes = term.layout->pack(term, shape, arrays);
+  EXPECT_EQ(bytes[0].back() & 15, 0);
+  EXPECT_EQ(term.layout->unpack(term, shape, {bytes[0].data(), bytes[1].data()}), arrays);
+}
+
 TEST(CheckpointLayout, WhatDoesNotFitIsSaid) {
   EXPECT_EQ(*check(groups("gptq", 4, 8), {12, 8}),
-            "layout gptq needs inputs and outputs in multiples of 8 codes, not 12 x 8");
+            "layout checkpoint<gptq> needs inputs and outputs in multiples of 8 codes, not 12 x 8");
   EXPECT_EQ(check(groups("awq", 4, 8), {12, 8}), std::nullopt);
   EXPECT_NE(check(groups("awq", 8, 8), {8, 8}), std::nullopt);
   EXPECT_NE(check(groups("gptq", 3, 8), {8, 8}), std::nullopt);
+  EXPECT_NE(check(groups("gptq", 5, 8), {32, 32}), std::nullopt);
   EXPECT_EQ(*check(flat(false), {2, 96}),
-            "layout bnb needs a last axis of whole blocks, of an even number of elements");
+            "layout checkpoint<bnb> needs a last axis of whole blocks (others: flattened<...> with "
+            "blocks of one axis)");
   EXPECT_EQ(*check(flat(true), {2, 256}),
-            "layout bnb needs outer blocks of consecutive elements of the flattened tensor");
+            "layout checkpoint<bnb> needs outer blocks of consecutive elements of the flattened "
+            "tensor");
   EXPECT_EQ(checkpointLayout("gguf"), nullptr);
 }
 
