@@ -11,6 +11,7 @@ from lowbit import _lowbit
 
 PIPELINES = ["cpu", "reference"]
 ALIGNED, RAGGED, PRIME, ONE, LARGE = (8, 64), (6, 49), (13, 131), (1, 1), (130, 96)
+NO_ROWS, NO_COLUMNS = (0, 64), (7, 0)
 
 # Each row: an encoding, and what is special about its shapes. `whole`: 32 divides the last axis.
 QUANTIZED = {
@@ -162,10 +163,12 @@ ALL = {**ENCODINGS, **PARTS, **SUMS}
 
 def shapes_for(name: str) -> list[tuple[int, int]]:
     if name.startswith("q"):  # ggml layouts: whole blocks only
-        return [ALIGNED, (1, 32), LARGE]
+        return [ALIGNED, (1, 32), LARGE, NO_ROWS, NO_COLUMNS]
+    if name in ("part-rows", "part-three", "part-of-sums"):  # cuts lie within the axis
+        return [ALIGNED, (6, 49), LARGE, NO_COLUMNS]
     if name.startswith("part"):
-        return [ALIGNED, (6, 49), LARGE]
-    return [ALIGNED, RAGGED, PRIME, ONE, LARGE]
+        return [ALIGNED, (6, 49), LARGE, NO_ROWS]
+    return [ALIGNED, RAGGED, PRIME, ONE, LARGE, NO_ROWS, NO_COLUMNS]
 
 
 def cases(names) -> list:
@@ -247,8 +250,23 @@ def test_matmul(name, shape, rows, transposed, pipeline):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("name", CONTRACTED)
+def test_matmul_of_nothing(name, pipeline):
+    """Without rows of weights there are no results, without terms of the sums they are zero."""
+    encoding = ALL[name]
+    for rows, shape, transposed in ((3, (0, 64), True), (3, (0, 64), False), (0, (8, 64), True)):
+        if name in ("part-rows", "part-of-sums") and shape[0] == 0:
+            continue  # cut beyond the axis
+        components = _lowbit.encode(np.ones(shape, np.float32), encoding)
+        n, k = shape if transposed else shape[::-1]
+        x = np.ones((rows, k), np.float32)
+        (y,) = run(kernels.matmul_program(rows, shape, encoding, transposed), [x, *components.values()], pipeline)
+        assert y.shape == (rows, n) and not y.any()
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("layout", ["q4_0", "q4_1", "q8_0"])
-@pytest.mark.parametrize("shape", [ALIGNED, (1, 32), LARGE], ids=["aligned", "one-block", "large"])
+@pytest.mark.parametrize("shape", [ALIGNED, (1, 32), LARGE, NO_ROWS], ids=["aligned", "one-block", "large", "no-rows"])
 def test_convert_between_layouts(layout, shape, pipeline):
     """Bytes move, whatever they are: a convert never rounds."""
     ggml = ENCODINGS[layout]
