@@ -110,6 +110,16 @@ llvm::Error lowbit::decodeFront(Attribute term, ArrayRef<int64_t> shape,
   return error;
 }
 
+llvm::Error lowbit::verifyFront(RankedTensorType type, ArrayRef<int64_t> shape,
+                                ArrayRef<BufferRef> &components) {
+  size_t count = componentCount(type);
+  if (count > components.size())
+    return llvm::createStringError("components are missing");
+  llvm::Error error = getEncoding(type).verifyComponents(type, shape, components.take_front(count));
+  components = components.drop_front(count);
+  return error;
+}
+
 llvm::Error lowbit::decodeBuffers(Attribute term, ArrayRef<int64_t> shape, ArrayRef<Buffer> buffers,
                                   MutableArrayRef<float> values) {
   SmallVector<BufferRef> refs;

@@ -58,6 +58,10 @@ forEach(TileBuilder &t, mlir::Value begin, mlir::Value end, mlir::Value initial,
 llvm::Error decodeFront(mlir::Attribute term, llvm::ArrayRef<int64_t> shape,
                         llvm::ArrayRef<BufferRef> &components, llvm::MutableArrayRef<float> values);
 
+/// Verifies the first components as those of `type` and takes them from the list.
+llvm::Error verifyFront(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> shape,
+                        llvm::ArrayRef<BufferRef> &components);
+
 /// Decodes what an encode has just given.
 llvm::Error decodeBuffers(mlir::Attribute term, llvm::ArrayRef<int64_t> shape,
                           llvm::ArrayRef<Buffer> buffers, llvm::MutableArrayRef<float> values);

@@ -183,8 +183,8 @@ static numerics::Sparse referenceOf(SparseAttr term) {
   return {formatOf(term).getReference(), term.getDensity().getValueAsDouble()};
 }
 
-llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
-                                        MutableArrayRef<float> values) const {
+llvm::Error SparseAttr::verifyComponents(RankedTensorType, ArrayRef<int64_t> shape,
+                                         ArrayRef<BufferRef> components) const {
   numerics::Sparse term = referenceOf(*this);
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
@@ -192,18 +192,31 @@ llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buffer
   if (components.size() != 3)
     return llvm::createStringError("a sparse term has 3 components");
   int64_t entries = components[1].bytes.size() / 4;
-  std::vector<const uint8_t *> data;
-  for (auto [want, have] : llvm::zip(numerics::components(term, extents, entries), components)) {
+  for (auto [want, have] : llvm::zip(numerics::components(term, extents, entries), components))
     if ((int64_t)have.bytes.size() != want.bytes())
       return llvm::createStringError("component " + want.name + " has " +
                                      std::to_string(have.bytes.size()) + " bytes instead of " +
                                      std::to_string(want.bytes()));
-    data.push_back(have.bytes.data());
-  }
-  if (auto message = numerics::checkEntries(extents, reinterpret_cast<const int32_t *>(data[0]),
-                                            reinterpret_cast<const int32_t *>(data[1]), entries))
+  auto positions = integersOfFront(components, "positions", shape[0] + 1);
+  if (!positions)
+    return positions.takeError();
+  auto columns = integersOfFront(components, "columns", entries);
+  if (!columns)
+    return columns.takeError();
+  if (auto message = numerics::checkEntries(extents, positions->data(), columns->data(), entries))
     return llvm::createStringError(*message);
-  numerics::decodeSparse(term, extents, data, values.data());
+  return llvm::Error::success();
+}
+
+llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                        MutableArrayRef<float> values) const {
+  if (llvm::Error error = verifyComponents(termType(*this, shape), shape, components))
+    return error;
+  std::vector<const uint8_t *> data;
+  for (const BufferRef &component : components)
+    data.push_back(component.bytes.data());
+  numerics::decodeSparse(referenceOf(*this), numerics::Shape(shape.begin(), shape.end()), data,
+                         values.data());
   return llvm::Error::success();
 }
 

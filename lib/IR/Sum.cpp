@@ -140,6 +140,14 @@ FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
 // Scalar reference
 //===----------------------------------------------------------------------===//
 
+llvm::Error SumAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                      ArrayRef<BufferRef> components) const {
+  for (Attribute term : getTerms())
+    if (llvm::Error error = verifyFront(termType(term, type.getShape()), shape, components))
+      return error;
+  return llvm::Error::success();
+}
+
 llvm::Error SumAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
                                      MutableArrayRef<float> values) const {
   std::vector<float> term(values.size());
