@@ -283,6 +283,39 @@ def test_convert_between_layouts(layout, shape, pipeline):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("name", ["int4", "int8-row", "rank1", "rank1-product", "rank1-geo"])
+@pytest.mark.parametrize("shape", [RAGGED, LARGE, (300, 512)], ids=["ragged", "large", "parallel"])
+def test_a_value_is_encoded_and_used(name, shape, pipeline):
+    """Its producer cannot wait for the encode: something else reads it before."""
+    plain, encoded = kernels.tensor_type(shape), kernels.tensor_type(shape, ALL[name])
+    maps = "indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>]"
+    loop = f"linalg.generic {{{maps}, iterator_types = ['parallel', 'parallel']}}".replace("'", '"')
+    program = f"""
+func.func @main(%x: {plain}, %o: {plain}, %d: {encoded}) -> ({plain}, {encoded})
+    attributes {{lowbit.entry, lowbit.updates = array<i64: 1, 2>}} {{
+  %empty = tensor.empty() : {plain}
+  %twice = {loop} ins(%x : {plain}) outs(%empty : {plain}) {{
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.addf %a, %a : f32
+    linalg.yield %c : f32
+  }} -> {plain}
+  %square = {loop} ins(%twice : {plain}) outs(%o : {plain}) {{
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.mulf %a, %a : f32
+    linalg.yield %c : f32
+  }} -> {plain}
+  %e = lowbit.encode %twice into %d : {plain} into {encoded}
+  return %square, %e : {plain}, {encoded}
+}}"""
+    values = mixed_values(shape, 9, kernels.FINITE)
+    expected = _lowbit.encode(values + values, ALL[name])
+    storage = kernels.scrambled(expected, 1)
+    square, *actual = run(program, [values, np.zeros(shape, np.float32), *storage.values()], pipeline)
+    assert_same_bits(square, (values + values) ** 2, "squares")
+    check_components(actual, expected, "encoded")
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("source, target", [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4")])
 def test_convert_between_terms(source, target, pipeline):
     """Decoded, then encoded."""
