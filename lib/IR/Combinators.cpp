@@ -137,6 +137,16 @@ llvm::Error lowbit::appendEncoded(std::vector<Buffer> &all, Attribute term, Arra
   return llvm::Error::success();
 }
 
+llvm::Error lowbit::verifyExtent(const BufferRef &component, int64_t extent) {
+  int64_t stored = -1;
+  if (component.bytes.size() == sizeof(stored))
+    memcpy(&stored, component.bytes.data(), sizeof(stored));
+  if (stored == extent)
+    return llvm::Error::success();
+  return llvm::createStringError("the last axis has " + std::to_string(extent) +
+                                 " elements, but its stored extent is " + std::to_string(stored));
+}
+
 Buffer lowbit::bufferOf(ArrayRef<int32_t> values) {
   auto bytes = reinterpret_cast<const uint8_t *>(values.data());
   return {{int64_t(values.size())}, std::vector<uint8_t>(bytes, bytes + values.size() * 4)};

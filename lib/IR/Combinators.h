@@ -70,6 +70,9 @@ llvm::Error decodeBuffers(mlir::Attribute term, llvm::ArrayRef<int64_t> shape,
 llvm::Error appendEncoded(std::vector<Buffer> &all, mlir::Attribute term,
                           llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values);
 
+/// Checks a stored extent of the last axis.
+llvm::Error verifyExtent(const BufferRef &component, int64_t extent);
+
 /// An i32 component of one axis.
 Buffer bufferOf(llvm::ArrayRef<int32_t> values);
 /// The integers of the first component, which has `count` of them (any number if -1); takes it from

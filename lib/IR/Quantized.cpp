@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Combinators.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/Numerics/Reference.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -228,13 +229,7 @@ llvm::Error QuantizedAttr::verifyComponents(RankedTensorType type, ArrayRef<int6
   // Open in the type, so that it is stored.
   if (!getComponents(type).back().type.isIndex())
     return llvm::Error::success();
-  int64_t extent = 0;
-  if (components.back().bytes.size() == sizeof(extent))
-    memcpy(&extent, components.back().bytes.data(), sizeof(extent));
-  if (extent != shape.back())
-    return llvm::createStringError("the last axis has " + std::to_string(shape.back()) +
-                                   " elements, but its stored extent is " + std::to_string(extent));
-  return llvm::Error::success();
+  return verifyExtent(components.back(), shape.back());
 }
 
 llvm::Error QuantizedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,

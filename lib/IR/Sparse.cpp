@@ -41,21 +41,26 @@ LogicalResult SparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
 SmallVector<EncodingComponent> SparseAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());
   int64_t rows = type.getDimSize(0), dynamic = ShapedType::kDynamic;
-  return {{"positions",
-           RankedTensorType::get({type.isDynamicDim(0) ? rows : rows + 1}, b.getI32Type()),
-           ComponentRole::Structure},
-          {"columns", RankedTensorType::get({dynamic}, b.getI32Type()), ComponentRole::Structure},
-          {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()),
-           ComponentRole::Payload}};
+  SmallVector<EncodingComponent> all{
+      {"positions", RankedTensorType::get({type.isDynamicDim(0) ? rows : rows + 1}, b.getI32Type()),
+       ComponentRole::Structure},
+      {"columns", RankedTensorType::get({dynamic}, b.getI32Type()), ComponentRole::Structure},
+      {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()),
+       ComponentRole::Payload}};
+  // Entries do not say how many columns there are.
+  if (type.isDynamicDim(1))
+    all.push_back({"extent", b.getIndexType(), ComponentRole::Structure});
+  return all;
 }
 
 Ofrs SparseAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type,
                             ValueRange components) const {
-  // The number of columns is not stored: beside another term of a sum, that term knows it.
   TileBuilder t(b, loc);
   OpFoldResult rows = type.isDynamicDim(0)
                           ? t.sub(tensor::getMixedSize(b, loc, components[0], 0), t.index(1))
                           : OpFoldResult(t.index(type.getDimSize(0)));
+  if (type.isDynamicDim(1))
+    return {rows, components[3]};
   return {rows, t.index(type.getDimSize(1))};
 }
 
@@ -65,8 +70,8 @@ SmallVector<int64_t> SparseAttr::getTileMultiples(RankedTensorType, TileUse use)
 
 Box SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType,
                                    ValueRange components, unsigned index, const Box &) const {
-  // No slice of a CSR tensor is an affine slice of its components.
-  return wholeComponent(b, loc, components[index]);
+  // No slice of a CSR tensor is an affine slice of its components; the extent is a scalar.
+  return index == 3 ? Box() : wholeComponent(b, loc, components[index]);
 }
 
 namespace {
@@ -162,7 +167,9 @@ FailureOr<SmallVector<Value>> SparseAttr::buildEncode(OpBuilder &b, Location loc
         Value code = formatOf(*this).buildEncode(t.b, t.loc, x);
         return tensor::InsertOp::create(t.b, t.loc, code, values, entry.at);
       });
-  return SmallVector<Value>{components[0], components[1], values};
+  SmallVector<Value> all(components);
+  all[2] = values;
+  return all;
 }
 
 Value SparseAttr::buildTakeOut(OpBuilder &b, Location loc, RankedTensorType, Value whole,
@@ -183,14 +190,18 @@ static numerics::Sparse referenceOf(SparseAttr term) {
   return {formatOf(term).getReference(), term.getDensity().getValueAsDouble()};
 }
 
-llvm::Error SparseAttr::verifyComponents(RankedTensorType, ArrayRef<int64_t> shape,
+llvm::Error SparseAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
                                          ArrayRef<BufferRef> components) const {
   numerics::Sparse term = referenceOf(*this);
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
     return llvm::createStringError(*message);
-  if (components.size() != 3)
-    return llvm::createStringError("a sparse term has 3 components");
+  if (components.size() != getComponents(type).size())
+    return llvm::createStringError("a sparse term has " +
+                                   std::to_string(getComponents(type).size()) + " components");
+  if (type.isDynamicDim(1))
+    if (llvm::Error error = verifyExtent(components.back(), shape.back()))
+      return error;
   int64_t entries = components[1].bytes.size() / 4;
   for (auto [want, have] : llvm::zip(numerics::components(term, extents, entries), components))
     if ((int64_t)have.bytes.size() != want.bytes())
