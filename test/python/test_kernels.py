@@ -155,6 +155,7 @@ PARTS = {
 SUMS = {
     "sparse": "#lowbit.sparse<f16, density = 0.05>",
     "sum-sparse": f"#lowbit.sum<{ENCODINGS['int3']}, #lowbit.sparse<f16, density = 0.05>>",
+    "residual-rows": f"#lowbit.sum<{_int4}, {_int8}>",
     "sum-sparse-f32": f"#lowbit.sum<{_int8}, #lowbit.sparse<f32, density = 0.01>>",
     "part-of-sums": f"#lowbit.part<axis = 0, at = [5], #lowbit.sum<{_int4}, #lowbit.sparse<f16, density = 0.05>>, {_int8}>",
 }
@@ -196,6 +197,7 @@ DYNAMIC = [
     "int8-row", "int4", "int3", "uint4-min", "uint4-zero", "nf4", "nested-unsigned", "int4-square-blocks", "f16", "rank1", "q4_1",
     "int4-percentile", "int3-mse", "int8-percentile-tensor", "int8-stochastic", "int4-stochastic", "nested-three", "scale-offset",
     "rank1-product", "rank1-geo", "int9", "int16", "uint11-zero", "nvfp4", "e4m3", "fp4", "sparse", "sum-sparse",
+    "residual-rows",
 ]  # fmt: skip
 
 

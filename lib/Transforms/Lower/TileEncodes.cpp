@@ -102,6 +102,16 @@ static bool canMoveTo(Operation *op, ArrayRef<EncodeRegionOp> group) {
          });
 }
 
+/// Whether each axis that a tile must span has a known length. The length that the components give
+/// and that of the value to encode are not known to be one.
+static bool hasKnownSpans(EncodeRegionOp op) {
+  RankedTensorType whole = op.getWholeType();
+  SmallVector<int64_t> multiples = getEncoding(whole).getTileMultiples(whole, encodeUseOf(op));
+  return llvm::none_of(llvm::zip(multiples, op.getStaticSizes()), [](auto axis) {
+    return std::get<0>(axis) == kWhole && ShapedType::isDynamic(std::get<1>(axis));
+  });
+}
+
 LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
                                   int64_t parallelElements) {
   if (failed(tileStatistics(rewriter, function)))
@@ -117,8 +127,10 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
     for (EncodeRegionOp other : encodes)
       if (producer && !done.contains(other) && other.getSource().getDefiningOp() == producer)
         group.push_back(other);
-    bool isFused = producer && canMoveTo(producer, group) &&
-                   llvm::all_of(group, [&](Operation *other) { return canMoveTo(other, group); });
+    bool isFused =
+        producer && canMoveTo(producer, group) && llvm::all_of(group, [&](EncodeRegionOp other) {
+          return canMoveTo(other, group) && hasKnownSpans(other);
+        });
     if (!isFused) {
       auto op = cast<TilingInterface>(*encode);
       auto loops =
