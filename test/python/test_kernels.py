@@ -320,7 +320,7 @@ func.func @main(%x: {plain}, %o: {plain}, %d: {encoded}) -> ({plain}, {encoded})
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("source, target", [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4")])
+@pytest.mark.parametrize("source, target", [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4"), ("nf4", "residual-rows")])
 def test_convert_between_terms(source, target, pipeline):
     """Decoded, then encoded."""
     source, target = ALL[source], ALL[target]

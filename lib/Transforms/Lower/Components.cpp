@@ -44,6 +44,9 @@ emptyComponents(OpBuilder &b, Location loc, RankedTensorType type, ArrayRef<OpFo
       all.push_back(t.value(sizes.back()));
     } else if (!tensor || component.role == ComponentRole::Structure) {
       return failure();
+    } else if (tensor.hasStaticShape()) {
+      all.push_back(t.empty(getAsIndexOpFoldResult(b.getContext(), tensor.getShape()),
+                            tensor.getElementType()));
     } else {
       // The region of the whole gives extents that are dynamic in the type.
       Box box = encoding.getComponentRegion(b, loc, type, {}, i, whole);
