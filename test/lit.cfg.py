@@ -33,3 +33,7 @@ config.substitutions += [
     ("%llvm_tools", config.llvm_tools),
     (r"\blowbit-opt\b", opt),
 ]
+
+# Sanitized programs take their options from here: CONTRIBUTING.md.
+if "ASAN_OPTIONS" in os.environ:
+    config.environment["ASAN_OPTIONS"] = os.environ["ASAN_OPTIONS"]

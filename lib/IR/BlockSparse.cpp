@@ -110,7 +110,7 @@ Value BlockSparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorT
   RankedTensorType type = blocksType(*this);
   EncodingAttrInterface term = getEncoding(type);
   ValueRange its = components.drop_front(2);
-  Ofrs sizes{t.index(getBlock()[0]), t.index(getBlock()[1])}, ones(2, t.index(1));
+  Ofrs sizes{t.index(getBlock()[0]), t.index(getBlock()[1])};
   // Block by block where the term can be cut between blocks.
   int64_t rows = term.getTileMultiples(type, TileUse::Decode)[0];
   Value all;
@@ -122,8 +122,7 @@ Value BlockSparseAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorT
                         Box stored{{block.storedRow, t.index(0)}, sizes};
                         Value values = all ? t.slice(all, stored)
                                            : term.buildDecodeTile(t.b, t.loc, type, its, stored);
-                        return tensor::InsertSliceOp::create(
-                            t.b, t.loc, values, tile, Ofrs{block.row, block.column}, sizes, ones);
+                        return t.insert(values, tile, {{block.row, block.column}, sizes});
                       });
 }
 
@@ -135,14 +134,13 @@ FailureOr<SmallVector<Value>> BlockSparseAttr::buildEncode(OpBuilder &b, Locatio
   TileBuilder t(b, loc);
   RankedTensorType type = blocksType(*this);
   ValueRange its = components.drop_front(2);
-  Ofrs sizes{t.index(getBlock()[0]), t.index(getBlock()[1])}, ones(2, t.index(1));
+  Ofrs sizes{t.index(getBlock()[0]), t.index(getBlock()[1])};
   Ofrs extents = getEncoding(type).getExtents(b, loc, type, its);
   Value blocks = forEachBlock(
       t, *this, components, t.index(0), t.index(wholeType.getDimSize(0)),
       t.empty(extents, b.getF32Type()), [&](TileBuilder &t, StoredBlock block, Value all) -> Value {
         Value values = t.slice(whole, {{block.row, block.column}, sizes});
-        return tensor::InsertSliceOp::create(t.b, t.loc, values, all,
-                                             Ofrs{block.storedRow, t.index(0)}, sizes, ones);
+        return t.insert(values, all, {{block.storedRow, t.index(0)}, sizes});
       });
   auto encoded = encodeWhole(b, loc, type, blocks, its);
   if (failed(encoded))
@@ -156,29 +154,55 @@ FailureOr<SmallVector<Value>> BlockSparseAttr::buildEncode(OpBuilder &b, Locatio
 // Scalar reference
 //===----------------------------------------------------------------------===//
 
-llvm::Error BlockSparseAttr::referenceDecode(ArrayRef<int64_t> shape,
-                                             ArrayRef<BufferRef> components,
-                                             MutableArrayRef<float> values) const {
-  int64_t height = getBlock()[0], width = getBlock()[1], rows = shape[0] / height;
+namespace {
+/// Which blocks are stored: CSR over blocks.
+struct Places {
+  std::vector<int32_t> positions, columns;
+};
+} // namespace
+
+/// Takes them from the list, checked.
+static llvm::Expected<Places> placesOfFront(BlockSparseAttr term, ArrayRef<int64_t> shape,
+                                            ArrayRef<BufferRef> &components) {
+  int64_t rows = shape[0] / term.getBlock()[0], across = shape[1] / term.getBlock()[1];
   auto positions = integersOfFront(components, "positions", rows + 1);
   if (!positions)
     return positions.takeError();
   auto columns = integersOfFront(components, "columns", -1);
   if (!columns)
     return columns.takeError();
-  int64_t count = columns->size();
-  if (auto message = numerics::checkEntries({rows, shape[1] / width}, positions->data(),
-                                            columns->data(), count))
-    return llvm::createStringError(*message);
+  if (auto message = numerics::checkEntries({rows, across}, positions->data(), columns->data(),
+                                            columns->size()))
+    return llvm::createStringError("of blocks: " + *message);
+  return Places{std::move(*positions), std::move(*columns)};
+}
+
+llvm::Error BlockSparseAttr::verifyComponents(RankedTensorType, ArrayRef<int64_t> shape,
+                                              ArrayRef<BufferRef> components) const {
+  auto places = placesOfFront(*this, shape, components);
+  if (!places)
+    return places.takeError();
+  int64_t rows = places->columns.size() * getBlock()[0];
+  return verifyFront(blocksType(*this), {rows, getBlock()[1]}, components);
+}
+
+llvm::Error BlockSparseAttr::referenceDecode(ArrayRef<int64_t> shape,
+                                             ArrayRef<BufferRef> components,
+                                             MutableArrayRef<float> values) const {
+  auto places = placesOfFront(*this, shape, components);
+  if (!places)
+    return places.takeError();
+  int64_t height = getBlock()[0], width = getBlock()[1], rows = shape[0] / height,
+          count = places->columns.size();
   std::vector<float> blocks(count * height * width);
   if (llvm::Error error = decodeFront(getTerm(), {count * height, width}, components, blocks))
     return error;
   llvm::fill(values, 0.0f);
   for (int64_t row = 0; row < rows; ++row)
-    for (int64_t at = (*positions)[row]; at < (*positions)[row + 1]; ++at)
+    for (int64_t at = places->positions[row]; at < places->positions[row + 1]; ++at)
       for (int64_t i = 0; i < height; ++i)
         std::copy_n(blocks.begin() + (at * height + i) * width, width,
-                    values.begin() + (row * height + i) * shape[1] + (*columns)[at] * width);
+                    values.begin() + (row * height + i) * shape[1] + places->columns[at] * width);
   return llvm::Error::success();
 }
 

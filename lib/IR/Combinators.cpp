@@ -110,6 +110,16 @@ llvm::Error lowbit::decodeFront(Attribute term, ArrayRef<int64_t> shape,
   return error;
 }
 
+llvm::Error lowbit::verifyFront(RankedTensorType type, ArrayRef<int64_t> shape,
+                                ArrayRef<BufferRef> &components) {
+  size_t count = componentCount(type);
+  if (count > components.size())
+    return llvm::createStringError("components are missing");
+  llvm::Error error = getEncoding(type).verifyComponents(type, shape, components.take_front(count));
+  components = components.drop_front(count);
+  return error;
+}
+
 llvm::Error lowbit::decodeBuffers(Attribute term, ArrayRef<int64_t> shape, ArrayRef<Buffer> buffers,
                                   MutableArrayRef<float> values) {
   SmallVector<BufferRef> refs;
@@ -125,6 +135,16 @@ llvm::Error lowbit::appendEncoded(std::vector<Buffer> &all, Attribute term, Arra
     return buffers.takeError();
   std::move(buffers->begin(), buffers->end(), std::back_inserter(all));
   return llvm::Error::success();
+}
+
+llvm::Error lowbit::verifyExtent(const BufferRef &component, int64_t extent) {
+  int64_t stored = -1;
+  if (component.bytes.size() == sizeof(stored))
+    memcpy(&stored, component.bytes.data(), sizeof(stored));
+  if (stored == extent)
+    return llvm::Error::success();
+  return llvm::createStringError("the last axis has " + std::to_string(extent) +
+                                 " elements, but its stored extent is " + std::to_string(stored));
 }
 
 Buffer lowbit::bufferOf(ArrayRef<int32_t> values) {

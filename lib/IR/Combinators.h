@@ -58,6 +58,10 @@ forEach(TileBuilder &t, mlir::Value begin, mlir::Value end, mlir::Value initial,
 llvm::Error decodeFront(mlir::Attribute term, llvm::ArrayRef<int64_t> shape,
                         llvm::ArrayRef<BufferRef> &components, llvm::MutableArrayRef<float> values);
 
+/// Verifies the first components as those of `type` and takes them from the list.
+llvm::Error verifyFront(mlir::RankedTensorType type, llvm::ArrayRef<int64_t> shape,
+                        llvm::ArrayRef<BufferRef> &components);
+
 /// Decodes what an encode has just given.
 llvm::Error decodeBuffers(mlir::Attribute term, llvm::ArrayRef<int64_t> shape,
                           llvm::ArrayRef<Buffer> buffers, llvm::MutableArrayRef<float> values);
@@ -65,6 +69,9 @@ llvm::Error decodeBuffers(mlir::Attribute term, llvm::ArrayRef<int64_t> shape,
 /// Encodes with `term` and appends its components.
 llvm::Error appendEncoded(std::vector<Buffer> &all, mlir::Attribute term,
                           llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values);
+
+/// Checks a stored extent of the last axis.
+llvm::Error verifyExtent(const BufferRef &component, int64_t extent);
 
 /// An i32 component of one axis.
 Buffer bufferOf(llvm::ArrayRef<int32_t> values);

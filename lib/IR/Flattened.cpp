@@ -143,6 +143,11 @@ FailureOr<SmallVector<Value>> FlattenedAttr::buildEncode(OpBuilder &b, Location 
 // Scalar reference
 //===----------------------------------------------------------------------===//
 
+llvm::Error FlattenedAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                            ArrayRef<BufferRef> components) const {
+  return verifyFront(rowType(*this, type), product(shape), components);
+}
+
 llvm::Error FlattenedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
                                            MutableArrayRef<float> values) const {
   return decodeFront(getTerm(), product(shape), components, values);

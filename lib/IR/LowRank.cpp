@@ -120,13 +120,9 @@ Value LowRankAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType 
                    OpFoldResult zero = t.index(0), one = t.index(1);
                    auto vectorOf = [&](Value factor, OpFoldResult row, OpFoldResult column,
                                        unsigned axis) -> Value {
-                     auto type = RankedTensorType::get(
-                         cast<RankedTensorType>(factor.getType()).getDimSize(axis),
-                         t.b.getF32Type());
                      Ofrs sizes{one, one};
                      sizes[axis] = tensor::getMixedSize(t.b, t.loc, factor, axis);
-                     return tensor::ExtractSliceOp::create(
-                         t.b, t.loc, type, factor, Ofrs{row, column}, sizes, Ofrs{one, one});
+                     return t.slice(factor, {{row, column}, sizes}, int64_t(1 - axis));
                    };
                    SmallVector<utils::IteratorType> parallel(2, utils::IteratorType::parallel);
                    return t.generic({vectorOf(l, zero, i, 0), vectorOf(r, i, zero, 1)}, sum,
@@ -166,6 +162,15 @@ FailureOr<Value> LowRankAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op
 //===----------------------------------------------------------------------===//
 // Scalar reference
 //===----------------------------------------------------------------------===//
+
+llvm::Error LowRankAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                          ArrayRef<BufferRef> components) const {
+  int64_t rank = getRank();
+  if (llvm::Error error =
+          verifyFront(leftType(*this, type.getShape()), {shape[0], rank}, components))
+    return error;
+  return verifyFront(rightType(*this, type.getShape()), {rank, shape[1]}, components);
+}
 
 llvm::Error LowRankAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
                                          MutableArrayRef<float> values) const {

@@ -270,6 +270,16 @@ FailureOr<SmallVector<Value>> NOfMAttr::buildEncode(OpBuilder &b, Location loc,
 // Scalar reference
 //===----------------------------------------------------------------------===//
 
+llvm::Error NOfMAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                       ArrayRef<BufferRef> components) const {
+  // Every code is a place in its group.
+  Stored stored = storedOf(*this, type.getShape());
+  SmallVector<int64_t> kept = keptShape(*this, shape);
+  if (llvm::Error error = verifyFront(stored.positions, kept, components))
+    return error;
+  return verifyFront(stored.values, kept, components);
+}
+
 llvm::Error NOfMAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
                                       MutableArrayRef<float> values) const {
   SmallVector<int64_t> kept = keptShape(*this, shape);

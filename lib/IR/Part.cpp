@@ -9,6 +9,7 @@
 #include "lowbit/IR/TileBuilder.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "llvm/ADT/StringSet.h"
 
 #include <numeric>
 
@@ -179,8 +180,7 @@ Value PartAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType typ
         encodingOf(piece).buildDecodeTile(b, loc, piece.type, componentsOf(piece, components), own);
     Ofrs offsets(type.getRank(), t.index(0));
     offsets[getAxis()] = at;
-    tile = tensor::InsertSliceOp::create(b, loc, part, tile, offsets, own.sizes,
-                                         Ofrs(type.getRank(), t.index(1)));
+    tile = t.insert(part, tile, {offsets, own.sizes});
   }
   return tile;
 }
@@ -281,23 +281,63 @@ static llvm::Expected<SmallVector<Runs>> runsOf(PartAttr part, ArrayRef<int64_t>
   return runs;
 }
 
-llvm::Error PartAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
-                                      MutableArrayRef<float> values) const {
-  SmallVector<int64_t> cuts(getAt());
-  size_t first = 0;
+/// Takes the cuts that are known at run time from the list.
+static llvm::Expected<SmallVector<Runs>> runsOfFront(PartAttr part, ArrayRef<int64_t> shape,
+                                                     ArrayRef<BufferRef> &components) {
+  SmallVector<int64_t> cuts(part.getAt());
   for (int64_t &cut : cuts)
     if (ShapedType::isDynamic(cut)) {
-      if (first >= components.size() || components[first].bytes.size() != 8)
+      if (components.empty() || components.front().bytes.size() != sizeof(cut))
         return llvm::createStringError("a cut is one 64-bit integer");
-      memcpy(&cut, components[first++].bytes.data(), 8);
+      memcpy(&cut, components.front().bytes.data(), sizeof(cut));
+      components = components.drop_front();
     }
-  auto runs = runsOf(*this, shape, cuts);
+  return runsOf(part, shape, cuts);
+}
+
+/// Takes the components of a term whose extents are known at run time from the list; without those
+/// that only say what the extents are.
+static llvm::Expected<SmallVector<BufferRef>> componentsOfFront(RankedTensorType child,
+                                                                ArrayRef<int64_t> shape,
+                                                                ArrayRef<BufferRef> &components) {
+  llvm::StringSet<> names;
+  for (EncodingComponent &component :
+       getEncoding(child).getComponents(termType(child.getEncoding(), shape)))
+    names.insert(component.name);
+  SmallVector<BufferRef> own;
+  for (EncodingComponent &component : getEncoding(child).getComponents(child)) {
+    if (components.empty())
+      return llvm::createStringError("components are missing");
+    if (names.contains(component.name))
+      own.push_back(components.front());
+    components = components.drop_front();
+  }
+  return own;
+}
+
+llvm::Error PartAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                       ArrayRef<BufferRef> components) const {
+  auto runs = runsOfFront(*this, shape, components);
   if (!runs)
     return runs.takeError();
-  components = components.drop_front(first);
-  for (auto [term, run] : llvm::zip(getTerms(), *runs)) {
+  for (auto [child, run] : llvm::zip(childTypes(*this, type), *runs))
+    if (llvm::Error error = verifyFront(child, run.shape, components))
+      return error;
+  return llvm::Error::success();
+}
+
+llvm::Error PartAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                      MutableArrayRef<float> values) const {
+  auto runs = runsOfFront(*this, shape, components);
+  if (!runs)
+    return runs.takeError();
+  SmallVector<RankedTensorType> children = childTypes(*this, termType(*this, shape));
+  for (auto [child, run] : llvm::zip(children, *runs)) {
     std::vector<float> own(run.outer * run.count);
-    if (llvm::Error error = decodeFront(term, run.shape, components, own))
+    auto parts = componentsOfFront(child, run.shape, components);
+    if (!parts)
+      return parts.takeError();
+    if (llvm::Error error = getEncoding(child).referenceDecode(run.shape, *parts, own))
       return error;
     for (int64_t i = 0; i < run.outer; ++i)
       std::copy_n(own.begin() + i * run.count, run.count,

@@ -188,9 +188,10 @@ static void copyMoved(PermutedAttr term, ArrayRef<int64_t> shape, ArrayRef<int32
   }
 }
 
-llvm::Error PermutedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
-                                          MutableArrayRef<float> values) const {
-  int64_t groups = shape[getAxis()] / getBlock();
+/// Takes the order from the list, checked.
+static llvm::Expected<std::vector<int32_t>>
+positionOfFront(PermutedAttr term, ArrayRef<int64_t> shape, ArrayRef<BufferRef> &components) {
+  int64_t groups = shape[term.getAxis()] / term.getBlock();
   auto position = integersOfFront(components, "position", groups);
   if (!position)
     return position.takeError();
@@ -202,6 +203,21 @@ llvm::Error PermutedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buff
                                      " is repeated or outside");
     isTaken[place] = true;
   }
+  return position;
+}
+
+llvm::Error PermutedAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                           ArrayRef<BufferRef> components) const {
+  if (auto position = positionOfFront(*this, shape, components); !position)
+    return position.takeError();
+  return verifyFront(storedType(*this, type), shape, components);
+}
+
+llvm::Error PermutedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                          MutableArrayRef<float> values) const {
+  auto position = positionOfFront(*this, shape, components);
+  if (!position)
+    return position.takeError();
   std::vector<float> stored(values.size());
   if (llvm::Error error = decodeFront(getTerm(), shape, components, stored))
     return error;

@@ -249,9 +249,7 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
   padded.back() = t.apply(t.b.getAffineDimExpr(0).ceilDiv(perByte) * perByte, {sizes.back()});
   auto constant = getConstantIntValue(sizes.back());
   if (perByte > 1 && !(constant && *constant % perByte == 0)) {
-    Ofrs zeros(rank, t.index(0)), ones(rank, t.index(1));
-    codes = tensor::InsertSliceOp::create(t.b, t.loc, codes, t.filled(padded, integer(t, type, 0)),
-                                          zeros, sizes, ones);
+    codes = t.insert(codes, t.filled(padded, integer(t, type, 0)), {Ofrs(rank, t.index(0)), sizes});
   }
   SmallVector<unsigned> own(rank);
   std::iota(own.begin(), own.end(), 0);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Combinators.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/Numerics/Reference.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -201,10 +202,9 @@ static llvm::Error checkReference(const numerics::Quantized &term, const numeric
   return message ? llvm::createStringError(*message) : llvm::Error::success();
 }
 
-llvm::Error QuantizedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
-                                           MutableArrayRef<float> values) const {
-  numerics::Quantized term = getReferenceTerm();
-  numerics::Shape extents(shape.begin(), shape.end());
+/// The term's own components have the bytes that the reference reads.
+static llvm::Error checkBytes(const numerics::Quantized &term, const numerics::Shape &extents,
+                              ArrayRef<BufferRef> components) {
   if (llvm::Error error = checkReference(term, extents, /*isEncode=*/false))
     return error;
   std::vector<numerics::Component> wanted = numerics::components(term, extents);
@@ -212,14 +212,39 @@ llvm::Error QuantizedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buf
     return llvm::createStringError("the encoding has " + std::to_string(wanted.size()) +
                                    " components, " + std::to_string(components.size()) +
                                    " are given");
-  std::vector<const uint8_t *> data;
-  for (auto [want, have] : llvm::zip(wanted, components)) {
+  for (auto [want, have] : llvm::zip(wanted, components))
     if ((int64_t)have.bytes.size() != want.bytes())
       return llvm::createStringError("component " + want.name + " has " +
                                      std::to_string(have.bytes.size()) + " bytes instead of " +
                                      std::to_string(want.bytes()));
-    data.push_back(have.bytes.data());
-  }
+  return llvm::Error::success();
+}
+
+llvm::Error QuantizedAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                            ArrayRef<BufferRef> components) const {
+  numerics::Quantized term = getReferenceTerm();
+  numerics::Shape extents(shape.begin(), shape.end());
+  if (llvm::Error error = checkBytes(term, extents, components))
+    return error;
+  for (auto [want, have] : llvm::zip(numerics::components(term, extents), components))
+    if (have.shape != ArrayRef(want.shape))
+      return llvm::createStringError("component " + want.name +
+                                     " has as many elements as it should, in another shape");
+  // Open in the type, so that it is stored.
+  if (!getComponents(type).back().type.isIndex())
+    return llvm::Error::success();
+  return verifyExtent(components.back(), shape.back());
+}
+
+llvm::Error QuantizedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                           MutableArrayRef<float> values) const {
+  numerics::Quantized term = getReferenceTerm();
+  numerics::Shape extents(shape.begin(), shape.end());
+  if (llvm::Error error = checkBytes(term, extents, components))
+    return error;
+  std::vector<const uint8_t *> data;
+  for (const BufferRef &component : components)
+    data.push_back(component.bytes.data());
   if ((int64_t)values.size() != numerics::elementCount(extents))
     return llvm::createStringError("the output has " + std::to_string(values.size()) +
                                    " values, not as many as the tensor");

@@ -104,7 +104,7 @@ static SmallVector<Value> largestOf(TileBuilder &t, Value whole) {
 
 /// The largest magnitude of each column after a division by the rows.
 static Value largestRelativeTo(TileBuilder &t, Value rows, Value whole) {
-  return t.generic(
+  Value most = t.generic(
       {whole, rows}, freshVector(t, whole, 1), {t.map(2, {0, 1}), t.map(2, {0}), t.map(2, {1})},
       {utils::IteratorType::reduction, utils::IteratorType::parallel},
       [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
@@ -114,6 +114,8 @@ static Value largestRelativeTo(TileBuilder &t, Value rows, Value whole) {
         magnitude = arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), magnitude);
         return {larger(t, a[2], magnitude)};
       })[0];
+  most.getDefiningOp()->setAttr(LowbitDialect::kStatisticsAttrName, t.b.getUnitAttr());
+  return most;
 }
 
 /// numerics::powerOf of each.

@@ -41,21 +41,26 @@ LogicalResult SparseAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
 SmallVector<EncodingComponent> SparseAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());
   int64_t rows = type.getDimSize(0), dynamic = ShapedType::kDynamic;
-  return {{"positions",
-           RankedTensorType::get({type.isDynamicDim(0) ? rows : rows + 1}, b.getI32Type()),
-           ComponentRole::Structure},
-          {"columns", RankedTensorType::get({dynamic}, b.getI32Type()), ComponentRole::Structure},
-          {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()),
-           ComponentRole::Payload}};
+  SmallVector<EncodingComponent> all{
+      {"positions", RankedTensorType::get({type.isDynamicDim(0) ? rows : rows + 1}, b.getI32Type()),
+       ComponentRole::Structure},
+      {"columns", RankedTensorType::get({dynamic}, b.getI32Type()), ComponentRole::Structure},
+      {"values", RankedTensorType::get({dynamic}, formatOf(*this).getCodeType()),
+       ComponentRole::Payload}};
+  // Entries do not say how many columns there are.
+  if (type.isDynamicDim(1))
+    all.push_back({"extent", b.getIndexType(), ComponentRole::Structure});
+  return all;
 }
 
 Ofrs SparseAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type,
                             ValueRange components) const {
-  // The number of columns is not stored: beside another term of a sum, that term knows it.
   TileBuilder t(b, loc);
   OpFoldResult rows = type.isDynamicDim(0)
                           ? t.sub(tensor::getMixedSize(b, loc, components[0], 0), t.index(1))
                           : OpFoldResult(t.index(type.getDimSize(0)));
+  if (type.isDynamicDim(1))
+    return {rows, components[3]};
   return {rows, t.index(type.getDimSize(1))};
 }
 
@@ -65,8 +70,8 @@ SmallVector<int64_t> SparseAttr::getTileMultiples(RankedTensorType, TileUse use)
 
 Box SparseAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType,
                                    ValueRange components, unsigned index, const Box &) const {
-  // No slice of a CSR tensor is an affine slice of its components.
-  return wholeComponent(b, loc, components[index]);
+  // No slice of a CSR tensor is an affine slice of its components; the extent is a scalar.
+  return index == 3 ? Box() : wholeComponent(b, loc, components[index]);
 }
 
 namespace {
@@ -162,7 +167,9 @@ FailureOr<SmallVector<Value>> SparseAttr::buildEncode(OpBuilder &b, Location loc
         Value code = formatOf(*this).buildEncode(t.b, t.loc, x);
         return tensor::InsertOp::create(t.b, t.loc, code, values, entry.at);
       });
-  return SmallVector<Value>{components[0], components[1], values};
+  SmallVector<Value> all(components);
+  all[2] = values;
+  return all;
 }
 
 Value SparseAttr::buildTakeOut(OpBuilder &b, Location loc, RankedTensorType, Value whole,
@@ -183,27 +190,44 @@ static numerics::Sparse referenceOf(SparseAttr term) {
   return {formatOf(term).getReference(), term.getDensity().getValueAsDouble()};
 }
 
-llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
-                                        MutableArrayRef<float> values) const {
+llvm::Error SparseAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                         ArrayRef<BufferRef> components) const {
   numerics::Sparse term = referenceOf(*this);
   numerics::Shape extents(shape.begin(), shape.end());
   if (auto message = numerics::check(term, extents))
     return llvm::createStringError(*message);
-  if (components.size() != 3)
-    return llvm::createStringError("a sparse term has 3 components");
+  if (components.size() != getComponents(type).size())
+    return llvm::createStringError("a sparse term has " +
+                                   std::to_string(getComponents(type).size()) + " components");
+  if (type.isDynamicDim(1))
+    if (llvm::Error error = verifyExtent(components.back(), shape.back()))
+      return error;
   int64_t entries = components[1].bytes.size() / 4;
-  std::vector<const uint8_t *> data;
-  for (auto [want, have] : llvm::zip(numerics::components(term, extents, entries), components)) {
+  for (auto [want, have] : llvm::zip(numerics::components(term, extents, entries), components))
     if ((int64_t)have.bytes.size() != want.bytes())
       return llvm::createStringError("component " + want.name + " has " +
                                      std::to_string(have.bytes.size()) + " bytes instead of " +
                                      std::to_string(want.bytes()));
-    data.push_back(have.bytes.data());
-  }
-  if (auto message = numerics::checkEntries(extents, reinterpret_cast<const int32_t *>(data[0]),
-                                            reinterpret_cast<const int32_t *>(data[1]), entries))
+  auto positions = integersOfFront(components, "positions", shape[0] + 1);
+  if (!positions)
+    return positions.takeError();
+  auto columns = integersOfFront(components, "columns", entries);
+  if (!columns)
+    return columns.takeError();
+  if (auto message = numerics::checkEntries(extents, positions->data(), columns->data(), entries))
     return llvm::createStringError(*message);
-  numerics::decodeSparse(term, extents, data, values.data());
+  return llvm::Error::success();
+}
+
+llvm::Error SparseAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                        MutableArrayRef<float> values) const {
+  if (llvm::Error error = verifyComponents(termType(*this, shape), shape, components))
+    return error;
+  std::vector<const uint8_t *> data;
+  for (const BufferRef &component : components)
+    data.push_back(component.bytes.data());
+  numerics::decodeSparse(referenceOf(*this), numerics::Shape(shape.begin(), shape.end()), data,
+                         values.data());
   return llvm::Error::success();
 }
 

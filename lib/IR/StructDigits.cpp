@@ -111,25 +111,18 @@ Value splitInto(TileBuilder &t, Value v, ArrayRef<int64_t> radices) {
 }
 
 Value field(TileBuilder &t, Value v, int64_t at, int64_t count) {
-  auto type = cast<RankedTensorType>(v.getType());
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, v), offsets(sizes.size(), t.index(0));
   offsets.back() = t.index(at);
   sizes.back() = t.index(count);
-  SmallVector<int64_t> shape(type.getShape());
-  shape.back() = count;
-  if (count == 1)
-    shape.pop_back();
-  return tensor::ExtractSliceOp::create(t.b, t.loc,
-                                        RankedTensorType::get(shape, type.getElementType()), v,
-                                        offsets, sizes, Ofrs(sizes.size(), t.index(1)));
+  int64_t last = sizes.size() - 1;
+  return t.slice(v, {offsets, sizes}, count == 1 ? ArrayRef(last) : ArrayRef<int64_t>());
 }
 
 Value insertField(TileBuilder &t, Value part, Value whole, int64_t at, int64_t count) {
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, whole), offsets(sizes.size(), t.index(0));
   offsets.back() = t.index(at);
   sizes.back() = t.index(count);
-  return tensor::InsertSliceOp::create(t.b, t.loc, part, whole, offsets, sizes,
-                                       Ofrs(sizes.size(), t.index(1)));
+  return t.insert(part, whole, {offsets, sizes});
 }
 
 SmallVector<int64_t> radicesOf(const Segment &segment, ArrayRef<unsigned> digits) {

@@ -63,10 +63,12 @@ Pieces SumAttr::getPieces(OpBuilder &, Location, RankedTensorType type, ValueRan
 
 Box SumAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type,
                                 ValueRange components, unsigned index, const Box &region) const {
+  // There are no components yet where storage is made.
   for (Piece &piece : getPieces(b, loc, type, components).list)
     if (index < piece.first + piece.count)
       return encodingOf(piece).getComponentRegion(
-          b, loc, piece.type, componentsOf(piece, components), index - piece.first, region);
+          b, loc, piece.type, components.empty() ? components : componentsOf(piece, components),
+          index - piece.first, region);
   return {};
 }
 
@@ -139,6 +141,14 @@ FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
 //===----------------------------------------------------------------------===//
 // Scalar reference
 //===----------------------------------------------------------------------===//
+
+llvm::Error SumAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> shape,
+                                      ArrayRef<BufferRef> components) const {
+  for (Attribute term : getTerms())
+    if (llvm::Error error = verifyFront(termType(term, type.getShape()), shape, components))
+      return error;
+  return llvm::Error::success();
+}
 
 llvm::Error SumAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
                                      MutableArrayRef<float> values) const {

@@ -89,11 +89,23 @@ bool lowbit::isEmptyTensor(Value v) {
 }
 static bool isEmptySize(Ofr size) { return isConstantIntValue(size, 0); }
 
-Value TileBuilder::slice(Value v, const Box &region) {
+Value TileBuilder::slice(Value v, const Box &region, ArrayRef<int64_t> dropped) {
+  Type elementType = cast<RankedTensorType>(v.getType()).getElementType();
+  Ofrs kept;
+  for (auto [axis, size] : llvm::enumerate(region.sizes))
+    if (!llvm::is_contained(dropped, int64_t(axis)))
+      kept.push_back(size);
   if (llvm::any_of(region.sizes, isEmptySize))
-    return empty(region.sizes, cast<RankedTensorType>(v.getType()).getElementType());
-  return b.createOrFold<tensor::ExtractSliceOp>(loc, v, region.offsets, region.sizes,
+    return empty(kept, elementType);
+  auto type = RankedTensorType::get(decomposeMixedValues(kept).first, elementType);
+  return b.createOrFold<tensor::ExtractSliceOp>(loc, type, v, region.offsets, region.sizes,
                                                 Ofrs(region.offsets.size(), index(1)));
+}
+Value TileBuilder::insert(Value part, Value v, const Box &region) {
+  if (llvm::any_of(region.sizes, isEmptySize))
+    return v;
+  return tensor::InsertSliceOp::create(b, loc, part, v, region.offsets, region.sizes,
+                                       Ofrs(region.offsets.size(), index(1)));
 }
 Value TileBuilder::cut(Value v, ArrayRef<Ofr> sizes) {
   if (llvm::equal(tensor::getMixedSizes(b, loc, v), sizes,
@@ -124,22 +136,16 @@ Value TileBuilder::joinFrom(Value v, int64_t from) {
   return tensor::CollapseShapeOp::create(b, loc, v, groups);
 }
 Value TileBuilder::dropWholeAxes(Value grid, ArrayRef<int64_t> block) {
-  auto type = cast<RankedTensorType>(grid.getType());
   Ofrs sizes = tensor::getMixedSizes(b, loc, grid);
-  SmallVector<int64_t> shape;
-  for (auto [axis, n] : llvm::enumerate(block)) {
-    if (n == kWhole)
+  SmallVector<int64_t> dropped;
+  for (auto [axis, n] : llvm::enumerate(block))
+    if (n == kWhole) {
       sizes[axis] = index(1);
-    else
-      shape.push_back(type.getDimSize(axis));
-  }
-  if ((int64_t)shape.size() == type.getRank())
+      dropped.push_back(axis);
+    }
+  if (dropped.empty())
     return grid;
-  if (isEmptyTensor(grid))
-    return empty(getAsIndexOpFoldResult(b.getContext(), shape), type.getElementType());
-  return tensor::ExtractSliceOp::create(b, loc, RankedTensorType::get(shape, type.getElementType()),
-                                        grid, Ofrs(sizes.size(), index(0)), sizes,
-                                        Ofrs(sizes.size(), index(1)));
+  return slice(grid, {Ofrs(sizes.size(), index(0)), sizes}, dropped);
 }
 Value TileBuilder::addWholeAxes(Value grid, ArrayRef<int64_t> block) {
   auto type = cast<RankedTensorType>(grid.getType());

@@ -42,6 +42,13 @@ static EncodeRule::Choice defaultChoice(const Quantized &term) {
   return isPower ? EncodeRule::Choice::MxFloor : EncodeRule::Choice::AbsMax;
 }
 
+/// As in the attribute; of what defaultChoice() gives.
+static std::string nameOf(EncodeRule::Choice choice) {
+  return choice == EncodeRule::Choice::MinMax    ? "min_max"
+         : choice == EncodeRule::Choice::MxFloor ? "mx_floor"
+                                                 : "absmax";
+}
+
 EncodeRule resolveRule(const Quantized &term) {
   EncodeRule rule = term.rule;
   if (rule.choice == EncodeRule::Choice::Default) {
@@ -331,8 +338,15 @@ static Message checkRounding(const EncodeRule &rule, const Format &format) {
 }
 
 Message checkRule(const Quantized &term) {
-  if (usesOwnEncoder(term))
-    return std::nullopt;
+  if (usesOwnEncoder(term)) {
+    if (term.rule == EncodeRule())
+      return std::nullopt;
+    return "the layout " + layoutOf(term).str() +
+           " chooses codes by an encoder of its own, which takes no rounding: leave it out, or "
+           "give "
+           "a rule beside it, as in 'rule = " +
+           nameOf(defaultChoice(term)) + "'";
+  }
   EncodeRule rule = resolveRule(term);
   if (Message message = checkParameters(rule))
     return message;

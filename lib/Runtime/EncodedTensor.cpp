@@ -79,7 +79,9 @@ static Expected<mlir::RankedTensorType> getEncodedType(EncodingAttrInterface enc
                                                        ArrayRef<int64_t> shape) {
   mlir::MLIRContext *context = encoding.getContext();
   DiagnosticCollector diagnostics(context);
-  auto type = mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);
+  SmallVector<int64_t> extents = map_to_vector(
+      shape, [](int64_t extent) { return extent == -1 ? mlir::ShapedType::kDynamic : extent; });
+  auto type = mlir::RankedTensorType::get(extents, mlir::Float32Type::get(context), encoding);
   if (failed(
           verifyEncodedType(type, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); })))
     return createStringError("the encoding does not fit a tensor of shape " + formatShape(shape) +
@@ -157,13 +159,11 @@ static bool haveSameBits(DType wanted, DType given) {
          (wanted == DType::BF16 && given == DType::U16);
 }
 
-Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> components,
-                             MutableArrayRef<float> values) const {
-  Expected<std::vector<ComponentType>> types = getComponents(shape);
-  if (!types)
-    return types.takeError();
+/// The components of these types, which may come in any order.
+static Expected<SmallVector<BufferRef>> findComponents(ArrayRef<ComponentType> types,
+                                                       ArrayRef<Component> components) {
   SmallVector<BufferRef> buffers;
-  for (const ComponentType &type : *types) {
+  for (const ComponentType &type : types) {
     auto found = find_if(components, [&](const Component &c) { return c.name == type.name; });
     if (found == components.end())
       return createStringError("component '" + type.name + "' is missing");
@@ -177,13 +177,44 @@ Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> compon
                                ", the encoding wants " + formatArrayType(type.dtype, type.shape));
     buffers.push_back({found->shape, found->data});
   }
+  return buffers;
+}
+
+Error TensorEncoding::verify(ArrayRef<int64_t> type, ArrayRef<int64_t> shape,
+                             ArrayRef<Component> components) const {
+  bool fits = type.size() == shape.size();
+  for (auto [extent, given] : zip(type, shape))
+    fits &= extent == -1 || extent == given;
+  if (!fits)
+    return createStringError("a tensor of shape " + formatShape(shape) + " is not one of " +
+                             formatShape(type));
+  if (!attribute)
+    return Error::success();
+  Expected<std::vector<ComponentType>> types = getComponents(type);
+  if (!types)
+    return types.takeError();
+  Expected<SmallVector<BufferRef>> buffers = findComponents(*types, components);
+  if (!buffers)
+    return buffers.takeError();
+  EncodingAttrInterface encoding = getAttribute(attribute);
+  return encoding.verifyComponents(cantFail(getEncodedType(encoding, type)), shape, *buffers);
+}
+
+Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> components,
+                             MutableArrayRef<float> values) const {
+  Expected<std::vector<ComponentType>> types = getComponents(shape);
+  if (!types)
+    return types.takeError();
+  Expected<SmallVector<BufferRef>> buffers = findComponents(*types, components);
+  if (!buffers)
+    return buffers.takeError();
   if (countElements(shape) != int64_t(values.size()))
     return createStringError("a tensor of shape " + formatShape(shape) + " does not have " +
                              Twine(values.size()) + " values");
   if (attribute)
-    return getAttribute(attribute).referenceDecode(shape, buffers, values);
+    return getAttribute(attribute).referenceDecode(shape, *buffers, values);
   if (!values.empty())
-    memcpy(values.data(), buffers.front().bytes.data(), buffers.front().bytes.size());
+    memcpy(values.data(), buffers->front().bytes.data(), buffers->front().bytes.size());
   return Error::success();
 }
 

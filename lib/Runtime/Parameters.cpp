@@ -9,8 +9,12 @@
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/Runtime/EncodedTensor.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
+
+#include <set>
+#include <tuple>
 
 using namespace llvm;
 using namespace lowbit;
@@ -19,6 +23,7 @@ namespace {
 /// A parameter's tensor, and where it was found.
 struct StoredTensor {
   const Archive *archive;
+  const TensorInfo *info;
   std::vector<Component> components;
   std::string encoding; // as people read it
   std::string encodingText;
@@ -32,7 +37,7 @@ static Expected<StoredTensor> findTensor(StringRef key,
       Expected<std::vector<Component>> components = archive->getComponents(*info);
       if (!components)
         return components.takeError();
-      return StoredTensor{archive.get(), std::move(*components), info->describeEncoding(),
+      return StoredTensor{archive.get(), info, std::move(*components), info->describeEncoding(),
                           info->encoding};
     }
   if (archives.empty())
@@ -82,6 +87,31 @@ static Expected<const Component *> findComponent(const StoredTensor &tensor,
   return &*found;
 }
 
+/// Compiled code trusts what it reads: what a damaged file says must not lead it astray. Once for
+/// each tensor, as the program types it.
+static Error verifyTensors(ArrayRef<ParameterSignature> parameters,
+                           const StringMap<StoredTensor> &tensors) {
+  EncodingContext encodings;
+  std::set<std::tuple<StringRef, StringRef, ArrayRef<int64_t>>> done;
+  for (const ParameterSignature &parameter : parameters) {
+    if (parameter.encoding.empty() ||
+        !done.emplace(parameter.key, parameter.encoding, parameter.shape).second)
+      continue;
+    Expected<TensorEncoding> encoding = encodings.read(parameter.encoding);
+    if (!encoding) { // of a plug-in, whose dialect is not here
+      consumeError(encoding.takeError());
+      continue;
+    }
+    const StoredTensor &tensor = tensors.find(parameter.key)->second;
+    if (Error error = encoding->verify(parameter.shape, tensor.info->shape, tensor.components))
+      return createStringError(tensor.archive->getPath() + ": tensor '" + parameter.key + "': " +
+                               toString(std::move(error)) + " (stored as " + tensor.encoding +
+                               "): the file is damaged, or not the one that the program was "
+                               "compiled for");
+  }
+  return Error::success();
+}
+
 Error JitSession::bindParameters(ArrayRef<std::shared_ptr<const Archive>> given) {
   parametersBound = false;
   archives.assign(given.begin(), given.end());
@@ -121,6 +151,8 @@ Error JitSession::bindParameters(ArrayRef<std::shared_ptr<const Archive>> given)
     memcpy(address->toPtr<void *>(), descriptor.getWords().data(),
            descriptor.getWords().size() * sizeof(int64_t));
   }
+  if (Error error = verifyTensors(signature.parameters, tensors))
+    return error;
   parametersBound = true;
   return Error::success();
 }

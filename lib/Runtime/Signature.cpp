@@ -142,8 +142,16 @@ static Expected<ParameterSignature> readParameter(mlir::Attribute attribute) {
   if (!value)
     return makeFormError(name,
                          "parameter '" + key.getValue() + "': " + toString(value.takeError()));
-  return ParameterSignature{key.getValue().str(), component.getValue().str(), std::move(*value),
-                            symbol.getValue().str(), encoding ? encoding.getValue().str() : ""};
+  ParameterSignature parameter{key.getValue().str(),
+                               component.getValue().str(),
+                               std::move(*value),
+                               symbol.getValue().str(),
+                               encoding ? encoding.getValue().str() : "",
+                               {}};
+  if (auto shape = dict.getAs<mlir::DenseI64ArrayAttr>("shape"))
+    for (int64_t extent : shape.asArrayRef())
+      parameter.shape.push_back(mlir::ShapedType::isDynamic(extent) ? ValueType::dynamic : extent);
+  return parameter;
 }
 
 template <typename T>

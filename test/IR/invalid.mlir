@@ -340,6 +340,11 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = uint<6> 
 
 // -----
 
+// expected-error @below {{the layout ggml<q2_k> chooses codes by an encoder of its own, which takes no rounding: leave it out, or give a rule beside it, as in 'rule = min_max'}}
+func.func private @f(tensor<8x256xf32, #lowbit.quantized<uint<2>, scale = f16 per [1, 256] * uint<4> per [1, 16], min = f16 per [1, 256] * uint<4> per [1, 16], rounding = half_up, layout = ggml<q2_k>>>)
+
+// -----
+
 // expected-error @below {{unknown rounding 'down'; known: default, nearest_even, half_away, half_up, stochastic<SEED>}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per tensor, rounding = down>>)
 

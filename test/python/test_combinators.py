@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 from kernels import mixed_values, run, seed_of
 from lowbit import _lowbit
-from test_kernels import ALIGNED, ENCODINGS, LARGE, ONE, PIPELINES, PRIME, RAGGED
+from test_kernels import ALIGNED, ENCODINGS, LARGE, NO_COLUMNS, NO_ROWS, ONE, PIPELINES, PRIME, RAGGED
 
 INT3, INT4, INT8, NF4, F16 = (ENCODINGS[name] for name in ("int3", "int4", "int8-row", "nf4", "f16"))
 WHOLE = "#lowbit.quantized<int<4>, scale = f32 per tensor>"
 SPARSE = "#lowbit.sparse<f16, density = 0.05>"
 LOW_RANK = "#lowbit.low_rank<rank = 3, #lowbit.quantized<f32>, #lowbit.quantized<f16>>"
 
-ANY = [ALIGNED, RAGGED, PRIME, ONE, LARGE]
-WHOLE_GROUPS = [ALIGNED, (6, 48), (2, 16), (130, 96)]
-ROWS = [ALIGNED, (6, 49), LARGE]
+ANY = [ALIGNED, RAGGED, PRIME, ONE, LARGE, NO_ROWS, NO_COLUMNS]
+WHOLE_GROUPS = [ALIGNED, (6, 48), (2, 16), (130, 96), NO_ROWS, (8, 0)]
+ROWS = [ALIGNED, (6, 49), LARGE, NO_COLUMNS]  # with at least 5 rows
+COLUMNS = [ALIGNED, (6, 49), LARGE, NO_ROWS]  # with at least 32 columns
 
 # Each row: an encoding, and the shapes it is for.
 CASES = {
@@ -25,7 +26,8 @@ CASES = {
     "residual": (f"#lowbit.sum<{INT3}, {INT4}>", ANY),
     "residual-three": (f"#lowbit.sum<{NF4}, {WHOLE}, {INT4}>", ANY),
     "residual-rank1": (f"#lowbit.sum<{ENCODINGS['rank1']}, {INT4}>", ANY),
-    "residual-min-ggml": (f"#lowbit.sum<{ENCODINGS['q4_1']}, {INT3}>", [ALIGNED, LARGE]),
+    "residual-rank1-last": (f"#lowbit.sum<{INT4}, {ENCODINGS['rank1-product']}>", ANY),
+    "residual-min-ggml": (f"#lowbit.sum<{ENCODINGS['q4_1']}, {INT3}>", [ALIGNED, LARGE, NO_ROWS, NO_COLUMNS]),
     "sum-sparse": (f"#lowbit.sum<{INT3}, {SPARSE}>", ANY),
     "sparse": (SPARSE, ANY),
     "sparse-first": (f"#lowbit.sum<{SPARSE}, {INT3}, {INT4}>", ANY),
@@ -54,15 +56,18 @@ CASES = {
     "permuted-both": (f"#lowbit.permuted<axis = 0, #lowbit.permuted<axis = 1, {NF4}>>", ANY),
     "permuted-groups": (f"#lowbit.permuted<axis = 1, block = 16, {INT4}>", WHOLE_GROUPS),
     "permuted-part-rows": (f"#lowbit.permuted<axis = 0, #lowbit.part<axis = 0, at = [5], {INT8}, {INT4}>>", ROWS),
-    "permuted-part-columns": (f"#lowbit.permuted<axis = 1, #lowbit.part<axis = 1, at = [32], {F16}, {INT4}>>", ROWS),
-    "permuted-part-groups": (f"#lowbit.permuted<axis = 1, block = 16, #lowbit.part<axis = 1, at = [16], {F16}, {INT4}>>", WHOLE_GROUPS),
+    "permuted-part-columns": (f"#lowbit.permuted<axis = 1, #lowbit.part<axis = 1, at = [32], {F16}, {INT4}>>", COLUMNS),
+    "permuted-part-groups": (f"#lowbit.permuted<axis = 1, block = 16, #lowbit.part<axis = 1, at = [16], {F16}, {INT4}>>", [ALIGNED, (6, 48), (2, 16), LARGE, NO_ROWS]),
     "permuted-sum": (f"#lowbit.permuted<axis = 1, #lowbit.sum<{INT3}, {SPARSE}>>", ANY),
     # Rows of all elements
-    "flattened": ("#lowbit.flattened<#lowbit.quantized<codebook<nf4>, scale = f32 per [64]>>", [*ANY, (), (7,), (3, 5, 7), (2, 64, 33)]),
+    "flattened": ("#lowbit.flattened<#lowbit.quantized<codebook<nf4>, scale = f32 per [64]>>", [*ANY, (), (7,), (0,), (3, 5, 7), (2, 64, 33), (2, 0, 33)]),
     "flattened-256": ("#lowbit.flattened<#lowbit.quantized<codebook<dynamic, 8>, scale = f32 per [256]>>", [*ANY, (), (700,), (256, 4, 3)]),
     "flattened-min": ("#lowbit.flattened<#lowbit.quantized<uint<3>, scale = f16 per [128], min = f16 per [128]>>", [*ANY, (1, 1, 1)]),
     "flattened-tensor": ("#lowbit.flattened<#lowbit.quantized<int<8>, scale = f32 per tensor>>", [*ANY, (3, 5, 7)]),
     "flattened-residual": ("#lowbit.flattened<#lowbit.sum<#lowbit.quantized<int<4>, scale = f32 per [64]>, #lowbit.quantized<int<4>, scale = f32 per [32]>>>", [*ANY, (3, 5, 7)]),
+    "empty-pieces": (
+        f"#lowbit.part<axis = 0, at = [0, 0], #lowbit.flattened<#lowbit.sum<#lowbit.quantized<int<2>, scale = f16 per tensor>, "
+        f"{ENCODINGS['q4_0'].replace('[1, 32]', '[32]')}>>, {INT8}, {INT4}>", [*ANY]),
     "flattened-part": (f"#lowbit.part<axis = 0, at = [5], #lowbit.flattened<#lowbit.quantized<int<4>, scale = f32 per [64]>>, {INT4}>", ROWS),
 }  # fmt: skip
 READ_ONLY = {name for name, (text, _) in CASES.items() if "low_rank" in text}

@@ -154,6 +154,24 @@ def test_a_search_is_the_reference_s_alone(name):
         kernels.run(kernels.encode_program(SHAPE, encoding), [x, blocks], "cpu")
 
 
+@pytest.mark.parametrize("rounding", ["nearest_even", "half_up", "stochastic<3>"])
+@pytest.mark.parametrize("name, rule", [*SEARCHED.items(), ("TQ2_0", "absmax"), ("MXFP4", "mx_floor")])
+def test_a_rounding_needs_a_rule_where_the_layout_has_an_encoder(name, rule, rounding):
+    encoding = _lowbit.ggml_type(name, 2)[0].replace(", layout", f", rounding = {rounding}, layout")
+    with pytest.raises(lowbit.LowbitError, match=f"ggml<{name.lower()}> chooses .* 'rule = {rule}'"):
+        lowbit.encode(np.zeros(SHAPE, np.float32), encoding)
+
+
+@pytest.mark.parametrize("pipeline", ["cpu", "reference"])
+@pytest.mark.parametrize("name", ["Q4_K", "Q6_K"])
+def test_a_rounding_beside_a_rule_is_followed(name, pipeline):
+    plain = _lowbit.ggml_type(name, 2)[0].replace(", layout", f", rule = {SEARCHED[name]}, layout")
+    encoding = plain.replace(", layout", ", rounding = stochastic<3>, layout")
+    kernels.check_encode(encoding, SHAPE, pipeline)
+    x = np.random.default_rng(10).normal(size=SHAPE).astype(np.float32)
+    assert not np.array_equal(lowbit.encode(x, encoding)["blocks"], lowbit.encode(x, plain)["blocks"])
+
+
 def test_errors_say_what_would_be_right():
     with pytest.raises(
         lowbit.LowbitError, match="no encoding for the ggml type 'Q9_K'; known: .*Q4_K"

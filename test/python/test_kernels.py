@@ -11,6 +11,7 @@ from lowbit import _lowbit
 
 PIPELINES = ["cpu", "reference"]
 ALIGNED, RAGGED, PRIME, ONE, LARGE = (8, 64), (6, 49), (13, 131), (1, 1), (130, 96)
+NO_ROWS, NO_COLUMNS = (0, 64), (7, 0)
 
 # Each row: an encoding, and what is special about its shapes. `whole`: 32 divides the last axis.
 QUANTIZED = {
@@ -170,6 +171,7 @@ PARTS = {
 SUMS = {
     "sparse": "#lowbit.sparse<f16, density = 0.05>",
     "sum-sparse": f"#lowbit.sum<{ENCODINGS['int3']}, #lowbit.sparse<f16, density = 0.05>>",
+    "residual-rows": f"#lowbit.sum<{_int4}, {_int8}>",
     "sum-sparse-f32": f"#lowbit.sum<{_int8}, #lowbit.sparse<f32, density = 0.01>>",
     "part-of-sums": f"#lowbit.part<axis = 0, at = [5], #lowbit.sum<{_int4}, #lowbit.sparse<f16, density = 0.05>>, {_int8}>",
 }
@@ -178,10 +180,12 @@ ALL = {**ENCODINGS, **PARTS, **SUMS}
 
 def shapes_for(name: str) -> list[tuple[int, int]]:
     if name.startswith("q"):  # ggml layouts: whole blocks only
-        return [ALIGNED, (1, 32), LARGE]
+        return [ALIGNED, (1, 32), LARGE, NO_ROWS, NO_COLUMNS]
+    if name in ("part-rows", "part-three", "part-of-sums"):  # cuts lie within the axis
+        return [ALIGNED, (6, 49), LARGE, NO_COLUMNS]
     if name.startswith("part"):
-        return [ALIGNED, (6, 49), LARGE]
-    return [ALIGNED, RAGGED, PRIME, ONE, LARGE]
+        return [ALIGNED, (6, 49), LARGE, NO_ROWS]
+    return [ALIGNED, RAGGED, PRIME, ONE, LARGE, NO_ROWS, NO_COLUMNS]
 
 
 def cases(names) -> list:
@@ -204,32 +208,35 @@ def test_encode(encoding, shape, pipeline):
     kernels.check_encode(encoding, shape, pipeline)
 
 
-# A dynamic last axis of codes narrower than a byte has its extent as a component.
+# Where components do not tell the length of the last axis, it is one of them: `extent`.
 DYNAMIC = [
-    ("int8-row", False), ("int4", True), ("int3", True), ("uint4-min", True), ("uint4-zero", True), ("nf4", True),
-    ("nested-unsigned", True), ("int4-square-blocks", True), ("f16", False), ("rank1", False), ("q4_1", False),
-    ("int4-percentile", True), ("int3-mse", True), ("int8-percentile-tensor", False), ("int8-stochastic", False),
-    ("int4-stochastic", True), ("nested-three", True), ("scale-offset", True), ("rank1-product", True), ("rank1-geo", False),
-    ("int9", True), ("int16", False), ("uint11-zero", True), ("nvfp4", True), ("e4m3", False), ("fp4", True),
+    "int8-row", "int4", "int3", "uint4-min", "uint4-zero", "nf4", "nested-unsigned", "int4-square-blocks", "f16", "rank1", "q4_1",
+    "int4-percentile", "int3-mse", "int8-percentile-tensor", "int8-stochastic", "int4-stochastic", "nested-three", "scale-offset",
+    "rank1-product", "rank1-geo", "int9", "int16", "uint11-zero", "nvfp4", "e4m3", "fp4", "sparse", "sum-sparse",
+    "residual-rows",
 ]  # fmt: skip
 
 
-
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("shape", [ALIGNED, RAGGED, LARGE], ids=["aligned", "ragged", "large"])
-@pytest.mark.parametrize("name, has_extent", DYNAMIC, ids=[name for name, _ in DYNAMIC])
-def test_dynamic_extents(name, has_extent, shape, pipeline):
+@pytest.mark.parametrize("shape", [ALIGNED, RAGGED, LARGE, NO_ROWS], ids=["aligned", "ragged", "large", "no-rows"])
+@pytest.mark.parametrize("name", DYNAMIC)
+def test_dynamic_extents(name, shape, pipeline):
     encoding = ALL[name]
     if name.startswith("q") and shape == RAGGED:
         shape = (5, 96)
-    extent = [np.int64(shape[-1])] if has_extent else []
+    names = _lowbit.component_names(encoding, [-1, -1])
+
+    def given(components):
+        return [components[name] if name in components else np.int64(shape[-1]) for name in names]
+
     values = mixed_values(shape, seed_of(encoding, shape))
     expected = _lowbit.encode(values, encoding)
-    storage = [*kernels.scrambled(expected, 1).values(), *extent]
-    encoded = run(kernels.encode_program(shape, encoding, dynamic=True), [values, *storage], pipeline)
-    check_components(encoded[: len(expected)], expected, "encoded")
+    assert [name for name in names if not name.endswith("extent")] == list(expected)
+    program = kernels.encode_program(shape, encoding, dynamic=True)
+    encoded = dict(zip(names, run(program, [values, *given(kernels.scrambled(expected, 1))], pipeline)))
+    check_components([encoded[name] for name in expected], expected, "encoded")
     decode = kernels.decode_program(shape, encoding, dynamic=True)
-    (actual,) = run(decode, [*expected.values(), *extent, np.zeros(shape, np.float32)], pipeline)
+    (actual,) = run(decode, [*given(expected), np.zeros(shape, np.float32)], pipeline)
     assert_same_bits(actual, _lowbit.decode(encoding, list(shape), expected), "decoded")
 
 
@@ -263,8 +270,23 @@ def test_matmul(name, shape, rows, transposed, pipeline):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("name", CONTRACTED)
+def test_matmul_of_nothing(name, pipeline):
+    """Without rows of weights there are no results, without terms of the sums they are zero."""
+    encoding = ALL[name]
+    for rows, shape, transposed in ((3, (0, 64), True), (3, (0, 64), False), (0, (8, 64), True)):
+        if name in ("part-rows", "part-of-sums") and shape[0] == 0:
+            continue  # cut beyond the axis
+        components = _lowbit.encode(np.ones(shape, np.float32), encoding)
+        n, k = shape if transposed else shape[::-1]
+        x = np.ones((rows, k), np.float32)
+        (y,) = run(kernels.matmul_program(rows, shape, encoding, transposed), [x, *components.values()], pipeline)
+        assert y.shape == (rows, n) and not y.any()
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("layout", ["q4_0", "q4_1", "q8_0"])
-@pytest.mark.parametrize("shape", [ALIGNED, (1, 32), LARGE], ids=["aligned", "one-block", "large"])
+@pytest.mark.parametrize("shape", [ALIGNED, (1, 32), LARGE, NO_ROWS], ids=["aligned", "one-block", "large", "no-rows"])
 def test_convert_between_layouts(layout, shape, pipeline):
     """Bytes move, whatever they are: a convert never rounds."""
     ggml = ENCODINGS[layout]
@@ -281,7 +303,40 @@ def test_convert_between_layouts(layout, shape, pipeline):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("source, target", [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4")])
+@pytest.mark.parametrize("name", ["int4", "int8-row", "rank1", "rank1-product", "rank1-geo"])
+@pytest.mark.parametrize("shape", [RAGGED, LARGE, (300, 512)], ids=["ragged", "large", "parallel"])
+def test_a_value_is_encoded_and_used(name, shape, pipeline):
+    """Its producer cannot wait for the encode: something else reads it before."""
+    plain, encoded = kernels.tensor_type(shape), kernels.tensor_type(shape, ALL[name])
+    maps = "indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>]"
+    loop = f"linalg.generic {{{maps}, iterator_types = ['parallel', 'parallel']}}".replace("'", '"')
+    program = f"""
+func.func @main(%x: {plain}, %o: {plain}, %d: {encoded}) -> ({plain}, {encoded})
+    attributes {{lowbit.entry, lowbit.updates = array<i64: 1, 2>}} {{
+  %empty = tensor.empty() : {plain}
+  %twice = {loop} ins(%x : {plain}) outs(%empty : {plain}) {{
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.addf %a, %a : f32
+    linalg.yield %c : f32
+  }} -> {plain}
+  %square = {loop} ins(%twice : {plain}) outs(%o : {plain}) {{
+  ^bb0(%a: f32, %b: f32):
+    %c = arith.mulf %a, %a : f32
+    linalg.yield %c : f32
+  }} -> {plain}
+  %e = lowbit.encode %twice into %d : {plain} into {encoded}
+  return %square, %e : {plain}, {encoded}
+}}"""
+    values = mixed_values(shape, 9, kernels.FINITE)
+    expected = _lowbit.encode(values + values, ALL[name])
+    storage = kernels.scrambled(expected, 1)
+    square, *actual = run(program, [values, np.zeros(shape, np.float32), *storage.values()], pipeline)
+    assert_same_bits(square, (values + values) ** 2, "squares")
+    check_components(actual, expected, "encoded")
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("source, target", [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4"), ("nf4", "residual-rows")])
 def test_convert_between_terms(source, target, pipeline):
     """Decoded, then encoded."""
     source, target = ALL[source], ALL[target]

@@ -15,18 +15,7 @@ COUNT = 150
 CASES = [make_case(number) for number in range(COUNT)]
 
 
-# Wrong, and said so: each of these fails until it is mended.
-KNOWN = {11: "an encode into empty pieces nested in empty pieces is an error of upstream's slices"}
-
-
-def parameters():
-    for case in CASES:
-        reason = KNOWN.get(case.number)
-        marks = pytest.mark.xfail(reason=reason, strict=True) if reason else ()
-        yield pytest.param(case, id=f"{case.number}", marks=marks)
-
-
-@pytest.mark.parametrize("case", list(parameters()))
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.number}") for case in CASES])
 def test_random(case):
     try:
         check(case)

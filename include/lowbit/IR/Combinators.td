@@ -9,7 +9,7 @@ include "lowbit/IR/Encodings.td"
 //===----------------------------------------------------------------------===//
 
 def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
-    ["verifyTerm", "getExtents", "getPieces", "isEncodedInTiles", "buildEncode", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "getPieces", "isEncodedInTiles", "buildEncode", "referenceEncode", "verifyComponents"]> {
   let summary = "terms that add up";
   let description = [{
     Denotes the f32 sum of its terms, from left to right. An encode lets `sparse` terms choose their elements first; then each other
@@ -26,7 +26,7 @@ def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
 }
 
 def Lowbit_SparseAttr : Lowbit_Encoding<"Sparse", "sparse",
-    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode"],
+    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode", "verifyComponents"],
     [DeclareAttrInterfaceMethods<OutlierAttrInterface>]> {
   let summary = "compressed sparse rows of single values";
   let description = [{
@@ -43,7 +43,7 @@ def Lowbit_SparseAttr : Lowbit_Encoding<"Sparse", "sparse",
 }
 
 def Lowbit_NOfMAttr : Lowbit_Encoding<"NOfM", "n_m",
-    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "referenceEncode", "verifyComponents"]> {
   let summary = "the N largest of each M neighbours along the last axis";
   let description = [{
     Of each group of M elements of the last axis (M a power of two, 2 to 256, that divides the axis) N are kept, the others are zero. Components:
@@ -60,7 +60,7 @@ def Lowbit_NOfMAttr : Lowbit_Encoding<"NOfM", "n_m",
 }
 
 def Lowbit_BlockSparseAttr : Lowbit_Encoding<"BlockSparse", "block_sparse",
-    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "referenceEncode", "verifyComponents"]> {
   let summary = "compressed sparse rows of blocks";
   let description = [{
     A matrix cut into blocks, of which some are stored and the others are zero. Components: `positions` and `columns` count and place the
@@ -77,7 +77,7 @@ def Lowbit_BlockSparseAttr : Lowbit_Encoding<"BlockSparse", "block_sparse",
 }
 
 def Lowbit_LowRankAttr : Lowbit_Encoding<"LowRank", "low_rank",
-    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildContraction", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildContraction", "referenceEncode", "verifyComponents"]> {
   let summary = "the product of two narrow matrices";
   let description = [{
     Denotes L times R, of `rank` columns and rows, each in an encoding of its own; products are summed in f32 in their order. An encode of
@@ -98,7 +98,7 @@ def Lowbit_LowRankAttr : Lowbit_Encoding<"LowRank", "low_rank",
 
 def Lowbit_PartAttr : Lowbit_Encoding<"Part", "part",
     ["verifyTerm", "getExtents", "getPieces", "buildEncodeTile", "buildStatistics", "isEncodedInTiles", "buildEncode",
-     "referenceEncode"]> {
+     "referenceEncode", "verifyComponents"]> {
   let summary = "ranges of one axis, each in an encoding of its own";
   let description = [{
     Axis `axis` is cut at the indices `at`; range i has encoding `terms[i]`. A cut of `?` is a component, known at run time.
@@ -115,7 +115,7 @@ def Lowbit_PartAttr : Lowbit_Encoding<"Part", "part",
 }
 
 def Lowbit_PermutedAttr : Lowbit_Encoding<"Permuted", "permuted",
-    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode", "verifyComponents"]> {
   let summary = "an axis stored in another order";
   let description = [{
     Index i of axis `axis` lies at index `position[i]` of the tensor that the term encodes; with `block = b` whole groups of b
@@ -134,7 +134,7 @@ def Lowbit_PermutedAttr : Lowbit_Encoding<"Permuted", "permuted",
 
 def Lowbit_FlattenedAttr : Lowbit_Encoding<"Flattened", "flattened",
     ["verifyTerm", "getExtents", "buildEncodeTile", "buildStatistics", "isEncodedInTiles", "buildEncode",
-     "referenceEncode"]> {
+     "referenceEncode", "verifyComponents"]> {
   let summary = "a tensor as the row of its elements";
   let description = [{
     The term encodes the one-dimensional tensor of all elements in row-major order: blocks run across rows, as in the optimizer states and

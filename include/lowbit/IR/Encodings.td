@@ -45,7 +45,7 @@ def Lowbit_EncodeRuleAttr : Lowbit_Attr<"EncodeRule", "encode_rule"> {
 }
 
 def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
-    ["verifyTerm", "getExtents", "buildEncodeTile", "buildStatistics", "referenceEncode"]> {
+    ["verifyTerm", "getExtents", "buildEncodeTile", "buildStatistics", "referenceEncode", "verifyComponents"]> {
   let summary = "codes of a number format times a tree of scales";
   let description = [{
     Denotes `scale * level`, `scale * (level - zero)` (`zero`: an integer zero point) or `scale * level + min` (`min`: an

@@ -203,6 +203,14 @@ def EncodingAttrInterface : AttrInterface<"EncodingAttrInterface"> {
       "::llvm::Expected<std::vector<::lowbit::Buffer>>", "referenceEncode",
       (ins "::llvm::ArrayRef<int64_t>":$shape, "::llvm::ArrayRef<float>":$values), "",
       [{return ::llvm::createStringError("this encoding is read-only: it has no reference encoder");}]>,
+    InterfaceMethod<[{Checks stored components that compiled code will read, since it trusts them: their extents, and the
+                     structure by which it finds its way (positions, columns, orders, cuts). `type` is that of the whole tensor in
+                     the program, some extents perhaps open, `shape` has all of them; `components` are one for each of
+                     getComponents(type), with run-time shapes.}],
+      "::llvm::Error", "verifyComponents",
+      (ins "::mlir::RankedTensorType":$type, "::llvm::ArrayRef<int64_t>":$shape,
+           "::llvm::ArrayRef<::lowbit::BufferRef>":$components), "",
+      "return ::llvm::Error::success();">,
   ];
 }
 

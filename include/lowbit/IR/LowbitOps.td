@@ -238,7 +238,8 @@ def Lowbit_EncodeRegionOp : Lowbit_Op<"encode_region", [
 def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
   let summary = "the memory of one component of a parameter";
   let description = [{
-    Becomes a load of a descriptor that the loader fills in; the component is read-only.
+    Becomes a load of a descriptor that the loader fills in; the component is read-only. `encoding` and `shape` are those of the
+    whole tensor, if it is encoded: the loader checks them, and the components by them.
 
     Example:
     ```mlir
@@ -248,7 +249,8 @@ def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
     }
     ```
   }];
-  let arguments = (ins StrAttr:$key, StrAttr:$component, OptionalAttr<StrAttr>:$encoding);
+  let arguments = (ins StrAttr:$key, StrAttr:$component, OptionalAttr<StrAttr>:$encoding,
+                       OptionalAttr<DenseI64ArrayAttr>:$shape);
   let results = (outs AnyTypeOf<[AnyStridedMemRef, Index]>:$result);
   let assemblyFormat = "$key `[` $component `]` attr-dict `:` type($result)";
 }

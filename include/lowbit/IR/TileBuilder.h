@@ -73,7 +73,10 @@ public:
   // Tensors.
   mlir::Value empty(llvm::ArrayRef<Ofr> sizes, mlir::Type elementType);
   mlir::Value filled(llvm::ArrayRef<Ofr> sizes, mlir::Value scalar);
-  mlir::Value slice(mlir::Value v, const Box &region);
+  /// The region of v without the axes `dropped`, along which it has one element.
+  mlir::Value slice(mlir::Value v, const Box &region, llvm::ArrayRef<int64_t> dropped = {});
+  /// v with `part` in place of the region.
+  mlir::Value insert(mlir::Value part, mlir::Value v, const Box &region);
   /// The first `sizes` of v; v itself if it has them.
   mlir::Value cut(mlir::Value v, llvm::ArrayRef<Ofr> sizes);
   /// Splits the last dimension n into [n / product(inner), inner...].

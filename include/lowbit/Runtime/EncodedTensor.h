@@ -61,6 +61,11 @@ public:
   /// Decodes stored components, which may come in any order. bf16 may come as u16, codes as i8.
   llvm::Error decode(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<Component> components,
                      llvm::MutableArrayRef<float> values) const;
+  /// Checks components before compiled code reads them, which trusts them: their extents, and the
+  /// structure by which it finds its way. `type` are the extents that the code was compiled for, -1
+  /// where any will do, and `shape` those of the tensor.
+  llvm::Error verify(llvm::ArrayRef<int64_t> type, llvm::ArrayRef<int64_t> shape,
+                     llvm::ArrayRef<Component> components) const;
   /// Decodes a tensor of an archive, whose encoding this is. Errors name file and tensor.
   llvm::Error decode(const Archive &archive, const TensorInfo &tensor,
                      llvm::MutableArrayRef<float> values) const;

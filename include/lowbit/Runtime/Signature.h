@@ -67,6 +67,8 @@ struct ParameterSignature {
   ValueType type;
   std::string symbol;
   std::string encoding; ///< the attribute's text; empty for a plain tensor
+  /// Of the whole tensor, if it is encoded; an extent may be `ValueType::dynamic`.
+  llvm::SmallVector<int64_t, 4> shape;
 };
 
 struct ModuleSignature {

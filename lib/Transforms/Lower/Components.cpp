@@ -44,6 +44,9 @@ emptyComponents(OpBuilder &b, Location loc, RankedTensorType type, ArrayRef<OpFo
       all.push_back(t.value(sizes.back()));
     } else if (!tensor || component.role == ComponentRole::Structure) {
       return failure();
+    } else if (tensor.hasStaticShape()) {
+      all.push_back(t.empty(getAsIndexOpFoldResult(b.getContext(), tensor.getShape()),
+                            tensor.getElementType()));
     } else {
       // The region of the whole gives extents that are dynamic in the type.
       Box box = encoding.getComponentRegion(b, loc, type, {}, i, whole);
@@ -159,12 +162,15 @@ struct ParameterPattern : OpConversionPattern<ParameterOp> {
                                 ConversionPatternRewriter &rw) const override {
     auto type = cast<RankedTensorType>(op.getType());
     SmallVector<EncodingComponent> components;
-    StringAttr text; // for the loader: equal components can mean different values
+    // For the loader: equal components can mean different values.
+    StringAttr text;
+    DenseI64ArrayAttr shape;
     if (EncodingAttrInterface encoding = getEncoding(type)) {
       components = encoding.getComponents(type);
       std::string printed;
       llvm::raw_string_ostream(printed) << encoding;
       text = rw.getStringAttr(printed);
+      shape = rw.getDenseI64ArrayAttr(type.getShape());
     } else
       components.push_back({"values", type, ComponentRole::Structure});
     SmallVector<Value> values;
@@ -172,12 +178,12 @@ struct ParameterPattern : OpConversionPattern<ParameterOp> {
       auto tensor = dyn_cast<RankedTensorType>(component.type);
       if (!tensor) {
         values.push_back(ParameterBufferOp::create(rw, op.getLoc(), component.type, op.getKeyAttr(),
-                                                   rw.getStringAttr(component.name), text));
+                                                   rw.getStringAttr(component.name), text, shape));
         continue;
       }
       auto memref = MemRefType::get(tensor.getShape(), tensor.getElementType());
       Value buffer = ParameterBufferOp::create(rw, op.getLoc(), memref, op.getKeyAttr(),
-                                               rw.getStringAttr(component.name), text);
+                                               rw.getStringAttr(component.name), text, shape);
       values.push_back(
           bufferization::ToTensorOp::create(rw, op.getLoc(), tensor, buffer, /*restrict=*/true));
     }

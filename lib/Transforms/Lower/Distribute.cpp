@@ -54,8 +54,7 @@ static Value contractPart(TileBuilder &t, linalg::LinalgOp op, OpOperand &encode
       !op.getMatchingIndexingMap(&init).isFunctionOfDim(cast<AffineDimExpr>(loop).getPosition());
   if (isReduction)
     return result;
-  return tensor::InsertSliceOp::create(t.b, t.loc, result, sum, place.offsets, place.sizes,
-                                       Ofrs(place.offsets.size(), t.index(1)));
+  return t.insert(result, sum, place);
 }
 
 static Value contractPieces(TileBuilder &t, linalg::LinalgOp op, OpOperand &encoded,

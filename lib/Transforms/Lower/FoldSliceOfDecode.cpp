@@ -53,11 +53,11 @@ struct FoldSliceOfDecode : OpRewritePattern<tensor::ExtractSliceOp> {
     for (auto [start, offset] : llvm::zip(base.offsets, offsets))
       box.offsets.push_back(t.add(start, offset));
     Value tile = DecodeRegionOp::create(rw, op.getLoc(), whole, decode.getComponents(), box);
-    if (op.getType().getRank() != whole.getRank()) // a rank-reducing slice
-      tile = tensor::ExtractSliceOp::create(
-          rw, op.getLoc(), op.getType(), tile,
-          SmallVector<OpFoldResult>(box.sizes.size(), rw.getIndexAttr(0)), box.sizes,
-          SmallVector<OpFoldResult>(box.sizes.size(), rw.getIndexAttr(1)));
+    if (op.getType().getRank() != whole.getRank()) { // a rank-reducing slice
+      SmallVector<int64_t> dropped(op.getDroppedDims().set_bits());
+      SmallVector<OpFoldResult> start(box.sizes.size(), rw.getIndexAttr(0));
+      tile = t.slice(tile, {start, box.sizes}, dropped);
+    }
     rw.replaceOp(op, tile);
     return success();
   }

@@ -24,12 +24,13 @@ struct ParametersToLLVMPass : lowbit::impl::ParametersToLLVMBase<ParametersToLLV
   void runOnOperation() override {
     ModuleOp module = getOperation();
     LLVMTypeConverter converter(&getContext());
-    llvm::MapVector<std::tuple<StringAttr, StringAttr, Type>, LLVM::GlobalOp> globals;
+    using Key = std::tuple<StringAttr, StringAttr, Type, Attribute, Attribute>;
+    llvm::MapVector<Key, LLVM::GlobalOp> globals;
     SmallVector<Attribute> manifest;
     OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
     module.walk([&](ParameterBufferOp op) {
-      auto key = std::make_tuple(op.getKeyAttr(), op.getComponentAttr(), op.getType());
-      LLVM::GlobalOp &global = globals[key];
+      LLVM::GlobalOp &global = globals[{op.getKeyAttr(), op.getComponentAttr(), op.getType(),
+                                        op.getEncodingAttr(), op.getShapeAttr()}];
       Type type = converter.convertType(op.getType());
       if (!global) {
         std::string name = "lowbit.parameter." + std::to_string(globals.size() - 1);
@@ -46,6 +47,8 @@ struct ParametersToLLVMPass : lowbit::impl::ParametersToLLVMBase<ParametersToLLV
              atStart.getNamedAttr("type", TypeAttr::get(op.getType()))});
         if (op.getEncodingAttr())
           entry.append("encoding", op.getEncodingAttr());
+        if (op.getShapeAttr())
+          entry.append("shape", op.getShapeAttr());
         manifest.push_back(entry.getDictionary(&getContext()));
       }
       OpBuilder b(op);

@@ -142,6 +142,8 @@ static int64_t rowTileSize(int64_t extent, int64_t rows) {
 static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t parallelElements) {
   auto dims = linalg::inferContractionDims(op);
   Sizes sizes(op.getNumLoops(), 0), ranges = op.getStaticLoopRanges();
+  if (llvm::is_contained(ranges, 0))
+    return sizes;
   bool hasDecode = false;
   for (OpOperand *input : op.getDpsInputOperands()) {
     auto decode = input->get().getDefiningOp<DecodeRegionOp>();

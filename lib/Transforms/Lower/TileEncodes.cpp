@@ -65,8 +65,9 @@ static LogicalResult tileStatistics(RewriterBase &rewriter, func::FuncOp functio
     SmallVector<int64_t> sizes(op.getNumLoops(), 0);
     sizes[0] = 1;
     auto producer = op.getDpsInputs()[0].getDefiningOp<linalg::LinalgOp>();
-    if (!producer)
-      continue; // one pass over a value that is there anyway
+    // One pass over a value that is there anyway, or over none: no row is a tile of no rows.
+    if (!producer || llvm::is_contained(op.getStaticLoopRanges(), 0))
+      continue;
     legalizeTileSizes(sizes, cast<TilingInterface>(*producer));
     rewriter.setInsertionPoint(op);
     scf::SCFTileAndFuseOptions options;
@@ -91,6 +92,26 @@ static LogicalResult tileStatistics(RewriterBase &rewriter, func::FuncOp functio
   return applyPatternsGreedily(function, std::move(dead));
 }
 
+/// Whether an op may move down to the last of a group of encodes in its block: nothing uses it
+/// before that but the group, which moves along.
+static bool canMoveTo(Operation *op, ArrayRef<EncodeRegionOp> group) {
+  EncodeRegionOp last = group.back();
+  return op->getBlock() == last->getBlock() && llvm::none_of(op->getUsers(), [&](Operation *user) {
+           Operation *own = last->getBlock()->findAncestorOpInBlock(*user);
+           return !llvm::is_contained(group, user) && own && own->isBeforeInBlock(last);
+         });
+}
+
+/// Whether each axis that a tile must span has a known length. The length that the components give
+/// and that of the value to encode are not known to be one.
+static bool hasKnownSpans(EncodeRegionOp op) {
+  RankedTensorType whole = op.getWholeType();
+  SmallVector<int64_t> multiples = getEncoding(whole).getTileMultiples(whole, encodeUseOf(op));
+  return llvm::none_of(llvm::zip(multiples, op.getStaticSizes()), [](auto axis) {
+    return std::get<0>(axis) == kWhole && ShapedType::isDynamic(std::get<1>(axis));
+  });
+}
+
 LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
                                   int64_t parallelElements) {
   if (failed(tileStatistics(rewriter, function)))
@@ -102,7 +123,15 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
     if (!done.insert(encode).second)
       continue;
     auto producer = encode.getSource().getDefiningOp<linalg::LinalgOp>();
-    if (!producer || producer->getBlock() != encode->getBlock()) {
+    SmallVector<EncodeRegionOp> group{encode};
+    for (EncodeRegionOp other : encodes)
+      if (producer && !done.contains(other) && other.getSource().getDefiningOp() == producer)
+        group.push_back(other);
+    bool isFused =
+        producer && canMoveTo(producer, group) && llvm::all_of(group, [&](EncodeRegionOp other) {
+          return canMoveTo(other, group) && hasKnownSpans(other);
+        });
+    if (!isFused) {
       auto op = cast<TilingInterface>(*encode);
       auto loops =
           tileAndFuse(rewriter, op, parallelTileSizes(op, parallelElements), /*isParallel=*/true);
@@ -112,12 +141,7 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
         readSharedOutputs(cast<scf::ForallOp>(loops->loops[0].getOperation()));
       continue;
     }
-    SmallVector<EncodeRegionOp> group{encode};
-    for (EncodeRegionOp other : encodes)
-      if (!done.contains(other) && other.getSource().getDefiningOp() == producer) {
-        group.push_back(other);
-        done.insert(other);
-      }
+    done.insert(group.begin(), group.end());
     rewriter.moveOpBefore(producer, group.back()); // after all statistics
     for (EncodeRegionOp other : group)
       if (other != group.back())

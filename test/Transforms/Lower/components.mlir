@@ -148,12 +148,12 @@ func.func @rules(%w: tensor<8x64xf32, #a>) -> tensor<8x64xf32, #b> {
 // A parameter is a buffer for each component; a plain one has one, `values`.
 
 // CHECK-LABEL: func @parameter(
-// CHECK-DAG: lowbit.parameter_buffer "w"["0.codes.0"] {encoding = "#lowbit.{{.*}}"} : memref<8x16xi8>
-// CHECK-DAG: lowbit.parameter_buffer "w"["0.codes.1"] {encoding = "#lowbit.{{.*}}"} : memref<8x8xi8>
-// CHECK-DAG: lowbit.parameter_buffer "w"["0.scale"] {encoding = "#lowbit.{{.*}}"} : memref<8x2xf16>
-// CHECK-DAG: lowbit.parameter_buffer "w"["1.positions"] {encoding = "#lowbit.{{.*}}"} : memref<9xi32>
-// CHECK-DAG: lowbit.parameter_buffer "w"["1.columns"] {encoding = "#lowbit.{{.*}}"} : memref<?xi32>
-// CHECK-DAG: lowbit.parameter_buffer "w"["1.values"] {encoding = "#lowbit.{{.*}}"} : memref<?xf16>
+// CHECK-DAG: lowbit.parameter_buffer "w"["0.codes.0"] {encoding = "#lowbit.{{.*}}", shape = array<i64: 8, 64>} : memref<8x16xi8>
+// CHECK-DAG: lowbit.parameter_buffer "w"["0.codes.1"] {encoding = "#lowbit.{{.*}}", shape = array<i64: 8, 64>} : memref<8x8xi8>
+// CHECK-DAG: lowbit.parameter_buffer "w"["0.scale"] {encoding = "#lowbit.{{.*}}", shape = array<i64: 8, 64>} : memref<8x2xf16>
+// CHECK-DAG: lowbit.parameter_buffer "w"["1.positions"] {encoding = "#lowbit.{{.*}}", shape = array<i64: 8, 64>} : memref<9xi32>
+// CHECK-DAG: lowbit.parameter_buffer "w"["1.columns"] {encoding = "#lowbit.{{.*}}", shape = array<i64: 8, 64>} : memref<?xi32>
+// CHECK-DAG: lowbit.parameter_buffer "w"["1.values"] {encoding = "#lowbit.{{.*}}", shape = array<i64: 8, 64>} : memref<?xf16>
 // CHECK-DAG: lowbit.parameter_buffer "b"["values"] : memref<64xf32>
 // CHECK: bufferization.to_tensor %{{.*}} restrict : memref<64xf32> to tensor<64xf32>
 func.func @parameter() -> (tensor<8x64xf32, #w>, tensor<64xf32>) {
