@@ -40,7 +40,15 @@ std::optional<numerics::ScaleLevel> LearnedFormatAttr::getReferenceLevels() cons
 
 LogicalResult LearnedFormatAttr::verifyShape(ArrayRef<int64_t> shape,
                                              function_ref<InFlightDiagnostic()> emitError) const {
-  return getLevels().verifyShape(shape, emitError);
+  if (failed(getLevels().verifyShape(shape, emitError)))
+    return failure();
+  std::optional<int64_t> bytes = int64_t(4) << getBits();
+  for (auto [n, block] : llvm::zip(shape, getLevels().getBlock(shape.size())))
+    if (block != kWhole && !ShapedType::isDynamic(n) && bytes)
+      bytes = numerics::checkedMultiply(*bytes, llvm::divideCeil(n, block));
+  if (!bytes)
+    return emitError() << "the tables of levels have more elements than can be stored";
+  return success();
 }
 
 SmallVector<ScaleLevel> LearnedFormatAttr::getTables(ArrayRef<int64_t> shape) const {

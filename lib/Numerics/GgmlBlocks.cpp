@@ -246,7 +246,7 @@ static void addTernaryStructs(std::deque<BlockStruct> &all) {
   all.push_back({"tq2_0",
                  256,
                  64 + 2,
-                 symmetric(Format::codebook({-1, 0, 1, 2}, "[-1.0, 0.0, 1.0, 2.0]"), halves(256)),
+                 symmetric(Format::codebook({-1, 0, 1, 2}, "codebook<[-1.0, 0.0, 1.0, 2.0]>"), halves(256)),
                  {member({2, 4, 32}, {field(2, 0, 0, {32, 0, 1}, {0, 2, 0})}), word(64)},
                  {},
                  encodeTernary});

@@ -183,3 +183,8 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<8>, layout = planes<
 
 // expected-error @below {{planes of 16 bits do not hold codes of f16, which have 16 and are not split}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<f16, layout = planes<8, 8>>>)
+
+// -----
+
+// expected-error @below {{the tables of levels have more elements than can be stored}}
+func.func private @f(tensor<1152921504606846975x1xf32, #lowbit.quantized<learned<8, f16 per axis 0>>>)

@@ -138,6 +138,13 @@ def scrambled(components: dict, seed: int) -> dict:
     return {name: scramble(name, array) for name, array in components.items()}
 
 
+def storage_for(components: dict, seed: int) -> dict:
+    """What an encode can write over: scrambled, but for the levels, which it is given and does not write."""
+    return scrambled(components, seed) | {
+        name: array for name, array in components.items() if name.endswith("levels")
+    }
+
+
 # ----------------------------------------------------------------------------------------------
 # Programs
 # ----------------------------------------------------------------------------------------------
@@ -203,7 +210,11 @@ def seed_of(encoding: str, shape) -> int:
 def check_components(actual, expected: dict, what: str) -> None:
     assert len(actual) == len(expected)
     for array, (name, wanted) in zip(actual, expected.items()):
-        assert_same_bits(array, wanted.view(f"i{wanted.itemsize}") if array.dtype.kind == "i" else wanted, f"{what} {name}")
+        assert_same_bits(
+            array,
+            wanted.view(f"i{wanted.itemsize}") if array.dtype.kind == "i" else wanted,
+            f"{what} {name}",
+        )
 
 
 def check_decode(encoding: str, shape, pipeline: str) -> None:
@@ -212,7 +223,9 @@ def check_decode(encoding: str, shape, pipeline: str) -> None:
     encoded = _lowbit.encode(mixed_values(shape, seed_of(encoding, shape)), encoding)
     for components in (encoded, scrambled(encoded, seed_of(encoding, shape))):
         expected = _lowbit.decode(encoding, list(shape), components)
-        (actual,) = run(program, [*components.values(), np.full(shape, np.nan, np.float32)], pipeline)
+        (actual,) = run(
+            program, [*components.values(), np.full(shape, np.nan, np.float32)], pipeline
+        )
         assert_same_bits(actual, expected, "decoded")
 
 
@@ -223,7 +236,5 @@ def check_encode(encoding: str, shape, pipeline: str) -> None:
     for kinds in (FINITE, None):
         values = mixed_values(shape, seed_of(encoding, shape), kinds)
         expected = _lowbit.encode(values, encoding)
-        storage = scrambled(expected, 1)
-        # What an encode is given and does not write.
-        storage |= {name: a for name, a in expected.items() if name.endswith("levels")}
+        storage = storage_for(expected, 1)
         check_components(run(program, [values, *storage.values()], pipeline), expected, "encoded")

@@ -59,7 +59,14 @@ class Choices:
         return f"{kind}<{self.between(1, 8 if self.chance(0.8) else most)}>"
 
     def format(self) -> str:
-        return self.one([self.integer("int"), self.integer("uint"), self.one(FLOATS), self.one(CODEBOOKS), self.one(STORED)])
+        return self.one([self.integer("int"), self.integer("uint"), self.one(FLOATS), self.one(CODEBOOKS), self.one(STORED), self.prefix()])
+
+    def prefix(self) -> str:
+        parent = self.one(["int<8>", "uint<6>", "int<12>", "codebook<nf4>", "e2m3"])
+        return f"prefix<{self.between(1, 4)}, {parent}>"
+
+    def learned(self, rank: int) -> str:
+        return f"learned<{self.between(1, 5)}, {self.one(STORED)} per {self.granularity(rank)}>"
 
     def block(self, rank: int) -> list[int]:
         block = [1 if self.chance(0.7) else self.one([2, 3, 4]) for _ in range(rank)]
@@ -93,6 +100,12 @@ class Choices:
             return f"#lowbit.quantized<{LAYOUTS[layout].format(block)}, layout = {layout}>"
         if self.chance(0.15):
             return f"#lowbit.quantized<{self.format()}>"
+        if self.chance(0.1):
+            scale = f", scale = {self.scale(rank)[0]}" if self.chance(0.5) else ""
+            return f"#lowbit.quantized<{self.learned(rank)}{scale}>"
+        if self.chance(0.05):
+            bits = [self.one([1, 2, 4]) for _ in range(self.between(1, 3))]
+            return f"#lowbit.quantized<int<{sum(bits)}>, scale = {self.scale(rank)[0]}, layout = planes<{', '.join(map(str, bits))}>>"
         scale, may_have_zero = self.scale(rank)
         grain = scale.split(" per ")[-1]
         kind = self.one(["none", "none", "zero", "min"]) if may_have_zero and "*" not in scale and "+" not in scale else "none"
@@ -200,7 +213,7 @@ def check(case: Case) -> str:
         expected = _lowbit.decode(case.encoding, shape, components)
         (actual,) = kernels.run(decode, [*components.values(), np.full(case.shape, np.nan, np.float32)], pipeline)
         kernels.assert_same_bits(actual, expected, "decoded")
-    storage = kernels.scrambled(encoded, case.number + 1)
+    storage = kernels.storage_for(encoded, case.number + 1)
     try:
         program = kernels.encode_program(case.shape, case.encoding)
         actual = kernels.run(program, [values, *storage.values()], pipeline)

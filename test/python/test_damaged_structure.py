@@ -4,12 +4,10 @@ the parameter is an error that names the file and the tensor, as decoding it by 
 
 from __future__ import annotations
 
-import json
-import struct
-
 import lowbit
 import numpy as np
 import pytest
+from archives import write_archive
 from kernels import tensor_type
 from lowbit import _lowbit
 
@@ -70,37 +68,6 @@ def storage_of(encoding: str, values: np.ndarray) -> dict:
     return {name: stored[name] if name in stored else np.int64(numbers[name]) for name in names}
 
 
-DTYPES = {
-    "float32": "F32",
-    "float16": "F16",
-    "uint8": "U8",
-    "int8": "I8",
-    "int32": "I32",
-    "int64": "I64",
-}
-
-
-def write_archive(path, encoding: str, components: dict) -> None:
-    """A safetensors file as the archive's writer lays it out, whatever the components are."""
-    description = {
-        "w": {"shape": list(SHAPE), "encoding": encoding, "components": list(components)}
-    }
-    header, data = {
-        "__metadata__": {"lowbit.version": "1", "lowbit.tensors": json.dumps(description)}
-    }, b""
-    for name, array in components.items():
-        array = np.asarray(array)
-        header[f"w::{name}"] = {
-            "dtype": DTYPES[array.dtype.name],
-            "shape": list(array.shape),
-            "data_offsets": [len(data), len(data) + array.nbytes],
-        }
-        data += array.tobytes()
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
-
-
 def load(path, encoding: str, shape=SHAPE) -> np.ndarray:
     encoded, plain = tensor_type(shape, encoding), tensor_type(shape)
     text = f"""
@@ -119,14 +86,17 @@ def test_damaged_structure(encoding, component, at, value, message, tmp_path):
     values = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
     components = storage_of(encoding, values)
     path = tmp_path / "w.safetensors"
-    write_archive(path, encoding, components)
+    write_archive(path, encoding, SHAPE, components)
     expected = lowbit.Archive(str(path)).tensor_f32("w")
     assert np.array_equal(load(path, encoding), expected), "undamaged"
 
     damaged = np.atleast_1d(components[component]).copy()
     damaged[at] = value
     write_archive(
-        path, encoding, {**components, component: damaged.reshape(np.shape(components[component]))}
+        path,
+        encoding,
+        SHAPE,
+        {**components, component: damaged.reshape(np.shape(components[component]))},
     )
     with pytest.raises(RuntimeError) as error:
         load(path, encoding)
@@ -140,7 +110,7 @@ def test_damaged_structure(encoding, component, at, value, message, tmp_path):
 def test_another_width_is_another_tensor(tmp_path):
     """No component of a sparse tensor says how many columns there are."""
     path = tmp_path / "w.safetensors"
-    write_archive(path, SPARSE, _lowbit.encode(np.ones(SHAPE, np.float32), SPARSE))
+    write_archive(path, SPARSE, SHAPE, _lowbit.encode(np.ones(SHAPE, np.float32), SPARSE))
     with pytest.raises(
         RuntimeError, match=r"tensor 'w': a tensor of shape \[8, 64\] is not one of \[8, 32\]"
     ):

@@ -24,7 +24,10 @@ def lloyd(x: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Lloyd's algorithm to its end."""
     while True:
         nearest = np.abs(x[:, None] - levels).argmin(1)
-        means = [x[nearest == i].mean() if (nearest == i).any() else level for i, level in enumerate(levels)]
+        means = [
+            x[nearest == i].mean() if (nearest == i).any() else level
+            for i, level in enumerate(levels)
+        ]
         if np.array_equal(means, levels):
             return levels
         levels = np.array(means)
@@ -63,6 +66,9 @@ def test_learned_levels_beat_lloyd():
         for level in levels:
             assert level == np.float32(row[values == level].mean())
         error = np.square(row - values).sum()
-        for start in (np.quantile(row, (np.arange(8) + 0.5) / 8), np.linspace(row.min(), row.max(), 8)):
+        for start in (
+            np.quantile(row, (np.arange(8) + 0.5) / 8),
+            np.linspace(row.min(), row.max(), 8),
+        ):
             other = lloyd(row, start)
             assert error <= np.square(row[:, None] - other).min(1).sum() * (1 + 1e-6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from conftest import REPOSITORY
+from archives import write_archive
 from kernels import PIPELINES, assert_same_bits
 from lowbit import _lowbit
 
@@ -31,14 +31,21 @@ def weights() -> np.ndarray:
 def test_high_bits_decode_to_the_mean_of_their_codes(weights, bits):
     parts = _lowbit.encode(weights, NESTED)
     codes = sum(
-        np.stack([parts[f"codes.{i}"] >> s & (1 << width) - 1 for s in range(0, 8, width)], -1).reshape(SHAPE) << shift
+        np.stack(
+            [parts[f"codes.{i}"] >> s & (1 << width) - 1 for s in range(0, 8, width)], -1
+        ).reshape(SHAPE)
+        << shift
         for i, (width, shift) in enumerate([(2, 0), (2, 2), (4, 4)])
     ).astype(np.uint8)
     rest = 8 - bits
     level = (codes >> rest << rest).view(np.int8) + np.float32((2**rest - 1) / 2)
     layout = "" if bits == 4 else ", layout = planes<2, 4>"
     encoding = f"#lowbit.quantized<prefix<{bits}, int<8>>, scale = f32 per axis 0{layout}>"
-    high = {"codes": parts["codes.2"]} if bits == 4 else {"codes.0": parts["codes.1"], "codes.1": parts["codes.2"]}
+    high = (
+        {"codes": parts["codes.2"]}
+        if bits == 4
+        else {"codes.0": parts["codes.1"], "codes.1": parts["codes.2"]}
+    )
     values = _lowbit.decode(encoding, list(SHAPE), high | {"scale": parts["scale"]})
     assert_same_bits(values, parts["scale"] * level.astype(np.float32), "values")
     # The best that can be said of the bits that are not there.
@@ -51,11 +58,13 @@ def test_high_bits_decode_to_the_mean_of_their_codes(weights, bits):
 def test_a_program_reads_the_high_planes_alone(tmp_path, weights, bits, pipeline):
     parts = _lowbit.encode(weights, NESTED)
     path = tmp_path / "w.safetensors"
-    _lowbit.write_archive(str(path), {"w": (NESTED, list(SHAPE), parts)})
+    write_archive(path, NESTED, SHAPE, parts)
     lowered = _lowbit.opt(PROGRAM, taking(bits, pipeline))
     assert 'component = "scale"' in lowered
     assert [f'component = "codes.{i}"' in lowered for i in range(3)] == [False, bits == 6, True]
-    (actual,) = _lowbit.run_module(PROGRAM, "main", [], pipeline=taking(bits, pipeline), parameters=[str(path)])
+    (actual,) = _lowbit.run_module(
+        PROGRAM, "main", [], pipeline=taking(bits, pipeline), parameters=[str(path)]
+    )
     eight = _lowbit.decode(NESTED, list(SHAPE), parts)
     rest = 8 - bits
     codes = np.rint(eight / parts["scale"]).astype(np.int64)
