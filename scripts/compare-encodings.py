@@ -30,8 +30,8 @@ sys.path[:0] = [str(ROOT / "test/python"), str(ROOT / "build/python")]
 
 from lowbit import Model  # noqa: E402
 from lowbit._lowbit import Archive, encode_archive  # noqa: E402
-from numpy_encodings import CASES, PartRows, Quantized, Residual, SumWithSparse, per  # noqa: E402
-from numpy_encodings import Tree  # noqa: E402
+from numpy_encodings import CASES, HighBits, Learned, PartRows, Quantized, Residual  # noqa: E402
+from numpy_encodings import SumWithSparse, Tree, per  # noqa: E402
 from numpy_formats import BF16, E2M1, E2M3, E3M2, E4M3, E5M2, E8M0, F16, F32, NF4  # noqa: E402
 from numpy_formats import Integer, Table, dynamic, levels, lloyd_max  # noqa: E402
 from reference import GgufFile, Llama, perplexity  # noqa: E402
@@ -81,6 +81,22 @@ def two_levels(element, outer: int, inner_format, inner: int) -> Tree:
     return Tree(((element, (1, outer)), (inner_format, (1, inner))))
 
 
+def high_bits(kept: int) -> tuple[str, HighBits]:
+    text = "int<8>, scale = f16 per [1, 32], layout = planes<2, 2, 4>"
+    return f"#lowbit.quantized<{text}>", HighBits(Quantized(Integer(8), per(F16, 1, 32)), kept)
+
+
+def least_error(bits: int, block: int) -> tuple[str, Quantized]:
+    text = f"int<{bits}>, scale = f16 per [1, {block}], rule = mse"
+    return quantized(text, Integer(bits), per(F16, 1, block), steps=16)
+
+
+def learned(bits: int, block: int | None = None) -> tuple[str, Learned]:
+    scale = f", scale = f16 per [1, {block}]" if block else ""
+    text = f"#lowbit.quantized<learned<{bits}, f16 per axis 0>{scale}>"
+    return text, Learned(bits, per(F16, 1, block) if block else None)
+
+
 _K4 = two_levels(F16, 256, unsigned(6), 32)
 _K4_TEXT = "f16 per [1, 256] * uint<6> per [1, 32]"
 
@@ -93,9 +109,13 @@ ENCODINGS: dict[str, tuple[str, object]] = {
     "MXFP8 e4m3": mx("e4m3", E4M3),
     "MXFP8 e5m2": mx("e5m2", E5M2),
     "int6, blocks of 32": symmetric(6, 32),
+    "int8, blocks of 32: the high 6 bits": high_bits(6),
     "MXFP6 e2m3": mx("e2m3", E2M3),
     "MXFP6 e3m2": mx("e3m2", E3M2),
     "int5, blocks of 32": symmetric(5, 32),
+    "learned, 4 bits, for each row; blocks of 32": learned(4, 32),
+    "learned, 4 bits, for each row": learned(4),
+    "int8, blocks of 32: the high 4 bits": high_bits(4),
     "int4 + minimum, blocks of 32": CASES["uint4-min"],
     "int4 + zero point, blocks of 32": CASES["uint4-zero"],
     "int4 + minimum, nested scales (as Q4_K)": quantized(
@@ -104,6 +124,7 @@ ENCODINGS: dict[str, tuple[str, object]] = {
     "rows 0-63 in int8, others in int4": CASES["part-8-4"],
     "int4 + 0.5 % outliers": with_outliers(symmetric(4, 32), 0.005),
     "int4, blocks of 32": CASES["int4"],
+    "int4, blocks of 32, least error": least_error(4, 32),
     "NVFP4": quantized(
         "e2m1, scale = f32 per tensor * e4m3 per [1, 16]",
         E2M1,
@@ -120,7 +141,9 @@ ENCODINGS: dict[str, tuple[str, object]] = {
     "int4, blocks of 128": symmetric(4, 128),
     "int3 + 1 % outliers": CASES["int3-sparse"],
     "int3 + minimum, blocks of 32": with_minimum(3, 32),
+    "learned, 3 bits, for each row; blocks of 32": learned(3, 32),
     "int3, blocks of 32": symmetric(3, 32),
+    "int3, blocks of 32, least error": least_error(3, 32),
     "Lloyd-Max, 3 bits, blocks of 64": codebook("gaussian, 3", lloyd_max(3), 64),
     "int2 + minimum, blocks of 16": with_minimum(2, 16),
     "Lloyd-Max, 2 bits, blocks of 32": codebook("gaussian, 2", lloyd_max(2), 32),
@@ -141,23 +164,33 @@ class Subject:
         bits = float(np.mean(np.log2(perplexities)))
         return bits if self.is_bytes else 2.0**bits
 
-    def by_lowbit(self, text: str | None, folder: str) -> tuple[float, float]:
-        """The figure, and bits per weight of the matrices."""
-        path = self.path
-        if text:
-            path = os.path.join(folder, "model.safetensors")
-            encode_archive(self.path, path, text, [], lambda *_: None)
+    def encoded(self, text: str | None, folder: str) -> str:
+        """The path of the model in an encoding."""
+        if not text:
+            return self.path
+        path = os.path.join(folder, "model.safetensors")
+        encode_archive(self.path, path, text, [], lambda *_: None)
+        return path
+
+    def by_lowbit(self, path: str, kept: int | None) -> tuple[float, float]:
+        """The figure, and bits per weight of the matrices; `kept`: high bits of 8 that are read."""
         matrices = [tensor for tensor in Archive(path).tensors if len(tensor.shape) == 2]
         bits = 8 * sum(tensor.bytes for tensor in matrices)
         weights = sum(math.prod(tensor.shape) for tensor in matrices)
-        model = Model(path)
-        return self.figure([model.perplexity(run) for run in self.runs]), bits / weights
+        model = Model(path, prefix_bits=kept)
+        figure = self.figure([model.perplexity(run) for run in self.runs])
+        return figure, bits / weights - (8 - kept if kept else 0)
 
-    def by_numpy(self, encoding) -> float:
+    def by_numpy(self, encoding, path: str) -> float:
+        archive = Archive(path)
+
         def replace(name, weight):
             if encoding is None or weight.ndim != 2:
                 return weight
-            return encoding.decode(encoding.encode(weight), weight.shape)
+            names = getattr(encoding, "given", ())
+            stored = archive.components(name) if names else {}
+            parts = encoding.encode(weight, **{part: stored[part] for part in names})
+            return encoding.decode(parts, weight.shape)
 
         model, perplexities = Llama(GgufFile(self.path), replace), []
         for run in self.runs:
@@ -187,8 +220,9 @@ def subjects(length: int) -> dict[str, Subject]:
 def measure(subject: Subject, text: str | None, encoding) -> tuple[float, float, float]:
     """Bits per weight, the figure by Lowbit and by numpy."""
     with tempfile.TemporaryDirectory() as folder:
-        figure, bits = subject.by_lowbit(text, folder)
-    return bits, figure, subject.by_numpy(encoding)
+        path = subject.encoded(text, folder)
+        figure, bits = subject.by_lowbit(path, getattr(encoding, "kept", None))
+        return bits, figure, subject.by_numpy(encoding, path)
 
 
 def page(rows: list[dict], length: int) -> str:
@@ -200,7 +234,8 @@ def page(rows: list[dict], length: int) -> str:
         f"encoding each, rounded to nearest, without calibration. *SmolLM2-135M-Instruct*: perplexity of the first {length} tokens of Debian's",
         f"`Artistic` licence; its weights lie on a 4-bit grid already, so that encodings of that grid lose nothing. *Byte model*: bits per byte of the",
         f"first {WINDOWS} windows of {WINDOW} bytes of its held-out text; its weights lie on no grid. Each figure was computed twice, by the compiled model and by numpy",
-        "(`test/python/numpy_encodings.py`), which shares no code with Lowbit; the table has the first, and the last column the larger relative difference.",
+        "(`test/python/numpy_encodings.py`), which shares no code with Lowbit (of learned levels, which it takes from the file, it checks the use); the table",
+        "has the first, and the last column the larger relative difference. *The high 6 bits* and *4 bits*: one file, read with `--prefix-bits`.",
         "",
         "| encoding | bits/weight | SmolLM2 | byte model | from numpy by |",
         "|---|--:|--:|--:|--:|",

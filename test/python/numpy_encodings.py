@@ -110,13 +110,26 @@ class Quantized:
     """scale * level; with `min` + minimum; with `zero` scale * (level - zero), integers.
 
     The scale of a block is its largest magnitude over the format's, or with a zero point its range over the format's;
-    `is_mx`: the power of two of OCP's MX specification 1.0, section 6.3."""
+    `is_mx`: the power of two of OCP's MX specification 1.0, section 6.3. `steps`: the best of 1 + steps fractions of it, from all to half.
+    """
 
     format: object
     scale: Tree
     zero_point: str | None = None
     zero: Tree | None = None
     is_mx: bool = False
+    steps: int = 0
+
+    def best_fraction(self, x: np.ndarray, ideal: np.ndarray) -> np.ndarray:
+        """The rule mse: of equal errors the first."""
+        best, least = ideal, np.full(ideal.shape, np.inf, np.float32)
+        for step in range(self.steps + 1):
+            _, scale = self.scale.encode(ideal * np.float32(1 - step * 0.5 / self.steps))
+            each = spread(scale, self.scale.block, x.shape)
+            error = x - each * self.format.level(self.format.nearest(divide(x, each)))
+            error = reduce_blocks(np.add, error * error, self.scale.block)
+            best, least = np.where(error < least, scale, best), np.minimum(error, least)
+        return best
 
     def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
         def per_element(values: np.ndarray) -> np.ndarray:
@@ -128,6 +141,7 @@ class Quantized:
                 ideal = power_of_two_below(peak) / power_of_two_below(self.format.largest)
             else:
                 ideal = peak / np.float32(self.format.largest)
+                ideal = self.best_fraction(x, ideal) if self.steps else ideal
             scales, scale = self.scale.encode(ideal)
             return {
                 "codes": self.format.nearest(divide(x, per_element(scale))),
@@ -165,6 +179,53 @@ class Quantized:
         if self.zero:
             out |= self.zero.storage(parts[self.zero_point], self.zero_point)
         return out
+
+
+@dataclass(frozen=True)
+class HighBits:
+    """The `kept` high bits of the codes of `base`, each for the mean of the levels that begin so."""
+
+    base: Quantized
+    kept: int
+
+    def encode(self, x: np.ndarray) -> dict[str, np.ndarray]:
+        return self.base.encode(x)
+
+    def decode(self, parts: dict[str, np.ndarray], shape: tuple) -> np.ndarray:
+        rest = 1 << (self.base.format.bits - self.kept)
+        levels = self.base.format.level(np.arange(1 << self.base.format.bits))
+        means = levels.reshape(-1, rest).mean(1, dtype=np.float64).astype(np.float32)
+        scale = spread(self.base.scale.decode(parts["scale"]), self.base.scale.block, shape)
+        return scale * means[parts["codes"] // rest]
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Each row's own ascending levels for the elements over their scale, if any. The levels are `given`: what was learned."""
+
+    bits: int
+    scale: Tree | None = None
+    given = ("levels",)
+
+    def encode(self, x: np.ndarray, levels: np.ndarray) -> dict:
+        parts, t = {}, x
+        if self.scale:
+            # A scale brings the elements to -1 ... 1.
+            peak = reduce_blocks(np.maximum, np.abs(x), self.scale.block)
+            parts["scale"], scale = self.scale.encode(peak)
+            t = divide(x, spread(scale, self.scale.block, x.shape))
+        steps = levels.astype(np.float32).reshape(-1, 1, 1 << self.bits)
+        codes = np.zeros(x.shape, np.int64)
+        for step in range((1 << self.bits) - 1):
+            above, below = t - steps[..., step], steps[..., step + 1] - t
+            codes += (above > below) | ((above == below) & (step % 2 == 1))
+        return parts | {"codes": codes, "levels": steps[:, 0]}
+
+    def decode(self, parts: dict, shape: tuple) -> np.ndarray:
+        value = np.take_along_axis(parts["levels"], parts["codes"], axis=1)
+        if not self.scale:
+            return value
+        return spread(self.scale.decode(parts["scale"]), self.scale.block, shape) * value
 
 
 @dataclass(frozen=True)

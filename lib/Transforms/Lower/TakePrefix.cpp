@@ -41,6 +41,17 @@ struct DecodePrefix : OpRewritePattern<DecodeOp> {
 struct TakePrefixPass : lowbit::impl::TakePrefixBase<TakePrefixPass> {
   using TakePrefixBase::TakePrefixBase;
   void runOnOperation() override {
+    WalkResult found = getOperation().walk([&](DecodeOp op) {
+      auto term = dyn_cast<QuantizedAttr>(
+          cast<RankedTensorType>(op.getSource().getType()).getEncoding());
+      return term && getPrefix(term, bits) ? WalkResult::interrupt() : WalkResult::advance();
+    });
+    if (!found.wasInterrupted()) {
+      getOperation().emitError() << "no tensor has codes whose planes end " << bits.getValue()
+                                 << " bits below their top: encode them with a layout such as "
+                                    "planes<4, 4>, low bits first";
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
     populateTakePrefixPatterns(patterns, bits);
     walkAndApplyPatterns(getOperation(), std::move(patterns));

@@ -23,9 +23,12 @@ func.func @values(%w: tensor<8x64xf32, #nested>) -> tensor<8x64xf32> {
 
 // No code of so few bits, one plane of eight, an integer zero point: as they are.
 // CHECK-LABEL: @others
+// CHECK: lowbit.convert %{{.*}} to tensor<8x64xf32, #prefix4_codes>
 // CHECK-NOT: lowbit.convert
-func.func @others(%a: tensor<8x64xf32, #int4>, %b: tensor<8x64xf32, #int8>, %c: tensor<8x64xf32, #zero>)
+func.func @others(%nested: tensor<8x64xf32, #lowbit.quantized<int<8>, layout = planes<4, 4>>>,
+    %a: tensor<8x64xf32, #int4>, %b: tensor<8x64xf32, #int8>, %c: tensor<8x64xf32, #zero>)
     -> (tensor<8x64xf32>, tensor<8x64xf32>, tensor<8x64xf32>) {
+  lowbit.decode %nested : tensor<8x64xf32, #lowbit.quantized<int<8>, layout = planes<4, 4>>>
   %0 = lowbit.decode %a : tensor<8x64xf32, #int4>
   %1 = lowbit.decode %b : tensor<8x64xf32, #int8>
   %2 = lowbit.decode %c : tensor<8x64xf32, #zero>

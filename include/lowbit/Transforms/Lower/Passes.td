@@ -56,7 +56,7 @@ def TakePrefix : Pass<"lowbit-take-prefix", "::mlir::ModuleOp"> {
   let description = [{
     Chooses a precision of nested codes: a decode of a term whose planes end `bits` bits below the top of its codes reads the
     planes above that alone, and the same scale. What the planes below hold is neither read nor, of a parameter, bound. Other
-    tensors stay. After `lowbit-materialize`.
+    tensors stay; without any such decode it is an error. After `lowbit-materialize`.
 
     ```mlir
     // lowbit-opt --lowbit-take-prefix=bits=4
