@@ -8,6 +8,7 @@
 #include "Checkpoint.h"
 #include "JSONText.h"
 
+#include "lowbit/Numerics/Blocks.h"
 #include "lowbit/Numerics/Codebooks.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -29,8 +30,8 @@ struct State {
   int64_t nestedBlock = 0;
   float offset = 0;
 
-  int64_t blocks() const { return (elements + block - 1) / block; }
-  int64_t nestedBlocks() const { return (blocks() + nestedBlock - 1) / nestedBlock; }
+  int64_t blocks() const { return numerics::ceilDivide(elements, block); }
+  int64_t nestedBlocks() const { return numerics::ceilDivide(blocks(), nestedBlock); }
 };
 } // namespace
 
@@ -143,8 +144,8 @@ Expected<CheckpointTensor> readBitsandbytes(const SafetensorsFile &file,
                                Twine(read->block) + " has " + wanted +
                                ": write the checkpoint again");
   };
-  if (codes->data.size() != uint64_t(read->elements + 1) / 2)
-    return fail(*codes, Twine((read->elements + 1) / 2) + " bytes of codes");
+  if (codes->data.size() != uint64_t(read->elements) / 2 + read->elements % 2)
+    return fail(*codes, Twine(read->elements / 2 + read->elements % 2) + " bytes of codes");
   StringRef scaleType = StringSwitch<StringRef>(getDTypeName(absmax->dtype))
                             .Case("F16", "f16")
                             .Case("BF16", "bf16")

@@ -64,10 +64,10 @@ static std::pair<Value, Value> rangeOf(TileBuilder &t, const BlockedView &view) 
   return {range[0], range[1]};
 }
 
-/// The block of the innermost level of the scale, which an offset follows.
-static SmallVector<int64_t> blockOf(QuantizedAttr term, ArrayRef<int64_t> shape) {
-  SmallVector<ScaleLevel> levels = term.getScaleTree().getLevels(shape);
-  return levels[levels.size() - (term.getScaleTree().getReference().offset ? 2 : 1)].block;
+/// The block of the innermost level of a tree, which an offset follows.
+static SmallVector<int64_t> blockOf(ScaleAttrInterface tree, ArrayRef<int64_t> shape) {
+  SmallVector<ScaleLevel> levels = tree.getLevels(shape);
+  return levels[levels.size() - (tree.getReference().offset ? 2 : 1)].block;
 }
 
 /// Ideal scales and lowest elements of the min-max rule.
@@ -234,8 +234,11 @@ static Value searchScale(TileBuilder &t, QuantizedAttr term, const Rule &rule,
 
 FailureOr<ChosenScale> lowbit::chooseScale(TileBuilder &t, QuantizedAttr term, const Rule &rule,
                                            ArrayRef<int64_t> shape, Value tile, const Box &region) {
+  // Codes are made from both on one grid.
+  if (term.getZero() && blockOf(term.getZeroTree(), shape) != blockOf(term.getScaleTree(), shape))
+    return failure();
   numerics::Format format = term.getCodeFormat().getReference();
-  SmallVector<int64_t> block = blockOf(term, shape);
+  SmallVector<int64_t> block = blockOf(term.getScaleTree(), shape);
   BlockedView view = t.blocked(tile, block);
   Type f32 = t.b.getF32Type();
   Value wanted, low;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 // Every array of codes, the term's own and those of scale levels, is stored in the same way: see
-// "Packing" in docs/Numerics.md. `StoredArray` is one such array.
+// "Storage" in docs/Numerics.md. `StoredArray` is one such array.
 //
 //===----------------------------------------------------------------------===//
 

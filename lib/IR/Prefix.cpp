@@ -55,12 +55,12 @@ QuantizedAttr lowbit::getPrefix(QuantizedAttr term, unsigned bits) {
 std::optional<unsigned> lowbit::getDroppedPlanes(QuantizedAttr whole, QuantizedAttr prefix) {
   auto format = prefix ? dyn_cast<PrefixFormatAttr>(prefix.getFormat()) : PrefixFormatAttr();
   QuantizedAttr expected = whole && format ? getPrefix(whole, format.getBits()) : QuantizedAttr();
-  if (!isSameTerm(expected, prefix) || expected.getLayout() != prefix.getLayout())
+  if (!isSameTerm(expected, prefix))
     return std::nullopt;
   auto planesOf = [](QuantizedAttr term) {
     return cast<PlanesLayoutAttr>(term.getLayout())
         .getPlanes(term.getCodeFormat().getReference())
         .size();
   };
-  return planesOf(whole) - planesOf(prefix);
+  return planesOf(whole) - planesOf(expected);
 }

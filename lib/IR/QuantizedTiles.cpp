@@ -176,11 +176,8 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
   SmallVector<Value> grids;
   if (chosen.scale.value)
     grids.push_back(chosen.scale.value);
-  if (chosen.zero.value) {
-    if (chosen.zero.block != chosen.scale.block)
-      return failure();
+  if (chosen.zero.value)
     grids.push_back(chosen.zero.value);
-  }
   SmallVector<int64_t> block =
       grids.empty() ? SmallVector<int64_t>(shape.size(), 1) : chosen.scale.block;
   BlockedView view = t.blocked(tile, block);

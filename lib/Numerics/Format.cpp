@@ -132,6 +132,8 @@ static std::vector<float> prefixLevels(unsigned bits, const Format &parent) {
 std::optional<std::string> Format::checkPrefix(unsigned bits, const Format &parent) {
   if (parent.isFloat() || parent.kind() == FormatKind::Learned)
     return parent.str() + " has no prefix: it is no table of levels";
+  if (parent.bits() < 2)
+    return parent.str() + " has no prefix: its codes have 1 bit";
   if (bits < 1 || bits > 8 || bits >= parent.bits())
     return "a prefix of " + parent.str() + " has 1 to " +
            std::to_string(std::min(parent.bits() - 1, 8u)) + " bits, not " + std::to_string(bits);

@@ -243,13 +243,14 @@ static void addTernaryStructs(std::deque<BlockStruct> &all) {
                  {{{trits(5, 32, 0), trits(5, 16, 32), trits(4, 4, 48)}}, word(52)},
                  ggmlRule(Choice::AbsMax, Rounding::NearestEven)});
   // Two bits hold a fourth level, which ggml reads as 2 and never writes.
-  all.push_back({"tq2_0",
-                 256,
-                 64 + 2,
-                 symmetric(Format::codebook({-1, 0, 1, 2}, "codebook<[-1.0, 0.0, 1.0, 2.0]>"), halves(256)),
-                 {member({2, 4, 32}, {field(2, 0, 0, {32, 0, 1}, {0, 2, 0})}), word(64)},
-                 {},
-                 encodeTernary});
+  all.push_back(
+      {"tq2_0",
+       256,
+       64 + 2,
+       symmetric(Format::codebook({-1, 0, 1, 2}, "codebook<[-1.0, 0.0, 1.0, 2.0]>"), halves(256)),
+       {member({2, 4, 32}, {field(2, 0, 0, {32, 0, 1}, {0, 2, 0})}), word(64)},
+       {},
+       encodeTernary});
 }
 
 static std::deque<BlockStruct> makeStructs() {

@@ -22,39 +22,64 @@ namespace lowbit::numerics {
 //===----------------------------------------------------------------------===//
 
 namespace {
-/// Sorted values in `runs` of equal size at whose ends borders may lie.
+/// A running sum with what rounding leaves out of it, so that the difference of two has the
+/// precision of what lies between them, whatever large values come before.
+struct RunningSum {
+  double sum = 0.0, rest = 0.0;
+
+  void add(double x) { // Knuth's two-sum
+    double next = sum + x, part = next - sum;
+    rest += (sum - (next - part)) + (x - part);
+    sum = next;
+  }
+  double operator-(const RunningSum &before) const {
+    return (sum - before.sum) + (rest - before.rest);
+  }
+};
+
+/// Sorted values in runs at whose ends borders may lie: each different value by itself, or, where
+/// there are more than `most`, about as many runs of about equal size. Values count from the
+/// median.
 class Clusters {
 public:
-  Clusters(const std::vector<float> &sorted, size_t runs) : sums{0.0}, squares{0.0}, ends{0} {
-    double sum = 0.0, square = 0.0;
-    size_t next = 0;
-    for (size_t run = 1; run <= runs; ++run) {
-      for (size_t end = sorted.size() * run / runs; next < end; ++next) {
-        double x = sorted[next];
-        sum += x;
-        square += x * x;
-      }
+  Clusters(const std::vector<float> &sorted, size_t most)
+      : center(sorted[sorted.size() / 2]), sums(1), squares(1), ends{0} {
+    auto endsValue = [&](size_t i) { return i + 1 == sorted.size() || sorted[i] != sorted[i + 1]; };
+    size_t different = 0;
+    for (size_t i = 0; i < sorted.size(); ++i)
+      different += endsValue(i);
+    size_t least = different <= most ? 1 : sorted.size() / most;
+    RunningSum sum, square;
+    for (size_t i = 0; i < sorted.size(); ++i) {
+      double x = sorted[i] - center;
+      sum.add(x);
+      square.add(x * x);
+      if (i + 1 < sorted.size() && (!endsValue(i) || i + 1 - ends.back() < least))
+        continue;
       sums.push_back(sum);
       squares.push_back(square);
-      ends.push_back(next);
+      ends.push_back(i + 1);
     }
   }
 
   size_t runs() const { return ends.size() - 1; }
-  double mean(size_t begin, size_t end) const {
-    return (sums[end] - sums[begin]) / static_cast<double>(ends[end] - ends[begin]);
-  }
+  double mean(size_t begin, size_t end) const { return center + offset(begin, end); }
   /// Sum of squared distances of the runs [begin, end) from their mean.
   double cost(size_t begin, size_t end) const {
     if (end - begin < 1)
       return 0.0;
     double sum = sums[end] - sums[begin];
-    double cost = squares[end] - squares[begin] - sum * mean(begin, end);
+    double cost = (squares[end] - squares[begin]) - sum * offset(begin, end);
     return std::max(cost, 0.0);
   }
 
 private:
-  std::vector<double> sums, squares;
+  double offset(size_t begin, size_t end) const {
+    return (sums[end] - sums[begin]) / static_cast<double>(ends[end] - ends[begin]);
+  }
+
+  double center;
+  std::vector<RunningSum> sums, squares;
   std::vector<size_t> ends;
 };
 
@@ -93,7 +118,7 @@ std::vector<float> learnLevels(std::vector<float> values, size_t count) {
   if (values.empty())
     return std::vector<float>(count, 0.0f);
   std::sort(values.begin(), values.end());
-  Clusters clusters(values, std::min<size_t>(values.size(), 4096));
+  Clusters clusters(values, 4096);
   size_t runs = clusters.runs();
   std::vector<Row> rows;
   Row one{std::vector<double>(runs + 1), std::vector<uint32_t>(runs + 1, 0)};

@@ -21,7 +21,8 @@ namespace lowbit::numerics {
 /// The `count` levels, ascending, with the least sum of squared distances from each of `values` to
 /// the nearest one: optimal k-means in one dimension by dynamic programming (Wang and Song 2011,
 /// "Ckmeans.1d.dp"), each row of its table by divide and conquer. Borders between two levels lie
-/// between any two neighbours of up to 4096 values; of more values, at 4096 evenly spaced ranks.
+/// between any two neighbours of up to 4096 different values; of more, at about 4096 evenly spaced
+/// ranks.
 /// Values that are not finite are left out; without any, all levels are 0. Levels that are not
 /// needed repeat the largest one.
 std::vector<float> learnLevels(std::vector<float> values, size_t count);

@@ -373,13 +373,24 @@ Message checkRule(const Quantized &term) {
   return std::nullopt;
 }
 
+/// The block of the innermost level; 0 for an axis that it spans whatever its extent.
+static Shape innermostBlock(const Scale &tree, size_t rank) {
+  const Granularity &granularity = tree.levels.back().granularity;
+  if (granularity.kind == Granularity::Kind::PerBlock)
+    return granularity.block;
+  Shape block(rank, 0);
+  if (granularity.kind == Granularity::Kind::PerAxis)
+    block[static_cast<size_t>(granularity.axis)] = 1;
+  return block;
+}
+
 Message checkEncode(const Quantized &term, const Shape &shape) {
   if (Message message = check(term, shape))
     return message;
   if (Message message = checkRule(term))
     return message;
-  if (term.zero && term.zero->levels.back().granularity.blockOf(shape) !=
-                       term.scale->levels.back().granularity.blockOf(shape))
+  if (term.zero &&
+      innermostBlock(*term.zero, shape.size()) != innermostBlock(*term.scale, shape.size()))
     return "an encode needs the scale and the zero point on the same blocks";
   return std::nullopt;
 }

@@ -29,6 +29,10 @@ Expected<TensorEncoding> EncodingContext::read(StringRef text) {
   DiagnosticCollector diagnostics(context.get());
   if (EncodingAttrInterface encoding = parseEncoding(text, context.get()))
     return TensorEncoding(encoding.getAsOpaquePointer());
+  if (!text.starts_with("#"))
+    return createStringError("'" + text +
+                             "' is not an encoding such as "
+                             "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>");
   return createStringError("'" + text + "' is not an encoding: " + diagnostics.takeText());
 }
 

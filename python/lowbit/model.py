@@ -112,6 +112,8 @@ class Model:
         if context_length is not None:
             self._options["context_length"] = context_length
         if prefix_bits is not None:
+            if not isinstance(prefix_bits, int) or not 1 <= prefix_bits <= 8:
+                raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
             self._options["prefix_bits"] = prefix_bits
 
     @cached_property

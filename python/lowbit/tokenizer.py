@@ -61,6 +61,12 @@ class Tokenizer:
     def __init__(self, metadata: Callable[[str], Any]):
         def need(key: str) -> Any:
             value = metadata(key)
+            if value is None and metadata("general.architecture") is None:
+                raise LowbitError(
+                    "the file has tensors and no description of a model",
+                    hint="models are GGUF files, or archives that were encoded from one; "
+                    "`lowbit inspect` and `lowbit encode` take this file, too",
+                )
             if value is None:
                 raise LowbitError(
                     f"the model has no '{key}', so text cannot be turned into tokens",

@@ -30,7 +30,8 @@ def Lowbit_UIntFormatAttr : Lowbit_Format<"UIntFormat", "uint",
     ["getCodeType", "buildDecode", "buildEncode"]> {
   let summary = "unsigned integer of 1 to 16 bits";
   let description = [{
-    Levels `0 ... 2^bits - 1`. Rounds to nearest even and saturates. Nearly always used with a zero point.
+    Levels `0 ... 2^bits - 1`. Rounds to nearest even and saturates: without `zero` or `min`, negative values
+    become 0.
 
     ```mlir
     #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32]>

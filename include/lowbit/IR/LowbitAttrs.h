@@ -45,7 +45,8 @@ bool isSameTerm(QuantizedAttr a, QuantizedAttr b);
 /// The term of the `bits` high bits of the codes of `term` (PrefixFormatAttr), whose components are
 /// the last ones of `term`; null unless planes end there and the term has no integer zero point.
 QuantizedAttr getPrefix(QuantizedAttr term, unsigned bits);
-/// If `prefix` is such a term of `whole`, the number of its first components that it leaves out.
+/// If `prefix` is such a term of `whole`, in whatever layout, the number of first components of
+/// `whole` that it leaves out.
 std::optional<unsigned> getDroppedPlanes(QuantizedAttr whole, QuantizedAttr prefix);
 
 /// Bytes of all components of a tensor of static type, exactly; none if a component's extent is

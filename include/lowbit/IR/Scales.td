@@ -43,7 +43,7 @@ def Lowbit_BlockScaleAttr : Lowbit_Scale<"BlockScale", "block_scale", ["buildEnc
     the next one's. An offset, if there is one, is added to the product.
 
     ```mlir
-    #lowbit.quantized<uint<4>, scale = f16 per [1, 256] * uint<6> per [1, 32]>
+    #lowbit.quantized<int<4>, scale = f16 per [1, 256] * uint<6> per [1, 32]>
     #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 256] * int<8> per [1, 64] + f32 per tensor>
     ```
   }];

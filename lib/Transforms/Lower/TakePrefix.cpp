@@ -41,13 +41,18 @@ struct DecodePrefix : OpRewritePattern<DecodeOp> {
 struct TakePrefixPass : lowbit::impl::TakePrefixBase<TakePrefixPass> {
   using TakePrefixBase::TakePrefixBase;
   void runOnOperation() override {
+    if (bits < 1 || bits > 8) {
+      getOperation().emitError() << "a prefix has 1 to 8 bits, not " << bits.getValue();
+      return signalPassFailure();
+    }
     WalkResult found = getOperation().walk([&](DecodeOp op) {
-      auto term = dyn_cast<QuantizedAttr>(
-          cast<RankedTensorType>(op.getSource().getType()).getEncoding());
+      auto term =
+          dyn_cast<QuantizedAttr>(cast<RankedTensorType>(op.getSource().getType()).getEncoding());
       return term && getPrefix(term, bits) ? WalkResult::interrupt() : WalkResult::advance();
     });
     if (!found.wasInterrupted()) {
-      getOperation().emitError() << "no tensor has codes whose planes end " << bits.getValue()
+      getOperation().emitError() << "no tensor of one term has codes whose planes end "
+                                 << bits.getValue()
                                  << " bits below their top: encode them with a layout such as "
                                     "planes<4, 4>, low bits first";
       return signalPassFailure();

@@ -30,3 +30,15 @@ func.func @implicit(%w: tensor<8x64xf32, #w>, %o: tensor<8x64xf32>) -> tensor<8x
   %0 = linalg.exp ins(%w : tensor<8x64xf32, #w>) outs(%o : tensor<8x64xf32>) -> tensor<8x64xf32>
   return %0 : tensor<8x64xf32>
 }
+
+// -----
+
+#blocks = #lowbit.flattened<#lowbit.quantized<int<4>, scale = f16 per [32], layout = ggml<q4_0>>>
+#planes = #lowbit.flattened<#lowbit.quantized<int<4>, scale = f16 per [32]>>
+
+func.func @layouts_inside(%w: tensor<8x64xf32, #blocks>) -> tensor<8x64xf32, #planes> {
+  // expected-error @below {{a conversion between layouts of terms inside of others is not implemented, and would round if it decoded and encoded}}
+  // expected-error @below {{failed to legalize operation 'lowbit.convert'}}
+  %p = lowbit.convert %w : tensor<8x64xf32, #blocks> to tensor<8x64xf32, #planes>
+  return %p : tensor<8x64xf32, #planes>
+}

@@ -98,6 +98,30 @@ TEST(LearnedLevels, KeepAsManyValuesAsThereAreLevels) {
   EXPECT_EQ(roundTrip(learned(3, Granularity::perTensor()), {2, 4}, x), x);
 }
 
+TEST(LearnedLevels, AreFoundBesideAValueOfAnotherScale) {
+  std::mt19937 random(3);
+  std::normal_distribution<float> normal;
+  std::vector<float> inliers(13);
+  for (float &value : inliers)
+    value = normal(random);
+  std::vector<float> sorted = inliers;
+  std::sort(sorted.begin(), sorted.end());
+  for (float outlier : {1e9f, -1e9f, 3e38f, -3e38f}) {
+    std::vector<float> x = inliers;
+    x.push_back(outlier);
+    double error = squaredError(x, roundTrip(learned(2, Granularity::perTensor()), {14}, x));
+    EXPECT_NEAR(error, bruteForce(sorted, 0, 3), 1e-6) << outlier;
+  }
+}
+
+TEST(LearnedLevels, OfAGridAreTheGrid) {
+  // More values than there are places for borders, few of them different.
+  std::vector<float> x(20000);
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>(i % 7 == 0 ? i % 16 : 0) - 3.0f;
+  EXPECT_EQ(roundTrip(learned(4, Granularity::perTensor()), {20000}, x), x);
+}
+
 TEST(LearnedLevels, AreEachBlocksOwn) {
   std::vector<float> x{1, 2, 10, 20, 5, 6, -1, -2, 0, 0};
   EXPECT_EQ(roundTrip(learned(1, Granularity::perBlock({1, 2})), {2, 5}, x), x);
