@@ -29,7 +29,7 @@ Expected<TensorEncoding> EncodingContext::read(StringRef text) {
   DiagnosticCollector diagnostics(context.get());
   if (EncodingAttrInterface encoding = parseEncoding(text, context.get()))
     return TensorEncoding(encoding.getAsOpaquePointer());
-  if (!text.starts_with("#"))
+  if (isAlpha(text.front()))
     return createStringError("'" + text +
                              "' is not an encoding such as "
                              "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>");

@@ -61,7 +61,11 @@ class Tokenizer:
     def __init__(self, metadata: Callable[[str], Any]):
         def need(key: str) -> Any:
             value = metadata(key)
-            if value is None and metadata("general.architecture") is None:
+            if (
+                key == "tokenizer.ggml.model"
+                and value is None
+                and metadata("general.architecture") is None
+            ):
                 raise LowbitError(
                     "the file has tensors and no description of a model",
                     hint="models are GGUF files, or archives that were encoded from one; "
