@@ -49,8 +49,8 @@ public:
   /// Levels as checkLevels accepts them; code i decodes to levels[i]. `text` is what str() gives
   /// instead of them: "codebook<nf4>".
   static Format codebook(std::vector<float> levels, std::string text = "");
-  /// The high bits of the codes of `parent`: each decodes to the mean, rounded to f32, of the levels
-  /// whose codes begin with it; a codebook. Precondition: checkPrefix() passes.
+  /// The high bits of the codes of `parent`: each decodes to the mean, rounded to f32, of the
+  /// levels whose codes begin with it; a codebook. Precondition: checkPrefix() passes.
   static Format prefix(unsigned bits, const Format &parent);
   /// An error message, or nothing when `parent` has prefixes of `bits` bits.
   static std::optional<std::string> checkPrefix(unsigned bits, const Format &parent);
