@@ -294,26 +294,15 @@ static Value packWords(TileBuilder &t, const StoredWords &array, Value codes, Va
   unsigned tensorRank = cast<RankedTensorType>(codes.getType()).getRank();
   if (isEmptyTensor(destination))
     return destination;
-  if (!array.isPacked()) {
-    AffineMap identity = t.b.getMultiDimIdentityMap(tensorRank);
-    return t.generic(codes, destination, {identity, identity},
-                     SmallVector<utils::IteratorType>(tensorRank, utils::IteratorType::parallel),
-                     [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
-  }
+  if (!array.isPacked())
+    return t.copyInto(codes, destination);
   WordSpace space(t, array, tensorRank);
   unsigned axis = array.words.axis;
   int64_t perGroup = array.words.codesPerGroup();
-  Type codeType = array.format.getCodeType(), wordType = array.wordType();
+  Type wordType = array.wordType();
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, codes);
-  auto extent = getConstantIntValue(sizes[axis]);
-  OpFoldResult groups = t.ceilDiv(sizes[axis], perGroup);
-  if (!extent || *extent % perGroup != 0) {
-    Ofrs padded = sizes, zeros(tensorRank, t.index(0)), ones(tensorRank, t.index(1));
-    padded[axis] = t.apply(t.b.getAffineDimExpr(0) * perGroup, {groups});
-    codes = tensor::InsertSliceOp::create(
-        t.b, t.loc, codes, t.filled(padded, constant(t, codeType, 0)), zeros, sizes, ones);
-  }
-  sizes[axis] = groups;
+  codes = t.padded(codes, axis, perGroup);
+  sizes[axis] = t.ceilDiv(sizes[axis], perGroup);
   Ofrs wordSizes = sizes;
   SmallVector<utils::IteratorType> iterators(space.rank, utils::IteratorType::parallel);
   for (auto [i, radix] : llvm::enumerate(array.words.digits)) {

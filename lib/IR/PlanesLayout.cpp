@@ -15,7 +15,6 @@
 #include "lowbit/Numerics/Packing.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 #include <numeric>
 
@@ -243,14 +242,8 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
   unsigned rank = cast<RankedTensorType>(codes.getType()).getRank();
   auto type = cast<IntegerType>(cast<RankedTensorType>(codes.getType()).getElementType());
   int64_t perByte = 8 / plane.width;
-  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, codes);
-  // Rows that do not fill their last byte are extended by zero codes.
-  Ofrs padded = sizes;
-  padded.back() = t.apply(t.b.getAffineDimExpr(0).ceilDiv(perByte) * perByte, {sizes.back()});
-  auto constant = getConstantIntValue(sizes.back());
-  if (perByte > 1 && !(constant && *constant % perByte == 0)) {
-    codes = t.insert(codes, t.filled(padded, integer(t, type, 0)), {Ofrs(rank, t.index(0)), sizes});
-  }
+  if (perByte > 1)
+    codes = t.padded(codes, rank - 1, perByte);
   SmallVector<unsigned> own(rank);
   std::iota(own.begin(), own.end(), 0);
   SmallVector<utils::IteratorType> iterators(rank + 1, utils::IteratorType::parallel);
@@ -276,15 +269,6 @@ static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value
                    })[0];
 }
 
-/// Writes `v` over `destination`, so that bufferization finds the destination's memory.
-static Value copyInto(TileBuilder &t, Value v, Value destination) {
-  unsigned rank = cast<RankedTensorType>(v.getType()).getRank();
-  AffineMap identity = t.b.getMultiDimIdentityMap(rank);
-  return t.generic(v, destination, {identity, identity},
-                   SmallVector<utils::IteratorType>(rank, utils::IteratorType::parallel),
-                   [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
-}
-
 FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location loc,
                                                           const QuantizedAttr &term,
                                                           RankedTensorType type,
@@ -305,7 +289,7 @@ FailureOr<SmallVector<Value>> PlanesLayoutAttr::buildPack(OpBuilder &b, Location
       }
       // The whole code, in its own type.
       bool asIs = array.isFloat() || (plane.width >= 8 && array.planes.size() == 1);
-      packed.push_back(asIs ? copyInto(t, codes, destination)
+      packed.push_back(asIs ? t.copyInto(codes, destination)
                             : packPlane(t, codes, plane, destination));
     }
   }

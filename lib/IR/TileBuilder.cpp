@@ -113,6 +113,23 @@ Value TileBuilder::cut(Value v, ArrayRef<Ofr> sizes) {
     return v;
   return slice(v, {Ofrs(sizes.size(), index(0)), llvm::to_vector(sizes)});
 }
+Value TileBuilder::padded(Value v, int64_t axis, int64_t multiple) {
+  auto type = cast<RankedTensorType>(v.getType());
+  Ofrs sizes = tensor::getMixedSizes(b, loc, v), full = sizes;
+  std::optional<int64_t> extent = getConstantIntValue(sizes[axis]);
+  if (extent && *extent % multiple == 0)
+    return v;
+  full[axis] = apply(b.getAffineDimExpr(0).ceilDiv(multiple) * multiple, {sizes[axis]});
+  Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(type.getElementType()));
+  return insert(v, filled(full, zero), {Ofrs(sizes.size(), index(0)), sizes});
+}
+Value TileBuilder::copyInto(Value v, Value destination) {
+  unsigned rank = cast<RankedTensorType>(v.getType()).getRank();
+  AffineMap identity = b.getMultiDimIdentityMap(rank);
+  return generic(v, destination, {identity, identity},
+                 SmallVector<utils::IteratorType>(rank, parallel),
+                 [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
+}
 Value TileBuilder::splitLast(Value v, ArrayRef<int64_t> inner) {
   auto type = cast<RankedTensorType>(v.getType());
   Ofrs sizes = tensor::getMixedSizes(b, loc, v);

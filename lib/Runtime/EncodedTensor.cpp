@@ -163,11 +163,15 @@ static bool haveSameBits(DType wanted, DType given) {
          (wanted == DType::BF16 && given == DType::U16);
 }
 
-/// The components of these types, which may come in any order.
-static Expected<SmallVector<BufferRef>> findComponents(ArrayRef<ComponentType> types,
+/// The components of a tensor of this shape, which may come in any order.
+static Expected<SmallVector<BufferRef>> findComponents(const TensorEncoding &encoding,
+                                                       ArrayRef<int64_t> shape,
                                                        ArrayRef<Component> components) {
+  Expected<std::vector<ComponentType>> types = encoding.getComponents(shape);
+  if (!types)
+    return types.takeError();
   SmallVector<BufferRef> buffers;
-  for (const ComponentType &type : types) {
+  for (const ComponentType &type : *types) {
     auto found = find_if(components, [&](const Component &c) { return c.name == type.name; });
     if (found == components.end())
       return createStringError("component '" + type.name + "' is missing");
@@ -194,10 +198,7 @@ Error TensorEncoding::verify(ArrayRef<int64_t> type, ArrayRef<int64_t> shape,
                              formatShape(type));
   if (!attribute)
     return Error::success();
-  Expected<std::vector<ComponentType>> types = getComponents(type);
-  if (!types)
-    return types.takeError();
-  Expected<SmallVector<BufferRef>> buffers = findComponents(*types, components);
+  Expected<SmallVector<BufferRef>> buffers = findComponents(*this, type, components);
   if (!buffers)
     return buffers.takeError();
   EncodingAttrInterface encoding = getAttribute(attribute);
@@ -206,10 +207,7 @@ Error TensorEncoding::verify(ArrayRef<int64_t> type, ArrayRef<int64_t> shape,
 
 Error TensorEncoding::decode(ArrayRef<int64_t> shape, ArrayRef<Component> components,
                              MutableArrayRef<float> values) const {
-  Expected<std::vector<ComponentType>> types = getComponents(shape);
-  if (!types)
-    return types.takeError();
-  Expected<SmallVector<BufferRef>> buffers = findComponents(*types, components);
+  Expected<SmallVector<BufferRef>> buffers = findComponents(*this, shape, components);
   if (!buffers)
     return buffers.takeError();
   if (countElements(shape) != int64_t(values.size()))

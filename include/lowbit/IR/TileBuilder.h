@@ -79,6 +79,10 @@ public:
   mlir::Value insert(mlir::Value part, mlir::Value v, const Box &region);
   /// The first `sizes` of v; v itself if it has them.
   mlir::Value cut(mlir::Value v, llvm::ArrayRef<Ofr> sizes);
+  /// v, extended by zeros to a multiple of `multiple` along `axis`.
+  mlir::Value padded(mlir::Value v, int64_t axis, int64_t multiple);
+  /// Writes v over `destination`, so that bufferization finds the destination's memory.
+  mlir::Value copyInto(mlir::Value v, mlir::Value destination);
   /// Splits the last dimension n into [n / product(inner), inner...].
   mlir::Value splitLast(mlir::Value v, llvm::ArrayRef<int64_t> inner);
   /// Joins all dimensions from `from` on.

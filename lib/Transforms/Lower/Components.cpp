@@ -92,8 +92,6 @@ struct EncodePattern : OpConversionPattern<EncodeOp> {
   }
 };
 
-/// Between layouts of one term the bytes move, of a prefix of its codes they stay; otherwise the
-/// values are rounded again.
 /// True if nothing but layouts and encode rules tells two encodings apart.
 static bool differInLayout(Attribute a, Attribute b) {
   AttrTypeReplacer plain;
@@ -105,6 +103,8 @@ static bool differInLayout(Attribute a, Attribute b) {
   return a != b && plain.replace(a) == plain.replace(b);
 }
 
+/// Between layouts of one term the bytes move, of a prefix of its codes they stay; otherwise the
+/// values are rounded again.
 struct ConvertPattern : OpConversionPattern<ConvertOp> {
   using OpConversionPattern::OpConversionPattern;
   LogicalResult matchAndRewrite(ConvertOp op, OneToNOpAdaptor adaptor,

@@ -20,16 +20,22 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
+/// What the decode would read; null if no planes end there.
+static QuantizedAttr prefixOf(DecodeOp op, unsigned bits) {
+  auto type = cast<RankedTensorType>(op.getSource().getType());
+  auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
+  return term ? getPrefix(term, bits) : QuantizedAttr();
+}
+
 namespace {
 struct DecodePrefix : OpRewritePattern<DecodeOp> {
   DecodePrefix(MLIRContext *context, unsigned bits) : OpRewritePattern(context), bits(bits) {}
 
   LogicalResult matchAndRewrite(DecodeOp op, PatternRewriter &rw) const override {
-    auto type = cast<RankedTensorType>(op.getSource().getType());
-    auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
-    QuantizedAttr prefix = term ? getPrefix(term, bits) : QuantizedAttr();
+    QuantizedAttr prefix = prefixOf(op, bits);
     if (!prefix)
       return failure();
+    auto type = cast<RankedTensorType>(op.getSource().getType());
     Value high = ConvertOp::create(rw, op.getLoc(), type.cloneWithEncoding(prefix), op.getSource());
     rw.replaceOpWithNewOp<DecodeOp>(op, high);
     return success();
@@ -46,9 +52,7 @@ struct TakePrefixPass : lowbit::impl::TakePrefixBase<TakePrefixPass> {
       return signalPassFailure();
     }
     WalkResult found = getOperation().walk([&](DecodeOp op) {
-      auto term =
-          dyn_cast<QuantizedAttr>(cast<RankedTensorType>(op.getSource().getType()).getEncoding());
-      return term && getPrefix(term, bits) ? WalkResult::interrupt() : WalkResult::advance();
+      return prefixOf(op, bits) ? WalkResult::interrupt() : WalkResult::advance();
     });
     if (!found.wasInterrupted()) {
       getOperation().emitError() << "no tensor of one term has codes whose planes end "
