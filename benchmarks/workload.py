@@ -85,4 +85,5 @@ class Workload(ABC):
     def error(self) -> float:
         """Of the results, relative to the exact ones, in the 2-norm; not finite for NaN."""
         scale = np.linalg.norm(self.expected)
-        return max(float(np.linalg.norm(y - self.expected) / scale) for y in self.results())
+        errors = [np.linalg.norm(y - self.expected) / scale for y in self.results()]
+        return float(np.max(errors))  # unlike Python's max, NaN if one is
