@@ -44,10 +44,16 @@ template <Prefetch prefetch> void prefetchLine(const char *line) {
     __builtin_prefetch(line, 0, 2);
 }
 
-/// Reads all lines once, as so many sequential streams that lie side by side.
+/// Of streams that share out so many bytes. Not a power of two: lines that are such a distance
+/// apart fall into the same sets of a cache and the same banks of memory.
+size_t getStride(size_t bytes, int streams) {
+  size_t lines = bytes / streams / kLine;
+  return (lines < 1024 ? lines : lines - 67) * kLine;
+}
+
+/// Reads lines once each, as so many sequential streams that lie side by side.
 template <int streams, Prefetch prefetch>
-void readAll(const char *data, size_t bytes, size_t distance) {
-  size_t stride = bytes / streams / kLine * kLine;
+void readAll(const char *data, size_t stride, size_t distance) {
   Ints sums[streams] = {};
   for (size_t offset = 0; offset < stride; offset += kLine) {
 #pragma clang loop unroll(full)
@@ -102,8 +108,9 @@ constexpr int kChains = 12;
 
 extern "C" {
 
-/// Seconds to read `bytes` once; each thread reads a part of its own. `prefetch` is 0 (none), 1 (to
-/// L1) or 2 (to L2), `distance` bytes ahead. Streams: 1, 4 or 8; negative seconds for others.
+/// Bytes per second of reading `bytes` once, but for a few lines; each thread reads a part of its
+/// own. `prefetch` is 0 (none), 1 (to L1) or 2 (to L2), `distance` bytes ahead. Streams: 1, 4 or 8;
+/// others give 0.
 double probe_read(const char *data, size_t bytes, int streams, int prefetch, size_t distance,
                   int threads) {
   Reader reader = streams == 1   ? getReader<1>(prefetch)
@@ -111,9 +118,12 @@ double probe_read(const char *data, size_t bytes, int streams, int prefetch, siz
                   : streams == 8 ? getReader<8>(prefetch)
                                  : nullptr;
   if (!reader)
-    return -1;
+    return 0;
   size_t part = bytes / threads / kLine * kLine;
-  return timeThreads(threads, [=](int thread) { reader(data + thread * part, part, distance); });
+  size_t stride = getStride(part, streams);
+  double seconds =
+      timeThreads(threads, [=](int thread) { reader(data + thread * part, stride, distance); });
+  return double(stride) * streams * threads / seconds;
 }
 
 /// f32 operations per second of fused multiply-adds in registers, each counted as two.

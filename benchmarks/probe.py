@@ -107,7 +107,7 @@ class Probe:
             self.library.probe_read(address, size, *hint, threads)
         else:
             self.next += size
-        return size / self.library.probe_read(address, size, *hint, threads)
+        return self.library.probe_read(address, size, *hint, threads)
 
     def sweep(self, threads: int, rounds: int) -> dict[Variant, float]:
         """Median bytes per second of every variant, the best first; quick() takes that one."""
