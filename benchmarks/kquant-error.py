@@ -1,61 +1,23 @@
 #!/usr/bin/env python3
 """Squared error of our scale search over that of llama.cpp's quantizers, on the same tensors.
 
-Needs lowbit, the gguf package and llama-cpp-python (for its libggml). Prints one line for each tensor type and one
+Needs lowbit, and ggml by scripts/get-ggml.sh, which it calls. Prints one line for each tensor type and one
 column for each tensor; below 1 is better than llama.cpp. Weights of a model are read from --gguf and --safetensors.
 """
 
 from __future__ import annotations
 
 import argparse
-import ctypes
-import importlib.util
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 
-TYPES = {
-    "Q2_K": 10,
-    "Q3_K": 11,
-    "Q4_K": 12,
-    "Q5_K": 13,
-    "Q6_K": 14,
-    "IQ4_NL": 20,
-    "IQ4_XS": 23,
-}
+import ggml
+
+TYPES = ("q2_K", "q3_K", "q4_K", "q5_K", "q6_K", "iq4_nl", "iq4_xs")
 COLUMNS = 256
 LIMIT = 4096  # rows of a model's tensor
-
-
-def load_ggml(folder: str | None) -> ctypes.CDLL:
-    if folder is None:
-        spec = importlib.util.find_spec("llama_cpp")
-        if spec is None:
-            sys.exit(
-                "kquant-error: llama_cpp is not installed: pip install llama-cpp-python==0.3.36, "
-                "or name the folder of its libggml-base.so with --ggml"
-            )
-        folder = str(Path(spec.submodule_search_locations[0]) / "lib")
-    library = ctypes.CDLL(str(Path(folder) / "libggml-base.so"))
-    library.ggml_quantize_chunk.restype = ctypes.c_size_t
-    library.ggml_quantize_chunk.argtypes = [
-        ctypes.c_int,
-        ctypes.c_void_p,
-        ctypes.c_void_p,
-        ctypes.c_int64,
-        ctypes.c_int64,
-        ctypes.c_int64,
-        ctypes.c_void_p,
-    ]
-    return library
-
-
-def theirs(library: ctypes.CDLL, number: int, x: np.ndarray, row_bytes: int) -> np.ndarray:
-    raw = np.zeros((len(x), row_bytes), np.uint8)
-    library.ggml_quantize_chunk(number, x.ctypes.data, raw.ctypes.data, 0, len(x), x.shape[1], None)
-    return raw
 
 
 def squared_error(values: np.ndarray, x: np.ndarray) -> float:
@@ -69,11 +31,11 @@ def rows_of(values: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ggml", help="folder of libggml-base.so")
+    parser.add_argument("--ggml", type=Path, help="folder of its libraries (scripts/get-ggml.sh)")
     parser.add_argument("--gguf", help="a model whose largest tensors are compared, too")
     parser.add_argument("--safetensors", help="likewise")
     arguments = parser.parse_args()
-    library = load_ggml(arguments.ggml)
+    library = ggml.Ggml(arguments.ggml or ggml.build())
     import lowbit
     from lowbit import _lowbit
 
@@ -95,18 +57,18 @@ def main() -> None:
         + "".join(f"{name:>30}" for name in tensors)
         + "   ns/element (ours, llama.cpp)"
     )
-    for name, number in TYPES.items():
-        encoding, block_size, block_bytes = _lowbit.ggml_type(name, 2)
+    for name in TYPES:
+        encoding, _, _ = _lowbit.ggml_type(name.upper(), 2)
         ratios, seconds = [], [0.0, 0.0]
         for x in tensors.values():
             start = time.perf_counter()
             ours = lowbit.encode(x, encoding)
             middle = time.perf_counter()
-            raw = theirs(library, number, x, x.shape[1] // block_size * block_bytes)
+            raw = library.quantize(name, x)
             seconds[0] += middle - start
             seconds[1] += time.perf_counter() - middle
             error = squared_error(lowbit.decode(encoding, x.shape, ours), x)
-            ratios.append(error / squared_error(lowbit.decode_ggml(raw, name), x))
+            ratios.append(error / squared_error(lowbit.decode_ggml(raw, name.upper()), x))
         elements = sum(x.size for x in tensors.values())
         times = ", ".join(f"{1e9 * value / elements:.0f}" for value in seconds)
         print(f"{name:8}" + "".join(f"{ratio:30.4f}" for ratio in ratios) + f"   {times}")

@@ -80,6 +80,13 @@ class Program:
         Results come in the function's order; inputs are not written to.
         """
 
+    def lookup(self, entry: str) -> int:
+        """The address of an entry as `void (void **arguments)`, valid as long as the program is.
+
+        Each argument points to a scalar or to a memref descriptor (base, aligned, offset, sizes and strides as
+        int64), results last. Nothing is checked, and OpenMP's number of threads is the caller's.
+        """
+
     @property
     def compile_seconds(self) -> float: ...
 

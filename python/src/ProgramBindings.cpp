@@ -90,6 +90,16 @@ void python::bindPrograms(nb::module_ &module) {
           "Calls an entry. An encoded argument is as many inputs as it has components; the results "
           "come in the function's order, whether fresh or in the storage of an argument (the "
           "inputs themselves are not written to).")
+      .def(
+          "lookup",
+          [](Program &program, const std::string &entry) {
+            return reinterpret_cast<uintptr_t>(unwrap(program.getSession().lookup(entry)));
+          },
+          nb::arg("entry"),
+          "The address of an entry as `void (void **arguments)`, which stays valid as long as the "
+          "program: to call it where the data lies, by ctypes or from another language. Each "
+          "argument points to a scalar or to a memref descriptor, results last; nothing is "
+          "checked, and OpenMP's number of threads is the caller's.")
       .def_prop_ro("compile_seconds",
                    [](const Program &program) { return program.getTimes().total(); });
   module.def("run_module", &runModule, nb::arg("text"), nb::arg("entry"), nb::arg("inputs"),
