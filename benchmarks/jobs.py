@@ -17,7 +17,12 @@ class Activations:
     tolerance: float  # of the relative error of y
 
 
-ACTIVATIONS = {"f32": Activations(options="", arithmetic="f32", tolerance=1e-5)}
+ACTIVATIONS = {
+    "f32": Activations(options="", arithmetic="f32", tolerance=1e-5),
+    "int8": Activations(
+        options="activations='int<8>, scale = f32 per [1, 32]'", arithmetic="int8", tolerance=2e-2
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -25,17 +30,17 @@ class Job:
     name: str
     encoding: str  # of w [n, k]
     peers: tuple[str, ...] = ()  # types of ggml of about this width, or of this very format
-    activations: str = "f32"
+    activations: str = "int8"
     options: str = ""  # further ones of lowbit-cpu-pipeline
 
     @property
     def pipeline(self) -> str:
         options = " ".join(filter(None, (ACTIVATIONS[self.activations].options, self.options)))
-        return f"builtin.module(lowbit-cpu-pipeline{{{options}}})"
+        return f"cpu{{{options}}}"
 
 
 def quantized(text: str) -> str:
-    return f"#lowbit.quantized<{text}>"
+    return f"#lowbit.quantized<{text}, layout = tiled>"
 
 
 # A K-quant's scales: f16 per superblock times integers of so many bits per block.
@@ -54,14 +59,14 @@ JOBS = [
     Job("int8", quantized("int<8>, scale = f16 per [1, 32]"), ("q8_0",)),
     Job("mxfp4", quantized("e2m1, scale = e8m0 per [1, 32]"), ("mxfp4",)),
     Job("nvfp4", quantized("e2m1, scale = f32 per tensor * e4m3 per [1, 16]"), ("nvfp4",)),
-    Job("nf4", quantized("codebook<nf4>, scale = f32 per [1, 64]"), ("iq4_nl",)),
+    Job("nf4", quantized("codebook<nf4>, scale = f32 per [1, 64]"), ("iq4_nl",), activations="f32"),
     Job(
         "q4_K",
-        quantized(f"uint<4>, scale = {K4}, min = {K4}, layout = ggml<q4_k>"),
+        quantized(f"uint<4>, scale = {K4}, min = {K4}"),
         ("q4_K",),
     ),
-    Job("q6_K", quantized(f"int<6>, scale = {K6}, layout = ggml<q6_k>"), ("q6_K",)),
-    Job("q8_0", quantized("int<8>, scale = f16 per [1, 32], layout = ggml<q8_0>"), ("q8_0",)),
+    Job("q6_K", quantized(f"int<6>, scale = {K6}"), ("q6_K",)),
+    Job("q8_0", quantized("int<8>, scale = f16 per [1, 32]"), ("q8_0",)),
 ]
 
 
