@@ -90,5 +90,9 @@ LogicalResult ParameterOp::verify() {
   auto type = cast<RankedTensorType>(getType());
   if (!type.hasStaticShape())
     return emitOpError() << "needs a static shape, that of the archive's tensor, not " << type;
+  if (getPack().has_value() != getStored().has_value())
+    return emitOpError() << "is packed by an entry from a stored type, or neither";
+  if (getStored() && failed(verifySameShape(*this, *getStored(), type, "packing keeps the shape")))
+    return failure();
   return verifyTypes(*this, type);
 }

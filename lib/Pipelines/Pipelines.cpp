@@ -125,6 +125,8 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
 
 void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   buildExplicitPipeline(pm);
+  pm.addPass(createChooseLayouts());
+  pm.addPass(createPackParameters());
   QuantizeActivationsOptions activations;
   activations.encoding = options.activations;
   pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));

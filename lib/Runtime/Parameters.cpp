@@ -7,12 +7,14 @@
 
 #include "lowbit/Runtime/JitSession.h"
 
+#include "OpenMPRuntime.h"
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/Runtime/EncodedTensor.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 
+#include <map>
 #include <set>
 #include <tuple>
 
@@ -63,18 +65,18 @@ static bool decodeAlike(StringRef program, StringRef file) {
   return wanted && wanted == given;
 }
 
+/// The component of a stored tensor that the program reads as `type`.
 static Expected<const Component *> findComponent(const StoredTensor &tensor,
-                                                 const ParameterSignature &parameter) {
+                                                 const ParameterSignature &parameter,
+                                                 StringRef name, const ValueType &type) {
   auto fail = [&](const Twine &given) {
     return createStringError(tensor.archive->getPath() + ": tensor '" + parameter.key +
-                             "': the program reads component '" + parameter.component + "' as " +
-                             parameter.type.str() + ", the file has " + given + " (stored as " +
-                             tensor.encoding +
+                             "': the program reads component '" + name + "' as " + type.str() +
+                             ", the file has " + given + " (stored as " + tensor.encoding +
                              "): compile the program for this file, or give it the file that it "
                              "was compiled for");
   };
-  auto found =
-      find_if(tensor.components, [&](const Component &c) { return c.name == parameter.component; });
+  auto found = find_if(tensor.components, [&](const Component &c) { return c.name == name; });
   if (found == tensor.components.end()) {
     std::string names = join(
         map_range(tensor.components, [](const Component &c) { return "'" + c.name + "'"; }), ", ");
@@ -82,7 +84,7 @@ static Expected<const Component *> findComponent(const StoredTensor &tensor,
   }
   if (!decodeAlike(parameter.encoding, tensor.encodingText))
     return fail("another encoding than " + parameter.encoding);
-  if (!parameter.type.acceptsDType(found->dtype) || !parameter.type.acceptsShape(found->shape))
+  if (!type.acceptsDType(found->dtype) || !type.acceptsShape(found->shape))
     return fail(formatArrayType(found->dtype, found->shape));
   return &*found;
 }
@@ -112,47 +114,171 @@ static Error verifyTensors(ArrayRef<ParameterSignature> parameters,
   return Error::success();
 }
 
+/// The bytes of a component where compiled code can read them: in the file, or copied to `copies`.
+static Expected<const uint8_t *> placeComponent(const Component &component,
+                                                std::vector<Array> &copies) {
+  const uint8_t *data = component.data.data();
+  // What was made on demand lives no longer than the list of components.
+  if (!component.owner && reinterpret_cast<uintptr_t>(data) % getAlignment(component.dtype) == 0)
+    return data;
+  Expected<Array> copy = Array::allocate(component.dtype, component.shape);
+  if (!copy)
+    return copy.takeError();
+  memcpy(copy->bytes().data(), component.data.data(), copy->bytes().size());
+  copies.push_back(std::move(*copy));
+  return copies.back().bytes().data();
+}
+
+namespace {
+/// What the parameters of a module become, tensor by tensor.
+class ParameterBinder {
+public:
+  ParameterBinder(const ModuleSignature &signature,
+                  ArrayRef<std::shared_ptr<const Archive>> archives)
+      : signature(signature), archives(archives) {}
+
+  /// Finds and checks all tensors: packing trusts them.
+  Error find() {
+    for (const ParameterSignature &parameter : signature.parameters) {
+      auto [slot, isNew] = tensors.try_emplace(parameter.key);
+      if (isNew) {
+        Expected<StoredTensor> tensor = findTensor(parameter.key, archives);
+        if (!tensor)
+          return tensor.takeError();
+        slot->second = std::move(*tensor);
+      }
+      Error error = parameter.pack.empty() ? findComponent(slot->second, parameter,
+                                                           parameter.component, parameter.type)
+                                                 .takeError()
+                                           : findInputs(slot->second, parameter).takeError();
+      if (error)
+        return error;
+    }
+    return verifyTensors(signature.parameters, tensors);
+  }
+
+  /// The components that the entry which packs a parameter takes, in order.
+  Expected<std::vector<const Component *>> findInputs(const StoredTensor &tensor,
+                                                      const ParameterSignature &parameter) {
+    Expected<const EntrySignature *> entry = signature.find(parameter.pack);
+    if (!entry)
+      return entry.takeError();
+    Expected<TensorEncoding> encoding = encodings.read(parameter.encoding);
+    if (!encoding)
+      return encoding.takeError();
+    Expected<std::vector<ComponentType>> types = encoding->getComponents(parameter.shape);
+    if (!types)
+      return types.takeError();
+    ArrayRef<ValueType> arguments = ArrayRef((*entry)->arguments).drop_back((*entry)->outputs);
+    if (arguments.size() != types->size())
+      return createStringError("entry '" + parameter.pack + "' does not take the " +
+                               Twine(types->size()) + " components of parameter '" + parameter.key +
+                               "'");
+    std::vector<const Component *> inputs;
+    for (auto [type, argument] : zip_equal(*types, arguments)) {
+      Expected<const Component *> component = findComponent(tensor, parameter, type.name, argument);
+      if (!component)
+        return component.takeError();
+      inputs.push_back(*component);
+    }
+    return inputs;
+  }
+
+  const StoredTensor &tensorOf(const ParameterSignature &parameter) {
+    return tensors.find(parameter.key)->second;
+  }
+
+private:
+  const ModuleSignature &signature;
+  ArrayRef<std::shared_ptr<const Archive>> archives;
+  StringMap<StoredTensor> tensors;
+  EncodingContext encodings;
+};
+} // namespace
+
+/// Calls the entry that packs a tensor; its outputs.
+static Expected<std::vector<Array>> packTensor(void (*entry)(void *const *),
+                                               const EntrySignature &signature,
+                                               const StoredTensor &tensor,
+                                               ArrayRef<const Component *> inputs) {
+  std::vector<Array> copies, outputs;
+  std::vector<MemRefDescriptor> descriptors;
+  descriptors.reserve(signature.arguments.size());
+  SmallVector<void *> arguments;
+  for (const Component *input : inputs) {
+    Expected<const uint8_t *> data = placeComponent(*input, copies);
+    if (!data)
+      return data.takeError();
+    descriptors.emplace_back(*data, input->shape);
+    arguments.push_back(input->shape.empty() ? const_cast<uint8_t *>(*data)
+                                             : descriptors.back().get());
+  }
+  for (const ValueType &type : ArrayRef(signature.arguments).take_back(signature.outputs)) {
+    Expected<Array> output = Array::allocate(type.dtype, type.shape);
+    if (!output)
+      return output.takeError();
+    outputs.push_back(std::move(*output));
+    descriptors.emplace_back(outputs.back().bytes().data(), outputs.back().getShape());
+    arguments.push_back(descriptors.back().get());
+  }
+  entry(arguments.data());
+  tensor.archive->release(*tensor.info); // nobody reads it again, mostly
+  return outputs;
+}
+
 Error JitSession::bindParameters(ArrayRef<std::shared_ptr<const Archive>> given) {
   parametersBound = false;
   archives.assign(given.begin(), given.end());
   copies.clear();
-  StringMap<StoredTensor> tensors;
+  packed.clear();
+  ParameterBinder binder(signature, given);
+  if (Error error = binder.find())
+    return error;
+  if (openMP)
+    openMP->setThreads(threads);
+  std::map<std::pair<StringRef, StringRef>, size_t> done; // of a key and an entry, its place
   for (const ParameterSignature &parameter : signature.parameters) {
-    auto [slot, isNew] = tensors.try_emplace(parameter.key);
-    if (isNew) {
-      Expected<StoredTensor> tensor = findTensor(parameter.key, given);
-      if (!tensor)
-        return tensor.takeError();
-      slot->second = std::move(*tensor);
-    }
-    Expected<const Component *> component = findComponent(slot->second, parameter);
-    if (!component)
-      return component.takeError();
+    const StoredTensor &tensor = binder.tensorOf(parameter);
     Expected<orc::ExecutorAddr> address = jit->lookup(parameter.symbol);
     if (!address)
       return address.takeError();
-
-    const uint8_t *data = (*component)->data.data();
-    if (!parameter.type.isMemRef) {
-      memcpy(address->toPtr<void *>(), data, sizeof(int64_t));
+    auto write = [&](const uint8_t *data, ArrayRef<int64_t> shape) {
+      MemRefDescriptor descriptor(data, shape);
+      memcpy(address->toPtr<void *>(), descriptor.getWords().data(),
+             descriptor.getWords().size() * sizeof(int64_t));
+    };
+    if (!parameter.pack.empty()) {
+      auto [place, isNew] = done.try_emplace({parameter.key, parameter.pack}, packed.size());
+      if (isNew) {
+        Expected<std::vector<const Component *>> inputs = binder.findInputs(tensor, parameter);
+        if (!inputs)
+          return inputs.takeError();
+        const EntrySignature &entry = **signature.find(parameter.pack);
+        auto function = reinterpret_cast<void (*)(void *const *)>(
+            entryAddresses[&entry - signature.entries.data()]);
+        Expected<std::vector<Array>> outputs = packTensor(function, entry, tensor, *inputs);
+        if (!outputs)
+          return outputs.takeError();
+        packed.push_back(std::move(*outputs));
+      }
+      const std::vector<Array> &outputs = packed[place->second];
+      if (parameter.output >= outputs.size())
+        return createStringError("entry '" + parameter.pack + "' has no output " +
+                                 Twine(parameter.output));
+      write(outputs[parameter.output].bytes().data(), outputs[parameter.output].getShape());
       continue;
     }
-    // What was made on demand lives no longer than `tensors`.
-    if ((*component)->owner ||
-        reinterpret_cast<uintptr_t>(data) % getAlignment((*component)->dtype)) {
-      Expected<Array> copy = Array::allocate((*component)->dtype, (*component)->shape);
-      if (!copy)
-        return copy.takeError();
-      memcpy(copy->bytes().data(), data, copy->bytes().size());
-      data = copy->bytes().data();
-      copies.push_back(std::move(*copy));
+    const Component &component =
+        **findComponent(tensor, parameter, parameter.component, parameter.type);
+    if (!parameter.type.isMemRef) {
+      memcpy(address->toPtr<void *>(), component.data.data(), sizeof(int64_t));
+      continue;
     }
-    MemRefDescriptor descriptor(data, (*component)->shape);
-    memcpy(address->toPtr<void *>(), descriptor.getWords().data(),
-           descriptor.getWords().size() * sizeof(int64_t));
+    Expected<const uint8_t *> data = placeComponent(component, copies);
+    if (!data)
+      return data.takeError();
+    write(*data, component.shape);
   }
-  if (Error error = verifyTensors(signature.parameters, tensors))
-    return error;
   parametersBound = true;
   return Error::success();
 }

@@ -42,6 +42,19 @@ static SmallVector<unsigned> placeResults(mlir::func::FuncOp function) {
   return places;
 }
 
+/// The pipeline with the option for activations.
+static Expected<std::string> getPipeline(const ProgramOptions &options) {
+  StringRef activations = options.activations;
+  if (activations == "f32")
+    return options.pipeline;
+  if (activations == "int8")
+    activations = "int<8>, scale = f32 per [1, 32]";
+  if (options.pipeline != "cpu")
+    return createStringError("activations are chosen for the pipeline 'cpu', not for '" +
+                             options.pipeline + "'");
+  return "cpu{activations='" + activations.str() + "'}";
+}
+
 Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
                                                     const ProgramOptions &options) {
   Stopwatch stopwatch;
@@ -55,7 +68,10 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
             runPipeline(module, "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
                                     std::to_string(options.prefixBits) + "})"))
       return std::move(error);
-  if (Error error = runPipeline(module, options.pipeline))
+  Expected<std::string> pipeline = getPipeline(options);
+  if (!pipeline)
+    return pipeline.takeError();
+  if (Error error = runPipeline(module, *pipeline))
     return std::move(error);
   double lower = stopwatch.lap();
   Expected<std::unique_ptr<JitSession>> session = JitSession::create(module, options.jit);

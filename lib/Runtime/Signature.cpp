@@ -147,10 +147,19 @@ static Expected<ParameterSignature> readParameter(mlir::Attribute attribute) {
                                std::move(*value),
                                symbol.getValue().str(),
                                encoding ? encoding.getValue().str() : "",
-                               {}};
+                               {},
+                               "",
+                               0};
   if (auto shape = dict.getAs<mlir::DenseI64ArrayAttr>("shape"))
     for (int64_t extent : shape.asArrayRef())
       parameter.shape.push_back(mlir::ShapedType::isDynamic(extent) ? ValueType::dynamic : extent);
+  if (auto pack = dict.getAs<mlir::StringAttr>("pack")) {
+    auto output = dict.getAs<mlir::IntegerAttr>("output");
+    if (!output || output.getInt() < 0)
+      return makeFormError(name, "'pack' comes with the number of an 'output'");
+    parameter.pack = pack.getValue().str();
+    parameter.output = output.getInt();
+  }
   return parameter;
 }
 

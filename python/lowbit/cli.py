@@ -110,9 +110,10 @@ def _parser() -> argparse.ArgumentParser:
     def precision(sub: argparse.ArgumentParser) -> None:
         sub.add_argument(
             "--activations",
-            choices=["f32"],
             default="f32",
-            help="type in which activations are computed (f32)",
+            metavar="TYPE",
+            help="how activations are multiplied with encoded weights: f32, int8 (rounded in blocks of 32), or what they "
+            "are rounded to, as 'int<8>, scale = f32 per [1, 64]' (f32)",
         )
         sub.add_argument(
             "--prefix-bits",

@@ -94,7 +94,8 @@ class Generation:
 class Model:
     """A model file, compiled for this machine when it is first needed.
 
-    activations: the type in which activations are computed ('f32').
+    activations: how activations are multiplied with encoded weights: 'f32', 'int8' (rounded in blocks of 32), or what they
+        are rounded to, as "int<8>, scale = f32 per [1, 64]".
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
     prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
     """

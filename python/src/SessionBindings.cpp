@@ -20,9 +20,7 @@ static LanguageModelOptions readOptions(nb::dict given) {
   for (auto [key, value] : given) {
     auto name = nb::cast<std::string>(key);
     if (name == "activations") {
-      if (nb::cast<std::string>(value) != "f32")
-        throw Failure("activations of type '" + nb::cast<std::string>(value) +
-                      "' are not supported: use 'f32'");
+      options.program.activations = nb::cast<std::string>(value);
     } else if (name == "context_length") {
       auto length = nb::cast<int64_t>(value);
       if (length < 1)

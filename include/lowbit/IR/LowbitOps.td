@@ -132,7 +132,8 @@ def Lowbit_ParameterOp : Lowbit_Op<"parameter"> {
   let summary = "a tensor of an archive, by name";
   let description = [{
     Weights live outside the IR: the key names a tensor of an archive (GGUF, safetensors) that the program is given when
-    it is loaded. The type says how the archive stores it.
+    it is loaded. The type says how the archive stores it, unless `stored` does: then it is converted when it is loaded, by the
+    entry `pack` (`lowbit-pack-parameters`).
 
     Example:
     ```mlir
@@ -143,9 +144,12 @@ def Lowbit_ParameterOp : Lowbit_Op<"parameter"> {
     }
     ```
   }];
-  let arguments = (ins StrAttr:$key);
+  let arguments = (ins StrAttr:$key, OptionalAttr<FlatSymbolRefAttr>:$pack, OptionalAttr<TypeAttr>:$stored);
   let results = (outs AnyRankedTensor:$result);
-  let assemblyFormat = "$key attr-dict `:` type($result)";
+  let builders = [OpBuilder<(ins "::mlir::Type":$result, "::mlir::StringAttr":$key), [{
+    build($_builder, $_state, result, key, ::mlir::FlatSymbolRefAttr(), ::mlir::TypeAttr());
+  }]>];
+  let assemblyFormat = "$key (`packed` `by` $pack^ `from` $stored)? attr-dict `:` type($result)";
   let hasVerifier = 1;
 }
 
@@ -240,7 +244,8 @@ def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
   let summary = "the memory of one component of a parameter";
   let description = [{
     Becomes a load of a descriptor that the loader fills in; the component is read-only. `encoding` and `shape` are those of the
-    whole tensor, if it is encoded: the loader checks them, and the components by them.
+    whole tensor as the archive stores it, if it is encoded: the loader checks them, and the components by them. With `pack`, the
+    loader calls that entry with the stored components, and this is its result number `output`.
 
     Example:
     ```mlir
@@ -251,7 +256,8 @@ def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
     ```
   }];
   let arguments = (ins StrAttr:$key, StrAttr:$component, OptionalAttr<StrAttr>:$encoding,
-                       OptionalAttr<DenseI64ArrayAttr>:$shape);
+                       OptionalAttr<DenseI64ArrayAttr>:$shape, OptionalAttr<StrAttr>:$pack,
+                       OptionalAttr<I64Attr>:$output);
   let results = (outs AnyTypeOf<[AnyStridedMemRef, Index]>:$result);
   let assemblyFormat = "$key `[` $component `]` attr-dict `:` type($result)";
 }

@@ -73,7 +73,8 @@ public:
   /// Points the module's parameters at tensors of these archives, straight into the mapped files
   /// (an array at an address that does not suit its elements is copied). For a key that several
   /// archives have, the first one counts. Holds on to the archives. An error names the key, and the
-  /// type in the program and in the file; the session cannot run after it.
+  /// type in the program and in the file; the session cannot run after it. Parameters that the
+  /// program wants in another layout are packed here, once.
   llvm::Error bindParameters(llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
 
   /// The address of `void (void **arguments)`, which calls the entry; see invoke().
@@ -95,7 +96,8 @@ private:
   unsigned threads = 0;
   llvm::SmallVector<void *> entryAddresses; // in the order of signature.entries
   std::vector<std::shared_ptr<const Archive>> archives;
-  std::vector<Array> copies; // of misaligned components
+  std::vector<Array> copies;              // of misaligned components
+  std::vector<std::vector<Array>> packed; // what entries made of stored tensors
   bool parametersBound = false;
 };
 

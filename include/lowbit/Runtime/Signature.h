@@ -69,6 +69,10 @@ struct ParameterSignature {
   std::string encoding; ///< the attribute's text; empty for a plain tensor
   /// Of the whole tensor, if it is encoded; an extent may be `ValueType::dynamic`.
   llvm::SmallVector<int64_t, 4> shape;
+  /// The entry that makes it, as its output number `output`, of the stored components; empty: it is
+  /// `component` as it is stored.
+  std::string pack;
+  unsigned output = 0;
 };
 
 struct ModuleSignature {

@@ -103,6 +103,58 @@ static bool differInLayout(Attribute a, Attribute b) {
   return a != b && plain.replace(a) == plain.replace(b);
 }
 
+/// Moves the codes of `source` into the layout of `target`, a group of rows after the other, in
+/// parallel; none if a component does not belong to rows, or the groups are not all of one size.
+static std::optional<SmallVector<Value>> moveInGroups(OpBuilder &b, Location loc,
+                                                      QuantizedAttr source, RankedTensorType from,
+                                                      ValueRange components, QuantizedAttr target,
+                                                      RankedTensorType to, ValueRange storage) {
+  if (!to.hasStaticShape() || to.getNumElements() == 0)
+    return std::nullopt;
+  int64_t group = joinMultiples(source.getTileMultiples(from, TileUse::Decode)[0],
+                                target.getTileMultiples(to, TileUse::Decode)[0]);
+  int64_t rows = to.getDimSize(0);
+  if (group == kWhole || rows % group != 0 || rows == group)
+    return std::nullopt;
+  auto regionAt = [&](OpFoldResult row) {
+    SmallVector<OpFoldResult> offsets(to.getRank(), b.getIndexAttr(0)),
+        sizes = getAsIndexOpFoldResult(b.getContext(), to.getShape());
+    offsets[0] = row;
+    sizes[0] = b.getIndexAttr(group);
+    return Box{offsets, sizes};
+  };
+  for (auto [i, component] : llvm::enumerate(target.getComponents(to))) {
+    Box part = target.getComponentRegion(b, loc, to, {}, i, regionAt(b.getIndexAttr(0)));
+    if (component.role != ComponentRole::Payload ||
+        isConstantIntValue(part.sizes[0], cast<RankedTensorType>(component.type).getDimSize(0)))
+      return std::nullopt;
+  }
+  bool packs = true;
+  auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
+    TileBuilder t(b, loc);
+    Box region = regionAt(arguments[0]);
+    SmallVector<Box> places;
+    SmallVector<Value> tiles;
+    for (auto [i, whole] : llvm::enumerate(arguments.drop_front())) {
+      places.push_back(target.getComponentRegion(b, loc, to, {}, i, region));
+      tiles.push_back(t.slice(whole, places.back()));
+    }
+    Fields fields = source.getStorage().buildUnpack(b, loc, source, from, components, region);
+    auto packed = target.getStorage().buildPack(b, loc, target, to, fields, tiles);
+    packs = succeeded(packed);
+    auto yield = scf::InParallelOp::create(b, loc);
+    b.setInsertionPointToStart(yield.getBody());
+    for (auto [i, place] : llvm::enumerate(places))
+      tensor::ParallelInsertSliceOp::create(
+          b, loc, packs ? (*packed)[i] : tiles[i], arguments[1 + i], place.offsets, place.sizes,
+          SmallVector<OpFoldResult>(place.sizes.size(), b.getIndexAttr(1)));
+  };
+  SmallVector<OpFoldResult> zero{b.getIndexAttr(0)}, end{b.getIndexAttr(rows)},
+      step{b.getIndexAttr(group)};
+  auto loop = scf::ForallOp::create(b, loc, zero, end, step, storage, std::nullopt, body);
+  return packs ? std::optional(SmallVector<Value>(loop.getResults())) : std::nullopt;
+}
+
 /// Between layouts of one term the bytes move, of a prefix of its codes they stay; otherwise the
 /// values are rounded again.
 struct ConvertPattern : OpConversionPattern<ConvertOp> {
@@ -134,6 +186,10 @@ struct ConvertPattern : OpConversionPattern<ConvertOp> {
       return op.emitError("a conversion to an encoding whose structure comes from data needs "
                           "lowbit.encode into storage");
     if (isSameTerm(source, target)) {
+      if (auto moved = moveInGroups(rw, loc, source, from, components, target, to, *storage)) {
+        rw.replaceOpWithMultiple(op, {*moved});
+        return success();
+      }
       Fields fields = source.getStorage().buildUnpack(rw, loc, source, from, components, whole);
       auto packed = target.getStorage().buildPack(rw, loc, target, to, fields, *storage);
       if (failed(packed))
@@ -175,29 +231,34 @@ struct ParameterPattern : OpConversionPattern<ParameterOp> {
   LogicalResult matchAndRewrite(ParameterOp op, OneToNOpAdaptor,
                                 ConversionPatternRewriter &rw) const override {
     auto type = cast<RankedTensorType>(op.getType());
-    SmallVector<EncodingComponent> components;
+    SmallVector<EncodingComponent> components{{"values", type, ComponentRole::Structure}};
+    if (EncodingAttrInterface encoding = getEncoding(type))
+      components = encoding.getComponents(type);
     // For the loader: equal components can mean different values.
     StringAttr text;
     DenseI64ArrayAttr shape;
-    if (EncodingAttrInterface encoding = getEncoding(type)) {
-      components = encoding.getComponents(type);
+    auto stored = op.getStored() ? cast<RankedTensorType>(*op.getStored()) : type;
+    if (EncodingAttrInterface encoding = getEncoding(stored)) {
       std::string printed;
       llvm::raw_string_ostream(printed) << encoding;
       text = rw.getStringAttr(printed);
       shape = rw.getDenseI64ArrayAttr(type.getShape());
-    } else
-      components.push_back({"values", type, ComponentRole::Structure});
+    }
     SmallVector<Value> values;
-    for (EncodingComponent &component : components) {
+    for (auto [i, component] : llvm::enumerate(components)) {
       auto tensor = dyn_cast<RankedTensorType>(component.type);
+      Type held = tensor ? Type(MemRefType::get(tensor.getShape(), tensor.getElementType()))
+                         : component.type;
+      // By name: the entry's body will be another function than its wrapper.
+      StringAttr pack = op.getPack() ? rw.getStringAttr(*op.getPack()) : StringAttr();
+      IntegerAttr output = pack ? rw.getI64IntegerAttr(i) : IntegerAttr();
+      Value buffer =
+          ParameterBufferOp::create(rw, op.getLoc(), held, op.getKeyAttr(),
+                                    rw.getStringAttr(component.name), text, shape, pack, output);
       if (!tensor) {
-        values.push_back(ParameterBufferOp::create(rw, op.getLoc(), component.type, op.getKeyAttr(),
-                                                   rw.getStringAttr(component.name), text, shape));
+        values.push_back(buffer);
         continue;
       }
-      auto memref = MemRefType::get(tensor.getShape(), tensor.getElementType());
-      Value buffer = ParameterBufferOp::create(rw, op.getLoc(), memref, op.getKeyAttr(),
-                                               rw.getStringAttr(component.name), text, shape);
       values.push_back(
           bufferization::ToTensorOp::create(rw, op.getLoc(), tensor, buffer, /*restrict=*/true));
     }

@@ -68,6 +68,9 @@ public:
     firstGroup = t.value(t.floorDiv(op.getFirst(), InnerTile::rows));
     outputs = extent(1);
     OpFoldResult groups = t.ceilDiv(outputs, InnerTile::rows);
+    // Several rows share what is read of the weights: then fewer vectors of them do.
+    if (getConstantIntValue(extent(0)).value_or(INT64_MAX) > 3)
+      groupsAtOnce = std::min<int64_t>(groupsAtOnce, plan.isInteger() ? 2 : 1);
     emitStrips(b, loc, groups, widthsOf(groups, groupsAtOnce), {},
                [&](OpBuilder &b, Value group, int64_t groups, ValueRange) -> Values {
                  emitStrips(b, loc, extent(0), widthsOf(extent(0), rowsAtOnce / groups), {},
@@ -438,7 +441,8 @@ struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContraction
         return signalPassFailure();
       }
       OpBuilder b(op);
-      ContractEmitter(op, *plan, prefetchDistance, prefetchLocality).emit(b, groupsAtOnce, rowsAtOnce);
+      ContractEmitter(op, *plan, prefetchDistance, prefetchLocality)
+          .emit(b, groupsAtOnce, rowsAtOnce);
       op.erase();
     }
   }

@@ -65,6 +65,19 @@ bool isIntegerActivation(QuantizedAttr term) {
 
 } // namespace
 
+bool isWeightOfProduct(OpOperand &operand) {
+  auto op = dyn_cast<linalg::LinalgOp>(operand.getOwner());
+  if (!op || !linalg::isaContractionOpInterface(op) || op.getNumLoops() != 3 ||
+      op.getNumParallelLoops() != 2 || !op.isDpsInput(&operand))
+    return false;
+  OpOperand *x = op.getDpsInputOperand(1 - operand.getOperandNumber());
+  AffineMap nk = op.getMatchingIndexingMap(&operand), mk = op.getMatchingIndexingMap(x),
+            mn = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
+  return nk.getNumResults() == 2 && mk.getNumResults() == 2 && mn.getNumResults() == 2 &&
+         mn.getResult(0) == mk.getResult(0) && mn.getResult(1) == nk.getResult(0) &&
+         mk.getResult(1) == nk.getResult(1);
+}
+
 FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType rhs,
                                         std::string &reason) {
   auto refuse = [&](const Twine &text) -> FailureOr<InnerTilePlan> {

@@ -38,6 +38,9 @@ struct InnerTilePlan {
 mlir::FailureOr<InnerTilePlan> planInnerTiles(mlir::RankedTensorType lhs,
                                               mlir::RankedTensorType rhs, std::string &reason);
 
+/// True if `operand` is w of a product out[m, n] += x[m, k] * w[n, k] of matrices.
+bool isWeightOfProduct(mlir::OpOperand &operand);
+
 } // namespace lowbit
 
 #endif // LOWBIT_LIB_TRANSFORMS_LOWER_INNERTILEPLAN_H

@@ -45,22 +45,13 @@ static bool isWhole(DecodeRegionOp decode) {
 }
 
 static std::optional<Product> matchProduct(linalg::LinalgOp op) {
-  if (!linalg::isaContractionOpInterface(op) || op.getNumLoops() != 3 ||
-      op.getNumParallelLoops() != 2 || !op.hasPureTensorSemantics())
-    return std::nullopt;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     auto decode = operand->get().getDefiningOp<DecodeRegionOp>();
-    if (!decode || !isWhole(decode))
+    if (!decode || !isWhole(decode) || !op.hasPureTensorSemantics() || !isWeightOfProduct(*operand))
       continue;
-    OpOperand *other = op.getDpsInputOperand(1 - operand->getOperandNumber());
-    AffineMap nk = op.getMatchingIndexingMap(operand), mk = op.getMatchingIndexingMap(other),
-              mn = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
-    bool isProduct = nk.getNumResults() == 2 && mk.getNumResults() == 2 &&
-                     mn.getNumResults() == 2 && mn.getResult(0) == mk.getResult(0) &&
-                     mn.getResult(1) == nk.getResult(0) && mk.getResult(1) == nk.getResult(1);
     auto term = dyn_cast_or_null<QuantizedAttr>(decode.getWholeType().getEncoding());
-    if (isProduct && term && term.getStorage().hasInnerTiles())
-      return Product{other->get(), decode};
+    if (term && term.getStorage().hasInnerTiles())
+      return Product{op.getDpsInputOperand(1 - operand->getOperandNumber())->get(), decode};
   }
   return std::nullopt;
 }

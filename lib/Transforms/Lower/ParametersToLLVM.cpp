@@ -24,13 +24,13 @@ struct ParametersToLLVMPass : lowbit::impl::ParametersToLLVMBase<ParametersToLLV
   void runOnOperation() override {
     ModuleOp module = getOperation();
     LLVMTypeConverter converter(&getContext());
-    using Key = std::tuple<StringAttr, StringAttr, Type, Attribute, Attribute>;
+    using Key = std::tuple<StringAttr, StringAttr, Type, Attribute, Attribute, Attribute>;
     llvm::MapVector<Key, LLVM::GlobalOp> globals;
     SmallVector<Attribute> manifest;
     OpBuilder atStart = OpBuilder::atBlockBegin(module.getBody());
     module.walk([&](ParameterBufferOp op) {
       LLVM::GlobalOp &global = globals[{op.getKeyAttr(), op.getComponentAttr(), op.getType(),
-                                        op.getEncodingAttr(), op.getShapeAttr()}];
+                                        op.getEncodingAttr(), op.getShapeAttr(), op.getPackAttr()}];
       Type type = converter.convertType(op.getType());
       if (!global) {
         std::string name = "lowbit.parameter." + std::to_string(globals.size() - 1);
@@ -49,6 +49,10 @@ struct ParametersToLLVMPass : lowbit::impl::ParametersToLLVMBase<ParametersToLLV
           entry.append("encoding", op.getEncodingAttr());
         if (op.getShapeAttr())
           entry.append("shape", op.getShapeAttr());
+        if (op.getPackAttr()) {
+          entry.append("pack", op.getPackAttr());
+          entry.append("output", op.getOutputAttr());
+        }
         manifest.push_back(entry.getDictionary(&getContext()));
       }
       OpBuilder b(op);

@@ -29,13 +29,6 @@ namespace {
 struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeActivationsPass> {
   using QuantizeActivationsBase::QuantizeActivationsBase;
 
-  /// The other input of a contraction whose input `operand` is decoded.
-  static OpOperand *otherInput(linalg::LinalgOp op, OpOperand &operand) {
-    if (!linalg::isaContractionOpInterface(op) || operand.getOperandNumber() > 1)
-      return nullptr;
-    return op.getDpsInputOperand(1 - operand.getOperandNumber());
-  }
-
   Value round(OpBuilder &b, Location loc, Value x, EncodingAttrInterface encoding) {
     auto type = cast<RankedTensorType>(x.getType()).cloneWithEncoding(encoding);
     Value storage = tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, x),
@@ -61,9 +54,11 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
       if (!term || !term.getStorage().hasInnerTiles())
         return;
       for (OpOperand &use : weights->getUses()) {
-        auto op = dyn_cast<linalg::LinalgOp>(use.getOwner());
-        OpOperand *input = op ? otherInput(op, use) : nullptr;
-        if (!input || input->get().getDefiningOp<DecodeOp>())
+        if (!isWeightOfProduct(use))
+          continue;
+        auto op = cast<linalg::LinalgOp>(use.getOwner());
+        OpOperand *input = op.getDpsInputOperand(1 - use.getOperandNumber());
+        if (input->get().getDefiningOp<DecodeOp>())
           continue;
         auto xType = cast<RankedTensorType>(input->get().getType());
         std::string reason;

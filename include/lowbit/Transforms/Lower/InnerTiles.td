@@ -4,6 +4,83 @@
 
 include "lowbit/Transforms/Lower/PassBase.td"
 
+def ChooseLayouts : Pass<"lowbit-choose-layouts", "::mlir::ModuleOp"> {
+  let summary = "Give the weights of products a layout that kernels read vector by vector";
+  let description = [{
+    A parameter that is decoded only to be the weights of products `x[m, k] * w[n, k]`, in this function or in those that it is passed to,
+    is converted to the layout `tiled` there; other uses of it, such as look-ups of rows, read it as it is stored. Arguments of
+    private functions take the type that all callers give them. What no kernel could read so keeps its layout. After
+    `lowbit-materialize`.
+
+    ```mlir
+    // lowbit-opt --lowbit-choose-layouts
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #q4_0 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+    func.func @linear(%x: tensor<1x64xf32>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+      %w = lowbit.parameter "w" : tensor<32x64xf32, #q4_0>
+      %d = lowbit.decode %w : tensor<32x64xf32, #q4_0>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<32x64xf32>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #q4_0 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+    #tiled = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+    func.func @linear(%x: tensor<1x64xf32>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+      %w = lowbit.parameter "w" : tensor<32x64xf32, #q4_0>
+      %t = lowbit.convert %w : tensor<32x64xf32, #q4_0> to tensor<32x64xf32, #tiled>
+      %d = lowbit.decode %t : tensor<32x64xf32, #tiled>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<32x64xf32>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::lowbit::LowbitDialect"];
+}
+
+def PackParameters : Pass<"lowbit-pack-parameters", "::mlir::ModuleOp"> {
+  let summary = "Convert parameters once, when they are loaded";
+  let description = [{
+    A conversion of a parameter that only moves bytes becomes part of its loading: an entry of its own, one for each pair of
+    types, that the loader calls with the stored components.
+
+    ```mlir
+    // lowbit-opt --lowbit-pack-parameters
+    #q4_0 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+    #tiled = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+    func.func @weights() -> tensor<32x64xf32> {
+      %w = lowbit.parameter "w" : tensor<32x64xf32, #q4_0>
+      %t = lowbit.convert %w : tensor<32x64xf32, #q4_0> to tensor<32x64xf32, #tiled>
+      %d = lowbit.decode %t : tensor<32x64xf32, #tiled>
+      return %d : tensor<32x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #q4_0 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+    #tiled = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+    func.func @weights() -> tensor<32x64xf32> {
+      %t = lowbit.parameter "w" packed by @lowbit.pack.0 from tensor<32x64xf32, #q4_0> : tensor<32x64xf32, #tiled>
+      %d = lowbit.decode %t : tensor<32x64xf32, #tiled>
+      return %d : tensor<32x64xf32>
+    }
+    func.func @lowbit.pack.0(%stored: tensor<32x64xf32, #q4_0>) -> tensor<32x64xf32, #tiled> attributes {lowbit.entry} {
+      %packed = lowbit.convert %stored : tensor<32x64xf32, #q4_0> to tensor<32x64xf32, #tiled>
+      return %packed : tensor<32x64xf32, #tiled>
+    }
+    ```
+  }];
+  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::func::FuncDialect"];
+}
+
 def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::FuncOp"> {
   let summary = "Round what is multiplied with encoded weights";
   let description = [{

@@ -1,0 +1,127 @@
+//===- ChooseLayouts.cpp - Weights in a layout that kernels read  ----------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "InnerTilePlan.h"
+#include "lowbit/IR/LowbitOps.h"
+#include "lowbit/Transforms/Lower/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_CHOOSELAYOUTS
+#include "lowbit/Transforms/Lower/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+
+/// `type` in the layout `tiled`; null where no contraction could read it so.
+static RankedTensorType tiledType(Type given) {
+  auto type = dyn_cast<RankedTensorType>(given);
+  auto term = type ? dyn_cast_or_null<QuantizedAttr>(type.getEncoding()) : QuantizedAttr();
+  if (!term || type.getRank() != 2 || !type.hasStaticShape() || term.getStorage().hasInnerTiles())
+    return {};
+  MLIRContext *context = type.getContext();
+  auto tiled =
+      QuantizedAttr::get(context, term.getFormat(), term.getScale(), term.getZero(),
+                         term.getAdditive(), EncodeRuleAttr(), TiledLayoutAttr::get(context));
+  // What the layout cannot hold is no error here.
+  ScopedDiagnosticHandler silent(context, [](Diagnostic &) { return success(); });
+  auto silence = [&] { return emitError(UnknownLoc::get(context)); };
+  if (failed(tiled.verifyTerm(type.getShape(), type.getElementType(), silence)))
+    return {};
+  RankedTensorType result = type.cloneWithEncoding(tiled);
+  auto x = RankedTensorType::get({ShapedType::kDynamic, type.getDimSize(1)}, type.getElementType());
+  std::string reason;
+  return succeeded(planInnerTiles(x, result, reason)) ? result : RankedTensorType();
+}
+
+namespace {
+struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
+  /// Arguments of private functions that take tiles from all callers.
+  llvm::SetVector<BlockArgument> arguments;
+
+  /// The argument that a call passes `use` on to.
+  BlockArgument argumentOf(OpOperand &use) {
+    auto call = dyn_cast<func::CallOp>(use.getOwner());
+    auto function =
+        call ? getOperation().lookupSymbol<func::FuncOp>(call.getCallee()) : func::FuncOp();
+    if (!function || !function.isPrivate() || function.isExternal())
+      return {};
+    return function.getArgument(use.getOperandNumber());
+  }
+
+  /// Whether this use of an encoded value reads nothing but weights of products.
+  bool takesTiles(OpOperand &use) {
+    if (auto decode = dyn_cast<DecodeOp>(use.getOwner()))
+      return !decode->use_empty() && llvm::all_of(decode->getUses(), isWeightOfProduct);
+    BlockArgument argument = argumentOf(use);
+    return argument && arguments.contains(argument);
+  }
+
+  bool comesFromParameters(func::FuncOp function, unsigned number) {
+    std::optional<SymbolTable::UseRange> uses = function.getSymbolUses(getOperation());
+    return uses && !uses->empty() && llvm::all_of(*uses, [&](SymbolTable::SymbolUse use) {
+             auto call = dyn_cast<func::CallOp>(use.getUser());
+             if (!call)
+               return false;
+             Value operand = call.getOperand(number);
+             if (auto outer = dyn_cast<BlockArgument>(operand))
+               return arguments.contains(outer);
+             return operand.getDefiningOp<ParameterOp>() != nullptr;
+           });
+  }
+
+  /// Starts with all candidates and drops those that something speaks against, until nothing does.
+  void findArguments() {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      if (function.isPrivate() && !function.isExternal())
+        for (BlockArgument argument : function.getArguments())
+          if (tiledType(argument.getType()) && !argument.use_empty())
+            arguments.insert(argument);
+    for (bool changed = true; changed;)
+      changed = arguments.remove_if([&](BlockArgument argument) {
+        auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+        return !llvm::all_of(argument.getUses(), [&](OpOperand &use) { return takesTiles(use); }) ||
+               !comesFromParameters(function, argument.getArgNumber());
+      });
+  }
+
+  void runOnOperation() override {
+    findArguments();
+    SmallVector<ParameterOp> parameters;
+    getOperation().walk([&](ParameterOp op) { parameters.push_back(op); });
+    for (ParameterOp parameter : parameters) {
+      RankedTensorType tiled = tiledType(parameter.getType());
+      SmallVector<OpOperand *> uses;
+      if (tiled)
+        for (OpOperand &use : parameter->getUses())
+          if (takesTiles(use))
+            uses.push_back(&use);
+      if (uses.empty())
+        continue;
+      OpBuilder b(&getContext());
+      b.setInsertionPointAfter(parameter);
+      Value converted = ConvertOp::create(b, parameter.getLoc(), tiled, parameter.getResult());
+      for (OpOperand *use : uses)
+        use->set(converted);
+    }
+    for (BlockArgument argument : arguments) {
+      argument.setType(tiledType(argument.getType()));
+      auto function = cast<func::FuncOp>(argument.getOwner()->getParentOp());
+      function.setType(FunctionType::get(&getContext(), function.getBody().getArgumentTypes(),
+                                         function.getResultTypes()));
+    }
+  }
+};
+} // namespace
