@@ -217,6 +217,15 @@ Value BlockScaleAttr::buildFactors(OpBuilder &b, Location loc, ArrayRef<int64_t>
   return factors;
 }
 
+FailureOr<Value> BlockScaleAttr::buildFactor(OpBuilder &b, Location loc, ValueRange levels) const {
+  Value factor = levels[0];
+  for (Value level : levels.slice(1, getLevels().size() - 1))
+    factor = arith::MulFOp::create(b, loc, factor, level);
+  if (getOffset())
+    factor = arith::AddFOp::create(b, loc, factor, levels.back());
+  return factor;
+}
+
 /// The mean of the wanted factors in each block of an offset: numerics takeOffset.
 static Value meanOf(TileBuilder &t, Value wanted, ArrayRef<int64_t> ratio) {
   BlockedView view = t.blocked(wanted, ratio);

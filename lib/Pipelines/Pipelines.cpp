@@ -41,6 +41,7 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addPass(createComponents());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createDistribute());
+  pm.addNestedPass<func::FuncOp>(createInnerTiles());
   TileOptions tile;
   tile.rows = options.rows;
   tile.tileElements = options.tileElements;
@@ -79,6 +80,10 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
 void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *options) {
   pm.addNestedPass<func::FuncOp>(createExpandCopies());
   if (options) {
+    pm.addNestedPass<func::FuncOp>(createEmitContractions());
+    LowerLanesOptions lanes;
+    lanes.kind = options->lanes;
+    pm.addNestedPass<func::FuncOp>(createLowerLanes(lanes));
     VectorizeContractionsOptions contractions;
     contractions.vectorLength = options->vectorLength;
     pm.addNestedPass<func::FuncOp>(createVectorizeContractions(contractions));
@@ -115,6 +120,9 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
 
 void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   buildExplicitPipeline(pm);
+  QuantizeActivationsOptions activations;
+  activations.encoding = options.activations;
+  pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
   buildTilingPipeline(pm, options);
   buildBufferizationPipeline(pm);
   buildLLVMPipeline(pm, &options);

@@ -51,6 +51,18 @@ static int64_t getVectorLength() {
   return features.lookup("avx") ? 8 : 4;
 }
 
+/// What `lowbit-lower-lanes` can use of this machine.
+static StringRef getLanes() {
+  StringMap<bool> features = sys::getHostCPUFeatures();
+  if (features.lookup("avx512vnni") && features.lookup("avx512bw"))
+    return "vnni512";
+  if (features.lookup("avxvnni"))
+    return "vnni256";
+  if (features.lookup("avx2"))
+    return "avx2";
+  return features.lookup("i8mm") ? "usdot" : "generic";
+}
+
 Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
   DiagnosticCollector diagnostics(module.getContext());
   mlir::PassManager passes(module.getContext());
@@ -59,6 +71,7 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
   if (pipeline == "cpu") {
     CpuPipelineOptions options;
     options.vectorLength = getVectorLength();
+    options.lanes = getLanes().str();
     buildCpuPipeline(passes, options);
   } else if (pipeline == "reference") {
     buildReferencePipeline(passes);

@@ -74,6 +74,13 @@ struct Fields {
   llvm::SmallVector<mlir::Value> levels;
 };
 
+/// The column `step` * `extent` + `offset` of a matrix, `offset` < `extent`: a loop runs over steps
+/// of `extent` columns, within which all places are known.
+struct StepColumn {
+  mlir::Value step;
+  int64_t extent, offset;
+};
+
 /// One term of a combinator: a whole tensor of its own, some of the parent's components, its place
 /// in the parent.
 struct Piece {

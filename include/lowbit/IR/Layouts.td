@@ -48,6 +48,21 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
   }];
 }
 
+def Lowbit_TiledLayoutAttr : Lowbit_Layout<"TiledLayout", "tiled",
+    ["buildPack", "hasInnerTiles", "buildInnerTile", "buildInnerLevel"]> {
+  let summary = "inner tiles of 16 rows x 4 columns, which a contraction reads vector by vector";
+  let description = [{
+    Of a matrix with codes of up to 8 bits, `[outputs, inputs]` as a contraction reads it: 64 bytes hold the codes of 16 rows and
+    of 4 or more columns, so that a vector instruction multiplies 16 rows with 4 inputs at once. See docs/Numerics.md, "Storage".
+
+    ```mlir
+    #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+    #lowbit.quantized<uint<4>, scale = f16 per [1, 256] * uint<6> per [1, 32], min = f16 per [1, 256] * uint<6> per [1, 32], layout = tiled>
+    ```
+  }];
+  let assemblyFormat = "";
+}
+
 def Lowbit_CheckpointLayoutAttr : Lowbit_Layout<"CheckpointLayout", "checkpoint", ["buildPack"]> {
   let summary = "words or bytes of codes, as in quantized checkpoints";
   let description = [{

@@ -80,6 +80,11 @@ def ScaleAttrInterface : AttrInterface<"ScaleAttrInterface"> {
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::llvm::ArrayRef<int64_t>":$shape,
            "::mlir::ValueRange":$levels, "const ::lowbit::Box &":$region,
            "::llvm::SmallVectorImpl<int64_t> &":$block)>,
+    InterfaceMethod<[{IR: the factor of an element from the f32 values that its levels decode to, scalars or vectors of
+                     lanes. Failure: it is more than that.}],
+      "::mlir::FailureOr<::mlir::Value>", "buildFactor",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "::mlir::ValueRange":$levels), "",
+      "return ::mlir::failure();">,
     InterfaceMethod<[{IR: encodes wanted factors (f32, on the grid that `buildFactors` gives) into level tiles,
                      outermost first. `saturate`: beyond an element's range to its largest finite value, else as the
                      element's conversion says.}],
@@ -127,6 +132,21 @@ def LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
            "::mlir::ValueRange":$destinations), "", "return ::mlir::failure();">,
     InterfaceMethod<"The scalar reference of this layout.",
       "::std::shared_ptr<const ::lowbit::numerics::Layout>", "getReference", (ins)>,
+    InterfaceMethod<[{Whether a contraction can read a matrix [outputs, inputs] vector by vector, by the two methods that follow, in
+                     steps of getTileMultiples columns.}],
+      "bool", "hasInnerTiles", (ins), "", "return false;">,
+    InterfaceMethod<[{IR on buffers: a vector of 64 x i8, row by row, with the codes of the 16 rows from 16 * `group` on and the 4
+                     columns from `at` on; the highest bit of a code of int<k> is flipped.}],
+      "::mlir::Value", "buildInnerTile",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "const ::lowbit::QuantizedAttr &":$term,
+           "::mlir::RankedTensorType":$type, "::mlir::ValueRange":$components, "::mlir::Value":$group,
+           "const ::lowbit::StepColumn &":$at), "", "return {};">,
+    InterfaceMethod<[{IR on buffers: the codes of level `level` (of the scale, then of the zero point) for these rows and column: a
+                     vector of 16, or a scalar where all rows share it. Null: this level's blocks are cut by groups of rows.}],
+      "::mlir::Value", "buildInnerLevel",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "const ::lowbit::QuantizedAttr &":$term,
+           "::mlir::RankedTensorType":$type, "::mlir::ValueRange":$components, "unsigned":$level,
+           "::mlir::Value":$group, "const ::lowbit::StepColumn &":$at), "", "return {};">,
   ];
 }
 

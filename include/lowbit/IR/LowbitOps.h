@@ -9,6 +9,7 @@
 #define LOWBIT_IR_LOWBITOPS_H
 
 #include "lowbit/IR/LowbitAttrs.h"
+#include "mlir/Dialect/Bufferization/IR/BufferizableOpInterface.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"

@@ -2,6 +2,7 @@
 #ifndef LOWBIT_IR_LOWBITOPS_TD
 #define LOWBIT_IR_LOWBITOPS_TD
 
+include "lowbit/IR/ContractionOps.td"
 include "lowbit/IR/LowbitDialect.td"
 include "mlir/IR/OpBase.td"
 include "mlir/Interfaces/DestinationStyleOpInterface.td"

@@ -36,7 +36,8 @@ class Lowbit_Scale<string name, string mnemonic, list<string> extra = []>
     : Lowbit_Attr<name, mnemonic, [
         DeclareAttrInterfaceMethods<ScaleAttrInterface, extra>]>;
 
-def Lowbit_BlockScaleAttr : Lowbit_Scale<"BlockScale", "block_scale", ["buildEncodeFactors"]> {
+def Lowbit_BlockScaleAttr : Lowbit_Scale<"BlockScale", "block_scale",
+    ["buildFactor", "buildEncodeFactors"]> {
   let summary = "a product of levels, outermost first";
   let description = [{
     Levels multiply from the outermost inwards, each product rounded to f32. Every level's block is a multiple of

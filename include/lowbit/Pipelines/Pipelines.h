@@ -31,6 +31,14 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<int64_t> vectorLength{*this, "vector-length",
                                llvm::cl::desc("f32 elements of a vector register"),
                                llvm::cl::init(16)};
+  Option<std::string> lanes{*this, "lanes",
+                            llvm::cl::desc("Instructions on bytes: see lowbit-lower-lanes"),
+                            llvm::cl::init("generic")};
+  Option<std::string> activations{
+      *this, "activations",
+      llvm::cl::desc("What activations of integer weights become, as within "
+                     "#lowbit.quantized<...>; empty: they stay f32"),
+      llvm::cl::init("")};
 };
 
 /// From the notation to an explicit program, checked: the beginning of every pipeline.

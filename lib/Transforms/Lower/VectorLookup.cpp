@@ -8,6 +8,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -71,10 +72,12 @@ static Value emitPermutation(OpBuilder &b, Location loc, Value table, Value indi
 }
 
 Value emitLookup(OpBuilder &b, Location loc, Value table, Value indices) {
-  auto tableType = cast<MemRefType>(table.getType());
-  Type element = tableType.getElementType();
+  Type element = getElementTypeOrSelf(table.getType());
   auto type =
       cast<VectorType>(VectorType::get(cast<VectorType>(indices.getType()).getShape(), element));
+  if (isa<VectorType>(table.getType()))
+    return emitPermutation(b, loc, table, indices, type);
+  auto tableType = cast<MemRefType>(table.getType());
   Value zero = arith::ConstantIndexOp::create(b, loc, 0);
   if (tableType.getDimSize(0) <= maxRegisterTable) {
     auto whole = VectorType::get(tableType.getShape(), element);

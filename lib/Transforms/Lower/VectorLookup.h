@@ -11,8 +11,8 @@
 
 namespace lowbit {
 
-/// The elements of `table`, a memref of rank 1 and known size, at each of `indices`, a vector of
-/// index.
+/// The elements of `table`, a memref of rank 1 and known size or a vector of up to 16 elements, at
+/// each of `indices`, a vector of index.
 mlir::Value emitLookup(mlir::OpBuilder &b, mlir::Location loc, mlir::Value table,
                        mlir::Value indices);
 

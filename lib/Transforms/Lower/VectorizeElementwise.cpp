@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeElementwise.h"
-#include "VectorExp.h"
-#include "VectorLookup.h"
+#include "VectorLanes.h"
 #include "VectorStrips.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -166,19 +165,8 @@ private:
       if (isPure(&inner) && llvm::all_of(inner.getOperands(), [&](Value operand) {
             return values.contains(operand) || operand.getParentBlock() != op.getBlock();
           }))
-        emitScalar(b, inner, values);
+        emitOnLanes(b, loc, inner, 1, values);
     }
-  }
-
-  void emitScalar(OpBuilder &b, Operation &inner, IRMapping &values) {
-    if (isExp(inner))
-      values.map(inner.getResult(0), emitExp(b, loc, lookup(values, inner.getOperand(0))));
-    else
-      b.clone(inner, values);
-  }
-
-  static bool isExp(Operation &inner) {
-    return isa<math::ExpOp>(inner) && inner.getResult(0).getType().isF32();
   }
 
   /// Computes the body for a strip of `width` steps. What is mapped already is not computed again;
@@ -194,32 +182,7 @@ private:
         values.map(index.getResult(), emitIndex(b, index.getDim(), width));
         continue;
       }
-      bool isScalar = llvm::none_of(inner.getOperands(), [&](Value operand) {
-        return isa<VectorType>(lookup(values, operand).getType());
-      });
-      if (isScalar) {
-        emitScalar(b, inner, values);
-        continue;
-      }
-      if (isExp(inner)) {
-        values.map(inner.getResult(0), emitExp(b, loc, lookup(values, inner.getOperand(0))));
-        continue;
-      }
-      if (isTableLookup(inner)) {
-        auto read = cast<memref::LoadOp>(inner);
-        values.map(read.getResult(),
-                   emitLookup(b, loc, read.getMemRef(), lookup(values, read.getIndices().front())));
-        continue;
-      }
-      SmallVector<Value> operands;
-      SmallVector<Type> types;
-      for (Value operand : inner.getOperands())
-        operands.push_back(toLanes(b, lookup(values, operand), width));
-      for (Type type : inner.getResultTypes())
-        types.push_back(VectorType::get({width * plan.getInnerLanes()}, type));
-      Operation *wide =
-          b.create(loc, inner.getName().getIdentifier(), operands, types, inner.getAttrs());
-      values.map(inner.getResults(), wide->getResults());
+      emitOnLanes(b, loc, inner, width * plan.getInnerLanes(), values);
     }
   }
 
@@ -239,10 +202,7 @@ private:
   }
 
   Value toLanes(OpBuilder &b, Value value, int64_t width) {
-    int64_t lanes = width * plan.getInnerLanes();
-    if (lanes == 1 || isa<VectorType>(value.getType()))
-      return value;
-    return vector::BroadcastOp::create(b, loc, VectorType::get({lanes}, value.getType()), value);
+    return lowbit::toLanes(b, loc, value, width * plan.getInnerLanes());
   }
 
   Value combine(OpBuilder &b, Operation *combiner, Value x, Value y) {

@@ -6,15 +6,10 @@
 #ifndef LOWBIT_TRANSFORMS_LOWER_PASSES_TD
 #define LOWBIT_TRANSFORMS_LOWER_PASSES_TD
 
+include "lowbit/Transforms/Lower/InnerTiles.td"
+include "lowbit/Transforms/Lower/PassBase.td"
 include "lowbit/Transforms/Lower/VectorizeContractions.td"
 include "lowbit/Transforms/Lower/VectorizeElementwise.td"
-include "mlir/Pass/PassBase.td"
-
-defvar Lowbit_TensorDialects = [
-  "::lowbit::LowbitDialect", "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
-  "::mlir::bufferization::BufferizationDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect",
-  "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"
-];
 
 //===----------------------------------------------------------------------===//
 // Notation and program

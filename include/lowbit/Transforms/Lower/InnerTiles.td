@@ -1,0 +1,183 @@
+//===- InnerTiles.td - Contractions on tiled weights -------*- tablegen -*-===//
+#ifndef LOWBIT_TRANSFORMS_LOWER_INNERTILES
+#define LOWBIT_TRANSFORMS_LOWER_INNERTILES
+
+include "lowbit/Transforms/Lower/PassBase.td"
+
+def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::FuncOp"> {
+  let summary = "Round what is multiplied with encoded weights";
+  let description = [{
+    The activations of a contraction with weights in a layout with inner tiles are encoded, once for all contractions that read
+    them, and decoded again: an explicit part of the program, which the kernels then read as codes. Where codes of the weights
+    are no small integers, activations stay f32 with a remark. After `lowbit-materialize`.
+
+    ```mlir
+    // lowbit-opt --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [1, 32]'"
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+    func.func @linear(%x: tensor<1x64xf32>, %w: tensor<32x64xf32, #w4>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+      %d = lowbit.decode %w : tensor<32x64xf32, #w4>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<32x64xf32>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #a8 = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
+    #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+    func.func @linear(%x: tensor<1x64xf32>, %w: tensor<32x64xf32, #w4>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+      %empty = tensor.empty() : tensor<1x64xf32, #a8>
+      %e = lowbit.encode %x into %empty : tensor<1x64xf32> into tensor<1x64xf32, #a8>
+      %a = lowbit.decode %e : tensor<1x64xf32, #a8>
+      %d = lowbit.decode %w : tensor<32x64xf32, #w4>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%a, %d : tensor<1x64xf32>, tensor<32x64xf32>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"encoding", "encoding", "std::string", /*default=*/"\"\"",
+           "What activations become, as within #lowbit.quantized<...>; empty: they stay f32">,
+  ];
+  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::tensor::TensorDialect"];
+}
+
+def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
+  let summary = "Contract with tiled weights straight on their components";
+  let description = [{
+    A product `x[m, k] * w[n, k]` with decoded weights whose layout has inner tiles becomes a parallel loop over groups of outputs with a
+    `lowbit.contract` inside. Scales leave the sums there: what they need of the activations, the sums of blocks, is computed
+    once, before the loop. A contraction for which there is no such form is left for other lowerings with a remark.
+
+    ```mlir
+    // lowbit-opt --lowbit-inner-tiles
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #w4 = #lowbit.quantized<codebook<nf4>, scale = f16 per [1, 32], layout = tiled>
+    func.func @linear(%x: tensor<1x64xf32>, %codes: tensor<2x8x64xi8>, %scale: tensor<2x2x16xf16>, %y: tensor<1x32xf32>)
+        -> tensor<1x32xf32> {
+      %d = lowbit.decode_region tensor<32x64xf32, #w4> (%codes, %scale) [0, 0] [32, 64]
+        : tensor<2x8x64xi8>, tensor<2x2x16xf16> -> tensor<32x64xf32>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<32x64xf32>)
+                         outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+      return %r : tensor<1x32xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #w4 = #lowbit.quantized<codebook<nf4>, scale = f16 per [1, 32], layout = tiled>
+    func.func @linear(%x: tensor<1x64xf32>, %codes: tensor<2x8x64xi8>, %scale: tensor<2x2x16xf16>, %y: tensor<1x32xf32>)
+        -> tensor<1x32xf32> {
+      %d = lowbit.decode_region tensor<32x64xf32, #w4> (%codes, %scale) [0, 0] [32, 64]
+        : tensor<2x8x64xi8>, tensor<2x2x16xf16> -> tensor<32x64xf32>
+      %r = scf.forall (%n) = (0) to (32) step (32) shared_outs(%all = %y) -> (tensor<1x32xf32>) {
+        %old = tensor.extract_slice %all[0, %n] [1, 32] [1, 1] : tensor<1x32xf32> to tensor<1x32xf32>
+        %new = lowbit.contract tensor<1x64xf32> (%x) by tensor<32x64xf32, #w4> (%codes, %scale) from %n into %old
+          : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+        scf.forall.in_parallel {
+          tensor.parallel_insert_slice %new into %all[0, %n] [1, 32] [1, 1] : tensor<1x32xf32> into tensor<1x32xf32>
+        }
+      }
+      return %r : tensor<1x32xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"groupsAtOnce", "groups", "int64_t", /*default=*/"8",
+           "Groups of 16 outputs in an iteration of the parallel loop, at most">,
+  ];
+  let dependentDialects = Lowbit_TensorDialects;
+}
+
+def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> {
+  let summary = "Turn contractions on components into loops of vector code";
+  let description = [{
+    `lowbit.contract` on buffers becomes loops over register tiles of `groups` vectors of 16 outputs x `rows / groups` rows of activations.
+    Integer codes are multiplied by `lowbit.dot4`, four columns at a time; float activations by decoded levels. What the
+    encoding's layout, format and scale build are the loads, the levels and the factors.
+
+    ```mlir
+    // lowbit-opt --lowbit-emit-contractions -canonicalize -cse
+    #a8 = #lowbit.quantized<int<8>, scale = f32 per axis 0>
+    #w8 = #lowbit.quantized<uint<8>, scale = f32 per axis 0, layout = tiled>
+    func.func @linear(%x: memref<1x4xi8>, %xs: memref<1x1xf32>, %w: memref<1x1x64xi8>, %ws: memref<1x1x16xf32>, %y: memref<1x16xf32>) {
+      %first = arith.constant 0 : index
+      lowbit.contract tensor<1x4xf32, #a8> (%x, %xs) by tensor<16x4xf32, #w8> (%w, %ws) from %first into %y
+        : (memref<1x4xi8>, memref<1x1xf32>, memref<1x1x64xi8>, memref<1x1x16xf32>, index, memref<1x16xf32>) -> ()
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @linear(%x: memref<1x4xi8>, %xs: memref<1x1xf32>, %w: memref<1x1x64xi8>, %ws: memref<1x1x16xf32>, %y: memref<1x16xf32>) {
+      %c0 = arith.constant 0 : index
+      %none = arith.constant dense<0> : vector<16xi32>
+      %zero = arith.constant dense<0.0> : vector<16xf32>
+      %codes = vector.load %w[%c0, %c0, %c0] : memref<1x1x64xi8>, vector<64xi8>
+      %four = vector.load %x[%c0, %c0] : memref<1x4xi8>, vector<4xi8>
+      %word = vector.bitcast %four : vector<4xi8> to vector<1xi32>
+      %one = vector.extract %word[0] : i32 from vector<1xi32>
+      %all = vector.broadcast %one : i32 to vector<16xi32>
+      %lanes = vector.bitcast %all : vector<16xi32> to vector<64xi8>
+      %dot = lowbit.dot4 %codes, %lanes into %none : vector<64xi8>, vector<16xi32>
+      %sum = arith.sitofp %dot : vector<16xi32> to vector<16xf32>
+      %total = arith.addf %sum, %zero : vector<16xf32>
+      %xscale = memref.load %xs[%c0, %c0] : memref<1x1xf32>
+      %scale = vector.load %ws[%c0, %c0, %c0] : memref<1x1x16xf32>, vector<16xf32>
+      %xlanes = vector.broadcast %xscale : f32 to vector<16xf32>
+      %factor = arith.mulf %scale, %xlanes : vector<16xf32>
+      %scaled = arith.mulf %total, %factor : vector<16xf32>
+      %old = vector.load %y[%c0, %c0] : memref<1x16xf32>, vector<16xf32>
+      %new = arith.addf %old, %scaled : vector<16xf32>
+      vector.store %new, %y[%c0, %c0] : memref<1x16xf32>, vector<16xf32>
+      return
+    }
+    ```
+  }];
+  let options = [
+    Option<"groupsAtOnce", "groups", "int64_t", /*default=*/"4", "Vectors of outputs in a register tile, at most">,
+    Option<"rowsAtOnce", "rows", "int64_t", /*default=*/"12",
+           "Vectors of sums in a register tile, at most: groups times rows of activations">,
+  ];
+  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
+                           "::mlir::tensor::TensorDialect", "::mlir::math::MathDialect"];
+}
+
+def LowerLanes : Pass<"lowbit-lower-lanes", "::mlir::func::FuncOp"> {
+  let summary = "Choose instructions for dot4 and lookup";
+  let description = [{
+    What `lowbit.dot4` and `lowbit.lookup` become, by what the target has: `vnni512` and `vnni256` (`vpdpbusd`), `avx2` (`vpmaddwd`),
+    `usdot` (arm64), `generic` (shifts and multiplications of 32-bit lanes, which any target has).
+
+    ```mlir
+    // lowbit-opt --lowbit-lower-lanes=kind=vnni512
+    func.func @dot(%sum: vector<16xi32>, %w: vector<64xi8>, %x: vector<64xi8>) -> vector<16xi32> {
+      %r = lowbit.dot4 %w, %x into %sum : vector<64xi8>, vector<16xi32>
+      return %r : vector<16xi32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @dot(%sum: vector<16xi32>, %w: vector<64xi8>, %x: vector<64xi8>) -> vector<16xi32> {
+      %r = llvm.call_intrinsic "llvm.x86.avx512.vpdpbusd.512"(%sum, %w, %x)
+        : (vector<16xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+      return %r : vector<16xi32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"kind", "kind", "std::string", /*default=*/"\"generic\"", "vnni512, vnni256, avx2, usdot or generic">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];
+}
+
+#endif // LOWBIT_TRANSFORMS_LOWER_INNERTILES

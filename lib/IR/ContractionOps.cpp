@@ -1,0 +1,120 @@
+//===- ContractionOps.cpp - Contractions on components --------------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitOps.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+//===----------------------------------------------------------------------===//
+// contract
+//===----------------------------------------------------------------------===//
+
+/// `given` are the components of `type` (itself, if it is plain), as tensors or buffers.
+static LogicalResult verifyStored(ContractOp op, RankedTensorType type, TypeRange given,
+                                  StringRef side) {
+  SmallVector<Type> wanted{type};
+  if (EncodingAttrInterface encoding = getEncoding(type)) {
+    wanted.clear();
+    for (EncodingComponent &component : encoding.getComponents(type))
+      wanted.push_back(component.type);
+  }
+  if (wanted.size() != given.size())
+    return op.emitOpError() << side << " has " << wanted.size() << " components, not "
+                            << given.size();
+  for (auto [want, have] : llvm::zip(wanted, given)) {
+    auto wantShaped = dyn_cast<ShapedType>(want), haveShaped = dyn_cast<ShapedType>(have);
+    if (wantShaped ? !haveShaped || wantShaped.getElementType() != haveShaped.getElementType() ||
+                         failed(verifyCompatibleShape(want, have))
+                   : want != have)
+      return op.emitOpError() << "a component of " << side << " has type " << want << ", not "
+                              << have;
+  }
+  return success();
+}
+
+LogicalResult ContractOp::verify() {
+  auto lhs = dyn_cast<RankedTensorType>(getLhsType()),
+       rhs = dyn_cast<RankedTensorType>(getRhsType());
+  if (!lhs || !rhs || lhs.getRank() != 2 || rhs.getRank() != 2 || !lhs.getElementType().isF32() ||
+      !rhs.getElementType().isF32())
+    return emitOpError() << "contracts f32 matrices, not " << getLhsType() << " and "
+                         << getRhsType();
+  if (lhs.getDimSize(1) != rhs.getDimSize(1))
+    return emitOpError() << "contracts " << lhs.getDimSize(1) << " columns with "
+                         << rhs.getDimSize(1);
+  for (RankedTensorType type : {lhs, rhs})
+    if (failed(verifyEncodedType(type, [&] { return emitOpError(); })))
+      return failure();
+  auto weights = dyn_cast_or_null<QuantizedAttr>(rhs.getEncoding());
+  if (!weights || !weights.getStorage().hasInnerTiles())
+    return emitOpError() << "needs weights in a layout with inner tiles, not " << rhs;
+  if (failed(verifyStored(*this, lhs, getLhs().getTypes(), "lhs")) ||
+      failed(verifyStored(*this, rhs, getRhs().getTypes(), "rhs")))
+    return failure();
+  if (getSums().size() > 1)
+    return emitOpError() << "has one tensor of sums at most";
+  if (getResult() && getResult().getType() != getInit().getType())
+    return emitOpError() << "its result has the type of what it adds to";
+  return success();
+}
+
+void ContractOp::getEffects(
+    SmallVectorImpl<SideEffects::EffectInstance<MemoryEffects::Effect>> &effects) {
+  for (OpOperand &operand : getOperation()->getOpOperands()) {
+    if (!isa<MemRefType>(operand.get().getType()))
+      continue;
+    effects.emplace_back(MemoryEffects::Read::get(), &operand);
+    if (operand.get() == getInit())
+      effects.emplace_back(MemoryEffects::Write::get(), &operand);
+  }
+}
+
+bool ContractOp::bufferizesToMemoryRead(OpOperand &, const bufferization::AnalysisState &) {
+  return true;
+}
+bool ContractOp::bufferizesToMemoryWrite(OpOperand &operand, const bufferization::AnalysisState &) {
+  return operand == getInitMutable();
+}
+bufferization::AliasingValueList
+ContractOp::getAliasingValues(OpOperand &operand, const bufferization::AnalysisState &) {
+  if (operand != getInitMutable() || !getResult())
+    return {};
+  return {{getResult(), bufferization::BufferRelation::Equivalent}};
+}
+LogicalResult ContractOp::bufferize(RewriterBase &rewriter,
+                                    const bufferization::BufferizationOptions &options,
+                                    bufferization::BufferizationState &state) {
+  if (!getResult())
+    return success();
+  SmallVector<Value> operands;
+  for (Value operand : getOperands()) {
+    if (isa<TensorType>(operand.getType())) {
+      FailureOr<Value> buffer = bufferization::getBuffer(rewriter, operand, options, state);
+      if (failed(buffer))
+        return failure();
+      operand = *buffer;
+    }
+    operands.push_back(operand);
+  }
+  ContractOp::create(rewriter, getLoc(), TypeRange(), operands, getOperation()->getAttrs());
+  bufferization::replaceOpWithBufferizedValues(rewriter, getOperation(), operands.back());
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Lanes
+//===----------------------------------------------------------------------===//
+
+LogicalResult Dot4Op::verify() {
+  int64_t lanes = getAccumulator().getType().getDimSize(0);
+  if (getLhs().getType().getDimSize(0) != 4 * lanes)
+    return emitOpError() << "multiplies four bytes for each of " << lanes << " lanes, not "
+                         << getLhs().getType();
+  return success();
+}

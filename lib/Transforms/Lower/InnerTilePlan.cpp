@@ -1,0 +1,135 @@
+//===- InnerTilePlan.cpp - How a contraction reads inner tiles -------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#include "InnerTilePlan.h"
+
+#include "llvm/Support/raw_ostream.h"
+
+#include <numeric>
+
+using namespace mlir;
+
+namespace lowbit {
+namespace {
+
+/// A loop body grows with its step: beyond this, codes of a long block are summed by a loop.
+constexpr int64_t longestStep = 64;
+/// Sums of products of a byte and a signed byte stay below 2^31.
+constexpr int64_t longestIntegerBlock = (int64_t(1) << 31) / (255 * 128);
+
+/// Columns over which a tree's factors are constant.
+int64_t lastBlockOf(ScaleAttrInterface tree, ArrayRef<int64_t> shape) {
+  int64_t least = shape[1];
+  for (ScaleLevel &level : tree.getLevels(shape))
+    if (level.block[1] != kWhole)
+      least = std::gcd(least, level.block[1]);
+  return least;
+}
+
+/// Levels are looked up in registers, so that their elements have few levels or are computed.
+bool hasRegisterLevels(ScaleAttrInterface tree, ArrayRef<int64_t> shape) {
+  return llvm::all_of(tree.getLevels(shape), [](ScaleLevel &level) {
+    numerics::Format format = cast<FormatAttrInterface>(level.format).getReference();
+    return format.kind() != numerics::FormatKind::Codebook || format.bits() <= 4;
+  });
+}
+
+bool isFactorable(ScaleAttrInterface tree, RankedTensorType type) {
+  if (!tree)
+    return true;
+  // Only what every block scale is: a product, with or without an offset.
+  return isa<BlockScaleAttr>(tree) && hasRegisterLevels(tree, type.getShape());
+}
+
+std::string textOf(Attribute attribute) {
+  std::string text;
+  llvm::raw_string_ostream(text) << attribute;
+  return text;
+}
+
+/// int<8> codes as they are, with one scale of floats by blocks of the last axis.
+bool isIntegerActivation(QuantizedAttr term) {
+  auto scale = dyn_cast_or_null<BlockScaleAttr>(term.getScale());
+  auto planes = dyn_cast<PlanesLayoutAttr>(term.getLayout());
+  numerics::Format format = term.getCodeFormat().getReference();
+  return scale && scale.getLevels().size() == 1 && !scale.getOffset() && !term.getZero() &&
+         planes && scale.getLevels()[0].getFormat().getReference().isFloat() &&
+         format.kind() == numerics::FormatKind::Int && format.bits() == 8 &&
+         planes.getPlanes(format).size() == 1 &&
+         (scale.getLevels()[0].getKind() != GranularityKind::Block ||
+          scale.getLevels()[0].getValues()[0] == 1);
+}
+
+} // namespace
+
+FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType rhs,
+                                        std::string &reason) {
+  auto refuse = [&](const Twine &text) -> FailureOr<InnerTilePlan> {
+    reason = text.str();
+    return failure();
+  };
+  InnerTilePlan plan;
+  plan.lhsType = lhs;
+  plan.rhsType = rhs;
+  plan.weights = dyn_cast_or_null<QuantizedAttr>(rhs.getEncoding());
+  plan.activations = dyn_cast_or_null<QuantizedAttr>(lhs.getEncoding());
+  if (!plan.weights || !plan.weights.getStorage().hasInnerTiles())
+    return refuse("has weights in a layout without inner tiles");
+  if (lhs.getEncoding() && (!plan.activations || !isIntegerActivation(plan.activations)))
+    return refuse("has activations that are neither f32 nor int<8> with one scale of floats by "
+                  "blocks of the last axis");
+  plan.columns = rhs.getDimSize(1);
+  if (plan.columns <= 0 || rhs.getDimSize(0) <= 0)
+    return refuse("is empty");
+  for (ScaleAttrInterface tree : {plan.weights.getScaleTree(), plan.weights.getZeroTree()})
+    if (!isFactorable(tree, rhs))
+      return refuse("has weights whose scale is no product of levels that fit registers: " +
+                    textOf(tree));
+  numerics::Format format = plan.weights.getCodeFormat().getReference();
+  plan.levels = numerics::integerLevelsOf(format);
+  if (plan.isInteger() && !plan.levels)
+    return refuse("has integer activations and weights whose levels are no small integers: " +
+                  format.str());
+  if (!plan.isInteger() && format.kind() == numerics::FormatKind::Codebook && format.bits() > 4)
+    return refuse("has weights with more levels than fit registers: " + format.str());
+
+  plan.block = plan.columns;
+  int64_t ownBlock = plan.columns;
+  if (ScaleAttrInterface tree = plan.weights.getScaleTree())
+    ownBlock = lastBlockOf(tree, rhs.getShape());
+  // Minima are added to what is scaled already.
+  plan.weightsVary = ownBlock != plan.columns || plan.weights.getAdditive();
+  if (ScaleAttrInterface tree = plan.weights.getZeroTree())
+    ownBlock = std::gcd(ownBlock, lastBlockOf(tree, rhs.getShape()));
+  plan.block = ownBlock;
+  plan.activationsVary = false;
+  if (plan.isInteger()) {
+    int64_t block = lastBlockOf(plan.activations.getScaleTree(), rhs.getShape());
+    plan.activationsVary = block != plan.columns;
+    plan.block = std::gcd(plan.block, block);
+    if (plan.block > longestIntegerBlock)
+      return refuse("has blocks whose sums do not fit 32 bits");
+  }
+  int64_t multiple = plan.weights.getStorage().getTileMultiples(plan.weights, rhs)[1];
+  if (plan.block % 4 != 0)
+    return refuse("has blocks of " + Twine(plan.block) +
+                  " columns over which all scales are constant: a multiple of 4 is needed");
+  if (plan.columns % multiple != 0)
+    return refuse("has " + Twine(plan.columns) + " columns, no multiple of " + Twine(multiple));
+  plan.step = std::lcm(plan.block, multiple);
+  if (plan.step > longestStep && plan.block % multiple == 0) {
+    // The largest part of a block of whole vectors.
+    plan.step = multiple;
+    for (int64_t size = multiple; size <= longestStep; size += multiple)
+      if (plan.block % size == 0)
+        plan.step = size;
+  }
+  if (plan.columns % plan.step != 0 || plan.step > 4 * longestStep)
+    return refuse("has blocks that do not fill vectors");
+  return plan;
+}
+
+} // namespace lowbit

@@ -1,0 +1,43 @@
+//===- InnerTilePlan.h - How a contraction reads inner tiles -----*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_LIB_TRANSFORMS_LOWER_INNERTILEPLAN_H
+#define LOWBIT_LIB_TRANSFORMS_LOWER_INNERTILEPLAN_H
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/Numerics/IntegerLevels.h"
+
+namespace lowbit {
+
+/// How lhs[m, k] * rhs[n, k] is summed over k, which follows from the types of both sides alone.
+struct InnerTilePlan {
+  mlir::RankedTensorType lhsType, rhsType;
+  QuantizedAttr weights;
+  /// Null: plain f32 values.
+  QuantizedAttr activations;
+  /// Of the weights' codes; nothing: they are decoded to f32 and multiplied so.
+  std::optional<numerics::IntegerLevels> levels;
+
+  int64_t columns; ///< all of k
+  int64_t block;   ///< columns over which every factor is constant
+  /// Columns of a step, within which the place of every code is known: a multiple of `block`, or a
+  /// divisor of it.
+  int64_t step;
+  /// Whether the factor of a side varies along k; otherwise it is applied once, at the end.
+  bool weightsVary, activationsVary;
+
+  bool isInteger() const { return activations != nullptr; }
+  /// Whether sums of the activations' blocks are needed.
+  bool needsSums() const { return weights.getZeroTree() || (isInteger() && levels->offset != 0); }
+};
+
+/// The plan, or in `reason` why there is none, as the rest of a sentence that begins with "it".
+mlir::FailureOr<InnerTilePlan> planInnerTiles(mlir::RankedTensorType lhs,
+                                              mlir::RankedTensorType rhs, std::string &reason);
+
+} // namespace lowbit
+
+#endif // LOWBIT_LIB_TRANSFORMS_LOWER_INNERTILEPLAN_H

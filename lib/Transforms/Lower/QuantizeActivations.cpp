@@ -1,0 +1,87 @@
+//===- QuantizeActivations.cpp - Round what encoded weights multiply -------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "InnerTilePlan.h"
+#include "lowbit/IR/LowbitOps.h"
+#include "lowbit/Transforms/Lower/Passes.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_QUANTIZEACTIVATIONS
+#include "lowbit/Transforms/Lower/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+
+namespace {
+struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeActivationsPass> {
+  using QuantizeActivationsBase::QuantizeActivationsBase;
+
+  /// The other input of a contraction whose input `operand` is decoded.
+  static OpOperand *otherInput(linalg::LinalgOp op, OpOperand &operand) {
+    if (!linalg::isaContractionOpInterface(op) || operand.getOperandNumber() > 1)
+      return nullptr;
+    return op.getDpsInputOperand(1 - operand.getOperandNumber());
+  }
+
+  Value round(OpBuilder &b, Location loc, Value x, EncodingAttrInterface encoding) {
+    auto type = cast<RankedTensorType>(x.getType()).cloneWithEncoding(encoding);
+    Value storage = tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, x),
+                                            type.getElementType(), encoding);
+    Value codes = EncodeOp::create(b, loc, type, x, storage);
+    return DecodeOp::create(b, loc, codes);
+  }
+
+  void runOnOperation() override {
+    if (encoding.empty())
+      return;
+    EncodingAttrInterface wanted =
+        parseEncoding("#lowbit.quantized<" + encoding + ">", &getContext());
+    if (!wanted) {
+      getOperation().emitError() << "'" << encoding << "' is no encoding of activations";
+      return signalPassFailure();
+    }
+    llvm::MapVector<Value, Value> rounded;
+    SmallVector<std::pair<OpOperand *, Value>> replacements;
+    getOperation().walk([&](DecodeOp weights) {
+      auto type = cast<RankedTensorType>(weights.getSource().getType());
+      auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
+      if (!term || !term.getStorage().hasInnerTiles())
+        return;
+      for (OpOperand &use : weights->getUses()) {
+        auto op = dyn_cast<linalg::LinalgOp>(use.getOwner());
+        OpOperand *input = op ? otherInput(op, use) : nullptr;
+        if (!input || input->get().getDefiningOp<DecodeOp>())
+          continue;
+        auto xType = cast<RankedTensorType>(input->get().getType());
+        std::string reason;
+        if (failed(planInnerTiles(xType.cloneWithEncoding(wanted), type, reason))) {
+          op->emitRemark() << "activations stay f32: the contraction " << reason;
+          continue;
+        }
+        Value &value = rounded[input->get()];
+        if (!value) {
+          OpBuilder b(&getContext());
+          b.setInsertionPointAfterValue(input->get());
+          value = round(b, input->get().getLoc(), input->get(), wanted);
+        }
+        replacements.push_back({input, value});
+      }
+    });
+    for (auto [operand, value] : replacements)
+      operand->set(value);
+  }
+};
+} // namespace
