@@ -68,20 +68,24 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
   mlir::PassManager passes(module.getContext());
   if (pipeline == "none")
     return Error::success();
-  if (pipeline == "cpu") {
+  std::string errors;
+  raw_string_ostream stream(errors);
+  if (StringRef given = pipeline; given.consume_front("cpu") &&
+                                  (given.empty() || (given.consume_front("{") && given.consume_back("}")))) {
     CpuPipelineOptions options;
     options.vectorLength = getVectorLength();
     options.lanes = getLanes().str();
+    if (failed(options.parseFromString(given, stream)))
+      return createStringError("'" + pipeline + "': " + StringRef(errors).rtrim() +
+                               "; the options are those of lowbit-cpu-pipeline");
     buildCpuPipeline(passes, options);
   } else if (pipeline == "reference") {
     buildReferencePipeline(passes);
   } else {
-    std::string errors;
-    raw_string_ostream stream(errors);
     FailureOr<mlir::OpPassManager> parsed = mlir::parsePassPipeline(pipeline, stream);
     if (failed(parsed) || parsed->getOpAnchorName() != "builtin.module")
       return createStringError("'" + pipeline +
-                               "' is no pipeline: give cpu, reference, none, or passes as "
+                               "' is no pipeline: give cpu, reference, none, options as 'cpu{rows=32}', or passes as "
                                "'builtin.module(canonicalize)'" +
                                (errors.empty() ? "" : " (" + StringRef(errors).rtrim() + ")"));
     static_cast<mlir::OpPassManager &>(passes) = std::move(*parsed);

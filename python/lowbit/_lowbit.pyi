@@ -61,7 +61,7 @@ class Program:
 
     A parameter that the module declares as plain f32 is read in the encoding its archive has.
     parameters: paths of archives; the first that has a tensor counts.
-    pipeline: 'cpu', 'reference', 'none' or passes as 'builtin.module(...)'.
+    pipeline: 'cpu', with options of lowbit-cpu-pipeline as 'cpu{rows=32}', 'reference', 'none' or passes as 'builtin.module(...)'.
     name: of the text, in errors.
     """
 
