@@ -333,6 +333,22 @@ Value TiledLayoutAttr::buildInnerTile(OpBuilder &b, Location loc, const Quantize
   return codes;
 }
 
+void TiledLayoutAttr::buildInnerPrefetch(OpBuilder &b, Location loc, const QuantizedAttr &term,
+                                         RankedTensorType, ValueRange components, Value group,
+                                         const StepColumn &at, int64_t distance,
+                                         unsigned locality) const {
+  TileBuilder t(b, loc);
+  for (auto [component, plane] : llvm::zip(components, planesOf(term))) {
+    int64_t columns = numerics::columnsPerVector(plane);
+    if (at.offset % columns != 0)
+      continue;
+    Value vector = placeOf(t, at.step, at.extent / columns,
+                           at.offset / columns + distance / InnerTile::bytes);
+    memref::PrefetchOp::create(b, loc, component, ValueRange{group, vector, t.constantIndex(0)},
+                               /*isWrite=*/false, locality, /*isDataCache=*/true);
+  }
+}
+
 Value TiledLayoutAttr::buildInnerLevel(OpBuilder &b, Location loc, const QuantizedAttr &term,
                                        RankedTensorType type, ValueRange components, unsigned level,
                                        Value group, const StepColumn &at) const {

@@ -41,7 +41,9 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addPass(createComponents());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createDistribute());
-  pm.addNestedPass<func::FuncOp>(createInnerTiles());
+  InnerTilesOptions inner;
+  inner.groupsAtOnce = options.iterationGroups;
+  pm.addNestedPass<func::FuncOp>(createInnerTiles(inner));
   TileOptions tile;
   tile.rows = options.rows;
   tile.tileElements = options.tileElements;
@@ -80,7 +82,12 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
 void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *options) {
   pm.addNestedPass<func::FuncOp>(createExpandCopies());
   if (options) {
-    pm.addNestedPass<func::FuncOp>(createEmitContractions());
+    EmitContractionsOptions emit;
+    emit.groupsAtOnce = options->registerGroups;
+    emit.rowsAtOnce = options->registerRows;
+    emit.prefetchDistance = options->prefetch;
+    emit.prefetchLocality = options->prefetchLocality;
+    pm.addNestedPass<func::FuncOp>(createEmitContractions(emit));
     LowerLanesOptions lanes;
     lanes.kind = options->lanes;
     pm.addNestedPass<func::FuncOp>(createLowerLanes(lanes));

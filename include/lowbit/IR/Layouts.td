@@ -49,7 +49,7 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
 }
 
 def Lowbit_TiledLayoutAttr : Lowbit_Layout<"TiledLayout", "tiled",
-    ["buildPack", "hasInnerTiles", "buildInnerTile", "buildInnerLevel"]> {
+    ["buildPack", "hasInnerTiles", "buildInnerTile", "buildInnerPrefetch", "buildInnerLevel"]> {
   let summary = "inner tiles of 16 rows x 4 columns, which a contraction reads vector by vector";
   let description = [{
     Of a matrix with codes of up to 8 bits, `[outputs, inputs]` as a contraction reads it: 64 bytes hold the codes of 16 rows and

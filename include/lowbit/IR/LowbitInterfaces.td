@@ -141,6 +141,12 @@ def LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
       (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "const ::lowbit::QuantizedAttr &":$term,
            "::mlir::RankedTensorType":$type, "::mlir::ValueRange":$components, "::mlir::Value":$group,
            "const ::lowbit::StepColumn &":$at), "", "return {};">,
+    InterfaceMethod<[{IR on buffers: a prefetch of each vector with codes of these rows that begins within the 4 columns from `at` on,
+                     `distance` bytes ahead, into the cache of level `locality` (as memref.prefetch has it).}],
+      "void", "buildInnerPrefetch",
+      (ins "::mlir::OpBuilder &":$b, "::mlir::Location":$loc, "const ::lowbit::QuantizedAttr &":$term,
+           "::mlir::RankedTensorType":$type, "::mlir::ValueRange":$components, "::mlir::Value":$group,
+           "const ::lowbit::StepColumn &":$at, "int64_t":$distance, "unsigned":$locality), "", "return;">,
     InterfaceMethod<[{IR on buffers: the codes of level `level` (of the scale, then of the zero point) for these rows and column: a
                      vector of 16, or a scalar where all rows share it. Null: this level's blocks are cut by groups of rows.}],
       "::mlir::Value", "buildInnerLevel",

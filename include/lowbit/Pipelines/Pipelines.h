@@ -34,6 +34,22 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<std::string> lanes{*this, "lanes",
                             llvm::cl::desc("Instructions on bytes: see lowbit-lower-lanes"),
                             llvm::cl::init("generic")};
+  Option<int64_t> registerGroups{*this, "register-groups",
+                                 llvm::cl::desc("Vectors of 16 outputs in a register tile"),
+                                 llvm::cl::init(4)};
+  Option<int64_t> registerRows{*this, "register-rows",
+                               llvm::cl::desc("Vectors of sums in a register tile"),
+                               llvm::cl::init(12)};
+  Option<int64_t> prefetch{*this, "prefetch",
+                           llvm::cl::desc("Bytes ahead that codes of weights are prefetched"),
+                           llvm::cl::init(0)};
+  Option<unsigned> prefetchLocality{*this, "prefetch-locality",
+                                    llvm::cl::desc("3: into all caches, 2: all but the first"),
+                                    llvm::cl::init(2)};
+  Option<int64_t> iterationGroups{
+      *this, "iteration-groups",
+      llvm::cl::desc("Groups of 16 outputs in an iteration of a parallel loop, at most"),
+      llvm::cl::init(8)};
   Option<std::string> activations{
       *this, "activations",
       llvm::cl::desc("What activations of integer weights become, as within "

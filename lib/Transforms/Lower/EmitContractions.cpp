@@ -52,8 +52,10 @@ struct RegisterTile {
 
 class ContractEmitter {
 public:
-  ContractEmitter(ContractOp op, const InnerTilePlan &plan)
-      : op(op), plan(plan), loc(op.getLoc()), init(op.getInit()) {}
+  /// `distance` in bytes, 0: no prefetches.
+  ContractEmitter(ContractOp op, const InnerTilePlan &plan, int64_t distance, unsigned locality)
+      : op(op), plan(plan), distance(distance), locality(locality), loc(op.getLoc()),
+        init(op.getInit()) {}
 
   void emit(OpBuilder &b, int64_t groupsAtOnce, int64_t rowsAtOnce) {
     TileBuilder t(b, loc);
@@ -143,10 +145,15 @@ private:
   Values emitProducts(OpBuilder &b, StepColumn at, int64_t length, ValueRange dots) {
     Values next(dots);
     for (int64_t end = at.offset + length; at.offset < end; at.offset += InnerTile::columns) {
+      LayoutAttrInterface layout = plan.weights.getStorage();
       Values tiles;
-      for (Value group : groups)
-        tiles.push_back(plan.weights.getStorage().buildInnerTile(b, loc, plan.weights, plan.rhsType,
-                                                                 op.getRhs(), group, at));
+      for (Value group : groups) {
+        if (distance)
+          layout.buildInnerPrefetch(b, loc, plan.weights, plan.rhsType, op.getRhs(), group, at,
+                                    distance, locality);
+        tiles.push_back(
+            layout.buildInnerTile(b, loc, plan.weights, plan.rhsType, op.getRhs(), group, at));
+      }
       if (plan.isInteger())
         addIntegers(b, at, tiles, next);
       else
@@ -407,6 +414,8 @@ private:
 
   ContractOp op;
   const InnerTilePlan &plan;
+  int64_t distance;
+  unsigned locality;
   Location loc;
   Value init, firstGroup;
   OpFoldResult outputs;
@@ -429,7 +438,7 @@ struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContraction
         return signalPassFailure();
       }
       OpBuilder b(op);
-      ContractEmitter(op, *plan).emit(b, groupsAtOnce, rowsAtOnce);
+      ContractEmitter(op, *plan, prefetchDistance, prefetchLocality).emit(b, groupsAtOnce, rowsAtOnce);
       op.erase();
     }
   }

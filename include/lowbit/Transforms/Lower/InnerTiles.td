@@ -146,6 +146,10 @@ def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> 
     Option<"groupsAtOnce", "groups", "int64_t", /*default=*/"4", "Vectors of outputs in a register tile, at most">,
     Option<"rowsAtOnce", "rows", "int64_t", /*default=*/"12",
            "Vectors of sums in a register tile, at most: groups times rows of activations">,
+    Option<"prefetchDistance", "prefetch", "int64_t", /*default=*/"0",
+           "Bytes ahead of what is read that codes are prefetched; 0: they are not">,
+    Option<"prefetchLocality", "prefetch-locality", "unsigned", /*default=*/"2",
+           "Which caches they are brought to: 3 all, 2 all but the first, 1 the last">,
   ];
   let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
