@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -138,7 +137,7 @@ class Benchmark:
             say(f"encoding weights {n} x {k} for {len(self.jobs)} jobs")
             weights = gaussian(n, k)
             types = list(dict.fromkeys(type for job in self.jobs for type in job.peers))
-            with ThreadPoolExecutor() as pool:
+            with self.openmp.other_threads() as pool:
                 ours = pool.map(lambda job: _lowbit.encode(weights, job.encoding), self.jobs)
                 theirs = pool.map(lambda type: self.ggml.quantize(type, weights), types)
                 encoded = dict(zip(self.jobs, ours))
