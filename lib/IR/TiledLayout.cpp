@@ -334,19 +334,26 @@ Value TiledLayoutAttr::buildInnerTile(OpBuilder &b, Location loc, const Quantize
 }
 
 void TiledLayoutAttr::buildInnerPrefetch(OpBuilder &b, Location loc, const QuantizedAttr &term,
-                                         RankedTensorType, ValueRange components, Value group,
+                                         RankedTensorType type, ValueRange components, Value group,
                                          const StepColumn &at, int64_t distance,
                                          unsigned locality) const {
   TileBuilder t(b, loc);
-  for (auto [component, plane] : llvm::zip(components, planesOf(term))) {
-    int64_t columns = numerics::columnsPerVector(plane);
-    if (at.offset % columns != 0)
-      continue;
-    Value vector = placeOf(t, at.step, at.extent / columns,
-                           at.offset / columns + distance / InnerTile::bytes);
-    memref::PrefetchOp::create(b, loc, component, ValueRange{group, vector, t.constantIndex(0)},
+  std::vector<numerics::Plane> planes = planesOf(term);
+  // The same columns of every component.
+  int64_t ahead = distance / InnerTile::bytes * numerics::columnsPerVector(planes[0]);
+  auto prefetch = [&](Value component, int64_t columns) {
+    if (at.extent % columns != 0 || at.offset % columns != 0)
+      return;
+    Value place = placeOf(t, at.step, at.extent / columns, (at.offset + ahead) / columns);
+    memref::PrefetchOp::create(b, loc, component, ValueRange{group, place, t.constantIndex(0)},
                                /*isWrite=*/false, locality, /*isDataCache=*/true);
-  }
+  };
+  for (auto [component, plane] : llvm::zip(components, planes))
+    prefetch(component, numerics::columnsPerVector(plane));
+  for (auto [component, level] :
+       llvm::zip(components.drop_front(planes.size()), levelsOf(term, type.getShape())))
+    if (level.isTiled && level.block[1] != kWhole)
+      prefetch(component, level.block[1]);
 }
 
 Value TiledLayoutAttr::buildInnerLevel(OpBuilder &b, Location loc, const QuantizedAttr &term,

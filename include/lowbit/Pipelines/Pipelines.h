@@ -27,7 +27,7 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<int64_t> parallelElements{
       *this, "parallel-elements",
       llvm::cl::desc("An op that is no contraction runs in parallel from this many elements on"),
-      llvm::cl::init(4096)};
+      llvm::cl::init(16384)};
   Option<int64_t> vectorLength{*this, "vector-length",
                                llvm::cl::desc("f32 elements of a vector register"),
                                llvm::cl::init(16)};
@@ -42,10 +42,10 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
                                llvm::cl::init(12)};
   Option<int64_t> prefetch{*this, "prefetch",
                            llvm::cl::desc("Bytes ahead that codes of weights are prefetched"),
-                           llvm::cl::init(0)};
+                           llvm::cl::init(2048)};
   Option<unsigned> prefetchLocality{*this, "prefetch-locality",
                                     llvm::cl::desc("3: into all caches, 2: all but the first"),
-                                    llvm::cl::init(2)};
+                                    llvm::cl::init(3)};
   Option<int64_t> iterationGroups{
       *this, "iteration-groups",
       llvm::cl::desc("Groups of 16 outputs in an iteration of a parallel loop, at most"),

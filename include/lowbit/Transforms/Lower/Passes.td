@@ -356,7 +356,7 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
     Option<"rows", "rows", "int64_t", /*default=*/"16", "Rows of decoded weights in a tile of a contraction">,
     Option<"tileElements", "tile-elements", "int64_t", /*default=*/"32768",
            "Decoded weights in a tile, at most: it is to stay in a cache next to the core">,
-    Option<"parallelElements", "parallel-elements", "int64_t", /*default=*/"4096",
+    Option<"parallelElements", "parallel-elements", "int64_t", /*default=*/"16384",
            "An op that is no contraction runs in parallel from this many elements on">
   ];
   let dependentDialects = Lowbit_TensorDialects;
