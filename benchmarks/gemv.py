@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -69,6 +68,12 @@ def parse_arguments() -> argparse.Namespace:
     add("--threads", "(1 and one for each core)", type=numbers, metavar="N,...")
     add("--jobs", "of the table in jobs.py (all)", metavar="NAME,...")
     add("--encoding", "this one instead of the table's", metavar="TEXT")
+    add(
+        "--activations",
+        "with --encoding (%(default)s)",
+        choices=jobs.ACTIVATIONS,
+        default="f32",
+    )
     add("--peers", "types of ggml (those of the jobs; '' for none)", metavar="TYPE,...")
     add("--options", "more of lowbit-cpu-pipeline, for all jobs", default="", metavar="TEXT")
     add("--rounds", "of measuring all (7)", type=number, default=7, metavar="N")
@@ -104,7 +109,9 @@ class Benchmark:
             raise ValueError(
                 f"no ggml type {', '.join(unknown)}: known are {', '.join(ggml.TYPES)}"
             )
-        self.jobs = jobs.select(arguments.jobs, arguments.encoding, peers, arguments.options)
+        self.jobs = jobs.select(
+            arguments.jobs, arguments.encoding, arguments.activations, peers, arguments.options
+        )
         self.openmp = machine.OpenMP()
         self.ggml = None
         if any(job.peers for job in self.jobs):
@@ -130,7 +137,7 @@ class Benchmark:
             say(f"encoding weights {n} x {k} for {len(self.jobs)} jobs")
             weights = gaussian(n, k)
             types = list(dict.fromkeys(type for job in self.jobs for type in job.peers))
-            with ThreadPoolExecutor() as pool:
+            with self.openmp.other_threads() as pool:
                 ours = pool.map(lambda job: _lowbit.encode(weights, job.encoding), self.jobs)
                 theirs = pool.map(lambda type: self.ggml.quantize(type, weights), types)
                 encoded = dict(zip(self.jobs, ours))

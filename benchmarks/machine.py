@@ -8,6 +8,7 @@ import mmap
 import os
 import platform
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -83,11 +84,17 @@ class OpenMP:
     """
 
     def __init__(self) -> None:
+        # It keeps this thread on a core from the first parallel loop on, and what it starts as well.
+        self.cores = os.sched_getaffinity(0)
         os.environ.setdefault("OMP_PROC_BIND", "true")
         self.library = ctypes.CDLL(LIBOMP, ctypes.RTLD_GLOBAL)
 
     def set_threads(self, threads: int) -> None:
         self.library.omp_set_num_threads(threads)
+
+    def other_threads(self) -> ThreadPoolExecutor:
+        """For work beside OpenMP, on all cores."""
+        return ThreadPoolExecutor(initializer=os.sched_setaffinity, initargs=(0, self.cores))
 
     @staticmethod
     def check_alone() -> None:

@@ -18,7 +18,7 @@ class GgmlMatmul(Workload):
     """A graph of multiplications, the weights in buffers of one type."""
 
     arithmetic = "int8"  # of its kernels, which quantize the activations
-    tolerance = 2e-2
+    errors = (0, 2e-2)
 
     def __init__(
         self, ggml: Ggml, type: str, buffer: str, raw: NDArray[np.uint8], setting: Setting

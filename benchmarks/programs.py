@@ -48,7 +48,7 @@ class LowbitMatmul(Workload):
         self.job, self.name, self.setting = job, job.name, setting
         self.components = components
         activations = ACTIVATIONS[job.activations]
-        self.arithmetic, self.tolerance = activations.arithmetic, activations.tolerance
+        self.arithmetic, self.errors = activations.arithmetic, activations.errors
         self.program = _lowbit.Program(
             text(job.encoding, setting), pipeline=job.pipeline, name=job.name
         )
@@ -93,6 +93,7 @@ class LowbitMatmul(Workload):
             "type": None,
             "encoding": self.job.encoding,
             "pipeline": self.job.pipeline,
+            "activations": self.job.activations,
             "compile_seconds": self.program.compile_seconds,
             "peers": list(self.job.peers),
         }

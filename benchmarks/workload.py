@@ -49,7 +49,7 @@ class Workload(ABC):
     """Calls on one encoding by one implementation. The subclass sets the attributes."""
 
     arithmetic: str  # that bounds it: probe_f32 or probe_int8 of probe.cpp
-    tolerance: float  # of the error, below
+    errors: tuple[float, float]  # that are expected, from least to most
     name: str
     setting: Setting
     matrix_bytes: int

@@ -29,7 +29,7 @@ identity=$(
   grep -v '^#' "$pin"
   printf '%s\n' "${options[@]}"
   clang-22 --version | head -1
-  grep -m 2 -E '^(model name|flags)' /proc/cpuinfo
+  lscpu | grep -E '^(Architecture|Model name|Flags)'
 )
 ggml=$cache/ggml-$(sha256sum <<<"$identity" | cut -c 1-12)
 

@@ -35,4 +35,3 @@ def test_lookup_of_no_entry():
     program = _lowbit.Program(matmul_program(1, SHAPE, ENCODING))
     with pytest.raises(RuntimeError, match="mian"):
         program.lookup("mian")
-
