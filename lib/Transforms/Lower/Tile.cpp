@@ -79,18 +79,21 @@ Sizes lowbit::parallelTileSizes(TilingInterface op, int64_t parallelElements) {
     elements = ShapedType::isDynamic(n) || elements < 0 ? -1 : elements * n;
   if (elements >= 0 && elements < parallelElements)
     return sizes;
-  // Outer parallel loops until there are enough iterations for any number of threads that pays.
-  constexpr int64_t enough = 64;
+  // Outer parallel loops until there are enough iterations for any number of threads that pays. The
+  // last loop runs along memory: pieces of it are long, or all of it.
+  constexpr int64_t enough = 64, shortest = 256;
   int64_t iterations = 1;
-  for (auto [n, kind, size] : llvm::zip(ranges, op.getLoopIteratorTypes(), sizes)) {
-    if (kind != utils::IteratorType::parallel || iterations >= enough)
+  for (auto [i, n, kind, size] : llvm::enumerate(ranges, op.getLoopIteratorTypes(), sizes)) {
+    bool isLast = i > 0 && i + 1 == ranges.size();
+    if (kind != utils::IteratorType::parallel || iterations >= enough ||
+        (isLast && (ShapedType::isDynamic(n) || n <= shortest)))
       break;
     size = ShapedType::isDynamic(n)
                ? 1
-               : std::max<int64_t>(1, n / llvm::divideCeil(enough, iterations));
+               : std::max<int64_t>(isLast ? shortest : 1, n / llvm::divideCeil(enough, iterations));
     // Equal tiles: a ragged last one would need buffers of a size known only at run time.
     while (!ShapedType::isDynamic(n) && n % size != 0)
-      --size;
+      size += isLast ? 1 : -1;
     iterations *= ShapedType::isDynamic(n) ? enough : n / std::max<int64_t>(size, 1);
   }
   legalizeTileSizes(sizes, op);
