@@ -134,3 +134,18 @@ LogicalResult Dot4Op::verify() {
                          << getLhs().getType();
   return success();
 }
+
+void LookupOp::build(OpBuilder &b, OperationState &state, Value table, Value indices) {
+  auto type = cast<VectorType>(indices.getType());
+  build(b, state, type.clone(cast<VectorType>(table.getType()).getElementType()), table, indices);
+}
+
+LogicalResult LookupOp::verify() {
+  Type element = getTable().getType().getElementType();
+  if (getResult().getType().getElementType() != element ||
+      getResult().getType().getShape() != getIndices().getType().getShape() ||
+      getIndices().getType().getElementTypeBitWidth() != element.getIntOrFloatBitWidth())
+    return emitOpError() << "gives an element of the table for each index of its width, not "
+                         << getResult().getType() << " for " << getIndices().getType();
+  return success();
+}

@@ -129,7 +129,7 @@ SmallVector<EncodingComponent> PlanesLayoutAttr::getComponents(const QuantizedAt
     for (auto [i, plane] : llvm::enumerate(planes)) {
       SmallVector<int64_t> stored = grid;
       if (!ShapedType::isDynamic(stored.back()) && plane.width < 8)
-        stored.back() = llvm::divideCeil(stored.back() * plane.width, 8);
+        stored.back() = llvm::divideCeil(stored.back(), 8 / plane.width);
       all.push_back({planes.size() == 1 ? array.name : array.name + "." + std::to_string(i),
                      RankedTensorType::get(stored, array.elementType(plane)), array.role});
     }

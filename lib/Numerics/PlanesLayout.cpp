@@ -126,8 +126,8 @@ std::optional<std::string> checkPlanes(const Format &format, const std::vector<u
     return std::nullopt;
   unsigned sum = 0;
   for (unsigned width : widths) {
-    if (width != 1 && width != 2 && width != 4 && width != 8)
-      return "a plane has 1, 2, 4 or 8 bits, not " + std::to_string(width);
+    if (width != 1 && width != 2 && width != 4 && width != 7 && width != 8)
+      return "a plane has 1, 2, 4, 7 or 8 bits, not " + std::to_string(width);
     sum += width;
     if (sum > 32)
       break;

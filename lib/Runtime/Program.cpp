@@ -49,6 +49,8 @@ static Expected<std::string> getPipeline(const ProgramOptions &options) {
     return options.pipeline;
   if (activations == "int8")
     activations = "int<8>, scale = f32 per [1, 32]";
+  if (activations == "int15")
+    activations = "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>";
   if (options.pipeline != "cpu")
     return createStringError("activations are chosen for the pipeline 'cpu', not for '" +
                              options.pipeline + "'");

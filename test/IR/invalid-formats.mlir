@@ -176,7 +176,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<8>, layout = planes<
 
 // -----
 
-// expected-error @below {{a plane has 1, 2, 4 or 8 bits, not 3}}
+// expected-error @below {{a plane has 1, 2, 4, 7 or 8 bits, not 3}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<8>, layout = planes<3, 1, 4>>>)
 
 // -----

@@ -76,22 +76,24 @@ def Lowbit_Dot4Op : Lowbit_LanesOp<"dot4", [
   let hasVerifier = 1;
 }
 
-def Lowbit_LookupOp : Lowbit_LanesOp<"lookup", [AllTypesMatch<["indices", "result"]>]> {
-  let summary = "a byte of a table of 16 for each lane";
+def Lowbit_LookupOp : Lowbit_LanesOp<"lookup"> {
+  let summary = "an element of a table of 16 for each lane";
   let description = [{
-    `result[i] = table[indices[i]]`; indices are below 16.
+    `result[i] = table[indices[i]]`, bytes by bytes or f32 by i32; indices are below 16.
 
     Example:
     ```mlir
     func.func @levels(%table: vector<16xi8>, %codes: vector<64xi8>) -> vector<64xi8> {
-      %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<64xi8>
+      %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<64xi8> -> vector<64xi8>
       return %r : vector<64xi8>
     }
     ```
   }];
-  let arguments = (ins VectorOfLengthAndType<[16], [I8]>:$table, VectorOfRankAndType<[1], [I8]>:$indices);
-  let results = (outs VectorOfRankAndType<[1], [I8]>:$result);
-  let assemblyFormat = "$table `,` $indices attr-dict `:` type($table) `,` type($indices)";
+  let arguments = (ins VectorOfLengthAndType<[16], [I8, F32]>:$table, VectorOfRankAndType<[1], [I8, I32]>:$indices);
+  let results = (outs VectorOfRankAndType<[1], [I8, F32]>:$result);
+  let assemblyFormat = "$table `,` $indices attr-dict `:` type($table) `,` type($indices) `->` type($result)";
+  let builders = [OpBuilder<(ins "::mlir::Value":$table, "::mlir::Value":$indices)>];
+  let hasVerifier = 1;
 }
 
 #endif // LOWBIT_IR_CONTRACTIONOPS_TD

@@ -13,7 +13,6 @@
 //===----------------------------------------------------------------------===//
 #include "InnerTilePlan.h"
 #include "VectorLanes.h"
-#include "VectorLookup.h"
 #include "VectorStrips.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
@@ -125,9 +124,11 @@ private:
 
   /// One block, from its first column `at` on.
   Values emitBlock(OpBuilder &b, const StepColumn &at, ValueRange sums) {
+    // For each plane of the activations, one for each sum.
     Values dots;
-    for (size_t i = 0; i < sums.size(); ++i)
-      dots.push_back(startOf(b, at, i / rows.size(), i % rows.size()));
+    for (size_t plane = 0, count = planeCount(); plane < count; ++plane)
+      for (size_t i = 0; i < sums.size(); ++i)
+        dots.push_back(startOf(b, at, plane, i % rows.size()));
     int64_t length = std::min(plan.block, plan.step);
     int64_t trips = plan.block / length;
     if (trips == 1) {
@@ -179,19 +180,20 @@ private:
         tile = LookupOp::create(b, loc, levels, tile);
     }
     Value column = columnOf(b, at);
-    for (auto [m, row] : llvm::enumerate(rows)) {
-      // Four codes are one lane, the same in all of them.
-      Value four = vector::LoadOp::create(b, loc, VectorType::get({4}, b.getI8Type()),
-                                          op.getLhs()[0], ValueRange{row, column});
-      four = vector::BitCastOp::create(b, loc, VectorType::get({1}, b.getI32Type()), four);
-      four = vector::ExtractOp::create(b, loc, four, 0);
-      Value lanes = lowbit::toLanes(b, loc, four, InnerTile::rows);
-      lanes = vector::BitCastOp::create(b, loc, bytes, lanes);
-      for (auto [g, tile] : llvm::enumerate(tiles)) {
-        Value &dot = dots[g * rows.size() + m];
-        dot = Dot4Op::create(b, loc, tile, lanes, dot);
+    for (auto [m, row] : llvm::enumerate(rows))
+      for (size_t plane = 0; plane < planeCount(); ++plane) {
+        // Four codes are one lane, the same in all of them.
+        Value four = vector::LoadOp::create(b, loc, VectorType::get({4}, b.getI8Type()),
+                                            op.getLhs()[plane], ValueRange{row, column});
+        four = vector::BitCastOp::create(b, loc, VectorType::get({1}, b.getI32Type()), four);
+        four = vector::ExtractOp::create(b, loc, four, 0);
+        Value lanes = lowbit::toLanes(b, loc, four, InnerTile::rows);
+        lanes = vector::BitCastOp::create(b, loc, bytes, lanes);
+        for (auto [g, tile] : llvm::enumerate(tiles)) {
+          Value &dot = dots[(plane * tiles.size() + g) * rows.size() + m];
+          dot = Dot4Op::create(b, loc, tile, lanes, dot);
+        }
       }
-    }
   }
 
   void addFloats(OpBuilder &b, const StepColumn &at, ArrayRef<Value> tiles, Values &dots) {
@@ -228,9 +230,7 @@ private:
       table.resize(InnerTile::rows);
       Value levels = arith::ConstantOp::create(
           b, loc, DenseElementsAttr::get(floats(b), ArrayRef<float>(table)));
-      Value indices = arith::IndexCastUIOp::create(
-          b, loc, VectorType::get({InnerTile::rows}, b.getIndexType()), words);
-      return emitLookup(b, loc, levels, indices);
+      return LookupOp::create(b, loc, levels, words);
     }
     if (format.isInteger()) {
       Value level = arith::SIToFPOp::create(b, loc, floats(b), words);
@@ -245,10 +245,10 @@ private:
   //===--- factors ----------------------------------------------------------===//
 
   /// The start of a block's sum: what the offset of the codes adds, in integers.
-  Value startOf(OpBuilder &b, const StepColumn &at, size_t, size_t m) {
+  Value startOf(OpBuilder &b, const StepColumn &at, size_t plane, size_t m) {
     if (!plan.isInteger())
       return splat(b, b.getF32FloatAttr(0));
-    if (plan.levels->offset == 0)
+    if (plan.levels->offset == 0 || plane != 0)
       return splat(b, b.getI32IntegerAttr(0));
     Value offset = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(-plan.levels->offset));
     Value start = arith::MulIOp::create(b, loc, blockSum(b, at, rows[m]), offset);
@@ -277,7 +277,13 @@ private:
       Value zero = zeroTree ? weightZero(b, group, at) : Value();
       Value factor = plan.weightsVary ? weightFactor(b, group, at) : Value();
       for (size_t m = 0; m < rows.size(); ++m) {
-        Value dot = dots[g * rows.size() + m], sum = sums[g * rows.size() + m];
+        size_t i = g * rows.size() + m;
+        Value dot = dots[i], sum = sums[i];
+        for (size_t plane = 1; plane < planeCount(); ++plane) {
+          Value shift = splat(b, b.getI32IntegerAttr(plan.activationPlanes[plane].shift));
+          Value high = arith::ShLIOp::create(b, loc, dots[plane * sums.size() + i], shift);
+          dot = arith::AddIOp::create(b, loc, dot, high);
+        }
         if (plan.isInteger())
           dot = arith::SIToFPOp::create(b, loc, floats(b), dot);
         if (zero && !plan.weights.getAdditive()) {
@@ -372,12 +378,14 @@ private:
       place = t.value(
           t.apply((b.getAffineDimExpr(0) * at.extent + at.offset).floorDiv(block[1]), {at.step}));
     }
-    Value code = memref::LoadOp::create(b, loc, op.getLhs()[1],
+    Value code = memref::LoadOp::create(b, loc, op.getLhs()[planeCount()],
                                         ValueRange{block[0] == kWhole ? zero : row, place});
     return level.getFormat().buildDecode(b, loc, code);
   }
 
   //===--- small things -----------------------------------------------------===//
+
+  size_t planeCount() { return std::max<size_t>(plan.activationPlanes.size(), 1); }
 
   VectorType floats(OpBuilder &b) { return VectorType::get({InnerTile::rows}, b.getF32Type()); }
   Value splat(OpBuilder &b, TypedAttr element) {

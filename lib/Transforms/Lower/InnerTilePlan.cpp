@@ -18,8 +18,6 @@ namespace {
 
 /// A loop body grows with its step: beyond this, codes of a long block are summed by a loop.
 constexpr int64_t longestStep = 64;
-/// Sums of products of a byte and a signed byte stay below 2^31.
-constexpr int64_t longestIntegerBlock = (int64_t(1) << 31) / (255 * 128);
 
 /// Columns over which a tree's factors are constant.
 int64_t lastBlockOf(ScaleAttrInterface tree, ArrayRef<int64_t> shape) {
@@ -65,17 +63,22 @@ std::string textOf(Attribute attribute) {
   return text;
 }
 
-/// int<8> codes as they are, with one scale of floats by blocks of the last axis.
+/// Integer codes in planes that bytes with a sign hold, with one scale of floats by blocks of the
+/// last axis.
 bool isIntegerActivation(QuantizedAttr term) {
   auto scale = dyn_cast_or_null<BlockScaleAttr>(term.getScale());
-  auto planes = dyn_cast<PlanesLayoutAttr>(term.getLayout());
+  auto layout = dyn_cast<PlanesLayoutAttr>(term.getLayout());
   numerics::Format format = term.getCodeFormat().getReference();
-  return scale && scale.getLevels().size() == 1 && !scale.getOffset() && !term.getZero() &&
-         planes && scale.getLevels()[0].getFormat().getReference().isFloat() &&
-         format.kind() == numerics::FormatKind::Int && format.bits() == 8 &&
-         planes.getPlanes(format).size() == 1 &&
-         (scale.getLevels()[0].getKind() != GranularityKind::Block ||
-          scale.getLevels()[0].getValues()[0] == 1);
+  if (!scale || scale.getLevels().size() != 1 || scale.getOffset() || term.getZero() || !layout ||
+      format.kind() != numerics::FormatKind::Int)
+    return false;
+  ScaleLevelAttr level = scale.getLevels()[0];
+  std::vector<numerics::Plane> planes = layout.getPlanes(format);
+  bool fits = planes.back().width == 8;
+  for (numerics::Plane plane : ArrayRef(planes).drop_back())
+    fits &= plane.width == 7;
+  return fits && level.getFormat().getReference().isFloat() &&
+         (level.getKind() != GranularityKind::Block || level.getValues()[0] == 1);
 }
 
 } // namespace
@@ -107,8 +110,8 @@ FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType r
   if (!plan.weights || !plan.weights.getStorage().hasInnerTiles())
     return refuse("has weights in a layout without inner tiles");
   if (lhs.getEncoding() && (!plan.activations || !isIntegerActivation(plan.activations)))
-    return refuse("has activations that are neither f32 nor int<8> with one scale of floats by "
-                  "blocks of the last axis");
+    return refuse("has activations that are neither f32 nor int<8>, or int<15> in planes<7, 8>, "
+                  "with one scale of floats by blocks of the last axis");
   plan.columns = rhs.getDimSize(1);
   if (plan.columns <= 0 || rhs.getDimSize(0) <= 0 || lhs.getDimSize(0) == 0)
     return refuse("is empty");
@@ -145,7 +148,10 @@ FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType r
     int64_t block = lastBlockOf(plan.activations.getScaleTree(), rhs.getShape());
     plan.activationsVary = block != plan.columns;
     plan.block = std::gcd(plan.block, block);
-    if (plan.block > longestIntegerBlock)
+    numerics::Format codes = plan.activations.getCodeFormat().getReference();
+    plan.activationPlanes =
+        cast<PlanesLayoutAttr>(plan.activations.getLayout()).getPlanes(codes);
+    if (plan.block > (int64_t(1) << 31) / (int64_t(255) << (codes.bits() - 1)))
       return refuse("has blocks whose sums do not fit 32 bits");
   }
   int64_t multiple = plan.weights.getStorage().getTileMultiples(plan.weights, rhs)[1];

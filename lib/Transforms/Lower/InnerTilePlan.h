@@ -18,6 +18,8 @@ struct InnerTilePlan {
   QuantizedAttr weights;
   /// Null: plain f32 values.
   QuantizedAttr activations;
+  /// Of the activations' codes: signed bytes, but for the last ones without a sign.
+  std::vector<numerics::Plane> activationPlanes;
   /// Of the weights' codes; nothing: they are decoded to f32 and multiplied so.
   std::optional<numerics::IntegerLevels> levels;
 

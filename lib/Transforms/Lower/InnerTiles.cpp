@@ -56,21 +56,31 @@ static std::optional<Product> matchProduct(linalg::LinalgOp op) {
   return std::nullopt;
 }
 
-/// Of each `block` columns of `values`, in i32 or f32.
-static Value sumBlocks(TileBuilder &t, Value values, int64_t block) {
-  Value view = t.splitLast(values, {block});
-  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, view);
-  bool isCode = cast<RankedTensorType>(values.getType()).getElementType().isInteger();
-  Value zero = isCode ? t.i32(0) : t.f32(0);
+/// The sums of each `plan.block` activations: of codes, whose planes come first in `lhs`, or of f32.
+static Value sumBlocks(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs) {
+  SmallVector<Value> views;
+  for (Value values : lhs.take_front(std::max<size_t>(plan.activationPlanes.size(), 1)))
+    views.push_back(t.splitLast(values, {plan.block}));
+  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, views[0]);
   auto parallel = utils::IteratorType::parallel;
-  return t.generic(view, t.filled({sizes[0], sizes[1]}, zero),
-                   {t.b.getMultiDimIdentityMap(3), t.map(3, {0, 1})},
-                   {parallel, parallel, utils::IteratorType::reduction},
+  SmallVector<AffineMap> maps(views.size(), t.b.getMultiDimIdentityMap(3));
+  maps.push_back(t.map(3, {0, 1}));
+  return t.generic(views, t.filled({sizes[0], sizes[1]}, plan.isInteger() ? t.i32(0) : t.f32(0)),
+                   maps, {parallel, parallel, utils::IteratorType::reduction},
                    [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                     if (!isCode)
+                     if (!plan.isInteger())
                        return {arith::AddFOp::create(t.b, t.loc, a[1], a[0])};
-                     Value wide = arith::ExtSIOp::create(t.b, t.loc, t.b.getI32Type(), a[0]);
-                     return {arith::AddIOp::create(t.b, t.loc, a[1], wide)};
+                     Value code;
+                     for (auto [plane, byte] : llvm::zip(plan.activationPlanes, a)) {
+                       Type i32 = t.b.getI32Type();
+                       Value wide = plane.width == 8
+                                        ? arith::ExtSIOp::create(t.b, t.loc, i32, byte).getResult()
+                                        : arith::ExtUIOp::create(t.b, t.loc, i32, byte).getResult();
+                       if (plane.shift)
+                         wide = arith::ShLIOp::create(t.b, t.loc, wide, t.i32(plane.shift));
+                       code = code ? arith::AddIOp::create(t.b, t.loc, code, wide) : wide;
+                     }
+                     return {arith::AddIOp::create(t.b, t.loc, a.back(), code)};
                    })[0];
 }
 
@@ -112,7 +122,7 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
     if (x)
       lhs.assign(x.getComponents().begin(), x.getComponents().end());
     if (plan->needsSums())
-      sums.push_back(sumBlocks(t, lhs[0], plan->block));
+      sums.push_back(sumBlocks(t, *plan, lhs));
     rewriter.replaceOp(
         op, emitLoop(t, *plan, lhs, sums, product.weights.getComponents(), op.getDpsInits()[0]));
   }

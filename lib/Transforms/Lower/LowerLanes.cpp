@@ -29,16 +29,17 @@ struct LaneInstructions {
   StringRef dot;      ///< (sums, unsigned bytes, signed bytes); empty: by dotWords
   StringRef dotWords; ///< (signed words, signed words), which are added in pairs; empty: generic
   StringRef lookup;   ///< (bytes, bytes), each 16 bytes by themselves; empty: generic
-  bool tableFirst;    ///< of `lookup`, whose table has 16 bytes
+  StringRef lookup32; ///< (16 f32, 16 i32); empty: generic
 };
 } // namespace
 
 static const LaneInstructions kinds[] = {
-    {"vnni512", 64, "llvm.x86.avx512.vpdpbusd.512", "", "llvm.x86.avx512.pshuf.b.512", false},
-    {"vnni256", 32, "llvm.x86.avx512.vpdpbusd.256", "", "llvm.x86.avx2.pshuf.b", false},
-    {"avx2", 32, "", "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx2.pshuf.b", false},
-    {"usdot", 16, "llvm.aarch64.neon.usdot.v4i32.v16i8", "", "llvm.aarch64.neon.tbl1.v16i8", true},
-    {"generic", 16, "", "", "", false},
+    {"vnni512", 64, "llvm.x86.avx512.vpdpbusd.512", "", "llvm.x86.avx512.pshuf.b.512",
+     "llvm.x86.avx512.permvar.sf.512"},
+    {"vnni256", 32, "llvm.x86.avx512.vpdpbusd.256", "", "llvm.x86.avx2.pshuf.b", ""},
+    {"avx2", 32, "", "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx2.pshuf.b", ""},
+    {"usdot", 16, "llvm.aarch64.neon.usdot.v4i32.v16i8", "", "llvm.aarch64.neon.tbl1.v16i8", ""},
+    {"generic", 16, "", "", "", ""},
 };
 
 static Value callIntrinsic(OpBuilder &b, Location loc, StringRef name, Type type,
@@ -105,11 +106,14 @@ static Value lowerDot(OpBuilder &b, Location loc, const LaneInstructions &kind, 
 static Value lowerLookup(OpBuilder &b, Location loc, const LaneInstructions &kind, Value table,
                          Value indices) {
   auto type = cast<VectorType>(indices.getType());
-  if (kind.lookup.empty())
+  bool isBytes = type.getElementType().isInteger(8);
+  if (isBytes ? kind.lookup.empty() : kind.lookup32.empty())
     return emitLookup(
         b, loc, table,
         arith::IndexCastUIOp::create(b, loc, type.cloneWith({}, b.getIndexType()), indices));
-  if (kind.tableFirst)
+  if (!isBytes)
+    return callIntrinsic(b, loc, kind.lookup32, type.clone(b.getF32Type()), {table, indices});
+  if (type.getDimSize(0) == 16)
     return callIntrinsic(b, loc, kind.lookup, type, {table, indices});
   SmallVector<int64_t> repeated;
   for (int64_t i = 0; i < type.getDimSize(0); ++i)
@@ -167,7 +171,9 @@ struct LowerLanesPass : lowbit::impl::LowerLanesBase<LowerLanesPass> {
                                          part(b, loc, dot.getRhs(), 4 * i * lanes, 4 * lanes));
                        });
       else if (auto lookup = dyn_cast<LookupOp>(op))
-        replaceInParts(lookup, *chosen, lookup.getIndices().getType().getDimSize(0),
+        replaceInParts(lookup, *chosen,
+                       lookup.getIndices().getType().getDimSize(0) *
+                           lookup.getIndices().getType().getElementTypeBitWidth() / 8,
                        [&](OpBuilder &b, Location loc, const LaneInstructions &kind, int64_t i,
                            int64_t lanes) {
                          return lowerLookup(b, loc, kind, lookup.getTable(),
