@@ -488,16 +488,40 @@ func.func @dot4_result(%w: vector<32xi8>, %sums: vector<8xi32>) {
 // -----
 
 func.func @lookup_table(%table: vector<32xi8>, %codes: vector<64xi8>) {
-  // expected-error @below {{operand #0 must be vector of 8-bit signless integer values of length 16, but got 'vector<32xi8>'}}
-  %r = lowbit.lookup %table, %codes : vector<32xi8>, vector<64xi8>
+  // expected-error @below {{operand #0 must be vector of 8-bit signless integer or 32-bit float values of length 16, but got 'vector<32xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<32xi8>, vector<64xi8> -> vector<64xi8>
   return
 }
 
 // -----
 
 func.func @lookup_indices(%table: vector<16xi8>, %codes: vector<2x16xi8>) {
-  // expected-error @below {{operand #1 must be vector of 8-bit signless integer values of ranks 1, but got 'vector<2x16xi8>'}}
-  %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<2x16xi8>
+  // expected-error @below {{operand #1 must be vector of 8-bit signless integer or 32-bit signless integer values of ranks 1, but got 'vector<2x16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<2x16xi8> -> vector<2x16xi8>
+  return
+}
+
+// -----
+
+func.func @lookup_width(%table: vector<16xf32>, %codes: vector<16xi8>) {
+  // expected-error @below {{gives an element of the table for each index of its width, not 'vector<16xf32>' for 'vector<16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xf32>, vector<16xi8> -> vector<16xf32>
+  return
+}
+
+// -----
+
+func.func @lookup_count(%table: vector<16xi8>, %codes: vector<16xi8>) {
+  // expected-error @below {{gives an element of the table for each index of its width, not 'vector<32xi8>' for 'vector<16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<16xi8> -> vector<32xi8>
+  return
+}
+
+// -----
+
+func.func @lookup_element(%table: vector<16xi8>, %codes: vector<16xi8>) {
+  // expected-error @below {{gives an element of the table for each index of its width, not 'vector<16xf32>' for 'vector<16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<16xi8> -> vector<16xf32>
   return
 }
 

@@ -124,12 +124,15 @@ func.func @contract(%x: tensor<3x64xi8>, %xs: tensor<3x2xf32>, %sums: tensor<3x2
 }
 
 // CHECK-LABEL: func @lanes(
-func.func @lanes(%w: vector<32xi8>, %x: vector<32xi8>, %sums: vector<8xi32>, %table: vector<16xi8>) -> (vector<8xi32>, vector<32xi8>) {
+func.func @lanes(%w: vector<32xi8>, %x: vector<32xi8>, %sums: vector<8xi32>, %bytes: vector<16xi8>, %floats: vector<16xf32>)
+    -> (vector<8xi32>, vector<32xi8>, vector<8xf32>) {
   // CHECK: lowbit.dot4 %{{.*}}, %{{.*}} into %{{.*}} : vector<32xi8>, vector<8xi32>
   %d = lowbit.dot4 %w, %x into %sums : vector<32xi8>, vector<8xi32>
-  // CHECK: lowbit.lookup %{{.*}}, %{{.*}} : vector<16xi8>, vector<32xi8>
-  %l = lowbit.lookup %table, %w : vector<16xi8>, vector<32xi8>
-  return %d, %l : vector<8xi32>, vector<32xi8>
+  // CHECK: lowbit.lookup %{{.*}}, %{{.*}} : vector<16xi8>, vector<32xi8> -> vector<32xi8>
+  %b = lowbit.lookup %bytes, %w : vector<16xi8>, vector<32xi8> -> vector<32xi8>
+  // CHECK: lowbit.lookup %{{.*}}, %{{.*}} : vector<16xf32>, vector<8xi32> -> vector<8xf32>
+  %f = lowbit.lookup %floats, %sums : vector<16xf32>, vector<8xi32> -> vector<8xf32>
+  return %d, %b, %f : vector<8xi32>, vector<32xi8>, vector<8xf32>
 }
 
 // CHECK-LABEL: func @step(

@@ -150,7 +150,7 @@ func.func @other_activations(%codes: tensor<1x64xi8>, %scales: tensor<1x2xf32>, 
   %x = lowbit.decode_region tensor<1x64xf32, #a> (%codes, %scales) [0, 0] [1, 64] : tensor<1x64xi8>, tensor<1x2xf32> -> tensor<1x64xf32>
   %d = lowbit.decode_region tensor<32x64xf32, #w> (%w0, %w1) [0, 0] [32, 64]
     : tensor<2x8x64xi8>, tensor<2x2x16xf16> -> tensor<32x64xf32>
-  // expected-remark @below {{contraction not on inner tiles: it has activations that are neither f32 nor int<8> with one scale of floats by blocks of the last axis}}
+  // expected-remark @below {{contraction not on inner tiles: it has activations that are neither f32 nor int<8>, or int<15> in planes<7, 8>, with one scale of floats by blocks of the last axis}}
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<32x64xf32>)
                      outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
   return %r : tensor<1x32xf32>
