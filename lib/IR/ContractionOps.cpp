@@ -59,6 +59,22 @@ LogicalResult ContractOp::verify() {
     return failure();
   if (getSums().size() > 1)
     return emitOpError() << "has one tensor of sums at most";
+  for (Value sums : getSums()) {
+    auto type = dyn_cast<ShapedType>(sums.getType());
+    bool isRight =
+        type && type.getRank() == 2 &&
+        (lhs.getEncoding() ? type.getElementType().isInteger(32) : type.getElementType().isF32());
+    if (!isRight)
+      return emitOpError() << "has sums of " << (lhs.getEncoding() ? "codes in i32" : "f32 values")
+                           << " by row and block, not " << sums.getType();
+  }
+  auto init = dyn_cast<ShapedType>(getInit().getType());
+  if (!init || init.getRank() != 2 || !init.getElementType().isF32() ||
+      failed(verifyCompatibleDims({init.getDimSize(0), lhs.getDimSize(0)})))
+    return emitOpError() << "adds to an f32 matrix with the rows of lhs, not "
+                         << getInit().getType();
+  if (isa<RankedTensorType>(init) != bool(getResult()))
+    return emitOpError() << "has a result where it adds to a tensor, and only there";
   if (getResult() && getResult().getType() != getInit().getType())
     return emitOpError() << "its result has the type of what it adds to";
   return success();

@@ -38,6 +38,17 @@ struct StoredLevel {
       return grid;
     return {(int64_t)llvm::divideCeil(grid[0], InnerTile::rows), grid[1], InnerTile::rows};
   }
+  /// Stored elements without the bits beyond the code's own, which are whatever they are.
+  Value codesOf(OpBuilder &b, Location loc, Value elements) const {
+    auto type = dyn_cast<IntegerType>(getElementTypeOrSelf(elements.getType()));
+    unsigned bits = format.getReference().bits();
+    if (!type || type.getWidth() == bits)
+      return elements;
+    TypedAttr mask = b.getIntegerAttr(type, (int64_t(1) << bits) - 1);
+    if (auto lanes = dyn_cast<VectorType>(elements.getType()))
+      mask = DenseElementsAttr::get(lanes, Attribute(mask));
+    return arith::AndIOp::create(b, loc, elements, arith::ConstantOp::create(b, loc, mask));
+  }
   Box gridRegion(TileBuilder &t, const Box &region) const {
     Box part;
     for (int64_t axis = 0; axis < 2; ++axis) {
@@ -175,15 +186,18 @@ static Value unpackPlane(TileBuilder &t, Value vectors, numerics::Plane plane) {
   return tensor::CollapseShapeOp::create(t.b, t.loc, fields, groups);
 }
 
-/// [groups, blocks, 16] to [rows, blocks].
-static Value unpackLevel(TileBuilder &t, Value stored) {
-  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, stored);
+/// [groups, blocks, 16], or the grid itself, to [rows, blocks].
+static Value unpackLevel(TileBuilder &t, const StoredLevel &level, Value stored) {
+  auto codes = [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+    return {level.codesOf(t.b, t.loc, a[0])};
+  };
   Type type = cast<RankedTensorType>(stored.getType()).getElementType();
-  Value rows =
-      t.generic(stored, t.empty({sizes[0], sizes[2], sizes[1]}, type),
-                {t.map(3, {0, 2, 1}), t.b.getMultiDimIdentityMap(3)},
-                SmallVector<utils::IteratorType>(3, parallel),
-                [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
+  if (!level.isTiled)
+    return t.elementwise(stored, type, codes);
+  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, stored);
+  Value rows = t.generic(stored, t.empty({sizes[0], sizes[2], sizes[1]}, type),
+                         {t.map(3, {0, 2, 1}), t.b.getMultiDimIdentityMap(3)},
+                         SmallVector<utils::IteratorType>(3, parallel), codes)[0];
   SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
   return tensor::CollapseShapeOp::create(t.b, t.loc, rows, groups);
 }
@@ -214,9 +228,8 @@ Fields TiledLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedA
     fields.codes = flipped(t, fields.codes, bit);
   for (const StoredLevel &level : levelsOf(term, type.getShape())) {
     Value stored = t.slice(components[next++], level.storedRegion(t, region));
-    if (level.isTiled)
-      stored = t.cut(unpackLevel(t, stored), level.gridRegion(t, region).sizes);
-    fields.levels.push_back(stored);
+    Value codes = unpackLevel(t, level, stored);
+    fields.levels.push_back(t.cut(codes, level.gridRegion(t, region).sizes));
   }
   return fields;
 }
@@ -366,15 +379,17 @@ Value TiledLayoutAttr::buildInnerLevel(OpBuilder &b, Location loc, const Quantiz
   if (int64_t columns = stored.block[1]; columns != kWhole)
     block = t.value(
         t.apply((b.getAffineDimExpr(0) * at.extent + at.offset).floorDiv(columns), {at.step}));
-  if (stored.isTiled)
-    return vector::LoadOp::create(b, loc,
-                                  VectorType::get({InnerTile::rows}, stored.format.getCodeType()),
-                                  component, ValueRange{group, block, t.constantIndex(0)});
+  if (stored.isTiled) {
+    auto lanes = VectorType::get({InnerTile::rows}, stored.format.getCodeType());
+    return stored.codesOf(b, loc,
+                          vector::LoadOp::create(b, loc, lanes, component,
+                                                 ValueRange{group, block, t.constantIndex(0)}));
+  }
   int64_t rows = stored.block[0];
   if (rows != kWhole && rows % InnerTile::rows != 0)
     return {};
   Value row = t.constantIndex(0);
   if (rows != kWhole)
     row = t.value(t.floorDiv(group, rows / InnerTile::rows));
-  return memref::LoadOp::create(b, loc, component, ValueRange{row, block});
+  return stored.codesOf(b, loc, memref::LoadOp::create(b, loc, component, ValueRange{row, block}));
 }

@@ -63,10 +63,13 @@ public:
       const Component &component = stored[planes.size() + i - 1];
       const uint8_t *bytes = data[planes.size() + i - 1];
       Codes &level = arrays.emplace_back(static_cast<size_t>(*elementCount(list[i].shape)));
+      // Bits beyond the code's own are no part of it, whatever they are.
+      uint32_t mask = ~0u >> (32 - list[i].format.bits());
       forEachLevel(list[i].shape, shape, [&](int64_t element, int64_t place) {
         int64_t width = bytesOf(component.type);
         for (int64_t byte = 0; byte < width; ++byte)
           level[element] |= uint32_t(bytes[place * width + byte]) << (8 * byte);
+        level[element] &= mask;
       });
     }
     return arrays;

@@ -285,6 +285,248 @@ func.func @encode_region_result(%x: tensor<8x64xf32>, %codes: tensor<8x64xf16>) 
 
 // -----
 
+func.func @contract_rank(%x: tensor<64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{contracts f32 matrices, not 'tensor<64xf32>' and}}
+  %r = lowbit.contract tensor<64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_element(%x: tensor<1x64xf16>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{contracts f32 matrices, not 'tensor<1x64xf16>' and}}
+  %r = lowbit.contract tensor<1x64xf16> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf16>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_columns(%x: tensor<1x32xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{contracts 32 columns with 64}}
+  %r = lowbit.contract tensor<1x32xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x32xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_encoding(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{a block of 1 axes does not tile a tensor of 2 axes}}
+  %r = lowbit.contract tensor<1x64xf32, #lowbit.quantized<int<8>, scale = f32 per [32]>> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_layout(%x: tensor<1x64xf32>, %w: tensor<32x32xi8>, %s: tensor<32x2xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{needs weights in a layout with inner tiles, not 'tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<32x32xi8>, tensor<32x2xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_plain_weights(%x: tensor<1x64xf32>, %w: tensor<32x64xf32>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{needs weights in a layout with inner tiles, not 'tensor<32x64xf32>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32> (%w) from %n into %y
+    : (tensor<1x64xf32>, tensor<32x64xf32>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_lhs_count(%x: tensor<1x64xi8>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{lhs has 2 components, not 1}}
+  %r = lowbit.contract tensor<1x64xf32, #lowbit.quantized<int<8>, scale = f32 per [1, 32]>> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xi8>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_rhs_count(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{rhs has 2 components, not 1}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_component(%x: tensor<1x64xf32>, %w: tensor<2x4x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{a component of rhs has type 'tensor<2x8x64xi8>', not 'tensor<2x4x64xi8>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x4x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_component_element(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf32>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{a component of rhs has type 'tensor<2x2x16xf16>', not 'tensor<2x2x16xf32>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf32>, index, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_two_sums(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %a: tensor<1x2xf32>, %b: tensor<1x2xf32>, %y: tensor<1x32xf32>) {
+  // expected-error @below {{has one tensor of sums at most}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n sums (%a, %b) into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x2xf32>, tensor<1x2xf32>, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_sums_of_codes(%x: tensor<1x64xi8>, %xs: tensor<1x2xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %a: tensor<1x2xf32>, %y: tensor<1x32xf32>) {
+  // expected-error @below {{has sums of codes in i32 by row and block, not 'tensor<1x2xf32>'}}
+  %r = lowbit.contract tensor<1x64xf32, #lowbit.quantized<int<8>, scale = f32 per [1, 32]>> (%x, %xs)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n sums (%a) into %y
+    : (tensor<1x64xi8>, tensor<1x2xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x2xf32>, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_sums_of_values(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %a: tensor<2xf32>, %y: tensor<1x32xf32>) {
+  // expected-error @below {{has sums of f32 values by row and block, not 'tensor<2xf32>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n sums (%a) into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<2xf32>, tensor<1x32xf32>) -> tensor<1x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_init(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<2x32xf32>) {
+  // expected-error @below {{adds to an f32 matrix with the rows of lhs, not 'tensor<2x32xf32>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<2x32xf32>) -> tensor<2x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_init_index(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index) {
+  // expected-error @below {{adds to an f32 matrix with the rows of lhs, not 'index'}}
+  lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %n
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, index) -> ()
+  return
+}
+
+// -----
+
+func.func @contract_no_result(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{has a result where it adds to a tensor, and only there}}
+  lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> ()
+  return
+}
+
+// -----
+
+func.func @contract_result(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x32xf32>) {
+  // expected-error @below {{its result has the type of what it adds to}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x32xf32>) -> tensor<1x?xf32>
+  return
+}
+
+// -----
+
+func.func @dot4_lanes(%w: vector<32xi8>, %sums: vector<16xi32>) {
+  // expected-error @below {{multiplies four bytes for each of 16 lanes, not 'vector<32xi8>'}}
+  %r = lowbit.dot4 %w, %w into %sums : vector<32xi8>, vector<16xi32>
+  return
+}
+
+// -----
+
+func.func @dot4_bytes(%w: vector<32xi16>, %sums: vector<8xi32>) {
+  // expected-error @below {{operand #0 must be vector of 8-bit signless integer values of ranks 1, but got 'vector<32xi16>'}}
+  %r = lowbit.dot4 %w, %w into %sums : vector<32xi16>, vector<8xi32>
+  return
+}
+
+// -----
+
+func.func @dot4_sides(%w: vector<32xi8>, %x: vector<64xi8>, %sums: vector<8xi32>) {
+  // expected-error @below {{failed to verify that all of {lhs, rhs} have same type}}
+  %r = "lowbit.dot4"(%w, %x, %sums) : (vector<32xi8>, vector<64xi8>, vector<8xi32>) -> vector<8xi32>
+  return
+}
+
+// -----
+
+func.func @dot4_result(%w: vector<32xi8>, %sums: vector<8xi32>) {
+  // expected-error @below {{failed to verify that all of {accumulator, result} have same type}}
+  %r = "lowbit.dot4"(%w, %w, %sums) : (vector<32xi8>, vector<32xi8>, vector<8xi32>) -> vector<4xi32>
+  return
+}
+
+// -----
+
+func.func @lookup_table(%table: vector<32xi8>, %codes: vector<64xi8>) {
+  // expected-error @below {{operand #0 must be vector of 8-bit signless integer or 32-bit float values of length 16, but got 'vector<32xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<32xi8>, vector<64xi8> -> vector<64xi8>
+  return
+}
+
+// -----
+
+func.func @lookup_indices(%table: vector<16xi8>, %codes: vector<2x16xi8>) {
+  // expected-error @below {{operand #1 must be vector of 8-bit signless integer or 32-bit signless integer values of ranks 1, but got 'vector<2x16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<2x16xi8> -> vector<2x16xi8>
+  return
+}
+
+// -----
+
+func.func @lookup_width(%table: vector<16xf32>, %codes: vector<16xi8>) {
+  // expected-error @below {{gives an element of the table for each index of its width, not 'vector<16xf32>' for 'vector<16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xf32>, vector<16xi8> -> vector<16xf32>
+  return
+}
+
+// -----
+
+func.func @lookup_count(%table: vector<16xi8>, %codes: vector<16xi8>) {
+  // expected-error @below {{gives an element of the table for each index of its width, not 'vector<32xi8>' for 'vector<16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<16xi8> -> vector<32xi8>
+  return
+}
+
+// -----
+
+func.func @lookup_element(%table: vector<16xi8>, %codes: vector<16xi8>) {
+  // expected-error @below {{gives an element of the table for each index of its width, not 'vector<16xf32>' for 'vector<16xi8>'}}
+  %r = lowbit.lookup %table, %codes : vector<16xi8>, vector<16xi8> -> vector<16xf32>
+  return
+}
+
+// -----
+
 // expected-error @below {{'lowbit.entry' is written on a function, without a value}}
 module attributes {lowbit.entry} {}
 

@@ -410,6 +410,36 @@ func.func private @f(tensor<?x64xf32, #lowbit.quantized<codebook<nf4>, scale = f
 
 // -----
 
+// expected-error @below {{layout tiled needs a tensor of static shape}}
+func.func private @f(tensor<?x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>>)
+
+// -----
+
+// expected-error @below {{layout tiled holds tensors of 2 axes, not 3}}
+func.func private @f(tensor<8x8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 1, 32], layout = tiled>>)
+
+// -----
+
+// expected-error @below {{layout tiled holds codes of up to 8 bits whose levels are not data, not int<9>}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<9>, scale = f16 per [1, 32], layout = tiled>>)
+
+// -----
+
+// expected-error @below {{layout tiled holds codes of up to 8 bits whose levels are not data, not f16}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<f16, layout = tiled>>)
+
+// -----
+
+// expected-error @below {{layout tiled holds codes of up to 8 bits whose levels are not data, not learned<4>}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<learned<4, f16 per axis 0>, layout = tiled>>)
+
+// -----
+
+// expected-error @below {{layout tiled holds scales by blocks, not rank1}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<min>, layout = tiled>>)
+
+// -----
+
 // expected-error @below {{unknown ggml block 'q9_9'; known: q4_0, q4_1, q5_0, q5_1, q8_0, iq4_nl, mxfp4, q2_k, q3_k, q4_k, q5_k, q6_k, iq4_xs, tq1_0, tq2_0}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, layout = ggml<q9_9>>>)
 

@@ -6,12 +6,17 @@
 #q = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
 #rank1 = #lowbit.quantized<int<4>, scale = f32 rank1<min>>
 #sum = #lowbit.sum<#q, #lowbit.sparse<f16, density = 0.01>>
+#tiled = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+#int8 = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
 #cut = #lowbit.part<axis = 0, at = [?], #lowbit.quantized<f16>, #q>
 
 // CHECK-DAG: #[[$Q:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
 // CHECK-DAG: #[[$RANK1:.+]] = #lowbit.quantized<int<4>, scale = f32 rank1<min>>
 // CHECK-DAG: #[[$SUM:.+]] = #lowbit.sum<#[[$Q]], #sparse>
 // CHECK-DAG: #[[$CUT:.+]] = #lowbit.part<axis = 0, at = [?], #f16_codes, #[[$Q]]>
+
+// CHECK-DAG: #[[$TILED:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+// CHECK-DAG: #[[$INT8:.+]] = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
 
 // CHECK-LABEL: func @whole(
 func.func @whole(%x: tensor<8x64xf32>, %w: tensor<8x64xf32, #q>) -> tensor<8x64xf32, #q> {
@@ -102,6 +107,32 @@ func.func @encode_region(%x: tensor<8x32xf32>, %codes: tensor<8x16xi8>, %scale: 
   %b = lowbit.encode_region tensor<8x64xf32, #rank1> %x into (%codes) with [%row, %column] [0, 0] [8, 32]
     : (tensor<8x32xf32>, tensor<8x16xi8>, tensor<8xf32>, tensor<64xf32>) -> (tensor<8x16xi8>)
   return %b : tensor<8x16xi8>
+}
+
+// Activations may be plain, outputs a part of all; on buffers there is no result.
+// CHECK-LABEL: func @contract(
+func.func @contract(%x: tensor<3x64xi8>, %xs: tensor<3x2xf32>, %sums: tensor<3x2xi32>, %plain: memref<?x64xf32>,
+                    %w: tensor<2x8x64xi8>, %ws: tensor<2x2x16xf16>, %wb: memref<2x8x64xi8>, %wsb: memref<2x2x16xf16>,
+                    %n: index, %y: tensor<3x?xf32>, %yb: memref<?x16xf32, strided<[32, 1], offset: ?>>) -> tensor<3x?xf32> {
+  // CHECK: lowbit.contract tensor<3x64xf32, #[[$INT8]]>(%{{.*}}, %{{.*}}) by tensor<32x64xf32, #[[$TILED]]>(%{{.*}}, %{{.*}}) from %{{.*}} sums(%{{.*}}) into %{{.*}} : (tensor<3x64xi8>, tensor<3x2xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<3x2xi32>, tensor<3x?xf32>) -> tensor<3x?xf32>
+  %r = lowbit.contract tensor<3x64xf32, #int8> (%x, %xs) by tensor<32x64xf32, #tiled> (%w, %ws) from %n sums (%sums) into %y
+    : (tensor<3x64xi8>, tensor<3x2xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<3x2xi32>, tensor<3x?xf32>) -> tensor<3x?xf32>
+  // CHECK: lowbit.contract tensor<?x64xf32>(%{{.*}}) by tensor<32x64xf32, #[[$TILED]]>(%{{.*}}, %{{.*}}) from %{{.*}} into %{{.*}} : (memref<?x64xf32>, memref<2x8x64xi8>, memref<2x2x16xf16>, index, memref<?x16xf32, strided<[32, 1], offset: ?>>) -> ()
+  lowbit.contract tensor<?x64xf32> (%plain) by tensor<32x64xf32, #tiled> (%wb, %wsb) from %n into %yb
+    : (memref<?x64xf32>, memref<2x8x64xi8>, memref<2x2x16xf16>, index, memref<?x16xf32, strided<[32, 1], offset: ?>>) -> ()
+  return %r : tensor<3x?xf32>
+}
+
+// CHECK-LABEL: func @lanes(
+func.func @lanes(%w: vector<32xi8>, %x: vector<32xi8>, %sums: vector<8xi32>, %bytes: vector<16xi8>, %floats: vector<16xf32>)
+    -> (vector<8xi32>, vector<32xi8>, vector<8xf32>) {
+  // CHECK: lowbit.dot4 %{{.*}}, %{{.*}} into %{{.*}} : vector<32xi8>, vector<8xi32>
+  %d = lowbit.dot4 %w, %x into %sums : vector<32xi8>, vector<8xi32>
+  // CHECK: lowbit.lookup %{{.*}}, %{{.*}} : vector<16xi8>, vector<32xi8> -> vector<32xi8>
+  %b = lowbit.lookup %bytes, %w : vector<16xi8>, vector<32xi8> -> vector<32xi8>
+  // CHECK: lowbit.lookup %{{.*}}, %{{.*}} : vector<16xf32>, vector<8xi32> -> vector<8xf32>
+  %f = lowbit.lookup %floats, %sums : vector<16xf32>, vector<8xi32> -> vector<8xf32>
+  return %d, %b, %f : vector<8xi32>, vector<32xi8>, vector<8xf32>
 }
 
 // CHECK-LABEL: func @step(

@@ -159,6 +159,13 @@ QUANTIZED = {
     "q4_1": "uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>",
     "q8_0": "int<8>, scale = f16 per [1, 32], layout = ggml<q8_0>",
 }
+# In inner tiles too: codes in one, two and three planes; levels that have a value for each row, for some rows, for all.
+TILED = [
+    "int1", "int2", "int3", "int4", "int5", "int6", "int7", "int8-row", "int8-column", "int8-tensor", "int4-tall-blocks",
+    "int4-square-blocks", "int4-stochastic", "uint1-min", "uint4-min", "uint4-zero", "uint8-zero", "int8-min", "e2m1", "e3m2",
+    "e4m3", "nvfp4", "nf4", "ternary", "dynamic8", "k-quant", "nested-four", "scale-offset", "uint12-scale", "int8-unscaled",
+]  # fmt: skip
+QUANTIZED |= {f"{name}-tiled": f"{QUANTIZED[name]}, layout = tiled" for name in TILED}
 ENCODINGS = {name: f"#lowbit.quantized<{text}>" for name, text in QUANTIZED.items()}
 
 _int4, _int8 = ENCODINGS["int4"], ENCODINGS["int8-row"]
@@ -243,7 +250,7 @@ def test_dynamic_extents(name, shape, pipeline):
 CONTRACTED = [
     "int8-row", "int3", "int4", "int4-square-blocks", "uint4-min", "uint4-zero", "nf4", "nested-unsigned", "k-quant",
     "rank1", "bf16", "q4_0", "q4_1", "q8_0", "part-rows", "part-columns", "part-inside-block", "sum-sparse", "part-of-sums",
-    "int12", "int16", "nvfp4", "e2m1", "e4m3", "e5m2fnuz", "fp-tables", "fp4", "dynamic8",
+    "int12", "int16", "nvfp4", "e2m1", "e4m3", "e5m2fnuz", "fp-tables", "fp4", "dynamic8", "int3-tiled", "uint4-zero-tiled",
 ]  # fmt: skip
 
 
@@ -300,6 +307,20 @@ def test_convert_between_layouts(layout, shape, pipeline):
         "decoded",
     )
     check_components(run(kernels.convert_program(shape, planes, ggml), unpacked, pipeline), blocks, "packed again")
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("shape", [ALIGNED, PRIME, ONE, NO_COLUMNS], ids=["aligned", "prime", "one", "no-columns"])
+@pytest.mark.parametrize("name", ["int1", "int7", "int8-row", "int4-tall-blocks", "uint4-zero", "k-quant", "nvfp4"])
+def test_convert_to_inner_tiles(name, shape, pipeline):
+    """And back; the components of both layouts are those of an encode, zero bits beyond the edges included."""
+    values = mixed_values(shape, seed_of(name, shape))
+    planes, tiled = ENCODINGS[name], ENCODINGS[name + "-tiled"]
+    in_planes, in_tiles = _lowbit.encode(values, planes), _lowbit.encode(values, tiled)
+    there = run(kernels.convert_program(shape, planes, tiled), in_planes.values(), pipeline)
+    check_components(there, in_tiles, "in tiles")
+    back = run(kernels.convert_program(shape, tiled, planes), there, pipeline)
+    check_components(back, in_planes, "in planes")
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "InnerTilePlan.h"
 
+#include "lowbit/Numerics/TiledLayout.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <numeric>
@@ -40,6 +41,20 @@ bool isFactorable(ScaleAttrInterface tree, RankedTensorType type) {
     return true;
   // Only what every block scale is: a product, with or without an offset.
   return isa<BlockScaleAttr>(tree) && hasRegisterLevels(tree, type.getShape());
+}
+
+/// A group of rows that is read at once has a value for each of them, or one for all.
+bool fitsGroups(ScaleAttrInterface tree, ArrayRef<int64_t> shape) {
+  return llvm::all_of(tree.getLevels(shape), [](ScaleLevel &level) {
+    int64_t rows = level.block[0];
+    return rows == kWhole || rows == 1 || rows % numerics::InnerTile::rows == 0;
+  });
+}
+
+/// Levels are multiplied and added before they are scaled: that must not overflow or vanish for
+/// values that the scaled ones suit.
+bool sumsWithoutScale(const numerics::Format &format) {
+  return format.largest() <= 0x1p32f && format.largest() >= 0x1p-32f;
 }
 
 std::string textOf(Attribute attribute) {
@@ -98,16 +113,23 @@ FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType r
     return refuse("has activations that are neither f32 nor int<8>, or int<15> in planes<7, 8>, "
                   "with one scale of floats by blocks of the last axis");
   plan.columns = rhs.getDimSize(1);
-  if (plan.columns <= 0 || rhs.getDimSize(0) <= 0)
+  if (plan.columns <= 0 || rhs.getDimSize(0) <= 0 || lhs.getDimSize(0) == 0)
     return refuse("is empty");
-  for (ScaleAttrInterface tree : {plan.weights.getScaleTree(), plan.weights.getZeroTree()})
+  for (ScaleAttrInterface tree : {plan.weights.getScaleTree(), plan.weights.getZeroTree()}) {
     if (!isFactorable(tree, rhs))
       return refuse("has weights whose scale is no product of levels that fit registers: " +
                     textOf(tree));
+    if (tree && !fitsGroups(tree, rhs.getShape()))
+      return refuse("has weights whose scale cuts groups of " + Twine(numerics::InnerTile::rows) +
+                    " rows: " + textOf(tree));
+  }
   numerics::Format format = plan.weights.getCodeFormat().getReference();
   plan.levels = numerics::integerLevelsOf(format);
   if (plan.isInteger() && !plan.levels)
     return refuse("has integer activations and weights whose levels are no small integers: " +
+                  format.str());
+  if (!plan.isInteger() && !sumsWithoutScale(format))
+    return refuse("has weights whose levels without their scale are no numbers to add in f32: " +
                   format.str());
   if (!plan.isInteger() && format.kind() == numerics::FormatKind::Codebook && format.bits() > 4)
     return refuse("has weights with more levels than fit registers: " + format.str());

@@ -87,12 +87,13 @@ static Value sumBlocks(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs
 /// Groups of 16 rows for one iteration of the parallel loop: enough for a register tile, and such
 /// that iterations share out evenly.
 static int64_t groupsOfIteration(int64_t groups, int64_t most) {
-  int64_t best = std::min(groups, most);
+  most = std::min(groups, most);
+  int64_t best = most;
   auto rank = [&](int64_t n) {
-    int64_t iterations = groups / n;
+    int64_t iterations = llvm::divideCeil(groups, n);
     return std::tuple(groups % n == 0, iterations % 4 == 0, iterations % 2 == 0, n);
   };
-  for (int64_t n = 2; n < best; ++n)
+  for (int64_t n = 2; n < most; ++n)
     if (rank(n) > rank(best))
       best = n;
   return best;

@@ -48,11 +48,11 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     }
     llvm::MapVector<Value, Value> rounded;
     SmallVector<std::pair<OpOperand *, Value>> replacements;
-    getOperation().walk([&](DecodeOp weights) {
+    WalkResult walked = getOperation().walk([&](DecodeOp weights) {
       auto type = cast<RankedTensorType>(weights.getSource().getType());
       auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
       if (!term || !term.getStorage().hasInnerTiles())
-        return;
+        return WalkResult::advance();
       for (OpOperand &use : weights->getUses()) {
         if (!isWeightOfProduct(use))
           continue;
@@ -60,9 +60,11 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
         OpOperand *input = op.getDpsInputOperand(1 - use.getOperandNumber());
         if (input->get().getDefiningOp<DecodeOp>())
           continue;
-        auto xType = cast<RankedTensorType>(input->get().getType());
+        auto encoded = cast<RankedTensorType>(input->get().getType()).cloneWithEncoding(wanted);
+        if (failed(verifyEncodedType(encoded, [&] { return op->emitError(); })))
+          return WalkResult::interrupt();
         std::string reason;
-        if (failed(planInnerTiles(xType.cloneWithEncoding(wanted), type, reason))) {
+        if (failed(planInnerTiles(encoded, type, reason))) {
           op->emitRemark() << "activations stay f32: the contraction " << reason;
           continue;
         }
@@ -74,7 +76,10 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
         }
         replacements.push_back({input, value});
       }
+      return WalkResult::advance();
     });
+    if (walked.wasInterrupted())
+      return signalPassFailure();
     for (auto [operand, value] : replacements)
       operand->set(value);
   }

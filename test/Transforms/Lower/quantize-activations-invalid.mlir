@@ -1,0 +1,18 @@
+// RUN: not lowbit-opt %s --lowbit-quantize-activations="encoding='int<99>'" 2>&1 | FileCheck %s --check-prefix=UNKNOWN
+// RUN: not lowbit-opt %s --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [32]'" 2>&1 | FileCheck %s --check-prefix=RANK
+// RUN: lowbit-opt %s --lowbit-quantize-activations | FileCheck %s --check-prefix=NONE
+
+// UNKNOWN: error: 'int<99>' is no encoding of activations
+// RANK: error: a block of 1 axes does not tile a tensor of 2 axes
+// NONE-NOT: lowbit.encode
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+func.func @linear(%x: tensor<8x64xf32>, %w: tensor<32x64xf32, #w4>, %y: tensor<8x32xf32>) -> tensor<8x32xf32> {
+  %d = lowbit.decode %w : tensor<32x64xf32, #w4>
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<8x64xf32>, tensor<32x64xf32>)
+                     outs(%y : tensor<8x32xf32>) -> tensor<8x32xf32>
+  return %r : tensor<8x32xf32>
+}

@@ -1,0 +1,246 @@
+"""Products x wT by weights in inner tiles, straight on their components: against f64 on the decoded operands.
+
+Bound (docs/Numerics.md, "Contractions"): |y - exact| <= (n + 8) eps sum |x| (|s level| + |z|), eps = 2^-24, where z is what the
+zero point adds to the scaled level. n is the number of f32 additions: the columns, or with integer activations the blocks
+of 16 columns or more, whose own sums are exact; 8 are the roundings of an element's factors, which decoding has otherwise.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import kernels
+import numpy as np
+import pytest
+from lowbit import _lowbit
+
+WEIGHTS = {
+    "int1": "int<1>, scale = f16 per [1, 32]",
+    "int2": "int<2>, scale = f16 per [1, 32]",
+    "int3": "int<3>, scale = f16 per [1, 32]",
+    "int4": "int<4>, scale = f16 per [1, 32]",
+    "int5": "int<5>, scale = f16 per [1, 16]",
+    "int6": "int<6>, scale = bf16 per [1, 32]",
+    "int7": "int<7>, scale = f32 per [1, 32]",
+    "int8-axis": "int<8>, scale = f32 per axis 0",
+    "int8-tensor": "int<8>, scale = f32 per tensor",
+    "int4-rows": "int<4>, scale = f16 per [32, 16]",
+    "uint8": "uint<8>, scale = f32 per [1, 32]",
+    "uint4-min": "uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32]",
+    "uint8-min-axis": "uint<8>, scale = f32 per axis 0, min = f32 per axis 0",
+    "uint4-zero": "uint<4>, scale = f16 per [1, 32], zero = uint<4> per [1, 32]",
+    "uint8-zero-axis": "uint<8>, scale = f32 per axis 0, zero = uint<8> per axis 0",
+    "k-quant": "uint<4>, scale = f16 per [1, 64] * uint<6> per [1, 32], min = f16 per [1, 64] * uint<6> per [1, 32]",
+    "nested-int": "int<6>, scale = f16 per [1, 64] * int<8> per [1, 16]",
+    "scale-offset": "int<4>, scale = f32 per [1, 64] * int<8> per [1, 32] + f32 per tensor",
+    "mxfp4": "e2m1, scale = e8m0 per [1, 32]",
+    "nvfp4": "e2m1, scale = f32 per tensor * e4m3 per [1, 16]",
+    "nf4": "codebook<nf4>, scale = f16 per [1, 32]",
+    "iq4_nl": "codebook<iq4_nl>, scale = f16 per [1, 32]",
+    "ternary": "codebook<ternary>, scale = f16 per [1, 32]",
+    "positive": "codebook<[0.5, 1.0, 2.0]>, scale = f16 per [1, 32]",
+    "e4m3": "e4m3, scale = f32 per [1, 32]",
+    "e3m2": "e3m2, scale = e8m0 per [1, 32]",
+}
+FLOATS = ["nf4", "e4m3", "e3m2"]
+"""Levels that are no small integers: the activations stay f32."""
+
+ACTIVATIONS = {
+    "f32": "",
+    "blocks": "int<8>, scale = f32 per [1, 32]",
+    "rows": "int<8>, scale = f32 per axis 0",
+    "half-blocks": "int<8>, scale = bf16 per [1, 16]",
+}
+SHAPES = [(1, 16, 32), (1, 64, 128), (5, 100, 256), (13, 192, 576)]
+"""Rows of activations, outputs, inputs."""
+
+
+def flags_of_this_machine() -> set[str]:
+    info = Path("/proc/cpuinfo")
+    return set(re.findall(r"\w+", info.read_text())) if info.exists() else set()
+
+
+LANES = {
+    "generic": set(),
+    "avx2": {"avx2"},
+    "vnni256": {"avx512_vnni", "avx512vl"},
+    "vnni512": {"avx512_vnni", "avx512bw"},
+}
+
+
+def lanes_params() -> list:
+    missing = {lanes: needed - flags_of_this_machine() for lanes, needed in LANES.items()}
+    return [
+        pytest.param(lanes, marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"))
+        for lanes, absent in missing.items()
+    ]
+
+
+def tiled(text: str) -> str:
+    return f"#lowbit.quantized<{text}, layout = tiled>"
+
+
+def program(rows, shape, text: str) -> str:
+    """@main(x, w, y) -> y + x wT; `rows` may be "?"."""
+    n, k = shape
+    x, w, y = f"tensor<{rows}x{k}xf32>", kernels.tensor_type(shape, tiled(text)), f"tensor<{rows}x{n}xf32>"
+    maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
+    return f"""
+func.func @main(%x: {x}, %w: {w}, %y: {y}) -> {y} attributes {{lowbit.entry, lowbit.updates = array<i64: 2>}} {{
+  %r = linalg.matmul indexing_maps = [{maps}] ins(%x, %w : {x}, {w}) outs(%y : {y}) -> {y}
+  return %r : {y}
+}}"""
+
+
+def pipeline_of(activations: str, **options) -> str:
+    options = {name.replace("_", "-"): value for name, value in options.items()}
+    if activations:
+        options["activations"] = f"'{activations}'"
+    return f"cpu{{{' '.join(f'{name}={value}' for name, value in options.items())}}}"
+
+
+def contractions(module: str, activations: str) -> list[str]:
+    """The types of the activations of what is contracted straight on components."""
+    quantize = f"func.func(lowbit-quantize-activations{{encoding='{activations}'}})"
+    text = _lowbit.opt(module, f"builtin.module(lowbit-explicit-pipeline,{quantize},lowbit-tiling-pipeline)")
+    return re.findall(r"lowbit\.contract (tensor<[^(]*>) ?\(", text)
+
+
+def rounded(x: np.ndarray, activations: str) -> np.ndarray:
+    if not activations:
+        return x
+    encoding = f"#lowbit.quantized<{activations}>"
+    return _lowbit.decode(encoding, list(x.shape), _lowbit.encode(x, encoding))
+
+
+def exact_and_magnitude(x: np.ndarray, text: str, shape, components) -> tuple[np.ndarray, np.ndarray]:
+    """x wT in f64, and sum |x| (|s level| + |z|)."""
+    weights = _lowbit.decode(tiled(text), list(shape), components).astype(np.float64)
+    without = re.sub(r", (zero|min) = .*", "", text)
+    names = _lowbit.component_names(tiled(without), list(shape))
+    scaled = _lowbit.decode(tiled(without), list(shape), {name: components[name] for name in names})
+    x = x.astype(np.float64)
+    return x @ weights.T, np.abs(x) @ (np.abs(scaled) + np.abs(weights - scaled)).T
+
+
+def check(rows: int, shape, text: str, activations: str, is_dynamic: bool = False, **options) -> None:
+    generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
+    components = _lowbit.encode(generator.normal(size=shape).astype(np.float32), tiled(text))
+    x = generator.normal(size=(rows, shape[1])).astype(np.float32)
+    before = generator.normal(size=(rows, shape[0])).astype(np.float32)
+    module = program("?" if is_dynamic else rows, shape, text)
+    (y,) = kernels.run(module, [x, *components.values(), before], pipeline_of(activations, **options))
+    exact, magnitude = exact_and_magnitude(rounded(x, activations), text, shape, components)
+    additions = shape[1] // 16 if activations else shape[1]
+    bound = (additions + 8) * 2.0**-24 * (magnitude + np.abs(before))
+    excess = np.abs(y - (before + exact)) / bound
+    assert np.all(excess <= 1), f"{np.sum(excess > 1)} of {y.size} beyond the bound, by up to {excess.max():.3g} times"
+
+
+@pytest.mark.parametrize("rows, n, k", SHAPES)
+@pytest.mark.parametrize(
+    "name, activations",
+    [(name, kind) for name in WEIGHTS for kind in ACTIVATIONS if kind == "f32" or name not in FLOATS],
+)
+def test_product(name, activations, rows, n, k):
+    text, activations = WEIGHTS[name], ACTIVATIONS[activations]
+    (lhs,) = contractions(program(rows, (n, k), text), activations)
+    assert ("#" in lhs) == bool(activations)
+    check(rows, (n, k), text, activations)
+
+
+# What differs by the instructions: codes of one and more planes, of a table, beyond seven bits.
+@pytest.mark.parametrize("lanes", lanes_params())
+@pytest.mark.parametrize("name", ["int3", "uint8", "iq4_nl", "uint4-zero"])
+def test_instructions(name, lanes):
+    for rows, n, k in ((1, 64, 128), (5, 100, 256)):
+        check(rows, (n, k), WEIGHTS[name], ACTIVATIONS["blocks"], lanes=lanes)
+
+
+@pytest.mark.parametrize("activations", ACTIVATIONS)
+@pytest.mark.parametrize("name", ["int4", "k-quant", "uint8-zero-axis"])
+def test_dynamic_rows(name, activations):
+    for rows in (0, 1, 3, 13):
+        check(rows, (100, 256), WEIGHTS[name], ACTIVATIONS[activations], is_dynamic=True)
+
+
+@pytest.mark.parametrize("options", [
+    dict(register_groups=1, register_rows=1), dict(register_groups=3, register_rows=7), dict(register_groups=8),
+    dict(iteration_groups=1), dict(iteration_groups=3), dict(prefetch=0), dict(prefetch=64, prefetch_locality=1),
+    dict(vector_length=4),
+], ids=str)  # fmt: skip
+def test_options(options):
+    """They choose an order of computation, no more."""
+    for activations in ("f32", "blocks"):
+        check(5, (100, 256), WEIGHTS["uint4-min"], ACTIVATIONS[activations], **options)
+
+
+@pytest.mark.parametrize("lanes", lanes_params())
+@pytest.mark.parametrize("text", ["int<8>", "uint<8>", "int<5>", "e2m1", "codebook<iq4_nl>", "codebook<[2.0, -0.5, 1.0]>"])
+def test_integers_are_exact(text, lanes):
+    """Scales that are powers of two and sums of less than 24 bits: no rounding anywhere, whatever the order."""
+    rows, shape = 3, (48, 256)
+    generator = np.random.default_rng(len(text))
+    text += ", scale = e8m0 per [1, 64]"
+    components = kernels.scrambled(_lowbit.encode(np.ones(shape, np.float32), tiled(text)), 5)
+    components["scale"] = generator.integers(125, 128, components["scale"].shape, dtype=np.uint8)
+    codes = generator.integers(-127, 128, (rows, 8, 32))
+    codes[..., 0] = 127  # so that the scale of the block is the power of two
+    x = (codes * 2.0 ** -generator.integers(0, 3, (rows, 8, 1))).reshape(rows, 256).astype(np.float32)
+    module, pipeline = program(rows, shape, text), pipeline_of(ACTIVATIONS["blocks"], lanes=lanes)
+    (y,) = kernels.run(module, [x, *components.values(), np.zeros((rows, 48), np.float32)], pipeline)
+    exact, _ = exact_and_magnitude(x, text, shape, components)
+    kernels.assert_same_bits(y + np.float32(0), (exact + 0.0).astype(np.float32), "products")
+
+
+def test_the_largest_sum_of_a_block_fits():
+    """255 * -128 on every column of the longest block that is summed in integers."""
+    k = 65760  # 32 divides it
+    text, activations = "uint<8>, scale = f32 per axis 0", "int<8>, scale = f32 per axis 0, rule = signed_max"
+    weights, x = np.full((16, k), 255, np.float32), np.full((1, k), -128, np.float32)
+    assert contractions(program(1, (16, k), text), activations)
+    components = _lowbit.encode(weights, tiled(text))
+    inputs = [x, *components.values(), np.zeros((1, 16), np.float32)]
+    (y,) = kernels.run(program(1, (16, k), text), inputs, pipeline_of(activations))
+    exact, magnitude = exact_and_magnitude(rounded(x, activations), text, (16, k), components)
+    assert np.all(np.abs(y - exact) <= 8 * 2.0**-24 * magnitude)
+
+
+# Left to other lowerings, with the same values: activations as they are, or not on components at all.
+@pytest.mark.parametrize("activations", ["f32", "blocks"])
+@pytest.mark.parametrize("text, k, on_components", [
+    (WEIGHTS["nf4"], 64, True),
+    (WEIGHTS["e4m3"], 64, True),
+    ("int<4>, scale = f16 per [1, 32]", 50, False),
+    ("int<4>, scale = f16 per [1, 2]", 64, False),
+    ("int<4>, scale = f16 per axis 1", 64, False),
+    ("int<4>, scale = f16 per [4, 32]", 64, False),
+    ("e8m0, scale = f32 per [1, 32]", 64, False),
+    ("codebook<linear, 5>, scale = f32 per [1, 32]", 64, False),
+    ("int<4>, scale = f32 per [1, 64] * codebook<dynamic_unsigned, 8> per [1, 16]", 64, False),
+])  # fmt: skip
+def test_left_to_other_lowerings(text, k, on_components, activations):
+    rows, shape, activations = 3, (40, k), ACTIVATIONS[activations]
+    lhs = contractions(program(rows, shape, text), activations)
+    assert lhs == ([f"tensor<{rows}x{k}xf32>"] if on_components else [])
+    generator = np.random.default_rng(k)
+    components = _lowbit.encode(np.abs(generator.normal(size=shape)).astype(np.float32), tiled(text))
+    x = generator.normal(size=(rows, k)).astype(np.float32)
+    inputs = [x, *components.values(), np.zeros((rows, 40), np.float32)]
+    (y,) = kernels.run(program(rows, shape, text), inputs, pipeline_of(activations))
+    exact, magnitude = exact_and_magnitude(x, text, shape, components)
+    assert np.all(np.abs(y - exact) <= (k + 8) * 2.0**-24 * magnitude)
+
+
+def test_unknown_options_are_errors():
+    module = program(1, (16, 32), WEIGHTS["int4"])
+    for pipeline, message in (
+        ("cpu{lanes=sse9}", "unknown kind of instructions 'sse9'; known: vnni512, vnni256, avx2, usdot, generic"),
+        ("cpu{activations='int<99>'}", "'int<99>' is no encoding of activations"),
+        ("cpu{activations='int<8>, scale = f32 per [32]'}", "a block of 1 axes does not tile a tensor of 2 axes"),
+        ("cpu{speed=11}", "the options are those of lowbit-cpu-pipeline"),
+        ("cpu{", "is no pipeline"),
+    ):
+        with pytest.raises(_lowbit.Error, match=re.escape(message)):
+            _lowbit.opt(module, pipeline)
