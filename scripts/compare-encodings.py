@@ -178,7 +178,7 @@ class Subject:
         matrices = [tensor for tensor in Archive(path).tensors if len(tensor.shape) == 2]
         bits = 8 * sum(tensor.bytes for tensor in matrices)
         weights = sum(math.prod(tensor.shape) for tensor in matrices)
-        model = Model(path, prefix_bits=kept)
+        model = Model(path, activations="f32", prefix_bits=kept)
         each = np.log2([model.perplexity(run) for run in self.runs])
         return each, bits / weights - (8 - kept if kept else 0)
 

