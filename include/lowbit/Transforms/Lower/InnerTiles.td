@@ -195,9 +195,9 @@ def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> 
     becomes
     ```mlir
     func.func @linear(%x: memref<1x4xi8>, %xs: memref<1x1xf32>, %w: memref<1x1x64xi8>, %ws: memref<1x1x16xf32>, %y: memref<1x16xf32>) {
-      %c0 = arith.constant 0 : index
       %none = arith.constant dense<0> : vector<16xi32>
       %zero = arith.constant dense<0.0> : vector<16xf32>
+      %c0 = arith.constant 0 : index
       %codes = vector.load %w[%c0, %c0, %c0] : memref<1x1x64xi8>, vector<64xi8>
       %four = vector.load %x[%c0, %c0] : memref<1x4xi8>, vector<4xi8>
       %word = vector.bitcast %four : vector<4xi8> to vector<1xi32>
