@@ -23,7 +23,7 @@
 // OUTPUTS: error: entry 'main' has 1 results, 2 files are given for them
 
 // RUN: not lowbit-run %s --pipeline gpu 2>&1 | FileCheck --check-prefix=PIPELINE %s
-// PIPELINE: error: 'gpu' is no pipeline: give cpu, reference, none, or passes as 'builtin.module(canonicalize)'
+// PIPELINE: error: 'gpu' is no pipeline: give cpu, reference, none, options as 'cpu{rows=32}', or passes as 'builtin.module(canonicalize)'
 
 // RUN: not lowbit-run %t/none.mlir 2>&1 | FileCheck --check-prefix=MODULE %s
 // MODULE: error: {{.*}}none.mlir: cannot be read: No such file or directory

@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s -split-input-file --pass-pipeline='builtin.module(lowbit-materialize,lowbit-components,canonicalize,cse,func.func(lowbit-tile),resolve-ranked-shaped-type-result-dims,canonicalize,cse)' | FileCheck %s
+// RUN: lowbit-opt %s -split-input-file --pass-pipeline='builtin.module(lowbit-materialize,lowbit-components,canonicalize,cse,func.func(lowbit-tile{parallel-elements=4096}),resolve-ranked-shaped-type-result-dims,canonicalize,cse)' | FileCheck %s
 // RUN: lowbit-opt %s -split-input-file --pass-pipeline='builtin.module(lowbit-materialize,lowbit-components,canonicalize,cse,func.func(lowbit-tile{rows=32 tile-elements=65536}),resolve-ranked-shaped-type-result-dims,canonicalize,cse)' | FileCheck %s --check-prefix=OPTIONS
 
 #w = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
