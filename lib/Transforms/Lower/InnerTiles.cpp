@@ -33,30 +33,23 @@ using namespace lowbit;
 using numerics::InnerTile;
 using Ofrs = SmallVector<OpFoldResult>;
 
-namespace {
-/// init[m, n] += x[m, k] * weights[n, k].
-struct Product {
-  Value x;
-  DecodeRegionOp weights;
-};
-} // namespace
-
 /// All of the tensor that `decode` reads from.
 static bool isWhole(DecodeRegionOp decode) {
   return llvm::all_of(decode.getStaticOffsets(), [](int64_t n) { return n == 0; }) &&
          decode.getStaticSizes() == decode.getWholeType().getShape();
 }
 
-static std::optional<Product> matchProduct(linalg::LinalgOp op) {
+/// The weights of a product that are decoded from a layout with inner tiles.
+static OpOperand *findTiledWeights(linalg::LinalgOp op) {
   for (OpOperand *operand : op.getDpsInputOperands()) {
     auto decode = operand->get().getDefiningOp<DecodeRegionOp>();
     if (!decode || !isWhole(decode) || !op.hasPureTensorSemantics() || !isWeightOfProduct(*operand))
       continue;
     auto term = dyn_cast_or_null<QuantizedAttr>(decode.getWholeType().getEncoding());
     if (term && term.getStorage().hasInnerTiles())
-      return Product{op.getDpsInputOperand(1 - operand->getOperandNumber())->get(), decode};
+      return operand;
   }
-  return std::nullopt;
+  return nullptr;
 }
 
 /// The sums of each `plan.block` activations: of codes, whose planes come first in `lhs`, or of
@@ -122,17 +115,27 @@ static int64_t iterationsTogether(ArrayRef<int64_t> groups, int64_t most) {
 }
 
 namespace {
-/// A product that becomes a contraction on components.
+/// A product that becomes a contraction on components. Others that become loops before it may give
+/// it its operands: it is asked for them.
 struct Job {
   linalg::LinalgOp op;
+  OpOperand *x, *weights;
   InnerTilePlan plan;
-  SmallVector<Value> lhs, rhs, sums;
-  /// What a fill would write is written in the loop.
-  linalg::FillOp fill;
+  SmallVector<Value> sums;
 
+  SmallVector<Value> getLhs() const {
+    if (plan.isInteger())
+      return llvm::to_vector(x->get().getDefiningOp<DecodeRegionOp>().getComponents());
+    return {x->get()};
+  }
+  SmallVector<Value> getRhs() const {
+    return llvm::to_vector(weights->get().getDefiningOp<DecodeRegionOp>().getComponents());
+  }
+  /// What a fill would write is written in the loop.
+  linalg::FillOp getFill() { return op.getDpsInits()[0].getDefiningOp<linalg::FillOp>(); }
   Value getDestination() {
-    linalg::FillOp filled = fill;
-    return filled ? filled.getDpsInits()[0] : op.getDpsInits()[0];
+    linalg::FillOp fill = getFill();
+    return fill ? fill.getDpsInits()[0] : op.getDpsInits()[0];
   }
   int64_t getRows() const { return plan.rhsType.getDimSize(0); }
   int64_t getGroups() const { return llvm::divideCeil(getRows(), InnerTile::rows); }
@@ -141,33 +144,28 @@ struct Job {
 struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
   using InnerTilesBase::InnerTilesBase;
 
-  static std::optional<Job> planJob(linalg::LinalgOp op, Product product) {
-    auto x = product.x.getDefiningOp<DecodeRegionOp>();
-    auto xType = cast<RankedTensorType>(product.x.getType());
-    if (x && isa<QuantizedAttr>(x.getWholeType().getEncoding()) && isWhole(x))
-      xType = x.getWholeType();
-    else
-      x = nullptr;
+  static std::optional<Job> planJob(linalg::LinalgOp op, OpOperand &weights) {
+    OpOperand *x = op.getDpsInputOperand(1 - weights.getOperandNumber());
+    auto xType = cast<RankedTensorType>(x->get().getType());
+    if (auto decode = x->get().getDefiningOp<DecodeRegionOp>();
+        decode && isa<QuantizedAttr>(decode.getWholeType().getEncoding()) && isWhole(decode))
+      xType = decode.getWholeType();
+    auto decoded = weights.get().getDefiningOp<DecodeRegionOp>();
     std::string reason;
-    FailureOr<InnerTilePlan> plan = planInnerTiles(xType, product.weights.getWholeType(), reason);
+    FailureOr<InnerTilePlan> plan = planInnerTiles(xType, decoded.getWholeType(), reason);
     if (failed(plan)) {
       op->emitRemark() << "contraction not on inner tiles: it " << reason;
       return std::nullopt;
     }
-    return Job{op,
-               *plan,
-               x ? llvm::to_vector(x.getComponents()) : SmallVector<Value>{product.x},
-               llvm::to_vector(product.weights.getComponents()),
-               {},
-               op.getDpsInits()[0].getDefiningOp<linalg::FillOp>()};
+    return Job{op, x, &weights, *plan, {}};
   }
 
   /// Whether `job` can run where `first` does; moves the storage of its result there if so.
   static bool joins(Job &job, Job &first, DominanceInfo &dominance) {
     auto isThere = [&](Value v) { return dominance.properlyDominates(v, first.op); };
     if (job.op->getBlock() != first.op->getBlock() || job.getRows() % InnerTile::rows != 0 ||
-        first.getRows() % InnerTile::rows != 0 || !llvm::all_of(job.lhs, isThere) ||
-        !llvm::all_of(job.rhs, isThere))
+        first.getRows() % InnerTile::rows != 0 || !llvm::all_of(job.getLhs(), isThere) ||
+        !llvm::all_of(job.getRhs(), isThere))
       return false;
     Value destination = job.getDestination();
     if (isThere(destination))
@@ -186,7 +184,7 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
     SmallVector<int64_t> groups;
     for (Job &job : jobs) {
       if (job.plan.needsSums())
-        job.sums.push_back(sumBlocks(t, job.plan, job.lhs));
+        job.sums.push_back(sumBlocks(t, job.plan, job.getLhs()));
       destinations.push_back(job.getDestination());
       groups.push_back(job.getGroups());
     }
@@ -208,11 +206,11 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
         }
         Box place{{t.index(0), first}, {tensor::getMixedSize(b, loc, all, 0), size}};
         Value part = t.slice(all, place);
-        if (job.fill)
-          part = linalg::FillOp::create(b, loc, job.fill.getInputs(), part).getResult(0);
+        if (linalg::FillOp fill = job.getFill())
+          part = linalg::FillOp::create(b, loc, fill.getInputs(), part).getResult(0);
         parts.push_back(ContractOp::create(b, loc, part.getType(), job.plan.lhsType,
-                                           job.plan.rhsType, job.lhs, job.rhs, t.value(first),
-                                           job.sums, part)
+                                           job.plan.rhsType, job.getLhs(), job.getRhs(),
+                                           t.value(first), job.sums, part)
                             .getResult());
         places.push_back(place);
       }
@@ -233,8 +231,8 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
   void runOnOperation() override {
     std::vector<Job> waiting;
     getOperation().walk([&](linalg::LinalgOp op) {
-      if (auto product = matchProduct(op))
-        if (auto job = planJob(op, *product))
+      if (OpOperand *weights = findTiledWeights(op))
+        if (auto job = planJob(op, *weights))
           waiting.push_back(std::move(*job));
     });
     IRRewriter rewriter(&getContext());

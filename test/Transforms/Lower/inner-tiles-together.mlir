@@ -12,8 +12,8 @@
 //
 // CHECK-LABEL: func.func @siblings
 // CHECK:         %[[R:.*]]:2 = scf.forall (%[[I:.*]]) in (2) shared_outs(%{{.*}} = %{{.*}}, %{{.*}} = %{{.*}}) -> (tensor<1x192xf32>, tensor<1x64xf32>)
-// CHECK:           lowbit.contract {{.*}} by tensor<192x64xf32, #{{.*}}> {{.*}} -> tensor<1x96xf32>
-// CHECK:           lowbit.contract {{.*}} by tensor<64x64xf32, #{{.*}}> {{.*}} -> tensor<1x32xf32>
+// CHECK:           lowbit.contract {{.*}} by tensor<192x64xf32, {{.*}} -> tensor<1x96xf32>
+// CHECK:           lowbit.contract {{.*}} by tensor<64x64xf32, {{.*}} -> tensor<1x32xf32>
 // CHECK:         }
 // CHECK:         math.absf
 // CHECK-NOT:     scf.forall
