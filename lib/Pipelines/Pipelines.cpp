@@ -84,7 +84,7 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
   if (options) {
     EmitContractionsOptions emit;
     emit.groupsAtOnce = options->registerGroups;
-    emit.rowsAtOnce = options->registerRows;
+    emit.vectorsAtOnce = options->registerVectors;
     emit.prefetchDistance = options->prefetch;
     emit.prefetchLocality = options->prefetchLocality;
     pm.addNestedPass<func::FuncOp>(createEmitContractions(emit));

@@ -37,9 +37,9 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<int64_t> registerGroups{*this, "register-groups",
                                  llvm::cl::desc("Vectors of 16 outputs in a register tile"),
                                  llvm::cl::init(4)};
-  Option<int64_t> registerRows{*this, "register-rows",
-                               llvm::cl::desc("Vectors of sums in a register tile"),
-                               llvm::cl::init(12)};
+  Option<int64_t> registerVectors{*this, "register-vectors",
+                                  llvm::cl::desc("Vectors of sums in a register tile"),
+                                  llvm::cl::init(24)};
   Option<int64_t> prefetch{*this, "prefetch",
                            llvm::cl::desc("Bytes ahead that codes of weights are prefetched"),
                            llvm::cl::init(2048)};

@@ -56,7 +56,7 @@ public:
       : op(op), plan(plan), distance(distance), locality(locality), loc(op.getLoc()),
         init(op.getInit()) {}
 
-  void emit(OpBuilder &b, int64_t groupsAtOnce, int64_t rowsAtOnce) {
+  void emit(OpBuilder &b, int64_t groupsAtOnce, int64_t vectorsAtOnce) {
     TileBuilder t(b, loc);
     auto type = cast<MemRefType>(init.getType());
     auto extent = [&](unsigned axis) -> OpFoldResult {
@@ -70,9 +70,11 @@ public:
     // Several rows share what is read of the weights: then fewer vectors of them do.
     if (getConstantIntValue(extent(0)).value_or(INT64_MAX) > 3)
       groupsAtOnce = std::min<int64_t>(groupsAtOnce, plan.isInteger() ? 2 : 1);
+    // Each sum has those of the current block beside it, one for each plane.
+    int64_t sumsAtOnce = vectorsAtOnce / (planeCount() + 1);
     emitStrips(b, loc, groups, widthsOf(groups, groupsAtOnce), {},
                [&](OpBuilder &b, Value group, int64_t groups, ValueRange) -> Values {
-                 emitStrips(b, loc, extent(0), widthsOf(extent(0), rowsAtOnce / groups), {},
+                 emitStrips(b, loc, extent(0), widthsOf(extent(0), sumsAtOnce / groups), {},
                             [&](OpBuilder &b, Value row, int64_t rows, ValueRange) -> Values {
                               emitTile(b, {group, row, groups, rows});
                               return {};
@@ -130,6 +132,9 @@ private:
       for (size_t i = 0; i < sums.size(); ++i)
         dots.push_back(startOf(b, at, plane, i % rows.size()));
     int64_t length = std::min(plan.block, plan.step);
+    // Several rows are work enough for a loop over parts of a block, and much code without one.
+    while (rows.size() > 1 && length > 16 && length % (2 * plan.multiple) == 0)
+      length /= 2;
     int64_t trips = plan.block / length;
     if (trips == 1) {
       dots = emitProducts(b, at, length, dots);
@@ -450,7 +455,7 @@ struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContraction
       }
       OpBuilder b(op);
       ContractEmitter(op, *plan, prefetchDistance, prefetchLocality)
-          .emit(b, groupsAtOnce, rowsAtOnce);
+          .emit(b, groupsAtOnce, vectorsAtOnce);
       op.erase();
     }
   }

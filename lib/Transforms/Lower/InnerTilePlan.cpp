@@ -149,12 +149,12 @@ FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType r
     plan.activationsVary = block != plan.columns;
     plan.block = std::gcd(plan.block, block);
     numerics::Format codes = plan.activations.getCodeFormat().getReference();
-    plan.activationPlanes =
-        cast<PlanesLayoutAttr>(plan.activations.getLayout()).getPlanes(codes);
+    plan.activationPlanes = cast<PlanesLayoutAttr>(plan.activations.getLayout()).getPlanes(codes);
     if (plan.block > (int64_t(1) << 31) / (int64_t(255) << (codes.bits() - 1)))
       return refuse("has blocks whose sums do not fit 32 bits");
   }
-  int64_t multiple = plan.weights.getStorage().getTileMultiples(plan.weights, rhs)[1];
+  int64_t multiple = plan.multiple =
+      plan.weights.getStorage().getTileMultiples(plan.weights, rhs)[1];
   if (plan.block % 4 != 0)
     return refuse("has blocks of " + Twine(plan.block) +
                   " columns over which all scales are constant: a multiple of 4 is needed");

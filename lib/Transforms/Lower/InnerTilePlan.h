@@ -28,6 +28,7 @@ struct InnerTilePlan {
   /// Columns of a step, within which the place of every code is known: a multiple of `block`, or a
   /// divisor of it.
   int64_t step;
+  int64_t multiple; ///< columns that whole vectors hold
   /// Whether the factor of a side varies along k; otherwise it is applied once, at the end.
   bool weightsVary, activationsVary;
 

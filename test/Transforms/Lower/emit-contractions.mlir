@@ -1,5 +1,5 @@
 // RUN: lowbit-opt %s --lowbit-emit-contractions=groups=1 -canonicalize -cse | FileCheck %s
-// RUN: lowbit-opt %s --lowbit-emit-contractions="groups=2 rows=6" -canonicalize -cse | FileCheck %s --check-prefix=TILE
+// RUN: lowbit-opt %s --lowbit-emit-contractions="groups=2 vectors=12" -canonicalize -cse | FileCheck %s --check-prefix=TILE
 // RUN: lowbit-opt %s --lowbit-emit-contractions="groups=1 prefetch=128 prefetch-locality=1" -canonicalize -cse | FileCheck %s --check-prefix=FETCH
 
 #a8 = #lowbit.quantized<int<8>, scale = f32 per [1, 8]>

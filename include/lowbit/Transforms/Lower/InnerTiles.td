@@ -177,7 +177,7 @@ def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
 def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> {
   let summary = "Turn contractions on components into loops of vector code";
   let description = [{
-    `lowbit.contract` on buffers becomes loops over register tiles of `groups` vectors of 16 outputs x `rows / groups` rows of activations.
+    `lowbit.contract` on buffers becomes loops over register tiles of `groups` vectors of 16 outputs x some rows of activations.
     Integer codes are multiplied by `lowbit.dot4`, four columns at a time; float activations by decoded levels. What the
     encoding's layout, format and scale build are the loads, the levels and the factors.
 
@@ -221,8 +221,8 @@ def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> 
   }];
   let options = [
     Option<"groupsAtOnce", "groups", "int64_t", /*default=*/"4", "Vectors of outputs in a register tile, at most">,
-    Option<"rowsAtOnce", "rows", "int64_t", /*default=*/"12",
-           "Vectors of sums in a register tile, at most: groups times rows of activations">,
+    Option<"vectorsAtOnce", "vectors", "int64_t", /*default=*/"24",
+           "Vectors of sums, of a block and in all, that a register tile keeps in registers, at most">,
     Option<"prefetchDistance", "prefetch", "int64_t", /*default=*/"0",
            "Bytes ahead of what is read that codes are prefetched; 0: they are not">,
     Option<"prefetchLocality", "prefetch-locality", "unsigned", /*default=*/"2",
