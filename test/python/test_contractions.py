@@ -51,6 +51,7 @@ ACTIVATIONS = {
     "blocks": "int<8>, scale = f32 per [1, 32]",
     "rows": "int<8>, scale = f32 per axis 0",
     "half-blocks": "int<8>, scale = bf16 per [1, 16]",
+    "two-planes": "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>",
 }
 SHAPES = [(1, 16, 32), (1, 64, 128), (5, 100, 256), (13, 192, 576)]
 """Rows of activations, outputs, inputs."""
@@ -124,25 +125,37 @@ def exact_and_magnitude(x: np.ndarray, text: str, shape, components) -> tuple[np
     return x @ weights.T, np.abs(x) @ (np.abs(scaled) + np.abs(weights - scaled)).T
 
 
-def check(rows: int, shape, text: str, activations: str, is_dynamic: bool = False, **options) -> None:
+def check_call(compiled: _lowbit.Program, rows: int, shape, text: str, activations: str) -> np.ndarray:
     generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
     components = _lowbit.encode(generator.normal(size=shape).astype(np.float32), tiled(text))
     x = generator.normal(size=(rows, shape[1])).astype(np.float32)
     before = generator.normal(size=(rows, shape[0])).astype(np.float32)
-    module = program("?" if is_dynamic else rows, shape, text)
-    (y,) = kernels.run(module, [x, *components.values(), before], pipeline_of(activations, **options))
+    (y,) = compiled.run("main", [x, *components.values(), before])
     exact, magnitude = exact_and_magnitude(rounded(x, activations), text, shape, components)
     additions = shape[1] // 16 if activations else shape[1]
     bound = (additions + 8) * 2.0**-24 * (magnitude + np.abs(before))
     excess = np.abs(y - (before + exact)) / bound
     assert np.all(excess <= 1), f"{np.sum(excess > 1)} of {y.size} beyond the bound, by up to {excess.max():.3g} times"
+    return y
 
 
-@pytest.mark.parametrize("rows, n, k", SHAPES)
-@pytest.mark.parametrize(
-    "name, activations",
-    [(name, kind) for name in WEIGHTS for kind in ACTIVATIONS if kind == "f32" or name not in FLOATS],
-)
+def check(rows: int, shape, text: str, activations: str, **options) -> np.ndarray:
+    compiled = _lowbit.Program(program(rows, shape, text), pipeline=pipeline_of(activations, **options))
+    return check_call(compiled, rows, shape, text, activations)
+
+
+def products() -> list:
+    """Each format by each kind of activations, the rarer ones on one shape."""
+    return [
+        pytest.param(name, kind, *shape, id=f"{name}-{kind}-{'x'.join(map(str, shape))}")
+        for name in WEIGHTS
+        for kind in ACTIVATIONS
+        for shape in (SHAPES if kind in ("f32", "blocks", "rows") else SHAPES[2:3])
+        if kind == "f32" or name not in FLOATS
+    ]
+
+
+@pytest.mark.parametrize("name, activations, rows, n, k", products())
 def test_product(name, activations, rows, n, k):
     text, activations = WEIGHTS[name], ACTIVATIONS[activations]
     (lhs,) = contractions(program(rows, (n, k), text), activations)
@@ -152,28 +165,31 @@ def test_product(name, activations, rows, n, k):
 
 # What differs by the instructions: codes of one and more planes, of a table, beyond seven bits.
 @pytest.mark.parametrize("lanes", lanes_params())
+@pytest.mark.parametrize("activations", ["blocks", "two-planes"])
 @pytest.mark.parametrize("name", ["int3", "uint8", "iq4_nl", "uint4-zero"])
-def test_instructions(name, lanes):
-    for rows, n, k in ((1, 64, 128), (5, 100, 256)):
-        check(rows, (n, k), WEIGHTS[name], ACTIVATIONS["blocks"], lanes=lanes)
+def test_instructions(name, activations, lanes):
+    case = (5, (100, 256), WEIGHTS[name], ACTIVATIONS[activations])
+    kernels.assert_same_bits(check(*case, lanes=lanes), check(*case), "by other instructions")
 
 
 @pytest.mark.parametrize("activations", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["int4", "k-quant", "uint8-zero-axis"])
 def test_dynamic_rows(name, activations):
+    text, activations, shape = WEIGHTS[name], ACTIVATIONS[activations], (100, 256)
+    compiled = _lowbit.Program(program("?", shape, text), pipeline=pipeline_of(activations))
     for rows in (0, 1, 3, 13):
-        check(rows, (100, 256), WEIGHTS[name], ACTIVATIONS[activations], is_dynamic=True)
+        check_call(compiled, rows, shape, text, activations)
 
 
 @pytest.mark.parametrize("options", [
     dict(register_groups=1, register_rows=1), dict(register_groups=3, register_rows=7), dict(register_groups=8),
     dict(iteration_groups=1), dict(iteration_groups=3), dict(prefetch=0), dict(prefetch=64, prefetch_locality=1),
-    dict(vector_length=4),
 ], ids=str)  # fmt: skip
 def test_options(options):
-    """They choose an order of computation, no more."""
+    """They choose what is computed when, and no sum."""
     for activations in ("f32", "blocks"):
-        check(5, (100, 256), WEIGHTS["uint4-min"], ACTIVATIONS[activations], **options)
+        case = (5, (100, 256), WEIGHTS["uint4-min"], ACTIVATIONS[activations])
+        kernels.assert_same_bits(check(*case, **options), check(*case), "by other options")
 
 
 @pytest.mark.parametrize("lanes", lanes_params())
