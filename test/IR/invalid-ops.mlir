@@ -117,6 +117,22 @@ func.func @parameter_shape() {
 
 // -----
 
+func.func @parameter_pack() {
+  // expected-error @below {{is packed by an entry from a stored type, or neither}}
+  %w = "lowbit.parameter"() <{key = "w", pack = @pack}> : () -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @parameter_stored_shape() {
+  // expected-error @below {{packing keeps the shape}}
+  %w = lowbit.parameter "w" packed by @pack from tensor<8x32xf32> : tensor<8x64xf32>
+  return
+}
+
+// -----
+
 func.func @parameter_type() {
   // expected-error @below {{invalid kind of type specified: expected builtin.tensor, but found 'f32'}}
   %w = lowbit.parameter "w" : f32
