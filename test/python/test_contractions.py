@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import gguf
 import kernels
 import numpy as np
 import pytest
@@ -260,3 +261,33 @@ def test_unknown_options_are_errors():
     ):
         with pytest.raises(_lowbit.Error, match=re.escape(message)):
             _lowbit.opt(module, pipeline)
+
+
+@pytest.mark.parametrize("activations", ["f32", "blocks"])
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q8_0", "Q5_1"])
+@pytest.mark.parametrize("n", [96, 100], ids=["groups", "ragged"])
+def test_parameters_are_packed_when_they_are_loaded(make_gguf, kind, n, activations):
+    """Products read inner tiles, everything else the file: both with the values of the file."""
+    kind, activations = gguf.GGMLQuantizationType[kind], ACTIVATIONS[activations]
+    generator = np.random.default_rng(n)
+    blocks = gguf.quants.quantize(generator.normal(size=(n, 128)).astype(np.float32), kind)
+    weights = gguf.quants.dequantize(blocks, kind)
+    path = make_gguf("weights.gguf", {"w": (blocks, kind)})
+    module = f"""
+func.func @main(%x: tensor<3x128xf32>, %y: tensor<3x{n}xf32>, %row: tensor<128xf32>) -> (tensor<3x{n}xf32>, tensor<128xf32>)
+    attributes {{lowbit.entry, lowbit.updates = array<i64: 1, 2>}} {{
+  %w = lowbit.parameter "w" : tensor<{n}x128xf32>
+  %r = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+    ins(%x, %w : tensor<3x128xf32>, tensor<{n}x128xf32>) outs(%y : tensor<3x{n}xf32>) -> tensor<3x{n}xf32>
+  %slice = tensor.extract_slice %w[41, 0] [1, 128] [1, 1] : tensor<{n}x128xf32> to tensor<128xf32>
+  %copy = linalg.copy ins(%slice : tensor<128xf32>) outs(%row : tensor<128xf32>) -> tensor<128xf32>
+  return %r, %copy : tensor<3x{n}xf32>, tensor<128xf32>
+}}"""
+    x = generator.normal(size=(3, 128)).astype(np.float32)
+    compiled = _lowbit.Program(module, [str(path)], pipeline=pipeline_of(activations))
+    y, row = compiled.run("main", [x, np.zeros((3, n), np.float32), np.zeros(128, np.float32)])
+    kernels.assert_same_bits(row, weights[41], "a row")
+    x = rounded(x, activations).astype(np.float64)
+    # A scaled level and a minimum together are at most twice the range of a block.
+    magnitude = np.abs(x) @ np.full((128, n), 4 * np.abs(weights).max())
+    assert np.all(np.abs(y - x @ weights.T) <= (128 + 8) * 2.0**-24 * magnitude)

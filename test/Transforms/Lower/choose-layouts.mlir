@@ -22,11 +22,10 @@
 // CHECK:       tensor.extract_slice %[[STORED]]
 func.func @two_uses(%x: tensor<1x64xf32>, %y: tensor<1x64xf32>, %row: index) -> (tensor<1x64xf32>, tensor<64xf32>) {
   %w = lowbit.parameter "w" : tensor<64x64xf32, #q4_0>
-  %stored = lowbit.decode %w : tensor<64x64xf32, #q4_0>
   %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%y : tensor<1x64xf32>) -> tensor<1x64xf32>
-  %s = tensor.extract_slice %stored[%row, 0] [1, 64] [1, 1] : tensor<64x64xf32> to tensor<64xf32>
+  %s = tensor.extract_slice %d[%row, 0] [1, 64] [1, 1] : tensor<64x64xf32> to tensor<64xf32>
   return %r, %s : tensor<1x64xf32>, tensor<64xf32>
 }
 
