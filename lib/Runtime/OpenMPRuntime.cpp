@@ -10,6 +10,7 @@
 #include "llvm/Support/DynamicLibrary.h"
 #include "llvm/Support/FileSystem.h"
 
+#include <cstdlib>
 #include <dlfcn.h>
 #include <mutex>
 
@@ -44,6 +45,11 @@ Expected<const OpenMPRuntime *> OpenMPRuntime::get() {
   if (!library.getAddressOfSymbol(forkCall) || !setNumThreads || !getMaxThreads)
     return createStringError(StringRef(path) +
                              " is not LLVM's OpenMP library: install libomp-22-dev (Debian)");
+  // A waiting thread that yields gives its core away for milliseconds where anything else runs, even
+  // at the lowest priority; regions of a model take microseconds. Before the library's first use.
+  auto setDefaults = library.getAddressOfSymbol("kmp_set_defaults");
+  if (setDefaults && !std::getenv("KMP_USE_YIELD") && !std::getenv("OMP_WAIT_POLICY"))
+    reinterpret_cast<void (*)(const char *)>(setDefaults)("KMP_USE_YIELD=0");
   runtime.getMaxThreads = reinterpret_cast<int (*)()>(getMaxThreads);
   runtime.setNumThreads = reinterpret_cast<void (*)(int)>(setNumThreads);
   return &runtime;

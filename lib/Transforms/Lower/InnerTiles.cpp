@@ -19,6 +19,9 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/IR/Dominance.h"
+
+#include <numeric>
 
 namespace lowbit {
 #define GEN_PASS_DEF_INNERTILES
@@ -30,33 +33,27 @@ using namespace lowbit;
 using numerics::InnerTile;
 using Ofrs = SmallVector<OpFoldResult>;
 
-namespace {
-/// init[m, n] += x[m, k] * weights[n, k].
-struct Product {
-  Value x;
-  DecodeRegionOp weights;
-};
-} // namespace
-
 /// All of the tensor that `decode` reads from.
 static bool isWhole(DecodeRegionOp decode) {
   return llvm::all_of(decode.getStaticOffsets(), [](int64_t n) { return n == 0; }) &&
          decode.getStaticSizes() == decode.getWholeType().getShape();
 }
 
-static std::optional<Product> matchProduct(linalg::LinalgOp op) {
+/// The weights of a product that are decoded from a layout with inner tiles.
+static OpOperand *findTiledWeights(linalg::LinalgOp op) {
   for (OpOperand *operand : op.getDpsInputOperands()) {
     auto decode = operand->get().getDefiningOp<DecodeRegionOp>();
     if (!decode || !isWhole(decode) || !op.hasPureTensorSemantics() || !isWeightOfProduct(*operand))
       continue;
     auto term = dyn_cast_or_null<QuantizedAttr>(decode.getWholeType().getEncoding());
     if (term && term.getStorage().hasInnerTiles())
-      return Product{op.getDpsInputOperand(1 - operand->getOperandNumber())->get(), decode};
+      return operand;
   }
-  return std::nullopt;
+  return nullptr;
 }
 
-/// The sums of each `plan.block` activations: of codes, whose planes come first in `lhs`, or of f32.
+/// The sums of each `plan.block` activations: of codes, whose planes come first in `lhs`, or of
+/// f32.
 static Value sumBlocks(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs) {
   SmallVector<Value> views;
   for (Value values : lhs.take_front(std::max<size_t>(plan.activationPlanes.size(), 1)))
@@ -99,74 +96,163 @@ static int64_t groupsOfIteration(int64_t groups, int64_t most) {
   return best;
 }
 
+/// Iterations of a loop for several products: each gets its share of groups, all shares alike for
+/// every iteration. 0: there is no such number that pays.
+static int64_t iterationsTogether(ArrayRef<int64_t> groups, int64_t most) {
+  int64_t common = 0, total = 0, best = 0;
+  for (int64_t n : groups) {
+    common = std::gcd(common, n);
+    total += n;
+  }
+  auto rank = [&](int64_t n) {
+    // With two groups a register tile has work for the memory.
+    return std::tuple(common / n >= 2, n % 4 == 0, n % 2 == 0, -n);
+  };
+  for (int64_t n = 2; n <= common; ++n)
+    if (common % n == 0 && total / n <= 2 * most && (!best || rank(n) > rank(best)))
+      best = n;
+  return best;
+}
+
 namespace {
+/// A product that becomes a contraction on components. Others that become loops before it may give
+/// it its operands: it is asked for them.
+struct Job {
+  linalg::LinalgOp op;
+  OpOperand *x, *weights;
+  InnerTilePlan plan;
+  SmallVector<Value> sums;
+
+  SmallVector<Value> getLhs() const {
+    if (plan.isInteger())
+      return llvm::to_vector(x->get().getDefiningOp<DecodeRegionOp>().getComponents());
+    return {x->get()};
+  }
+  SmallVector<Value> getRhs() const {
+    return llvm::to_vector(weights->get().getDefiningOp<DecodeRegionOp>().getComponents());
+  }
+  /// What a fill would write is written in the loop.
+  linalg::FillOp getFill() { return op.getDpsInits()[0].getDefiningOp<linalg::FillOp>(); }
+  Value getDestination() {
+    linalg::FillOp fill = getFill();
+    return fill ? fill.getDpsInits()[0] : op.getDpsInits()[0];
+  }
+  int64_t getRows() const { return plan.rhsType.getDimSize(0); }
+  int64_t getGroups() const { return llvm::divideCeil(getRows(), InnerTile::rows); }
+};
+
 struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
   using InnerTilesBase::InnerTilesBase;
 
-  void rewrite(IRRewriter &rewriter, linalg::LinalgOp op, Product product) {
-    auto x = product.x.getDefiningOp<DecodeRegionOp>();
-    auto xType = cast<RankedTensorType>(product.x.getType());
-    if (x && isa<QuantizedAttr>(x.getWholeType().getEncoding()) && isWhole(x))
-      xType = x.getWholeType();
-    else
-      x = nullptr;
+  static std::optional<Job> planJob(linalg::LinalgOp op, OpOperand &weights) {
+    OpOperand *x = op.getDpsInputOperand(1 - weights.getOperandNumber());
+    auto xType = cast<RankedTensorType>(x->get().getType());
+    if (auto decode = x->get().getDefiningOp<DecodeRegionOp>();
+        decode && isa<QuantizedAttr>(decode.getWholeType().getEncoding()) && isWhole(decode))
+      xType = decode.getWholeType();
+    auto decoded = weights.get().getDefiningOp<DecodeRegionOp>();
     std::string reason;
-    FailureOr<InnerTilePlan> plan = planInnerTiles(xType, product.weights.getWholeType(), reason);
+    FailureOr<InnerTilePlan> plan = planInnerTiles(xType, decoded.getWholeType(), reason);
     if (failed(plan)) {
       op->emitRemark() << "contraction not on inner tiles: it " << reason;
-      return;
+      return std::nullopt;
     }
-    rewriter.setInsertionPoint(op);
-    TileBuilder t(rewriter, op.getLoc());
-    SmallVector<Value> lhs{product.x}, sums;
-    if (x)
-      lhs.assign(x.getComponents().begin(), x.getComponents().end());
-    if (plan->needsSums())
-      sums.push_back(sumBlocks(t, *plan, lhs));
-    rewriter.replaceOp(
-        op, emitLoop(t, *plan, lhs, sums, product.weights.getComponents(), op.getDpsInits()[0]));
+    return Job{op, x, &weights, *plan, {}};
   }
 
-  Value emitLoop(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs, ValueRange sums,
-                 ValueRange rhs, Value init) {
-    int64_t rows = plan.rhsType.getDimSize(0);
-    int64_t groups = llvm::divideCeil(rows, InnerTile::rows);
-    int64_t tile = groupsOfIteration(groups, groupsAtOnce) * InnerTile::rows;
-    // What a fill would write is written in the loop.
-    auto fill = init.getDefiningOp<linalg::FillOp>();
-    Value destination = fill ? fill.getDpsInits()[0] : init;
+  /// Whether `job` can run where `first` does; moves the storage of its result there if so.
+  static bool joins(Job &job, Job &first, DominanceInfo &dominance) {
+    auto isThere = [&](Value v) { return dominance.properlyDominates(v, first.op); };
+    if (job.op->getBlock() != first.op->getBlock() || job.getRows() % InnerTile::rows != 0 ||
+        first.getRows() % InnerTile::rows != 0 || !llvm::all_of(job.getLhs(), isThere) ||
+        !llvm::all_of(job.getRhs(), isThere))
+      return false;
+    Value destination = job.getDestination();
+    if (isThere(destination))
+      return true;
+    auto empty = destination.getDefiningOp<tensor::EmptyOp>();
+    if (!empty || !llvm::all_of(empty->getOperands(), isThere))
+      return false;
+    empty->moveBefore(first.op);
+    return true;
+  }
+
+  void emitLoop(IRRewriter &rewriter, MutableArrayRef<Job> jobs) {
+    rewriter.setInsertionPoint(jobs[0].op);
+    TileBuilder t(rewriter, jobs[0].op.getLoc());
+    SmallVector<Value> destinations;
+    SmallVector<int64_t> groups;
+    for (Job &job : jobs) {
+      if (job.plan.needsSums())
+        job.sums.push_back(sumBlocks(t, job.plan, job.getLhs()));
+      destinations.push_back(job.getDestination());
+      groups.push_back(job.getGroups());
+    }
+    bool isAlone = jobs.size() == 1;
+    int64_t iterations = isAlone ? 0 : iterationsTogether(groups, groupsAtOnce);
+    int64_t tile = groupsOfIteration(groups[0], groupsAtOnce) * InnerTile::rows;
     auto body = [&](OpBuilder &b, Location loc, ValueRange arguments) {
       TileBuilder t(b, loc);
-      OpFoldResult first = arguments[0];
-      OpFoldResult size = t.index(tile);
-      if (rows % tile != 0)
-        size = t.min(size, t.sub(t.index(rows), first));
-      Box place{{t.index(0), first}, {tensor::getMixedSize(b, loc, arguments[1], 0), size}};
-      Value part = t.slice(arguments[1], place);
-      if (fill)
-        part = linalg::FillOp::create(b, loc, fill.getInputs(), part).getResult(0);
-      part = ContractOp::create(b, loc, part.getType(), plan.lhsType, plan.rhsType, lhs, rhs,
-                                arguments[0], sums, part)
-                 .getResult();
+      SmallVector<Value> parts;
+      SmallVector<Box> places;
+      for (auto [job, all] : llvm::zip(jobs, arguments.drop_front())) {
+        OpFoldResult first = arguments[0], size = t.index(tile);
+        if (!isAlone) {
+          int64_t share = job.getRows() / iterations;
+          first = t.apply(b.getAffineDimExpr(0) * share, {arguments[0]});
+          size = t.index(share);
+        } else if (job.getRows() % tile != 0) {
+          size = t.min(size, t.sub(t.index(job.getRows()), first));
+        }
+        Box place{{t.index(0), first}, {tensor::getMixedSize(b, loc, all, 0), size}};
+        Value part = t.slice(all, place);
+        if (linalg::FillOp fill = job.getFill())
+          part = linalg::FillOp::create(b, loc, fill.getInputs(), part).getResult(0);
+        parts.push_back(ContractOp::create(b, loc, part.getType(), job.plan.lhsType,
+                                           job.plan.rhsType, job.getLhs(), job.getRhs(),
+                                           t.value(first), job.sums, part)
+                            .getResult());
+        places.push_back(place);
+      }
       auto yield = scf::InParallelOp::create(b, loc);
       b.setInsertionPointToStart(yield.getBody());
-      tensor::ParallelInsertSliceOp::create(b, loc, part, arguments[1], place.offsets, place.sizes,
-                                            Ofrs(2, t.index(1)));
+      for (auto [part, all, place] : llvm::zip(parts, arguments.drop_front(), places))
+        tensor::ParallelInsertSliceOp::create(b, loc, part, all, place.offsets, place.sizes,
+                                              Ofrs(2, t.index(1)));
     };
-    return scf::ForallOp::create(t.b, t.loc, Ofrs{t.index(0)}, Ofrs{t.index(rows)},
-                                 Ofrs{t.index(tile)}, destination, std::nullopt, body)
-        .getResult(0);
+    Ofrs end{t.index(isAlone ? jobs[0].getRows() : iterations)};
+    auto loop =
+        scf::ForallOp::create(rewriter, t.loc, Ofrs{t.index(0)}, end,
+                              Ofrs{t.index(isAlone ? tile : 1)}, destinations, std::nullopt, body);
+    for (auto [job, result] : llvm::zip(jobs, loop.getResults()))
+      rewriter.replaceOp(job.op, result);
   }
 
   void runOnOperation() override {
-    SmallVector<std::pair<linalg::LinalgOp, Product>> found;
+    std::vector<Job> waiting;
     getOperation().walk([&](linalg::LinalgOp op) {
-      if (auto product = matchProduct(op))
-        found.push_back({op, *product});
+      if (OpOperand *weights = findTiledWeights(op))
+        if (auto job = planJob(op, *weights))
+          waiting.push_back(std::move(*job));
     });
     IRRewriter rewriter(&getContext());
-    for (auto [op, product] : found)
-      rewrite(rewriter, op, product);
+    while (!waiting.empty()) {
+      // Products that need nothing of each other share one loop: one start and end of the threads.
+      std::vector<Job> together{waiting.front()}, later;
+      SmallVector<int64_t> groups{waiting.front().getGroups()};
+      DominanceInfo dominance(getOperation());
+      for (Job &job : llvm::drop_begin(waiting)) {
+        groups.push_back(job.getGroups());
+        if (iterationsTogether(groups, groupsAtOnce) && joins(job, together[0], dominance)) {
+          together.push_back(job);
+          continue;
+        }
+        groups.pop_back();
+        later.push_back(job);
+      }
+      emitLoop(rewriter, together);
+      waiting = std::move(later);
+    }
   }
 };
 } // namespace
