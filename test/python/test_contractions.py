@@ -263,6 +263,38 @@ def test_unknown_options_are_errors():
             _lowbit.opt(module, pipeline)
 
 
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("activations", ["f32", "blocks"])
+def test_products_of_one_value(activations, rows):
+    """They share a loop, and the codes of the value."""
+    outputs, k, activations = (192, 64, 64), 64, ACTIVATIONS[activations]
+    texts = [WEIGHTS[name] for name in ("int4", "uint4-min", "int8-axis")]
+    generator = np.random.default_rng(rows)
+    x = generator.normal(size=(rows, k)).astype(np.float32)
+    maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
+    arguments, lines, inputs, expected = [f"%x: tensor<{rows}x{k}xf32>"], [], [x], []
+    for i, (text, n) in enumerate(zip(texts, outputs)):
+        w, y = kernels.tensor_type((n, k), tiled(text)), f"tensor<{rows}x{n}xf32>"
+        arguments.append(f"%w{i}: {w}")
+        lines.append(f"  %e{i} = tensor.empty() : {y}\n  %z{i} = linalg.fill ins(%zero : f32) outs(%e{i} : {y}) -> {y}")
+        lines.append(
+            f"  %y{i} = linalg.matmul indexing_maps = [{maps}] ins(%x, %w{i} : tensor<{rows}x{k}xf32>, {w}) outs(%z{i} : {y}) -> {y}"
+        )
+        components = _lowbit.encode(generator.normal(size=(n, k)).astype(np.float32), tiled(text))
+        inputs += components.values()
+        expected.append(exact_and_magnitude(rounded(x, activations), text, (n, k), components))
+    results = ", ".join(f"tensor<{rows}x{n}xf32>" for n in outputs)
+    module = f"""
+func.func @main({', '.join(arguments)}) -> ({results}) attributes {{lowbit.entry}} {{
+  %zero = arith.constant 0.0 : f32
+{chr(10).join(lines)}
+  return %y0, %y1, %y2 : {results}
+}}"""
+    assert len(contractions(module, activations)) == 3
+    for y, (exact, magnitude) in zip(kernels.run(module, inputs, pipeline_of(activations)), expected):
+        assert np.all(np.abs(y - exact) <= (k + 8) * 2.0**-24 * magnitude)
+
+
 @pytest.mark.parametrize("activations", ["f32", "blocks"])
 @pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q8_0", "Q5_1"])
 @pytest.mark.parametrize("n", [96, 100], ids=["groups", "ragged"])
