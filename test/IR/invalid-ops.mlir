@@ -441,6 +441,16 @@ func.func @contract_init(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor
 
 // -----
 
+func.func @contract_outputs(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x48xf32>) {
+  // expected-error @below {{adds to at most the 32 outputs of rhs, not 'tensor<1x48xf32>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x48xf32>) -> tensor<1x48xf32>
+  return
+}
+
+// -----
+
 func.func @contract_init_index(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index) {
   // expected-error @below {{adds to an f32 matrix with the rows of lhs, not 'index'}}
   lowbit.contract tensor<1x64xf32> (%x)
