@@ -74,7 +74,10 @@ LANES = {
 def lanes_params() -> list:
     missing = {lanes: needed - flags_of_this_machine() for lanes, needed in LANES.items()}
     return [
-        pytest.param(lanes, marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"))
+        pytest.param(
+            lanes,
+            marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"),
+        )
         for lanes, absent in missing.items()
     ]
 
@@ -86,7 +89,11 @@ def tiled(text: str) -> str:
 def program(rows, shape, text: str) -> str:
     """@main(x, w, y) -> y + x wT; `rows` may be "?"."""
     n, k = shape
-    x, w, y = f"tensor<{rows}x{k}xf32>", kernels.tensor_type(shape, tiled(text)), f"tensor<{rows}x{n}xf32>"
+    x, w, y = (
+        f"tensor<{rows}x{k}xf32>",
+        kernels.tensor_type(shape, tiled(text)),
+        f"tensor<{rows}x{n}xf32>",
+    )
     maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
     return f"""
 func.func @main(%x: {x}, %w: {w}, %y: {y}) -> {y} attributes {{lowbit.entry, lowbit.updates = array<i64: 2>}} {{
@@ -105,7 +112,9 @@ def pipeline_of(activations: str, **options) -> str:
 def contractions(module: str, activations: str) -> list[str]:
     """The types of the activations of what is contracted straight on components."""
     quantize = f"func.func(lowbit-quantize-activations{{encoding='{activations}'}})"
-    text = _lowbit.opt(module, f"builtin.module(lowbit-explicit-pipeline,{quantize},lowbit-tiling-pipeline)")
+    text = _lowbit.opt(
+        module, f"builtin.module(lowbit-explicit-pipeline,{quantize},lowbit-tiling-pipeline)"
+    )
     return re.findall(r"lowbit\.contract (tensor<[^(]*>) ?\(", text)
 
 
@@ -116,7 +125,9 @@ def rounded(x: np.ndarray, activations: str) -> np.ndarray:
     return _lowbit.decode(encoding, list(x.shape), _lowbit.encode(x, encoding))
 
 
-def exact_and_magnitude(x: np.ndarray, text: str, shape, components) -> tuple[np.ndarray, np.ndarray]:
+def exact_and_magnitude(
+    x: np.ndarray, text: str, shape, components
+) -> tuple[np.ndarray, np.ndarray]:
     """x wT in f64, and sum |x| (|s level| + |z|)."""
     weights = _lowbit.decode(tiled(text), list(shape), components).astype(np.float64)
     without = re.sub(r", (zero|min) = .*", "", text)
@@ -126,7 +137,9 @@ def exact_and_magnitude(x: np.ndarray, text: str, shape, components) -> tuple[np
     return x @ weights.T, np.abs(x) @ (np.abs(scaled) + np.abs(weights - scaled)).T
 
 
-def check_call(compiled: _lowbit.Program, rows: int, shape, text: str, activations: str) -> np.ndarray:
+def check_call(
+    compiled: _lowbit.Program, rows: int, shape, text: str, activations: str
+) -> np.ndarray:
     generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
     components = _lowbit.encode(generator.normal(size=shape).astype(np.float32), tiled(text))
     x = generator.normal(size=(rows, shape[1])).astype(np.float32)
@@ -136,12 +149,16 @@ def check_call(compiled: _lowbit.Program, rows: int, shape, text: str, activatio
     additions = shape[1] // 16 if activations else shape[1]
     bound = (additions + 8) * 2.0**-24 * (magnitude + np.abs(before))
     excess = np.abs(y - (before + exact)) / bound
-    assert np.all(excess <= 1), f"{np.sum(excess > 1)} of {y.size} beyond the bound, by up to {excess.max():.3g} times"
+    assert np.all(
+        excess <= 1
+    ), f"{np.sum(excess > 1)} of {y.size} beyond the bound, by up to {excess.max():.3g} times"
     return y
 
 
 def check(rows: int, shape, text: str, activations: str, **options) -> np.ndarray:
-    compiled = _lowbit.Program(program(rows, shape, text), pipeline=pipeline_of(activations, **options))
+    compiled = _lowbit.Program(
+        program(rows, shape, text), pipeline=pipeline_of(activations, **options)
+    )
     return check_call(compiled, rows, shape, text, activations)
 
 
@@ -194,7 +211,10 @@ def test_options(options):
 
 
 @pytest.mark.parametrize("lanes", lanes_params())
-@pytest.mark.parametrize("text", ["int<8>", "uint<8>", "int<5>", "e2m1", "codebook<iq4_nl>", "codebook<[2.0, -0.5, 1.0]>"])
+@pytest.mark.parametrize(
+    "text",
+    ["int<8>", "uint<8>", "int<5>", "e2m1", "codebook<iq4_nl>", "codebook<[2.0, -0.5, 1.0]>"],
+)
 def test_integers_are_exact(text, lanes):
     """Scales that are powers of two and sums of less than 24 bits: no rounding anywhere, whatever the order."""
     rows, shape = 3, (48, 256)
@@ -204,9 +224,15 @@ def test_integers_are_exact(text, lanes):
     components["scale"] = generator.integers(125, 128, components["scale"].shape, dtype=np.uint8)
     codes = generator.integers(-127, 128, (rows, 8, 32))
     codes[..., 0] = 127  # so that the scale of the block is the power of two
-    x = (codes * 2.0 ** -generator.integers(0, 3, (rows, 8, 1))).reshape(rows, 256).astype(np.float32)
+    x = (
+        (codes * 2.0 ** -generator.integers(0, 3, (rows, 8, 1)))
+        .reshape(rows, 256)
+        .astype(np.float32)
+    )
     module, pipeline = program(rows, shape, text), pipeline_of(ACTIVATIONS["blocks"], lanes=lanes)
-    (y,) = kernels.run(module, [x, *components.values(), np.zeros((rows, 48), np.float32)], pipeline)
+    (y,) = kernels.run(
+        module, [x, *components.values(), np.zeros((rows, 48), np.float32)], pipeline
+    )
     exact, _ = exact_and_magnitude(x, text, shape, components)
     kernels.assert_same_bits(y + np.float32(0), (exact + 0.0).astype(np.float32), "products")
 
@@ -214,7 +240,10 @@ def test_integers_are_exact(text, lanes):
 def test_the_largest_sum_of_a_block_fits():
     """255 * -128 on every column of the longest block that is summed in integers."""
     k = 65760  # 32 divides it
-    text, activations = "uint<8>, scale = f32 per axis 0", "int<8>, scale = f32 per axis 0, rule = signed_max"
+    text, activations = (
+        "uint<8>, scale = f32 per axis 0",
+        "int<8>, scale = f32 per axis 0, rule = signed_max",
+    )
     weights, x = np.full((16, k), 255, np.float32), np.full((1, k), -128, np.float32)
     assert contractions(program(1, (16, k), text), activations)
     components = _lowbit.encode(weights, tiled(text))
@@ -242,7 +271,9 @@ def test_left_to_other_lowerings(text, k, on_components, activations):
     lhs = contractions(program(rows, shape, text), activations)
     assert lhs == ([f"tensor<{rows}x{k}xf32>"] if on_components else [])
     generator = np.random.default_rng(k)
-    components = _lowbit.encode(np.abs(generator.normal(size=shape)).astype(np.float32), tiled(text))
+    components = _lowbit.encode(
+        np.abs(generator.normal(size=shape)).astype(np.float32), tiled(text)
+    )
     x = generator.normal(size=(rows, k)).astype(np.float32)
     inputs = [x, *components.values(), np.zeros((rows, 40), np.float32)]
     (y,) = kernels.run(program(rows, shape, text), inputs, pipeline_of(activations))
@@ -253,9 +284,15 @@ def test_left_to_other_lowerings(text, k, on_components, activations):
 def test_unknown_options_are_errors():
     module = program(1, (16, 32), WEIGHTS["int4"])
     for pipeline, message in (
-        ("cpu{lanes=sse9}", "unknown kind of instructions 'sse9'; known: vnni512, vnni256, avx2, usdot, generic"),
+        (
+            "cpu{lanes=sse9}",
+            "unknown kind of instructions 'sse9'; known: vnni512, vnni256, avx2, usdot, generic",
+        ),
         ("cpu{activations='int<99>'}", "'int<99>' is no encoding of activations"),
-        ("cpu{activations='int<8>, scale = f32 per [32]'}", "a block of 1 axes does not tile a tensor of 2 axes"),
+        (
+            "cpu{activations='int<8>, scale = f32 per [32]'}",
+            "a block of 1 axes does not tile a tensor of 2 axes",
+        ),
         ("cpu{speed=11}", "the options are those of lowbit-cpu-pipeline"),
         ("cpu{", "is no pipeline"),
     ):
@@ -276,7 +313,9 @@ def test_products_of_one_value(activations, rows):
     for i, (text, n) in enumerate(zip(texts, outputs)):
         w, y = kernels.tensor_type((n, k), tiled(text)), f"tensor<{rows}x{n}xf32>"
         arguments.append(f"%w{i}: {w}")
-        lines.append(f"  %e{i} = tensor.empty() : {y}\n  %z{i} = linalg.fill ins(%zero : f32) outs(%e{i} : {y}) -> {y}")
+        lines.append(
+            f"  %e{i} = tensor.empty() : {y}\n  %z{i} = linalg.fill ins(%zero : f32) outs(%e{i} : {y}) -> {y}"
+        )
         lines.append(
             f"  %y{i} = linalg.matmul indexing_maps = [{maps}] ins(%x, %w{i} : tensor<{rows}x{k}xf32>, {w}) outs(%z{i} : {y}) -> {y}"
         )
@@ -291,7 +330,9 @@ func.func @main({', '.join(arguments)}) -> ({results}) attributes {{lowbit.entry
   return %y0, %y1, %y2 : {results}
 }}"""
     assert len(contractions(module, activations)) == 3
-    for y, (exact, magnitude) in zip(kernels.run(module, inputs, pipeline_of(activations)), expected):
+    for y, (exact, magnitude) in zip(
+        kernels.run(module, inputs, pipeline_of(activations)), expected
+    ):
         assert np.all(np.abs(y - exact) <= (k + 8) * 2.0**-24 * magnitude)
 
 
