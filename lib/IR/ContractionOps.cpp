@@ -73,6 +73,9 @@ LogicalResult ContractOp::verify() {
       failed(verifyCompatibleDims({init.getDimSize(0), lhs.getDimSize(0)})))
     return emitOpError() << "adds to an f32 matrix with the rows of lhs, not "
                          << getInit().getType();
+  if (init.getDimSize(1) > rhs.getDimSize(0))
+    return emitOpError() << "adds to at most the " << rhs.getDimSize(0) << " outputs of rhs, not "
+                         << getInit().getType();
   if (isa<RankedTensorType>(init) != bool(getResult()))
     return emitOpError() << "has a result where it adds to a tensor, and only there";
   if (getResult() && getResult().getType() != getInit().getType())

@@ -117,6 +117,22 @@ func.func @parameter_shape() {
 
 // -----
 
+func.func @parameter_pack() {
+  // expected-error @below {{is packed by an entry from a stored type, or neither}}
+  %w = "lowbit.parameter"() <{key = "w", pack = @pack}> : () -> tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @parameter_stored_shape() {
+  // expected-error @below {{packing keeps the shape}}
+  %w = lowbit.parameter "w" packed by @pack from tensor<8x32xf32> : tensor<8x64xf32>
+  return
+}
+
+// -----
+
 func.func @parameter_type() {
   // expected-error @below {{invalid kind of type specified: expected builtin.tensor, but found 'f32'}}
   %w = lowbit.parameter "w" : f32
@@ -420,6 +436,16 @@ func.func @contract_init(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor
   %r = lowbit.contract tensor<1x64xf32> (%x)
     by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
     : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<2x32xf32>) -> tensor<2x32xf32>
+  return
+}
+
+// -----
+
+func.func @contract_outputs(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %y: tensor<1x48xf32>) {
+  // expected-error @below {{adds to at most the 32 outputs of rhs, not 'tensor<1x48xf32>'}}
+  %r = lowbit.contract tensor<1x64xf32> (%x)
+    by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n into %y
+    : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x48xf32>) -> tensor<1x48xf32>
   return
 }
 

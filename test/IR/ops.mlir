@@ -66,6 +66,8 @@ func.func @run_time_extents(%codes: tensor<?x?xi8>, %scale: tensor<?x?xf16>, %ex
 func.func @parameters() -> (tensor<8x64xf32, #q>, tensor<8xf32>) {
   // CHECK: lowbit.parameter "blk.0.attn_q.weight" : tensor<8x64xf32, #[[$Q]]>
   %w = lowbit.parameter "blk.0.attn_q.weight" : tensor<8x64xf32, #q>
+  // CHECK: lowbit.parameter "w" packed by @pack from tensor<8x64xf32, #[[$Q]]> : tensor<8x64xf32, #[[$TILED]]>
+  %p = lowbit.parameter "w" packed by @pack from tensor<8x64xf32, #q> : tensor<8x64xf32, #tiled>
   // CHECK: lowbit.parameter "a \22quoted\22 key" : tensor<8xf32>
   %b = lowbit.parameter "a \"quoted\" key" : tensor<8xf32>
   // CHECK: lowbit.parameter_buffer "blk.0.attn_q.weight"["codes"] : memref<8x32xi8>

@@ -119,6 +119,8 @@ class Choices:
                 text += f", rule = {self.one(['absmax', 'signed_max', 'min_max', 'mx_floor', 'percentile<99.5>'])}"
             if self.chance(0.15):
                 text += f", rounding = {self.one(['half_away', 'half_up', 'stochastic<5>'])}"
+        if rank == 2 and self.chance(0.3):
+            text += ", layout = tiled"
         return f"#lowbit.quantized<{text}>"
 
     # ------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import gguf
 import kernels
 import numpy as np
 import pytest
@@ -51,6 +52,7 @@ ACTIVATIONS = {
     "blocks": "int<8>, scale = f32 per [1, 32]",
     "rows": "int<8>, scale = f32 per axis 0",
     "half-blocks": "int<8>, scale = bf16 per [1, 16]",
+    "two-planes": "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>",
 }
 SHAPES = [(1, 16, 32), (1, 64, 128), (5, 100, 256), (13, 192, 576)]
 """Rows of activations, outputs, inputs."""
@@ -72,7 +74,10 @@ LANES = {
 def lanes_params() -> list:
     missing = {lanes: needed - flags_of_this_machine() for lanes, needed in LANES.items()}
     return [
-        pytest.param(lanes, marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"))
+        pytest.param(
+            lanes,
+            marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"),
+        )
         for lanes, absent in missing.items()
     ]
 
@@ -84,7 +89,11 @@ def tiled(text: str) -> str:
 def program(rows, shape, text: str) -> str:
     """@main(x, w, y) -> y + x wT; `rows` may be "?"."""
     n, k = shape
-    x, w, y = f"tensor<{rows}x{k}xf32>", kernels.tensor_type(shape, tiled(text)), f"tensor<{rows}x{n}xf32>"
+    x, w, y = (
+        f"tensor<{rows}x{k}xf32>",
+        kernels.tensor_type(shape, tiled(text)),
+        f"tensor<{rows}x{n}xf32>",
+    )
     maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
     return f"""
 func.func @main(%x: {x}, %w: {w}, %y: {y}) -> {y} attributes {{lowbit.entry, lowbit.updates = array<i64: 2>}} {{
@@ -103,7 +112,9 @@ def pipeline_of(activations: str, **options) -> str:
 def contractions(module: str, activations: str) -> list[str]:
     """The types of the activations of what is contracted straight on components."""
     quantize = f"func.func(lowbit-quantize-activations{{encoding='{activations}'}})"
-    text = _lowbit.opt(module, f"builtin.module(lowbit-explicit-pipeline,{quantize},lowbit-tiling-pipeline)")
+    text = _lowbit.opt(
+        module, f"builtin.module(lowbit-explicit-pipeline,{quantize},lowbit-tiling-pipeline)"
+    )
     return re.findall(r"lowbit\.contract (tensor<[^(]*>) ?\(", text)
 
 
@@ -114,7 +125,9 @@ def rounded(x: np.ndarray, activations: str) -> np.ndarray:
     return _lowbit.decode(encoding, list(x.shape), _lowbit.encode(x, encoding))
 
 
-def exact_and_magnitude(x: np.ndarray, text: str, shape, components) -> tuple[np.ndarray, np.ndarray]:
+def exact_and_magnitude(
+    x: np.ndarray, text: str, shape, components
+) -> tuple[np.ndarray, np.ndarray]:
     """x wT in f64, and sum |x| (|s level| + |z|)."""
     weights = _lowbit.decode(tiled(text), list(shape), components).astype(np.float64)
     without = re.sub(r", (zero|min) = .*", "", text)
@@ -124,25 +137,43 @@ def exact_and_magnitude(x: np.ndarray, text: str, shape, components) -> tuple[np
     return x @ weights.T, np.abs(x) @ (np.abs(scaled) + np.abs(weights - scaled)).T
 
 
-def check(rows: int, shape, text: str, activations: str, is_dynamic: bool = False, **options) -> None:
+def check_call(
+    compiled: _lowbit.Program, rows: int, shape, text: str, activations: str
+) -> np.ndarray:
     generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
     components = _lowbit.encode(generator.normal(size=shape).astype(np.float32), tiled(text))
     x = generator.normal(size=(rows, shape[1])).astype(np.float32)
     before = generator.normal(size=(rows, shape[0])).astype(np.float32)
-    module = program("?" if is_dynamic else rows, shape, text)
-    (y,) = kernels.run(module, [x, *components.values(), before], pipeline_of(activations, **options))
+    (y,) = compiled.run("main", [x, *components.values(), before])
     exact, magnitude = exact_and_magnitude(rounded(x, activations), text, shape, components)
     additions = shape[1] // 16 if activations else shape[1]
     bound = (additions + 8) * 2.0**-24 * (magnitude + np.abs(before))
     excess = np.abs(y - (before + exact)) / bound
-    assert np.all(excess <= 1), f"{np.sum(excess > 1)} of {y.size} beyond the bound, by up to {excess.max():.3g} times"
+    assert np.all(
+        excess <= 1
+    ), f"{np.sum(excess > 1)} of {y.size} beyond the bound, by up to {excess.max():.3g} times"
+    return y
 
 
-@pytest.mark.parametrize("rows, n, k", SHAPES)
-@pytest.mark.parametrize(
-    "name, activations",
-    [(name, kind) for name in WEIGHTS for kind in ACTIVATIONS if kind == "f32" or name not in FLOATS],
-)
+def check(rows: int, shape, text: str, activations: str, **options) -> np.ndarray:
+    compiled = _lowbit.Program(
+        program(rows, shape, text), pipeline=pipeline_of(activations, **options)
+    )
+    return check_call(compiled, rows, shape, text, activations)
+
+
+def products() -> list:
+    """Each format by each kind of activations, the rarer ones on one shape."""
+    return [
+        pytest.param(name, kind, *shape, id=f"{name}-{kind}-{'x'.join(map(str, shape))}")
+        for name in WEIGHTS
+        for kind in ACTIVATIONS
+        for shape in (SHAPES if kind in ("f32", "blocks", "rows") else SHAPES[2:3])
+        if kind == "f32" or name not in FLOATS
+    ]
+
+
+@pytest.mark.parametrize("name, activations, rows, n, k", products())
 def test_product(name, activations, rows, n, k):
     text, activations = WEIGHTS[name], ACTIVATIONS[activations]
     (lhs,) = contractions(program(rows, (n, k), text), activations)
@@ -152,32 +183,38 @@ def test_product(name, activations, rows, n, k):
 
 # What differs by the instructions: codes of one and more planes, of a table, beyond seven bits.
 @pytest.mark.parametrize("lanes", lanes_params())
+@pytest.mark.parametrize("activations", ["blocks", "two-planes"])
 @pytest.mark.parametrize("name", ["int3", "uint8", "iq4_nl", "uint4-zero"])
-def test_instructions(name, lanes):
-    for rows, n, k in ((1, 64, 128), (5, 100, 256)):
-        check(rows, (n, k), WEIGHTS[name], ACTIVATIONS["blocks"], lanes=lanes)
+def test_instructions(name, activations, lanes):
+    case = (5, (100, 256), WEIGHTS[name], ACTIVATIONS[activations])
+    kernels.assert_same_bits(check(*case, lanes=lanes), check(*case), "by other instructions")
 
 
 @pytest.mark.parametrize("activations", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["int4", "k-quant", "uint8-zero-axis"])
 def test_dynamic_rows(name, activations):
+    text, activations, shape = WEIGHTS[name], ACTIVATIONS[activations], (100, 256)
+    compiled = _lowbit.Program(program("?", shape, text), pipeline=pipeline_of(activations))
     for rows in (0, 1, 3, 13):
-        check(rows, (100, 256), WEIGHTS[name], ACTIVATIONS[activations], is_dynamic=True)
+        check_call(compiled, rows, shape, text, activations)
 
 
 @pytest.mark.parametrize("options", [
     dict(register_groups=1, register_rows=1), dict(register_groups=3, register_rows=7), dict(register_groups=8),
     dict(iteration_groups=1), dict(iteration_groups=3), dict(prefetch=0), dict(prefetch=64, prefetch_locality=1),
-    dict(vector_length=4),
 ], ids=str)  # fmt: skip
 def test_options(options):
-    """They choose an order of computation, no more."""
+    """They choose what is computed when, and no sum."""
     for activations in ("f32", "blocks"):
-        check(5, (100, 256), WEIGHTS["uint4-min"], ACTIVATIONS[activations], **options)
+        case = (5, (100, 256), WEIGHTS["uint4-min"], ACTIVATIONS[activations])
+        kernels.assert_same_bits(check(*case, **options), check(*case), "by other options")
 
 
 @pytest.mark.parametrize("lanes", lanes_params())
-@pytest.mark.parametrize("text", ["int<8>", "uint<8>", "int<5>", "e2m1", "codebook<iq4_nl>", "codebook<[2.0, -0.5, 1.0]>"])
+@pytest.mark.parametrize(
+    "text",
+    ["int<8>", "uint<8>", "int<5>", "e2m1", "codebook<iq4_nl>", "codebook<[2.0, -0.5, 1.0]>"],
+)
 def test_integers_are_exact(text, lanes):
     """Scales that are powers of two and sums of less than 24 bits: no rounding anywhere, whatever the order."""
     rows, shape = 3, (48, 256)
@@ -187,9 +224,15 @@ def test_integers_are_exact(text, lanes):
     components["scale"] = generator.integers(125, 128, components["scale"].shape, dtype=np.uint8)
     codes = generator.integers(-127, 128, (rows, 8, 32))
     codes[..., 0] = 127  # so that the scale of the block is the power of two
-    x = (codes * 2.0 ** -generator.integers(0, 3, (rows, 8, 1))).reshape(rows, 256).astype(np.float32)
+    x = (
+        (codes * 2.0 ** -generator.integers(0, 3, (rows, 8, 1)))
+        .reshape(rows, 256)
+        .astype(np.float32)
+    )
     module, pipeline = program(rows, shape, text), pipeline_of(ACTIVATIONS["blocks"], lanes=lanes)
-    (y,) = kernels.run(module, [x, *components.values(), np.zeros((rows, 48), np.float32)], pipeline)
+    (y,) = kernels.run(
+        module, [x, *components.values(), np.zeros((rows, 48), np.float32)], pipeline
+    )
     exact, _ = exact_and_magnitude(x, text, shape, components)
     kernels.assert_same_bits(y + np.float32(0), (exact + 0.0).astype(np.float32), "products")
 
@@ -197,7 +240,10 @@ def test_integers_are_exact(text, lanes):
 def test_the_largest_sum_of_a_block_fits():
     """255 * -128 on every column of the longest block that is summed in integers."""
     k = 65760  # 32 divides it
-    text, activations = "uint<8>, scale = f32 per axis 0", "int<8>, scale = f32 per axis 0, rule = signed_max"
+    text, activations = (
+        "uint<8>, scale = f32 per axis 0",
+        "int<8>, scale = f32 per axis 0, rule = signed_max",
+    )
     weights, x = np.full((16, k), 255, np.float32), np.full((1, k), -128, np.float32)
     assert contractions(program(1, (16, k), text), activations)
     components = _lowbit.encode(weights, tiled(text))
@@ -225,7 +271,9 @@ def test_left_to_other_lowerings(text, k, on_components, activations):
     lhs = contractions(program(rows, shape, text), activations)
     assert lhs == ([f"tensor<{rows}x{k}xf32>"] if on_components else [])
     generator = np.random.default_rng(k)
-    components = _lowbit.encode(np.abs(generator.normal(size=shape)).astype(np.float32), tiled(text))
+    components = _lowbit.encode(
+        np.abs(generator.normal(size=shape)).astype(np.float32), tiled(text)
+    )
     x = generator.normal(size=(rows, k)).astype(np.float32)
     inputs = [x, *components.values(), np.zeros((rows, 40), np.float32)]
     (y,) = kernels.run(program(rows, shape, text), inputs, pipeline_of(activations))
@@ -236,11 +284,83 @@ def test_left_to_other_lowerings(text, k, on_components, activations):
 def test_unknown_options_are_errors():
     module = program(1, (16, 32), WEIGHTS["int4"])
     for pipeline, message in (
-        ("cpu{lanes=sse9}", "unknown kind of instructions 'sse9'; known: vnni512, vnni256, avx2, usdot, generic"),
+        (
+            "cpu{lanes=sse9}",
+            "unknown kind of instructions 'sse9'; known: vnni512, vnni256, avx2, usdot, generic",
+        ),
         ("cpu{activations='int<99>'}", "'int<99>' is no encoding of activations"),
-        ("cpu{activations='int<8>, scale = f32 per [32]'}", "a block of 1 axes does not tile a tensor of 2 axes"),
+        (
+            "cpu{activations='int<8>, scale = f32 per [32]'}",
+            "a block of 1 axes does not tile a tensor of 2 axes",
+        ),
         ("cpu{speed=11}", "the options are those of lowbit-cpu-pipeline"),
         ("cpu{", "is no pipeline"),
     ):
         with pytest.raises(_lowbit.Error, match=re.escape(message)):
             _lowbit.opt(module, pipeline)
+
+
+@pytest.mark.parametrize("rows", [1, 5])
+@pytest.mark.parametrize("activations", ["f32", "blocks"])
+def test_products_of_one_value(activations, rows):
+    """They share a loop, and the codes of the value."""
+    outputs, k, activations = (192, 64, 64), 64, ACTIVATIONS[activations]
+    texts = [WEIGHTS[name] for name in ("int4", "uint4-min", "int8-axis")]
+    generator = np.random.default_rng(rows)
+    x = generator.normal(size=(rows, k)).astype(np.float32)
+    maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
+    arguments, lines, inputs, expected = [f"%x: tensor<{rows}x{k}xf32>"], [], [x], []
+    for i, (text, n) in enumerate(zip(texts, outputs)):
+        w, y = kernels.tensor_type((n, k), tiled(text)), f"tensor<{rows}x{n}xf32>"
+        arguments.append(f"%w{i}: {w}")
+        lines.append(
+            f"  %e{i} = tensor.empty() : {y}\n  %z{i} = linalg.fill ins(%zero : f32) outs(%e{i} : {y}) -> {y}"
+        )
+        lines.append(
+            f"  %y{i} = linalg.matmul indexing_maps = [{maps}] ins(%x, %w{i} : tensor<{rows}x{k}xf32>, {w}) outs(%z{i} : {y}) -> {y}"
+        )
+        components = _lowbit.encode(generator.normal(size=(n, k)).astype(np.float32), tiled(text))
+        inputs += components.values()
+        expected.append(exact_and_magnitude(rounded(x, activations), text, (n, k), components))
+    results = ", ".join(f"tensor<{rows}x{n}xf32>" for n in outputs)
+    module = f"""
+func.func @main({', '.join(arguments)}) -> ({results}) attributes {{lowbit.entry}} {{
+  %zero = arith.constant 0.0 : f32
+{chr(10).join(lines)}
+  return %y0, %y1, %y2 : {results}
+}}"""
+    assert len(contractions(module, activations)) == 3
+    for y, (exact, magnitude) in zip(
+        kernels.run(module, inputs, pipeline_of(activations)), expected
+    ):
+        assert np.all(np.abs(y - exact) <= (k + 8) * 2.0**-24 * magnitude)
+
+
+@pytest.mark.parametrize("activations", ["f32", "blocks"])
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_1", "Q8_0", "Q5_1"])
+@pytest.mark.parametrize("n", [96, 100], ids=["groups", "ragged"])
+def test_parameters_are_packed_when_they_are_loaded(make_gguf, kind, n, activations):
+    """Products read inner tiles, everything else the file: both with the values of the file."""
+    kind, activations = gguf.GGMLQuantizationType[kind], ACTIVATIONS[activations]
+    generator = np.random.default_rng(n)
+    blocks = gguf.quants.quantize(generator.normal(size=(n, 128)).astype(np.float32), kind)
+    weights = gguf.quants.dequantize(blocks, kind)
+    path = make_gguf("weights.gguf", {"w": (blocks, kind)})
+    module = f"""
+func.func @main(%x: tensor<3x128xf32>, %y: tensor<3x{n}xf32>, %row: tensor<128xf32>) -> (tensor<3x{n}xf32>, tensor<128xf32>)
+    attributes {{lowbit.entry, lowbit.updates = array<i64: 1, 2>}} {{
+  %w = lowbit.parameter "w" : tensor<{n}x128xf32>
+  %r = linalg.matmul indexing_maps = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+    ins(%x, %w : tensor<3x128xf32>, tensor<{n}x128xf32>) outs(%y : tensor<3x{n}xf32>) -> tensor<3x{n}xf32>
+  %slice = tensor.extract_slice %w[41, 0] [1, 128] [1, 1] : tensor<{n}x128xf32> to tensor<128xf32>
+  %copy = linalg.copy ins(%slice : tensor<128xf32>) outs(%row : tensor<128xf32>) -> tensor<128xf32>
+  return %r, %copy : tensor<3x{n}xf32>, tensor<128xf32>
+}}"""
+    x = generator.normal(size=(3, 128)).astype(np.float32)
+    compiled = _lowbit.Program(module, [str(path)], pipeline=pipeline_of(activations))
+    y, row = compiled.run("main", [x, np.zeros((3, n), np.float32), np.zeros(128, np.float32)])
+    kernels.assert_same_bits(row, weights[41], "a row")
+    x = rounded(x, activations).astype(np.float64)
+    # A scaled level and a minimum together are at most twice the range of a block.
+    magnitude = np.abs(x) @ np.full((128, n), 4 * np.abs(weights).max())
+    assert np.all(np.abs(y - x @ weights.T) <= (128 + 8) * 2.0**-24 * magnitude)

@@ -310,8 +310,8 @@ def test_convert_between_layouts(layout, shape, pipeline):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("shape", [ALIGNED, PRIME, ONE, NO_COLUMNS], ids=["aligned", "prime", "one", "no-columns"])
-@pytest.mark.parametrize("name", ["int1", "int7", "int8-row", "int4-tall-blocks", "uint4-zero", "k-quant", "nvfp4"])
+@pytest.mark.parametrize("shape", [ALIGNED, PRIME, ONE, (96, 80), NO_COLUMNS], ids=["aligned", "prime", "one", "groups", "no-columns"])
+@pytest.mark.parametrize("name", ["int1", "int7", "int8-row", "int4-square-blocks", "uint4-zero", "k-quant", "nvfp4"])
 def test_convert_to_inner_tiles(name, shape, pipeline):
     """And back; the components of both layouts are those of an encode, zero bits beyond the edges included."""
     values = mixed_values(shape, seed_of(name, shape))

@@ -15,7 +15,7 @@ def Lowbit_ContractOp : Op<Lowbit_Dialect, "contract", [
       ["bufferizesToMemoryRead", "bufferizesToMemoryWrite", "getAliasingValues", "bufferize"]>]> {
   let summary = "adds products of activations and encoded weights, straight on their components";
   let description = [{
-    `init[m, n] += sum over k of lhs[m, k] * rhs[first + n, k]`, in f32. `rhs_type` is the type of the whole weights, in a layout with
+    `init[m, n] += sum over k of lhs[m, k] * rhs[first + n, k]`, in f32, where `first` begins a group of 16 rows of `rhs`. `rhs_type` is the type of the whole weights, in a layout with
     inner tiles; `lhs_type` that of the activations: plain, or int<8> codes with scales by blocks of k. Scales stay outside of the sums:
     over a block in which both sides' scales are constant, codes are multiplied and added as they are, in integers if both sides
     have such. `sums` are the sums of each such block's activations (codes, or f32 values), by which zero points, minima and offsets of codes

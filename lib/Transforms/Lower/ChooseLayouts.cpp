@@ -61,6 +61,18 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
     return function.getArgument(use.getOperandNumber());
   }
 
+  /// Products get a decode of their own where something else reads the values, too.
+  void separateProducts() {
+    getOperation().walk([](DecodeOp decode) {
+      auto isProduct = [](OpOperand &use) { return isWeightOfProduct(use); };
+      if (!tiledType(decode.getSource().getType()) || llvm::none_of(decode->getUses(), isProduct) ||
+          llvm::all_of(decode->getUses(), isProduct))
+        return;
+      Operation *own = OpBuilder(decode).clone(*decode);
+      decode.getResult().replaceUsesWithIf(own->getResult(0), isProduct);
+    });
+  }
+
   /// Whether this use of an encoded value reads nothing but weights of products.
   bool takesTiles(OpOperand &use) {
     if (auto decode = dyn_cast<DecodeOp>(use.getOwner()))
@@ -98,6 +110,7 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
   }
 
   void runOnOperation() override {
+    separateProducts();
     findArguments();
     SmallVector<ParameterOp> parameters;
     getOperation().walk([&](ParameterOp op) { parameters.push_back(op); });

@@ -326,7 +326,11 @@ private:
   void addToOutput(OpBuilder &b, Value row, Value group, Value sum) {
     Value column = placeOf(b, group, InnerTile::rows, 0);
     Values indices{row, column};
-    if (plan.rhsType.getDimSize(0) % InnerTile::rows == 0) {
+    // A part of unknown size ends with a group, or at the last output.
+    int64_t extent = cast<MemRefType>(init.getType()).getDimSize(1);
+    if (ShapedType::isDynamic(extent))
+      extent = plan.rhsType.getDimSize(0);
+    if (extent % InnerTile::rows == 0) {
       Value old = vector::LoadOp::create(b, loc, floats(b), init, indices);
       vector::StoreOp::create(b, loc, arith::AddFOp::create(b, loc, old, sum), init, indices);
       return;

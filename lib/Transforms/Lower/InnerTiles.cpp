@@ -167,6 +167,8 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
         first.getRows() % InnerTile::rows != 0 || !llvm::all_of(job.getLhs(), isThere) ||
         !llvm::all_of(job.getRhs(), isThere))
       return false;
+    if (linalg::FillOp fill = job.getFill(); fill && !llvm::all_of(fill.getInputs(), isThere))
+      return false;
     Value destination = job.getDestination();
     if (isThere(destination))
       return true;

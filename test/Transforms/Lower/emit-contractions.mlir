@@ -111,6 +111,17 @@ func.func @part(%s: memref<4x1xf32>, %first: index, %x: memref<7x8xi8>, %xs: mem
   return
 }
 
+// A part that does not end with a group is masked.
+// CHECK-LABEL: func @narrow(
+// CHECK-NOT:   vector.store
+// CHECK:       vector.maskedstore
+func.func @narrow(%x: memref<1x8xf32>, %w: memref<2x1x64xi8>, %y: memref<1x24xf32>) {
+  %first = arith.constant 0 : index
+  lowbit.contract tensor<1x8xf32> (%x) by tensor<32x8xf32, #nf4> (%w) from %first into %y
+    : (memref<1x8xf32>, memref<2x1x64xi8>, index, memref<1x24xf32>) -> ()
+  return
+}
+
 // Two planes of activations are two products, the upper one of 7 bits more.
 // CHECK-LABEL: func @planes(
 // CHECK-SAME:    %[[LOW:[a-z0-9]*]]: memref<1x8xi8>, %[[HIGH:[a-z0-9]*]]: memref<1x8xi8>

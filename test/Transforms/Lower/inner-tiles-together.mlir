@@ -59,3 +59,30 @@ func.func @chain(%x: tensor<1x64xf32>, %c: tensor<4x8x64xi8>, %s: tensor<4x2x16x
                      outs(%y : tensor<1x64xf32>) -> tensor<1x64xf32>
   return %b : tensor<1x64xf32>
 }
+
+// -----
+
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mk = affine_map<(m, n, k) -> (m, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#w8 = #lowbit.quantized<int<8>, layout = tiled>
+
+// What the second one is added to needs the first.
+//
+// CHECK-LABEL: func.func @fill
+// CHECK:         %[[A:.*]] = scf.forall
+// CHECK:         %[[V:.*]] = tensor.extract %[[A]]
+// CHECK:         scf.forall
+// CHECK:           linalg.fill ins(%[[V]] : f32)
+func.func @fill(%x: tensor<1x16xf32>, %w: tensor<8x4x64xi8>, %y: tensor<1x128xf32>, %z: tensor<1x128xf32>)
+    -> (tensor<1x128xf32>, tensor<1x128xf32>) {
+  %c0 = arith.constant 0 : index
+  %d = lowbit.decode_region tensor<128x16xf32, #w8> (%w) [0, 0] [128, 16] : tensor<8x4x64xi8> -> tensor<128x16xf32>
+  %a = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x16xf32>, tensor<128x16xf32>)
+                     outs(%y : tensor<1x128xf32>) -> tensor<1x128xf32>
+  %v = tensor.extract %a[%c0, %c0] : tensor<1x128xf32>
+  %f = linalg.fill ins(%v : f32) outs(%z : tensor<1x128xf32>) -> tensor<1x128xf32>
+  %b = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x16xf32>, tensor<128x16xf32>)
+                     outs(%f : tensor<1x128xf32>) -> tensor<1x128xf32>
+  return %a, %b : tensor<1x128xf32>, tensor<1x128xf32>
+}

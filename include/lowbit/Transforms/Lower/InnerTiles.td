@@ -7,8 +7,8 @@ include "lowbit/Transforms/Lower/PassBase.td"
 def ChooseLayouts : Pass<"lowbit-choose-layouts", "::mlir::ModuleOp"> {
   let summary = "Give the weights of products a layout that kernels read vector by vector";
   let description = [{
-    A parameter that is decoded only to be the weights of products `x[m, k] * w[n, k]`, in this function or in those that it is passed to,
-    is converted to the layout `tiled` there; other uses of it, such as look-ups of rows, read it as it is stored. Arguments of
+    Where the values of a parameter are the weights of products `x[m, k] * w[n, k]`, in this function or in those that it is passed to,
+    they are decoded from a conversion to the layout `tiled`; other uses, such as look-ups of rows, read it as it is stored. Arguments of
     private functions take the type that all callers give them. What no kernel could read so keeps its layout. After
     `lowbit-materialize`.
 

@@ -1,0 +1,106 @@
+// RUN: lowbit-opt %s --lowbit-choose-layouts | FileCheck %s
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#kn = affine_map<(m, n, k) -> (k, n)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#q4_0 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+#rank1 = #lowbit.quantized<int<4>, scale = f32 rank1<min>>
+#pairs = #lowbit.quantized<int<4>, scale = f16 per [1, 2]>
+#tall = #lowbit.quantized<int<4>, scale = f16 per [8, 32]>
+
+// CHECK-DAG: #[[$Q:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
+// CHECK-DAG: #[[$TILED:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+
+// Products read tiles, all else reads what is stored.
+// CHECK-LABEL: func @two_uses(
+// CHECK:       %[[W:.*]] = lowbit.parameter "w" : tensor<64x64xf32, #[[$Q]]>
+// CHECK:       %[[T:.*]] = lowbit.convert %[[W]] : tensor<64x64xf32, #[[$Q]]> to tensor<64x64xf32, #[[$TILED]]>
+// CHECK-DAG:   %[[STORED:.*]] = lowbit.decode %[[W]]
+// CHECK-DAG:   %[[TILES:.*]] = lowbit.decode %[[T]]
+// CHECK:       linalg.matmul {{.*}} ins(%{{.*}}, %[[TILES]] :
+// CHECK:       tensor.extract_slice %[[STORED]]
+func.func @two_uses(%x: tensor<1x64xf32>, %y: tensor<1x64xf32>, %row: index) -> (tensor<1x64xf32>, tensor<64xf32>) {
+  %w = lowbit.parameter "w" : tensor<64x64xf32, #q4_0>
+  %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%y : tensor<1x64xf32>) -> tensor<1x64xf32>
+  %s = tensor.extract_slice %d[%row, 0] [1, 64] [1, 1] : tensor<64x64xf32> to tensor<64xf32>
+  return %r, %s : tensor<1x64xf32>, tensor<64xf32>
+}
+
+// Weights [inputs, outputs], an argument of an entry, and what no kernel could read keep their layout.
+// CHECK-LABEL: func @stay(
+// CHECK-NOT:   lowbit.convert
+// CHECK:       return
+func.func @stay(%x: tensor<1x64xf32>, %a: tensor<64x64xf32, #q4_0>, %y: tensor<1x64xf32>) -> tensor<1x64xf32> {
+  %v = lowbit.parameter "v" : tensor<64x64xf32, #q4_0>
+  %dv = lowbit.decode %v : tensor<64x64xf32, #q4_0>
+  %0 = linalg.matmul indexing_maps = [#mk, #kn, #mn] ins(%x, %dv : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%y : tensor<1x64xf32>) -> tensor<1x64xf32>
+  %da = lowbit.decode %a : tensor<64x64xf32, #q4_0>
+  %1 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %da : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%0 : tensor<1x64xf32>) -> tensor<1x64xf32>
+  %rank1 = lowbit.parameter "rank1" : tensor<64x64xf32, #rank1>
+  %drank1 = lowbit.decode %rank1 : tensor<64x64xf32, #rank1>
+  %2 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %drank1 : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%1 : tensor<1x64xf32>) -> tensor<1x64xf32>
+  %pairs = lowbit.parameter "pairs" : tensor<64x64xf32, #pairs>
+  %dpairs = lowbit.decode %pairs : tensor<64x64xf32, #pairs>
+  %3 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dpairs : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%2 : tensor<1x64xf32>) -> tensor<1x64xf32>
+  %tall = lowbit.parameter "tall" : tensor<64x64xf32, #tall>
+  %dtall = lowbit.decode %tall : tensor<64x64xf32, #tall>
+  %4 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dtall : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%3 : tensor<1x64xf32>) -> tensor<1x64xf32>
+  return %4 : tensor<1x64xf32>
+}
+
+// Through calls: a private function takes tiles if it only multiplies with them, whoever calls it.
+// CHECK-LABEL: func @layers(
+// CHECK:       %[[A:.*]] = lowbit.convert %{{.*}} to tensor<64x64xf32, #[[$TILED]]>
+// CHECK:       %[[B:.*]] = lowbit.convert %{{.*}} to tensor<64x64xf32, #[[$TILED]]>
+// CHECK:       %[[Y:.*]] = call @outer(%{{.*}}, %[[A]]) : (tensor<1x64xf32>, tensor<64x64xf32, #[[$TILED]]>)
+// CHECK:       call @outer(%[[Y]], %[[B]])
+func.func @layers(%x: tensor<1x64xf32>) -> tensor<1x64xf32> {
+  %a = lowbit.parameter "a" : tensor<64x64xf32, #q4_0>
+  %b = lowbit.parameter "b" : tensor<64x64xf32, #q4_0>
+  %y = call @outer(%x, %a) : (tensor<1x64xf32>, tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32>
+  %z = call @outer(%y, %b) : (tensor<1x64xf32>, tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32>
+  return %z : tensor<1x64xf32>
+}
+// CHECK:       func private @outer(%{{.*}}: tensor<1x64xf32>, %{{.*}}: tensor<64x64xf32, #[[$TILED]]>)
+func.func private @outer(%x: tensor<1x64xf32>, %w: tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32> {
+  %y = call @inner(%x, %w) : (tensor<1x64xf32>, tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32>
+  return %y : tensor<1x64xf32>
+}
+// CHECK:       func private @inner(%{{.*}}: tensor<1x64xf32>, %{{.*}}: tensor<64x64xf32, #[[$TILED]]>)
+func.func private @inner(%x: tensor<1x64xf32>, %w: tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32> {
+  %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%x : tensor<1x64xf32>) -> tensor<1x64xf32>
+  return %r : tensor<1x64xf32>
+}
+
+// One caller without a parameter, one other use in the callee: as it is stored.
+// CHECK-LABEL: func @mixed(
+// CHECK-NOT:   lowbit.convert
+// CHECK:       func private @shared(%{{.*}}: tensor<1x64xf32>, %{{.*}}: tensor<64x64xf32, #[[$Q]]>)
+// CHECK:       func private @reads(%{{.*}}: tensor<64x64xf32, #[[$Q]]>)
+func.func @mixed(%x: tensor<1x64xf32>, %given: tensor<64x64xf32, #q4_0>) -> (tensor<1x64xf32>, tensor<64x64xf32>) {
+  %w = lowbit.parameter "c" : tensor<64x64xf32, #q4_0>
+  %y = call @shared(%x, %w) : (tensor<1x64xf32>, tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32>
+  %z = call @shared(%y, %given) : (tensor<1x64xf32>, tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32>
+  %v = call @reads(%w) : (tensor<64x64xf32, #q4_0>) -> tensor<64x64xf32>
+  return %z, %v : tensor<1x64xf32>, tensor<64x64xf32>
+}
+func.func private @shared(%x: tensor<1x64xf32>, %w: tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32> {
+  %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%x : tensor<1x64xf32>) -> tensor<1x64xf32>
+  return %r : tensor<1x64xf32>
+}
+func.func private @reads(%w: tensor<64x64xf32, #q4_0>) -> tensor<64x64xf32> {
+  %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
+  return %d : tensor<64x64xf32>
+}
