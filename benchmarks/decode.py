@@ -33,6 +33,8 @@ except ModuleNotFoundError as error:
 
 TEXT = Path("/usr/share/common-licenses/Artistic")  # every Debian has it
 Q4_0 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>"
+# Whether with flash attention, which is llama.cpp's default, but on a CPU slower at long contexts.
+PEERS = {"llama.cpp": True, "llama.cpp -fa off": False}
 # After a parallel loop OpenMP's threads wait for the next one, spinning, for 0.2 s.
 IDLE_SECONDS = 0.25
 # Where the two likeliest tokens are closer than this, rounding may choose between them.
@@ -168,7 +170,11 @@ class Benchmark:
             prompt = text[: min(self.arguments.prompts)]
             start = stage.start(prompt)._asdict()
             decoded = stage.decode(prompt, self.arguments.tokens)._asdict()
-            workloads[stage.name] = start | {"text": decoded, "tasks": {}}
+            workloads[stage.name] = start | {
+                "peer": stage.name in PEERS,
+                "text": decoded,
+                "tasks": {},
+            }
         check_texts({name: Text(**workload["text"]) for name, workload in workloads.items()})
         say(f"measuring, rounds: {self.arguments.rounds}")
         for _ in range(self.arguments.rounds):
@@ -197,7 +203,8 @@ class Benchmark:
             for name in self.activations
         }
         if self.llama:
-            make["llama.cpp"] = partial(Llama, self.llama, model, threads, self.positions)
+            settings = (self.llama, model, threads, self.positions)
+            make |= {name: partial(Llama, *settings, flash) for name, flash in PEERS.items()}
         return [Stage(name, self.openmp.cores, threads, each) for name, each in make.items()]
 
 

@@ -7,11 +7,9 @@ import argparse
 import json
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterator
 
 from report import Spread
-
-PEER = "llama.cpp"
 
 Run = dict[str, Any]  # of one model and number of threads, as decode.py writes it
 
@@ -49,9 +47,14 @@ def share_of_bound(run: Run, name: str, task: str) -> Spread:
     )
 
 
+def peers(run: Run) -> list[str]:
+    return [name for name, workload in run["workloads"].items() if workload["peer"]]
+
+
 def ratio(run: Run, name: str, task: str) -> Spread:
-    """The peer's time over ours, from the same rounds."""
-    pairs = zip(run["workloads"][PEER]["tasks"][task], run["workloads"][name]["tasks"][task])
+    """The time of the peer that is fastest at this task over ours, from the same rounds."""
+    best = max(peers(run), key=lambda peer: tokens_per_second(run, peer, task).median)
+    pairs = zip(run["workloads"][best]["tasks"][task], run["workloads"][name]["tasks"][task])
     return Spread.of([theirs["seconds"] / ours["seconds"] for theirs, ours in pairs])
 
 
@@ -61,36 +64,44 @@ def common_tokens(tokens: list[int], others: list[int]) -> int:
     return next((place for place, (one, other) in pairs if one != other), len(tokens))
 
 
+def start_lines(run: Run) -> Iterator[str]:
+    yield f"  {'':20}{'start s':>8}{'compile s':>11}{'MB opened':>11}{'MB used':>9}{'same tokens':>13}"
+    for name, workload in run["workloads"].items():
+        text, same = workload["text"]["tokens"], ""
+        if peers(run) and not workload["peer"]:
+            theirs = run["workloads"][peers(run)[0]]["text"]["tokens"]
+            same = f"{common_tokens(text, theirs)} of {len(text)}"
+        yield (
+            f"  {name:20}{workload['seconds']:8.2f}{workload['compile_seconds']:11.2f}"
+            f"{workload['memory'] / 1e6:11.1f}{workload['memory_used'] / 1e6:9.1f}{same:>13}".rstrip()
+        )
+
+
+def task_lines(run: Run, task: str) -> Iterator[str]:
+    decodes = run["tasks"][task]["decoded"] > 0
+    share = "% of bound" if decodes else ""
+    faster = "times as fast as llama.cpp" if peers(run) else ""
+    yield f"  {task:20}{'tokens/s':23}{share:16}{faster}".rstrip()
+    for name, workload in run["workloads"].items():
+        speed, share, faster = tokens_per_second(run, name, task).format(1), "", ""
+        if decodes:
+            percent = share_of_bound(run, name, task)
+            share = Spread(*(100 * value for value in percent)).format(0)
+        if peers(run) and not workload["peer"]:
+            faster = ratio(run, name, task).format(2)
+        yield f"  {name:20}{speed:23}{share:16}{faster}".rstrip()
+
+
 def table(run: Run) -> str:
     size, rate = run["weight_bytes"], bandwidth(run)
     lines = [
         title(run),
         f"  weights of a token: {size / 1e6:.1f} MB, read at {rate / 1e9:.1f} GB/s: "
         f"at most {rate / size:.0f} tokens/s",
-        f"  {'':14}{'start s':>8}{'compile s':>11}{'MB opened':>11}{'MB used':>9}{'same tokens':>13}",
+        *start_lines(run),
     ]
-    peer = run["workloads"].get(PEER)
-    for name, workload in run["workloads"].items():
-        text = workload["text"]["tokens"]
-        same = ""
-        if peer and workload is not peer:
-            same = f"{common_tokens(text, peer['text']['tokens'])} of {len(text)}"
-        lines.append(
-            f"  {name:14}{workload['seconds']:8.2f}{workload['compile_seconds']:11.2f}"
-            f"{workload['memory'] / 1e6:11.1f}{workload['memory_used'] / 1e6:9.1f}{same:>13}".rstrip()
-        )
-    for task, counts in run["tasks"].items():
-        share = "   % of bound" if counts["decoded"] else ""
-        faster = "   times as fast as llama.cpp" if peer else ""
-        lines.append(f"  {task + ', tokens/s':38}{share:18}{faster}".rstrip())
-        for name, workload in run["workloads"].items():
-            speed = tokens_per_second(run, name, task).format(1)
-            share = ""
-            if counts["decoded"]:
-                percent = share_of_bound(run, name, task)
-                share = Spread(*(100 * value for value in percent)).format(0)
-            faster = ratio(run, name, task).format(2) if peer and workload is not peer else ""
-            lines.append(f"    {name:14}{speed:20}   {share:15}   {faster}".rstrip())
+    for task in run["tasks"]:
+        lines += ["", *task_lines(run, task)]
     return "\n".join(lines)
 
 
@@ -114,7 +125,7 @@ def plot(data: dict[str, Any], path: Path) -> None:
                 [speed.median - speed.low for speed in speeds],
                 [speed.high - speed.median for speed in speeds],
             ]
-            colors = ["tab:gray" if name == PEER else "tab:blue" for name in names]
+            colors = ["tab:gray" if name in peers(run) else "tab:blue" for name in names]
             panel.barh(names, medians, xerr=errors, color=colors, ecolor="black")
             panel.invert_yaxis()
             panel.set_xlabel("tokens/s")

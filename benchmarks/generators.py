@@ -45,7 +45,7 @@ class Lowbit:
 
 # Result and arguments of each function of llama.c.
 FUNCTIONS = {
-    "peer_open": (c_void_p, c_char_p, c_int, c_int),
+    "peer_open": (c_void_p, c_char_p, c_int, c_int, c_int),
     "peer_vocabulary": (c_int, c_void_p),
     "peer_read": (c_void_p, c_void_p, POINTER(c_int32), c_int),
     "peer_reset": (None, c_void_p),
@@ -68,14 +68,16 @@ class Llama:
 
     compile_seconds = 0.0
 
-    def __init__(self, folder: Path, path: Path, threads: int, positions: int) -> None:
+    def __init__(
+        self, folder: Path, path: Path, threads: int, positions: int, flash_attention: bool
+    ) -> None:
         flags = ["-O2", f"-I{folder / 'include'}", f"-L{folder}", "-lllama", f"-Wl,-rpath,{folder}"]
         library = compile_library(ROOT / "benchmarks" / "llama.c", flags, "clang-22")
         for name, (result, *arguments) in FUNCTIONS.items():
             function = getattr(library, name)
             function.restype, function.argtypes = result, arguments
         self.library = library
-        self.peer = library.peer_open(str(path).encode(), threads, positions)
+        self.peer = library.peer_open(str(path).encode(), threads, positions, flash_attention)
         if not self.peer:
             raise RuntimeError(f"llama.cpp cannot open {path} (its words are above)")
         self.vocabulary = library.peer_vocabulary(self.peer)

@@ -1,7 +1,8 @@
-/* llama.cpp behind plain functions, so that Python need not know how its structs are laid out (llama.py).
+/* llama.cpp behind plain functions, so that Python need not know how its structs are laid out
+ * (generators.py).
  *
- * What is not set here is llama.cpp's default: weights repacked where it has kernels for that, keys and values in f16,
- * flash attention where it can, 512 tokens of a prompt at a time. */
+ * What is not set here is llama.cpp's default: weights repacked where it has kernels for that, keys
+ * and values in f16, 512 tokens of a prompt at a time. */
 
 #include <llama.h>
 #include <stdio.h>
@@ -26,8 +27,9 @@ void peer_free(struct peer *peer) {
   free(peer);
 }
 
-/* NULL if the model cannot be read; llama.cpp has said why. */
-struct peer *peer_open(const char *path, int threads, int positions) {
+/* NULL if the model cannot be read; llama.cpp has said why.
+ * flash_attention: where llama.cpp finds it fit, or nowhere. */
+struct peer *peer_open(const char *path, int threads, int positions, int flash_attention) {
   llama_log_set(report, NULL);
   llama_backend_init();
   struct peer *peer = calloc(1, sizeof *peer);
@@ -40,6 +42,8 @@ struct peer *peer_open(const char *path, int threads, int positions) {
     params.n_batch = positions;
     params.n_threads = threads;
     params.n_threads_batch = threads;
+    if (!flash_attention)
+      params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
     peer->context = llama_init_from_model(peer->model, params);
   }
   if (peer->context)
@@ -52,7 +56,8 @@ int peer_vocabulary(const struct peer *peer) {
   return llama_vocab_n_tokens(llama_model_get_vocab(peer->model));
 }
 
-/* Appends tokens to the cache. The logits after the last of them, until the next call; NULL after an error. */
+/* Appends tokens to the cache. The logits after the last of them, valid until the next call; NULL
+ * after an error. */
 const float *peer_read(struct peer *peer, llama_token *tokens, int count) {
   if (llama_decode(peer->context, llama_batch_get_one(tokens, count)))
     return NULL;
