@@ -25,8 +25,9 @@ from probe import SWEEP_BYTES, Probe
 from stage import Stage
 
 try:
-    from generators import Llama, Lowbit, Text, build_llama, weight_bytes
+    from generators import Llama, Lowbit, Text, compile_llama, llama_folder, weight_bytes
     from lowbit import Archive, _lowbit
+    from lowbit.errors import LowbitError
     from lowbit.tokenizer import Tokenizer
 except ModuleNotFoundError as error:
     sys.exit(f"decode: error: {error}: run .venv/bin/python, which scripts/setup.sh makes")
@@ -130,9 +131,11 @@ class Benchmark:
         self.arguments = arguments
         self.models = arguments.model or default_models()
         self.activations = list(filter(None, arguments.activations.split(",")))
-        self.llama = None if arguments.without_llama else arguments.llama or build_llama()
+        self.llama = None
+        if not arguments.without_llama:
+            self.llama = compile_llama(arguments.llama or llama_folder())
         self.tasks = [
-            *(Task(length, arguments.tokens) for length in arguments.prompts),
+            *(Task(length, arguments.tokens) for length in dict.fromkeys(arguments.prompts)),
             Task(arguments.prefill, 0),
         ]
         self.positions = machine.aligned(
@@ -224,5 +227,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (ArithmeticError, MemoryError, OSError, RuntimeError, ValueError) as error:
+    except (ArithmeticError, LowbitError, MemoryError, OSError, RuntimeError, ValueError) as error:
         sys.exit(f"decode: error: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import time
 from ctypes import POINTER, c_char_p, c_float, c_int, c_int32, c_void_p
@@ -52,8 +53,8 @@ FUNCTIONS = {
 }
 
 
-def build_llama() -> Path:
-    """The folder of llama.cpp's libraries; builds them, once."""
+def llama_folder() -> Path:
+    """Of llama.cpp's libraries and headers; builds them, once."""
     script = ROOT / "scripts" / "get-ggml.sh"
     result = subprocess.run([script, "--llama"], stdout=subprocess.PIPE, text=True)
     if result.returncode:
@@ -63,24 +64,33 @@ def build_llama() -> Path:
     return Path(result.stdout.strip())
 
 
+def compile_llama(folder: Path) -> Path:
+    """llama.c, linked with the libraries in such a folder."""
+    if not (folder / "include" / "llama.h").exists():
+        raise RuntimeError(
+            f"{folder} has no llama.cpp: scripts/get-ggml.sh --llama prints one that has"
+        )
+    folder = folder.resolve()
+    flags = ["-O2", f"-I{folder / 'include'}", f"-L{folder}", "-lllama", f"-Wl,-rpath,{folder}"]
+    return compile_library(ROOT / "benchmarks" / "llama.c", flags, "clang-22")
+
+
 class Llama:
-    """llama.cpp, from the folder that scripts/get-ggml.sh --llama prints."""
+    """llama.cpp, by the library that compile_llama makes."""
 
     compile_seconds = 0.0
 
     def __init__(
-        self, folder: Path, path: Path, threads: int, positions: int, flash_attention: bool
+        self, library: Path, path: Path, threads: int, positions: int, flash_attention: bool
     ) -> None:
-        flags = ["-O2", f"-I{folder / 'include'}", f"-L{folder}", "-lllama", f"-Wl,-rpath,{folder}"]
-        library = compile_library(ROOT / "benchmarks" / "llama.c", flags, "clang-22")
+        self.library = ctypes.CDLL(str(library))
         for name, (result, *arguments) in FUNCTIONS.items():
-            function = getattr(library, name)
+            function = getattr(self.library, name)
             function.restype, function.argtypes = result, arguments
-        self.library = library
-        self.peer = library.peer_open(str(path).encode(), threads, positions, flash_attention)
+        self.peer = self.library.peer_open(str(path).encode(), threads, positions, flash_attention)
         if not self.peer:
             raise RuntimeError(f"llama.cpp cannot open {path} (its words are above)")
-        self.vocabulary = library.peer_vocabulary(self.peer)
+        self.vocabulary = self.library.peer_vocabulary(self.peer)
 
     def read(self, tokens: Sequence[int]) -> NDArray[np.float32]:
         ids = (c_int32 * len(tokens))(*tokens)

@@ -81,7 +81,7 @@ def anonymous_memory() -> int:
     raise RuntimeError("/proc/self/smaps_rollup does not tell Anonymous")
 
 
-def compile_library(source: Path, flags: list[str], compiler: str = COMPILER) -> ctypes.CDLL:
+def compile_library(source: Path, flags: list[str], compiler: str = COMPILER) -> Path:
     """The source as a shared library in the build folder: made once for each text, flags and processor."""
     key = source.read_text() + str(flags) + cpu_name()
     library = BUILD / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.so"
@@ -96,7 +96,7 @@ def compile_library(source: Path, flags: list[str], compiler: str = COMPILER) ->
             raise RuntimeError(
                 f"{source.name} cannot be compiled ({error}): scripts/setup.sh installs {compiler}"
             ) from None
-    return ctypes.CDLL(str(library))
+    return library
 
 
 # ----------------------------------------------------------------------------------------------

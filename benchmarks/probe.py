@@ -51,7 +51,7 @@ def compile_probe() -> ctypes.CDLL:
     flags = ["-O3", "-march=native", "-std=c++17", "-fopenmp=libomp"]
     if platform.machine() == "x86_64":
         flags.append("-mprefer-vector-width=512")
-    loaded = compile_library(SOURCE, flags)
+    loaded = ctypes.CDLL(str(compile_library(SOURCE, flags)))
     loaded.probe_read.restype = ctypes.c_double
     loaded.probe_read.argtypes = [
         ctypes.c_void_p,

@@ -75,6 +75,7 @@ class Stage:
         self.process = spawn.Process(target=act, args=(theirs, cores, threads, make), daemon=True)
         self.process.start()
         theirs.close()
+        self.memory()  # when it answers, it has imported what it needs
 
     def _call(self, *request: Any) -> Any:
         self.connection.send(request)
