@@ -132,9 +132,10 @@ def plot(data: dict[str, Any], path: Path) -> None:
             panel.set_title(f"{title(run)}: {task}", fontsize="small")
             if run["tasks"][task]["decoded"]:
                 bound = bandwidth(run) / run["weight_bytes"]
-                panel.axvline(bound, color="tab:red", label="reading the weights")
-                panel.legend(loc="lower right", fontsize="small")
-    figure.suptitle(f"Lowbit (blue) and llama.cpp (gray) on {data['machine']['cpu']}")
+                panel.axvline(bound, color="tab:red")
+    figure.suptitle(
+        f"Lowbit (blue) and llama.cpp (gray) on {data['machine']['cpu']}; red: reading the weights at the probe's rate"
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 

@@ -19,7 +19,7 @@ static void report(enum ggml_log_level level, const char *text, void *unused) {
     fputs(text, stderr);
 }
 
-void peer_free(struct peer *peer) {
+static void peer_free(struct peer *peer) {
   if (peer->context)
     llama_free(peer->context);
   if (peer->model)
@@ -64,6 +64,4 @@ const float *peer_read(struct peer *peer, llama_token *tokens, int count) {
   return llama_get_logits_ith(peer->context, -1);
 }
 
-void peer_reset(struct peer *peer) {
-  llama_memory_clear(llama_get_memory(peer->context), false);
-}
+void peer_reset(struct peer *peer) { llama_memory_clear(llama_get_memory(peer->context), false); }
