@@ -19,6 +19,7 @@ import ggml
 import jobs
 import machine
 import report
+from commandline import number, numbers, say
 from jobs import Job
 from peers import GgmlMatmul, kernels
 from probe import PEAKS, QUICK_BYTES, Probe
@@ -30,18 +31,6 @@ try:
     from programs import LowbitMatmul
 except ModuleNotFoundError as error:
     sys.exit(f"gemv: error: {error}: run .venv/bin/python, which scripts/setup.sh makes")
-
-
-def numbers(text: str) -> list[int]:
-    values = [int(number) for number in text.split(",")]
-    if min(values) < 1:
-        raise ValueError
-    return values
-
-
-def number(text: str) -> int:
-    (value,) = numbers(text)
-    return value
 
 
 def shape(text: str) -> tuple[int, int]:
@@ -93,10 +82,6 @@ def parse_arguments() -> argparse.Namespace:
     arguments.shape = arguments.shape or [(4096, 4096), (11008, 4096)]
     arguments.threads = arguments.threads or sorted({1, os.cpu_count() or 1})
     return arguments
-
-
-def say(text: str) -> None:
-    print(f"==> {text}", file=sys.stderr, flush=True)
 
 
 class Benchmark:

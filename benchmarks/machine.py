@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import math
 import mmap
 import os
@@ -70,6 +71,32 @@ def describe() -> dict[str, Any]:
         "compiler": version.splitlines()[0] if version else COMPILER,
         "load": os.getloadavg()[0],
     }
+
+
+def anonymous_memory() -> int:
+    """Bytes of this process that no file holds."""
+    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
+        if line.startswith("Anonymous:"):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError("/proc/self/smaps_rollup does not tell Anonymous")
+
+
+def compile_library(source: Path, flags: list[str], compiler: str = COMPILER) -> Path:
+    """The source as a shared library in the build folder: made once for each text, flags and processor."""
+    key = source.read_text() + str(flags) + cpu_name()
+    library = BUILD / f"{source.stem}-{hashlib.sha256(key.encode()).hexdigest()[:12]}.so"
+    if not library.exists():
+        BUILD.mkdir(parents=True, exist_ok=True)
+        try:
+            subprocess.run(
+                [compiler, "-shared", "-fPIC", str(source), *flags, "-o", str(library)], check=True
+            )
+        except (OSError, subprocess.CalledProcessError) as error:
+            library.unlink(missing_ok=True)
+            raise RuntimeError(
+                f"{source.name} cannot be compiled ({error}): scripts/setup.sh installs {compiler}"
+            ) from None
+    return library
 
 
 # ----------------------------------------------------------------------------------------------

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import itertools
 import platform
 import statistics
-import subprocess
 from typing import NamedTuple
 
-from machine import BUILD, COMPILER, ROOT, Memory, cpu_name, beyond_caches
+from machine import ROOT, Memory, beyond_caches, compile_library
 
 SOURCE = ROOT / "benchmarks" / "probe.cpp"
 MEGABYTE = 1 << 20
@@ -50,22 +48,10 @@ class Bounds(NamedTuple):
 
 
 def compile_probe() -> ctypes.CDLL:
-    flags = ["-O3", "-march=native", "-std=c++17", "-fopenmp=libomp", "-shared", "-fPIC"]
+    flags = ["-O3", "-march=native", "-std=c++17", "-fopenmp=libomp"]
     if platform.machine() == "x86_64":
         flags.append("-mprefer-vector-width=512")
-    key = SOURCE.read_text() + str(flags) + cpu_name()
-    library = BUILD / f"probe-{hashlib.sha256(key.encode()).hexdigest()[:12]}.so"
-    if not library.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        command = [COMPILER, *flags, str(SOURCE), "-o", str(library)]
-        try:
-            subprocess.run(command, check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            library.unlink(missing_ok=True)
-            raise RuntimeError(
-                f"{SOURCE.name} cannot be compiled ({error}): scripts/setup.sh installs {COMPILER}"
-            ) from None
-    loaded = ctypes.CDLL(str(library))
+    loaded = ctypes.CDLL(str(compile_library(SOURCE, flags)))
     loaded.probe_read.restype = ctypes.c_double
     loaded.probe_read.argtypes = [
         ctypes.c_void_p,

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formats every tracked source: C++ by clang-format (.clang-format), Python by black.
+# Formats every tracked source: C and C++ by clang-format (.clang-format), Python by black.
 #
 #   scripts/format.sh            rewrites files
 #   scripts/format.sh --check    rewrites nothing; lists what would change, and fails if anything would
@@ -34,7 +34,7 @@ black=.venv/bin/black
 [ -x "$black" ] || black=$(command -v black || true)
 
 status=0
-git ls-files -z '*.cpp' '*.h' |
+git ls-files -z '*.c' '*.cpp' '*.h' |
   xargs -0 "$clang_format" --style=file ${check:+--dry-run --Werror} -i || status=1
 if [ -n "$black" ]; then
   git ls-files -z '*.py' '*.pyi' |

@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
+# get-ggml.sh [--llama]
 # Builds ggml, which benchmarks compare with, for this machine: its base and its CPU back end as shared libraries
-# in the cache folder, once, and prints the path of their folder. The source is that of llama.cpp in the sdist of
-# llama-cpp-python on PyPI (benchmarks/requirements-ggml.txt). Compiled by clang-22 with all the processor has, its
-# kernels for repacked weights and LLVM's OpenMP: the pool of threads that Lowbit's code runs on, too.
+# in the cache folder, once, and prints the path of their folder; with --llama libllama, too, into a folder of its
+# own. The source is that of llama.cpp in the sdist of llama-cpp-python on PyPI (benchmarks/requirements-ggml.txt).
+# Compiled by clang-22 with all the processor has, its kernels for repacked weights and LLVM's OpenMP: the pool of
+# threads that Lowbit's code runs on, too.
 # The cache folder is $LOWBIT_CACHE, else lowbit/ in $XDG_CACHE_HOME or ~/.cache. Needs .venv (or $PYTHON).
 set -euo pipefail
 
@@ -24,6 +26,12 @@ fail() {
   exit 1
 }
 
+case "$*" in
+'') name=ggml target=ggml-cpu ;; # with ggml-base
+--llama) name=llama target=llama ;; # with all of ggml
+*) fail "'$*' is not an option" "there is only --llama" ;;
+esac
+
 # Code for this processor only, by this compiler.
 identity=$(
   grep -v '^#' "$pin"
@@ -31,7 +39,7 @@ identity=$(
   clang-22 --version | head -1
   lscpu | grep -E '^(Architecture|Model name|Flags)'
 )
-ggml=$cache/ggml-$(sha256sum <<<"$identity" | cut -c 1-12)
+result=$cache/$name-$(sha256sum <<<"$identity" | cut -c 1-12)
 
 uses_only_libomp() { # by all that its libraries load
   local loaded
@@ -39,33 +47,33 @@ uses_only_libomp() { # by all that its libraries load
   [ "$loaded" = libomp.so.5 ]
 }
 
-if ! [ -f "$ggml/build-options.txt" ]; then
+if ! [ -f "$result/build-options.txt" ]; then
   command -v clang++-22 cmake ninja >/dev/null ||
-    fail "clang++-22, cmake and ninja are needed to build ggml" "scripts/setup.sh installs them"
+    fail "clang++-22, cmake and ninja are needed to build $name" "scripts/setup.sh installs them"
   mkdir -p "$cache"
   folder=$(mktemp -d "$cache/download.XXXXXX")
   trap 'rm -rf "$folder"' EXIT
-  printf '==> building ggml from the source in %s\n' "$(grep -o '^[^# ]*' "$pin")" >&2
+  printf '==> building %s from the source in %s\n' "$name" "$(grep -o '^[^# ]*' "$pin")" >&2
   "$python" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes \
     --no-binary llama-cpp-python --dest "$folder" --requirement "$pin" >&2
-  tar -xzf "$folder"/llama_cpp_python-*.tar.gz -C "$folder" --strip-components=3 \
-    --wildcards '*/vendor/llama.cpp/ggml'
-  # The sdist lacks what ggml needs to be a project of its own.
-  printf '%s\n' 'cmake_minimum_required(VERSION 3.25)' 'project(peer C CXX)' 'add_subdirectory(ggml)' \
-    >"$folder/CMakeLists.txt"
+  mkdir "$folder/source"
+  tar -xzf "$folder"/llama_cpp_python-*.tar.gz -C "$folder/source" --strip-components=3 \
+    --wildcards '*/vendor/llama.cpp'
   {
-    cmake -G Ninja -S "$folder" -B "$folder/build" "${options[@]}" &&
-      nice -n 10 cmake --build "$folder/build" --parallel 2 --target ggml-base ggml-cpu
+    cmake -G Ninja -S "$folder/source" -B "$folder/build" "${options[@]}" \
+      -DLLAMA_BUILD_COMMON=OFF -DLLAMA_BUILD_APP=OFF && # programs that nobody asks for
+      nice -n 10 cmake --build "$folder/build" --parallel 2 --target "$target"
   } >"$folder/build.log" 2>&1 || {
     tail -n 40 "$folder/build.log" >&2
-    fail "ggml does not build (the end of its log is above)" "clang-22 and libomp-22-dev must be installed"
+    fail "$name does not build (the end of its log is above)" "clang-22 and libomp-22-dev must be installed"
   }
-  mkdir "$folder/result"
-  cp -P "$folder"/build/ggml/src/libggml-{base,cpu}.so* "$folder/result/"
+  mkdir -p "$folder/result/include"
+  cp -P "$folder"/build/bin/lib*.so* "$folder/result/"
+  cp "$folder"/source/{include,ggml/include}/*.h "$folder/result/include/"
   uses_only_libomp "$folder/result" ||
-    fail "this ggml would bring an OpenMP library of its own" "install libomp-22-dev"
+    fail "this $name would bring an OpenMP library of its own" "install libomp-22-dev"
   printf '%s\n' "$identity" >"$folder/result/build-options.txt"
-  rm -rf "$ggml"
-  mv "$folder/result" "$ggml" # same file system: all or nothing
+  rm -rf "$result"
+  mv "$folder/result" "$result" # same file system: all or nothing
 fi
-echo "$ggml"
+echo "$result"

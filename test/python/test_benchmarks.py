@@ -1,17 +1,23 @@
-"""The jobs of benchmarks/jobs.py, as they are compiled and called there, on small matrices."""
+"""The jobs of benchmarks/jobs.py, as they are compiled and called there, on small matrices; decode.py without llama.cpp."""
 
 import dataclasses
+import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from lowbit import _lowbit
+from lowbit import Archive, Model, _lowbit
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+import decode_report  # noqa: E402
+from decode import DOUBT, Task, check_texts  # noqa: E402
+from generators import Lowbit, Text, weight_bytes  # noqa: E402
 from jobs import JOBS, select  # noqa: E402
 from programs import LowbitMatmul  # noqa: E402
 from rounds import check  # noqa: E402
+from stage import Stage  # noqa: E402
 from workload import Setting, gaussian  # noqa: E402
 
 SETTING = Setting(n=64, k=512, batch=2, turn_bytes=100_000, resident=False, huge_pages=False)
@@ -62,3 +68,82 @@ def test_select():
     assert job.peers == ("q8_0",) and job.pipeline == "cpu{rows=32}"
     with pytest.raises(ValueError, match="int5.*known are int2"):
         select("int5", None, "f32", None, "")
+
+
+def stage(make):
+    return Stage("a model", os.sched_getaffinity(0), 1, make)
+
+
+def test_stage_decodes_as_the_model_does(byte_model_path):
+    prompt, count = list(b"In the beginning"), 12
+    acting = stage(partial(Lowbit, byte_model_path, "f32", 1, 64))
+    start = acting.start(prompt)
+    assert 0 < start.compile_seconds < start.seconds and start.memory > 0
+    text = acting.decode(prompt, count)
+    assert text.tokens == Model(byte_model_path).generate(prompt, count).tokens
+    assert text.seconds > 0 and min(text.margins) >= 0
+    assert acting.decode(prompt, count).tokens == text.tokens  # the cache was emptied
+    assert Task(len(prompt), 0).seconds(acting, prompt) > 0
+    acting.close()
+    assert acting.process.exitcode == 0
+
+
+def test_errors_of_a_stage_are_ours(tmp_path):
+    missing = tmp_path / "missing.gguf"
+    acting = stage(partial(Lowbit, missing, "f32", 1, 64))
+    with pytest.raises(RuntimeError, match="a model: .*missing.gguf"):
+        acting.start([1])
+    acting.close()
+    acting = stage(partial(os._exit, 3))
+    with pytest.raises(RuntimeError, match=r"ended by itself \(3\)"):
+        acting.start([1])
+
+
+def test_weights_of_a_token(make_gguf):
+    """A matrix of its own for the output leaves one row of the embedding to read."""
+    embedding, block = np.ones((8, 32), np.float32), np.ones((16, 32), np.float32)
+    tied = {"token_embd.weight": embedding, "blk.0.ffn_up.weight": block}
+    path = make_gguf("tied.gguf", tied)
+    assert weight_bytes(Archive(str(path))) == embedding.nbytes + block.nbytes
+    path = make_gguf("untied.gguf", tied | {"output.weight": embedding})
+    assert weight_bytes(Archive(str(path))) == 32 * 4 + embedding.nbytes + block.nbytes
+
+
+def test_texts_may_part_only_in_doubt():
+    exact = Text([5, 6, 7], [1.0, DOUBT / 2, 1.0], 1.0)
+    for tokens in ([5, 6, 7], [5, 9, 9]):
+        check_texts({"lowbit f32": exact, "lowbit int15": Text(tokens, [1.0] * 3, 1.0)})
+    with pytest.raises(ArithmeticError, match="token 9 where f32 decodes 5"):
+        check_texts({"lowbit f32": exact, "lowbit int15": Text([9, 6, 7], [1.0] * 3, 1.0)})
+
+
+def test_decode_report():
+    def workload(peer, seconds, tokens):
+        samples = [{"seconds": seconds * drift, "bandwidth": 4e6 / drift} for drift in (1, 2, 4)]
+        return {
+            "seconds": 3.0,
+            "compile_seconds": 2.0,
+            "memory": 10_000_000,
+            "memory_used": 20_000_000,
+            "peer": peer,
+            "text": {"tokens": tokens},
+            "tasks": {"decode after 4": samples},
+        }
+
+    run = {
+        "model": "m.gguf",
+        "threads": 2,
+        "weight_bytes": 10_000,
+        "tasks": {"decode after 4": {"prompt": 4, "decoded": 100}},
+        "workloads": {
+            "ours": workload(False, 0.5, [1, 2, 3, 4]),
+            "slow": workload(True, 2.0, [1, 2, 9, 4]),
+            "fast": workload(True, 1.0, [0, 0, 0, 0]),
+        },
+    }
+    lines = [line.split() for line in decode_report.table(run).splitlines()]
+    assert lines[0] == "m.gguf, 2 threads".split()
+    assert lines[3] == "ours 3.00 2.00 10.0 20.0 2 of 4".split()
+    # In each round a token reads its 10 kB in 1/400 s, drift aside, and takes 1/200 s.
+    assert lines[-3] == "ours 100.0 [75.0, 150.0] 50 [50, 50] 2.00 [2.00, 2.00]".split()
+    assert lines[-1] == "fast 50.0 [37.5, 75.0] 25 [25, 25]".split()
