@@ -200,7 +200,7 @@ def test_dynamic_rows(name, activations):
 
 
 @pytest.mark.parametrize("options", [
-    dict(register_groups=1, register_rows=1), dict(register_groups=3, register_rows=7), dict(register_groups=8),
+    dict(register_groups=1, register_vectors=1), dict(register_groups=3, register_vectors=7), dict(register_groups=8),
     dict(iteration_groups=1), dict(iteration_groups=3), dict(prefetch=0), dict(prefetch=64, prefetch_locality=1),
 ], ids=str)  # fmt: skip
 def test_options(options):
