@@ -41,8 +41,10 @@ for program in "${programs[@]}"; do
 done
 suite lit lit.json \
   /usr/lib/llvm-22/bin/lit -v --no-progress-bar --output "$results/lit.json" build/test
+# One process for each core. Each of them has threads of its own, which had better sleep when they wait.
 suite pytest pytest.xml \
-  .venv/bin/python -m pytest -q -rs "--junitxml=$results/pytest.xml" test/python
+  env KMP_USE_YIELD=1 KMP_BLOCKTIME=0 \
+  .venv/bin/python -m pytest -q -rs -n auto "--junitxml=$results/pytest.xml" test/python
 
 say "summary"
 .venv/bin/python scripts/summarize-tests.py "${suites[@]}"
