@@ -113,6 +113,7 @@ func.func @part(%s: memref<4x1xf32>, %first: index, %x: memref<7x8xi8>, %xs: mem
 
 // A part that does not end with a group is masked.
 // CHECK-LABEL: func @narrow(
+// TILE-LABEL:  func @narrow(
 // CHECK-NOT:   vector.store
 // CHECK:       vector.maskedstore
 func.func @narrow(%x: memref<1x8xf32>, %w: memref<2x1x64xi8>, %y: memref<1x24xf32>) {
