@@ -70,8 +70,9 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
     return Error::success();
   std::string errors;
   raw_string_ostream stream(errors);
-  if (StringRef given = pipeline; given.consume_front("cpu") &&
-                                  (given.empty() || (given.consume_front("{") && given.consume_back("}")))) {
+  if (StringRef given = pipeline;
+      given.consume_front("cpu") &&
+      (given.empty() || (given.consume_front("{") && given.consume_back("}")))) {
     CpuPipelineOptions options;
     options.vectorLength = getVectorLength();
     options.lanes = getLanes().str();
@@ -84,10 +85,11 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
   } else {
     FailureOr<mlir::OpPassManager> parsed = mlir::parsePassPipeline(pipeline, stream);
     if (failed(parsed) || parsed->getOpAnchorName() != "builtin.module")
-      return createStringError("'" + pipeline +
-                               "' is no pipeline: give cpu, reference, none, options as 'cpu{rows=32}', or passes as "
-                               "'builtin.module(canonicalize)'" +
-                               (errors.empty() ? "" : " (" + StringRef(errors).rtrim() + ")"));
+      return createStringError(
+          "'" + pipeline +
+          "' is no pipeline: give cpu, reference, none, options as 'cpu{rows=32}', or passes as "
+          "'builtin.module(canonicalize)'" +
+          (errors.empty() ? "" : " (" + StringRef(errors).rtrim() + ")"));
     static_cast<mlir::OpPassManager &>(passes) = std::move(*parsed);
   }
   if (failed(passes.run(module)))

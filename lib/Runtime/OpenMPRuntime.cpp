@@ -45,13 +45,12 @@ Expected<const OpenMPRuntime *> OpenMPRuntime::get() {
   if (!library.getAddressOfSymbol(forkCall) || !setNumThreads || !getMaxThreads)
     return createStringError(StringRef(path) +
                              " is not LLVM's OpenMP library: install libomp-22-dev (Debian)");
-  // A waiting thread that yields gives its core away for milliseconds where anything else runs, even
-  // at the lowest priority; regions of a model take microseconds. So it holds on, but not for long:
-  // after 5 ms it sleeps. Before the library's first use.
+  // A waiting thread that yields gives its core away for milliseconds where anything else runs,
+  // even at the lowest priority; regions of a model take microseconds. So it holds on, but not for
+  // long: after 5 ms it sleeps. Before the library's first use.
   auto setDefaults = library.getAddressOfSymbol("kmp_set_defaults");
   if (setDefaults && !std::getenv("KMP_USE_YIELD") && !std::getenv("OMP_WAIT_POLICY"))
-    reinterpret_cast<void (*)(const char *)>(setDefaults)(
-        "KMP_USE_YIELD=0|KMP_BLOCKTIME=5");
+    reinterpret_cast<void (*)(const char *)>(setDefaults)("KMP_USE_YIELD=0|KMP_BLOCKTIME=5");
   runtime.getMaxThreads = reinterpret_cast<int (*)()>(getMaxThreads);
   runtime.setNumThreads = reinterpret_cast<void (*)(int)>(setNumThreads);
   return &runtime;

@@ -74,7 +74,8 @@ public:
 };
 
 /// Every component its own array: see Packing.h. `widths` are those of the planes of the term's own
-/// codes, low bits first, each 1, 2, 4, 7 (in a byte of its own) or 8; empty: as planesOf() has them.
+/// codes, low bits first, each 1, 2, 4, 7 (in a byte of its own) or 8; empty: as planesOf() has
+/// them.
 std::shared_ptr<const Layout> planesLayout(std::vector<unsigned> widths = {});
 /// An error message, or nothing when codes of `format` can lie in planes of these widths.
 std::optional<std::string> checkPlanes(const Format &format, const std::vector<unsigned> &widths);
