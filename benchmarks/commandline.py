@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
+from pathlib import Path
+from typing import Any, Callable, Iterable
+
+import machine
+
+Run = dict[str, Any]
+Table = Callable[[Run], str]
+Plot = Callable[[dict[str, Any], Path], None]
 
 
 def numbers(text: str) -> list[int]:
@@ -19,3 +29,27 @@ def number(text: str) -> int:
 
 def say(text: str) -> None:
     print(f"==> {text}", file=sys.stderr, flush=True)
+
+
+def write_runs(runs: Iterable[Run], output: Path, table: Table, plot: Plot) -> None:
+    """Prints each run as it comes; all of them become OUTPUT.json and OUTPUT.png."""
+    data: dict[str, Any] = {"machine": machine.describe(), "command": sys.argv[1:], "runs": []}
+    for run in runs:
+        data["runs"].append(run)
+        print(table(run), end="\n\n", flush=True)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    path = output.with_suffix(".json")
+    path.write_text(json.dumps(data, indent=1) + "\n")
+    plot(data, output.with_suffix(".png"))
+    say(f"written: {path} and its .png")
+
+
+def show_runs(description: str | None, table: Table, plot: Plot) -> None:
+    """The command line of a report: prints and plots a file of write_runs again."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("file", type=Path, help="what the benchmark wrote (.json)")
+    file: Path = parser.parse_args().file
+    data = json.loads(file.read_text())
+    for run in data["runs"]:
+        print(table(run), end="\n\n")
+    plot(data, file.with_suffix(".png"))

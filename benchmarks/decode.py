@@ -9,7 +9,6 @@ benchmarks/requirements.txt and, to compare with llama.cpp, scripts/get-ggml.sh,
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from typing import Any, Iterator, NamedTuple
 
 import decode_report
 import machine
-from commandline import number, numbers, say
+from commandline import number, numbers, say, write_runs
 from probe import SWEEP_BYTES, Probe
 from stage import Stage
 
@@ -214,15 +213,7 @@ class Benchmark:
 
 def main() -> None:
     arguments = parse_arguments()
-    data: dict[str, Any] = {"machine": machine.describe(), "command": sys.argv[1:], "runs": []}
-    for run in Benchmark(arguments).run():
-        data["runs"].append(run)
-        print(decode_report.table(run), end="\n\n", flush=True)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    path = arguments.output.with_suffix(".json")
-    path.write_text(json.dumps(data, indent=1) + "\n")
-    decode_report.plot(data, arguments.output.with_suffix(".png"))
-    say(f"written: {path} and its .png")
+    write_runs(Benchmark(arguments).run(), arguments.output, decode_report.table, decode_report.plot)
 
 
 if __name__ == "__main__":

@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 from pathlib import Path
 from typing import Any, Iterator
 
+from commandline import show_runs
 from report import Spread
 
 Run = dict[str, Any]  # of one model and number of threads, as decode.py writes it
@@ -140,15 +139,5 @@ def plot(data: dict[str, Any], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("file", type=Path, help="what decode.py wrote (.json)")
-    arguments = parser.parse_args()
-    data = json.loads(arguments.file.read_text())
-    for run in data["runs"]:
-        print(table(run), end="\n\n")
-    plot(data, arguments.file.with_suffix(".png"))
-
-
 if __name__ == "__main__":
-    main()
+    show_runs(__doc__, table, plot)

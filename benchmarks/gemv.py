@@ -9,7 +9,6 @@ lowbit, benchmarks/requirements.txt and, to compare with ggml, scripts/get-ggml.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ import ggml
 import jobs
 import machine
 import report
-from commandline import number, numbers, say
+from commandline import number, numbers, say, write_runs
 from jobs import Job
 from peers import GgmlMatmul, kernels
 from probe import PEAKS, QUICK_BYTES, Probe
@@ -202,15 +201,7 @@ def record(workload: Workload, error: float, samples: list[Sample]) -> dict[str,
 
 def main() -> None:
     arguments = parse_arguments()
-    data: dict[str, Any] = {"machine": machine.describe(), "command": sys.argv[1:], "runs": []}
-    for run in Benchmark(arguments).run():
-        data["runs"].append(run)
-        print(report.table(run), end="\n\n", flush=True)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    path = arguments.output.with_suffix(".json")
-    path.write_text(json.dumps(data, indent=1) + "\n")
-    report.plot(data, arguments.output.with_suffix(".png"))
-    say(f"written: {path} and its .png")
+    write_runs(Benchmark(arguments).run(), arguments.output, report.table, report.plot)
 
 
 if __name__ == "__main__":

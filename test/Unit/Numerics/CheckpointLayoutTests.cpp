@@ -6,13 +6,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RandomArrays.h"
 #include "lowbit/Numerics/CheckpointLayout.h"
 
 #include "lowbit/Numerics/Codebooks.h"
 #include "gtest/gtest.h"
 
 #include <cstring>
-#include <random>
 
 using namespace lowbit::numerics;
 
@@ -41,17 +41,6 @@ Quantized flat(bool isDouble) {
   Quantized term{*namedCodebook("nf4"), scale, ZeroKind::None, {}, {}, nullptr};
   term.layout = checkpointLayout("bnb");
   return term;
-}
-
-std::vector<Codes> randomArrays(const Quantized &term, const Shape &shape) {
-  std::mt19937 random(3);
-  std::vector<Codes> arrays;
-  for (const CodeArray &array : codeArrays(term, shape)) {
-    Codes &codes = arrays.emplace_back(static_cast<size_t>(*elementCount(array.shape)));
-    for (uint32_t &code : codes)
-      code = static_cast<uint32_t>(random() % (uint64_t(1) << array.format.bits()));
-  }
-  return arrays;
 }
 
 uint32_t wordOf(const Bytes &bytes, size_t number) {

@@ -6,11 +6,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RandomArrays.h"
 #include "lowbit/Numerics/TiledLayout.h"
 
 #include "gtest/gtest.h"
 
-#include <random>
 
 using namespace lowbit::numerics;
 
@@ -32,17 +32,6 @@ std::vector<const uint8_t *> pointersTo(const std::vector<Bytes> &bytes) {
   for (const Bytes &component : bytes)
     data.push_back(component.data());
   return data;
-}
-
-std::vector<Codes> randomArrays(const Quantized &term, const Shape &shape) {
-  std::mt19937 random(3);
-  std::vector<Codes> arrays;
-  for (const CodeArray &array : codeArrays(term, shape)) {
-    Codes &codes = arrays.emplace_back(static_cast<size_t>(*elementCount(array.shape)));
-    for (uint32_t &code : codes)
-      code = static_cast<uint32_t>(random() % (uint64_t(1) << array.format.bits()));
-  }
-  return arrays;
 }
 
 TEST(TiledLayout, RoundTrips) {
