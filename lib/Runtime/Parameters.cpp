@@ -147,19 +147,47 @@ public:
           return tensor.takeError();
         slot->second = std::move(*tensor);
       }
-      Error error = parameter.pack.empty() ? findComponent(slot->second, parameter,
-                                                           parameter.component, parameter.type)
-                                                 .takeError()
-                                           : findInputs(slot->second, parameter).takeError();
-      if (error)
-        return error;
+      auto [found, isFirst] = components.try_emplace(placeOf(parameter));
+      if (!isFirst)
+        continue;
+      Expected<std::vector<const Component *>> list = findComponents(slot->second, parameter);
+      if (!list)
+        return list.takeError();
+      found->second = std::move(*list);
     }
     return verifyTensors(signature.parameters, tensors);
   }
 
-  /// The components that the entry which packs a parameter takes, in order.
-  Expected<std::vector<const Component *>> findInputs(const StoredTensor &tensor,
-                                                      const ParameterSignature &parameter) {
+  /// What a parameter is made of: the component itself, or those that its packing takes, in order.
+  ArrayRef<const Component *> componentsOf(const ParameterSignature &parameter) const {
+    return components.find(placeOf(parameter))->second;
+  }
+  const StoredTensor &tensorOf(const ParameterSignature &parameter) const {
+    return tensors.find(parameter.key)->second;
+  }
+
+private:
+  /// All outputs of an entry are of the same components.
+  using Place = std::tuple<StringRef, StringRef, StringRef>;
+  static Place placeOf(const ParameterSignature &parameter) {
+    return {parameter.key, parameter.pack,
+            parameter.pack.empty() ? StringRef(parameter.symbol) : StringRef()};
+  }
+
+  Expected<std::vector<const Component *>> findComponents(const StoredTensor &tensor,
+                                                          const ParameterSignature &parameter) {
+    std::vector<const Component *> list;
+    auto add = [&](StringRef name, const ValueType &type) {
+      Expected<const Component *> component = findComponent(tensor, parameter, name, type);
+      if (component)
+        list.push_back(*component);
+      return component.takeError();
+    };
+    if (parameter.pack.empty()) {
+      if (Error error = add(parameter.component, parameter.type))
+        return std::move(error);
+      return list;
+    }
     Expected<const EntrySignature *> entry = signature.find(parameter.pack);
     if (!entry)
       return entry.takeError();
@@ -174,24 +202,16 @@ public:
       return createStringError("entry '" + parameter.pack + "' does not take the " +
                                Twine(types->size()) + " components of parameter '" + parameter.key +
                                "'");
-    std::vector<const Component *> inputs;
-    for (auto [type, argument] : zip_equal(*types, arguments)) {
-      Expected<const Component *> component = findComponent(tensor, parameter, type.name, argument);
-      if (!component)
-        return component.takeError();
-      inputs.push_back(*component);
-    }
-    return inputs;
+    for (auto [type, argument] : zip_equal(*types, arguments))
+      if (Error error = add(type.name, argument))
+        return std::move(error);
+    return list;
   }
 
-  const StoredTensor &tensorOf(const ParameterSignature &parameter) {
-    return tensors.find(parameter.key)->second;
-  }
-
-private:
   const ModuleSignature &signature;
   ArrayRef<std::shared_ptr<const Archive>> archives;
   StringMap<StoredTensor> tensors;
+  std::map<Place, std::vector<const Component *>> components;
   EncodingContext encodings;
 };
 } // namespace
@@ -238,7 +258,7 @@ Error JitSession::bindParameters(ArrayRef<std::shared_ptr<const Archive>> given)
     openMP->setThreads(threads);
   std::map<std::pair<StringRef, StringRef>, size_t> done; // of a key and an entry, its place
   for (const ParameterSignature &parameter : signature.parameters) {
-    const StoredTensor &tensor = binder.tensorOf(parameter);
+    ArrayRef<const Component *> found = binder.componentsOf(parameter);
     Expected<orc::ExecutorAddr> address = jit->lookup(parameter.symbol);
     if (!address)
       return address.takeError();
@@ -250,13 +270,11 @@ Error JitSession::bindParameters(ArrayRef<std::shared_ptr<const Archive>> given)
     if (!parameter.pack.empty()) {
       auto [place, isNew] = done.try_emplace({parameter.key, parameter.pack}, packed.size());
       if (isNew) {
-        Expected<std::vector<const Component *>> inputs = binder.findInputs(tensor, parameter);
-        if (!inputs)
-          return inputs.takeError();
         const EntrySignature &entry = **signature.find(parameter.pack);
         auto function = reinterpret_cast<void (*)(void *const *)>(
             entryAddresses[&entry - signature.entries.data()]);
-        Expected<std::vector<Array>> outputs = packTensor(function, entry, tensor, *inputs);
+        Expected<std::vector<Array>> outputs =
+            packTensor(function, entry, binder.tensorOf(parameter), found);
         if (!outputs)
           return outputs.takeError();
         packed.push_back(std::move(*outputs));
@@ -268,8 +286,7 @@ Error JitSession::bindParameters(ArrayRef<std::shared_ptr<const Archive>> given)
       write(outputs[parameter.output].bytes().data(), outputs[parameter.output].getShape());
       continue;
     }
-    const Component &component =
-        **findComponent(tensor, parameter, parameter.component, parameter.type);
+    const Component &component = *found.front();
     if (!parameter.type.isMemRef) {
       memcpy(address->toPtr<void *>(), component.data.data(), sizeof(int64_t));
       continue;
