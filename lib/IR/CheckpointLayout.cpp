@@ -79,12 +79,7 @@ std::shared_ptr<const numerics::Layout> CheckpointLayoutAttr::getReference() con
 
 LogicalResult CheckpointLayoutAttr::verifyTerm(const QuantizedAttr &term, ArrayRef<int64_t> shape,
                                                function_ref<InFlightDiagnostic()> emitError) const {
-  if (llvm::any_of(shape, ShapedType::isDynamic))
-    return emitError() << "layout " << getReference()->str() << " needs a tensor of static shape";
-  numerics::Shape extents(shape.begin(), shape.end());
-  if (auto message = getReference()->check(term.getReferenceTerm(), extents))
-    return emitError() << *message;
-  return success();
+  return verifyStaticTerm(*this, term, shape, emitError);
 }
 
 SmallVector<EncodingComponent> CheckpointLayoutAttr::getComponents(const QuantizedAttr &term,

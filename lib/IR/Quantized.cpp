@@ -32,6 +32,23 @@ bool lowbit::isSameTerm(QuantizedAttr a, QuantizedAttr b) {
          a.getZero() == b.getZero() && a.getAdditive() == b.getAdditive();
 }
 
+LogicalResult lowbit::verifyStaticTerm(LayoutAttrInterface layout, QuantizedAttr term,
+                                       ArrayRef<int64_t> shape,
+                                       function_ref<InFlightDiagnostic()> emitError) {
+  if (llvm::any_of(shape, ShapedType::isDynamic))
+    return emitError() << "layout " << layout.getReference()->str()
+                       << " needs a tensor of static shape";
+  numerics::Shape extents(shape.begin(), shape.end());
+  if (auto message = layout.getReference()->check(term.getReferenceTerm(), extents))
+    return emitError() << *message;
+  return success();
+}
+
+QuantizedAttr QuantizedAttr::inLayout(Attribute layout) const {
+  return get(getContext(), getFormat(), getScale(), getZero(), getAdditive(), EncodeRuleAttr(),
+             layout);
+}
+
 SmallVector<ScaleLevel> QuantizedAttr::getAllLevels(ArrayRef<int64_t> shape) const {
   SmallVector<ScaleLevel> all;
   auto append = [&](ScaleAttrInterface tree, StringRef name) {

@@ -61,6 +61,9 @@ Ofr TileBuilder::ceilDiv(Ofr x, int64_t d) {
   return d == 1 ? x : apply(b.getAffineDimExpr(0).ceilDiv(d), {x});
 }
 Value TileBuilder::value(Ofr v) { return getValueOrCreateConstantIndexOp(b, loc, v); }
+Value TileBuilder::blockOf(const StepColumn &at, int64_t columns) {
+  return value(apply((b.getAffineDimExpr(0) * at.extent + at.offset).floorDiv(columns), {at.step}));
+}
 Value TileBuilder::f32(float v) { return arith::ConstantOp::create(b, loc, b.getF32FloatAttr(v)); }
 Value TileBuilder::i8(int64_t v) {
   return arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(v));

@@ -97,12 +97,7 @@ std::shared_ptr<const numerics::Layout> TiledLayoutAttr::getReference() const {
 
 LogicalResult TiledLayoutAttr::verifyTerm(const QuantizedAttr &term, ArrayRef<int64_t> shape,
                                           function_ref<InFlightDiagnostic()> emitError) const {
-  if (llvm::any_of(shape, ShapedType::isDynamic))
-    return emitError() << "layout tiled needs a tensor of static shape";
-  numerics::Shape extents(shape.begin(), shape.end());
-  if (auto message = getReference()->check(term.getReferenceTerm(), extents))
-    return emitError() << *message;
-  return success();
+  return verifyStaticTerm(*this, term, shape, emitError);
 }
 
 SmallVector<EncodingComponent> TiledLayoutAttr::getComponents(const QuantizedAttr &term,
@@ -310,12 +305,6 @@ FailureOr<SmallVector<Value>> TiledLayoutAttr::buildPack(OpBuilder &b, Location 
 
 bool TiledLayoutAttr::hasInnerTiles() const { return true; }
 
-/// step * factor + offset.
-static Value placeOf(TileBuilder &t, Value step, int64_t factor, int64_t offset) {
-  AffineExpr x = t.b.getAffineDimExpr(0);
-  return t.value(t.apply(x * factor + offset, {step}));
-}
-
 Value TiledLayoutAttr::buildInnerTile(OpBuilder &b, Location loc, const QuantizedAttr &term,
                                       RankedTensorType, ValueRange components, Value group,
                                       const StepColumn &at) const {
@@ -328,8 +317,7 @@ Value TiledLayoutAttr::buildInnerTile(OpBuilder &b, Location loc, const Quantize
   std::vector<numerics::Plane> planes = planesOf(term);
   for (auto [component, plane] : llvm::zip(components, planes)) {
     int64_t quad = at.offset / InnerTile::columns, fields = 8 / plane.width;
-    Value vector =
-        placeOf(t, at.step, at.extent / numerics::columnsPerVector(plane), quad / fields);
+    Value vector = t.blockOf(at, numerics::columnsPerVector(plane));
     Value part = vector::LoadOp::create(b, loc, bytes, component,
                                         ValueRange{group, vector, t.constantIndex(0)});
     // Straight to the field's place in the code.
@@ -357,7 +345,7 @@ void TiledLayoutAttr::buildInnerPrefetch(OpBuilder &b, Location loc, const Quant
   auto prefetch = [&](Value component, int64_t columns) {
     if (at.extent % columns != 0 || at.offset % columns != 0)
       return;
-    Value place = placeOf(t, at.step, at.extent / columns, (at.offset + ahead) / columns);
+    Value place = t.blockOf({at.step, at.extent, at.offset + ahead}, columns);
     memref::PrefetchOp::create(b, loc, component, ValueRange{group, place, t.constantIndex(0)},
                                /*isWrite=*/false, locality, /*isDataCache=*/true);
   };
@@ -377,8 +365,7 @@ Value TiledLayoutAttr::buildInnerLevel(OpBuilder &b, Location loc, const Quantiz
   Value component = components[planesOf(term).size() + level];
   Value block = t.constantIndex(0);
   if (int64_t columns = stored.block[1]; columns != kWhole)
-    block = t.value(
-        t.apply((b.getAffineDimExpr(0) * at.extent + at.offset).floorDiv(columns), {at.step}));
+    block = t.blockOf(at, columns);
   if (stored.isTiled) {
     auto lanes = VectorType::get({InnerTile::rows}, stored.format.getCodeType());
     return stored.codesOf(b, loc,

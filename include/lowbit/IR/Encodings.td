@@ -70,6 +70,8 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
     ::lowbit::ScaleAttrInterface getZeroTree() const;
     ::lowbit::LayoutAttrInterface getStorage() const;
     ::lowbit::numerics::Quantized getReferenceTerm() const;
+    /// The same term in another layout, without an encode rule.
+    ::lowbit::QuantizedAttr inLayout(::mlir::Attribute layout) const;
     /// Levels of the scale, then of the zero point, with the names of their components in `planes`.
     ::llvm::SmallVector<::lowbit::ScaleLevel> getAllLevels(::llvm::ArrayRef<int64_t> shape) const;
   }];

@@ -49,6 +49,12 @@ QuantizedAttr getPrefix(QuantizedAttr term, unsigned bits);
 /// `whole` that it leaves out.
 std::optional<unsigned> getDroppedPlanes(QuantizedAttr whole, QuantizedAttr prefix);
 
+/// LayoutAttrInterface::verifyTerm of a layout that holds tensors of static shape: its reference's
+/// check.
+llvm::LogicalResult verifyStaticTerm(LayoutAttrInterface layout, QuantizedAttr term,
+                                     llvm::ArrayRef<int64_t> shape,
+                                     llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+
 /// Bytes of all components of a tensor of static type, exactly; none if a component's extent is
 /// only known at run time, or if no int64_t holds the number.
 std::optional<int64_t> getStaticBytes(mlir::RankedTensorType type);

@@ -60,6 +60,8 @@ public:
   Ofr floorDiv(Ofr x, int64_t d);
   Ofr ceilDiv(Ofr x, int64_t d);
   mlir::Value value(Ofr v);
+  /// Which block of `columns` columns `at` lies in; with 1 the column itself.
+  mlir::Value blockOf(const StepColumn &at, int64_t columns);
 
   // Scalars.
   mlir::Value f32(float v);

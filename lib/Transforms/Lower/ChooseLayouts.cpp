@@ -1,4 +1,4 @@
-//===- ChooseLayouts.cpp - Weights in a layout that kernels read  ----------===//
+//===- ChooseLayouts.cpp - Weights in a layout that kernels read ----------===//
 //
 // Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,14 +8,7 @@
 #include "InnerTilePlan.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
-#include "mlir/Dialect/Affine/IR/AffineOps.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace lowbit {
 #define GEN_PASS_DEF_CHOOSELAYOUTS
@@ -32,9 +25,7 @@ static RankedTensorType tiledType(Type given) {
   if (!term || type.getRank() != 2 || !type.hasStaticShape() || term.getStorage().hasInnerTiles())
     return {};
   MLIRContext *context = type.getContext();
-  auto tiled =
-      QuantizedAttr::get(context, term.getFormat(), term.getScale(), term.getZero(),
-                         term.getAdditive(), EncodeRuleAttr(), TiledLayoutAttr::get(context));
+  QuantizedAttr tiled = term.inLayout(TiledLayoutAttr::get(context));
   // What the layout cannot hold is no error here.
   ScopedDiagnosticHandler silent(context, [](Diagnostic &) { return success(); });
   auto silence = [&] { return emitError(UnknownLoc::get(context)); };

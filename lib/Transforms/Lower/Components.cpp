@@ -96,9 +96,7 @@ struct EncodePattern : OpConversionPattern<EncodeOp> {
 static bool differInLayout(Attribute a, Attribute b) {
   AttrTypeReplacer plain;
   plain.addReplacement([](QuantizedAttr term) -> Attribute {
-    MLIRContext *context = term.getContext();
-    return QuantizedAttr::get(context, term.getFormat(), term.getScale(), term.getZero(),
-                              term.getAdditive(), EncodeRuleAttr(), PlanesLayoutAttr::get(context));
+    return term.inLayout(PlanesLayoutAttr::get(term.getContext()));
   });
   return a != b && plain.replace(a) == plain.replace(b);
 }

@@ -102,7 +102,6 @@ private:
   //===--- loops over columns -----------------------------------------------===//
 
   void emitTile(OpBuilder &b, const RegisterTile &tile) {
-    TileBuilder t(b, loc);
     Value group = arith::AddIOp::create(b, loc, firstGroup, tile.group);
     groups.clear();
     for (int64_t g = 0; g < tile.groups; ++g)
@@ -139,7 +138,7 @@ private:
     if (trips == 1) {
       dots = emitProducts(b, at, length, dots);
     } else {
-      Value first = placeOf(b, at.step, trips, 0);
+      Value first = columnOf(b, {at.step, trips, 0});
       dots = emitStrips(b, loc, b.getIndexAttr(trips), {1}, dots,
                         [&](OpBuilder &b, Value trip, int64_t, ValueRange dots) {
                           Value step = arith::AddIOp::create(b, loc, first, trip);
@@ -261,8 +260,8 @@ private:
   }
 
   Value blockSum(OpBuilder &b, const StepColumn &at, Value row) {
-    StepColumn blocks{at.step, at.extent / plan.block, at.offset / plan.block};
-    return memref::LoadOp::create(b, loc, op.getSums()[0], ValueRange{row, columnOf(b, blocks)});
+    Value block = TileBuilder(b, loc).blockOf(at, plan.block);
+    return memref::LoadOp::create(b, loc, op.getSums()[0], ValueRange{row, block});
   }
 
   /// sums + factors * (dots - zero points) + minima.
@@ -324,7 +323,7 @@ private:
   }
 
   void addToOutput(OpBuilder &b, Value row, Value group, Value sum) {
-    Value column = placeOf(b, group, InnerTile::rows, 0);
+    Value column = columnOf(b, {group, InnerTile::rows, 0});
     Values indices{row, column};
     // A part of unknown size ends with a group, or at the last output.
     int64_t extent = cast<MemRefType>(init.getType()).getDimSize(1);
@@ -381,12 +380,7 @@ private:
     ScaleLevelAttr level = scale.getLevels()[0];
     SmallVector<int64_t> block = level.getBlock(2);
     Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-    Value place = zero;
-    if (block[1] != kWhole) {
-      TileBuilder t(b, loc);
-      place = t.value(
-          t.apply((b.getAffineDimExpr(0) * at.extent + at.offset).floorDiv(block[1]), {at.step}));
-    }
+    Value place = block[1] == kWhole ? zero : TileBuilder(b, loc).blockOf(at, block[1]);
     Value code = memref::LoadOp::create(b, loc, op.getLhs()[planeCount()],
                                         ValueRange{block[0] == kWhole ? zero : row, place});
     return level.getFormat().buildDecode(b, loc, code);
@@ -423,14 +417,7 @@ private:
       return arith::AddFOp::create(b, loc, sum, x);
     return vector::FMAOp::create(b, loc, x, lanes(b, factor), sum);
   }
-  /// step * factor + offset.
-  Value placeOf(OpBuilder &b, Value step, int64_t factor, int64_t offset) {
-    TileBuilder t(b, loc);
-    return t.value(t.apply(b.getAffineDimExpr(0) * factor + offset, {step}));
-  }
-  Value columnOf(OpBuilder &b, const StepColumn &at) {
-    return placeOf(b, at.step, at.extent, at.offset);
-  }
+  Value columnOf(OpBuilder &b, const StepColumn &at) { return TileBuilder(b, loc).blockOf(at, 1); }
 
   ContractOp op;
   const InnerTilePlan &plan;
