@@ -104,7 +104,7 @@ def ggml_type(name: str, rank: int) -> tuple[str, int, int]:
 class Session:
     """A compiled model with its key-value cache, which starts empty.
 
-    options: 'activations' (str): 'f32', 'int8', or what activations are rounded to, as within #lowbit.quantized<...>;
+    options: 'activations' (str): 'f32' (default), 'int15', 'int8', or what activations are rounded to, as within #lowbit.quantized<...>;
         'context_length' (int, optional): positions to hold in the cache, the model's own if absent;
         'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone.
     """

@@ -94,8 +94,8 @@ class Generation:
 class Model:
     """A model file, compiled for this machine when it is first needed.
 
-    activations: how activations are multiplied with encoded weights: 'f32'; rounded in blocks of 32 to 'int15' (within 1e-4
-        of f32) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]".
+    activations: how activations are multiplied with encoded weights: 'f32'; rounded in blocks of 32 to 'int15' (the
+        same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]".
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
     prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
     """

@@ -23,8 +23,8 @@ struct ProgramOptions {
   /// "cpu" or "reference"; "none" for a module that is in the LLVM dialect already; else a textual
   /// pass pipeline that leads there, "builtin.module(...)".
   std::string pipeline = "cpu";
-  /// How activations of encoded weights are computed, of pipeline "cpu": "f32", "int8" (rounded in
-  /// blocks of 32), or what they are rounded to as within #lowbit.quantized<...>.
+  /// How activations of encoded weights are computed, of pipeline "cpu": "f32", "int15" or "int8"
+  /// (rounded in blocks of 32), or what they are rounded to as within #lowbit.quantized<...>.
   std::string activations = "f32";
   /// Of codes whose planes end so many bits below their top, to read these bits alone
   /// (lowbit-take-prefix); 0: to read codes whole.
