@@ -11,6 +11,7 @@
 // each vector.
 //
 //===----------------------------------------------------------------------===//
+#include "InnerFactors.h"
 #include "InnerTilePlan.h"
 #include "VectorLanes.h"
 #include "VectorStrips.h"
@@ -53,8 +54,8 @@ class ContractEmitter {
 public:
   /// `distance` in bytes, 0: no prefetches.
   ContractEmitter(ContractOp op, const InnerTilePlan &plan, int64_t distance, unsigned locality)
-      : op(op), plan(plan), distance(distance), locality(locality), loc(op.getLoc()),
-        init(op.getInit()) {}
+      : op(op), plan(plan), factors(op, plan), distance(distance), locality(locality),
+        loc(op.getLoc()), init(op.getInit()) {}
 
   void emit(OpBuilder &b, int64_t groupsAtOnce, int64_t vectorsAtOnce) {
     TileBuilder t(b, loc);
@@ -71,7 +72,7 @@ public:
     if (getConstantIntValue(extent(0)).value_or(INT64_MAX) > 3)
       groupsAtOnce = std::min<int64_t>(groupsAtOnce, plan.isInteger() ? 2 : 1);
     // Each sum has those of the current block beside it, one for each plane.
-    int64_t sumsAtOnce = vectorsAtOnce / (planeCount() + 1);
+    int64_t sumsAtOnce = vectorsAtOnce / (plan.planeCount() + 1);
     emitStrips(b, loc, groups, widthsOf(groups, groupsAtOnce), {},
                [&](OpBuilder &b, Value group, int64_t groups, ValueRange) -> Values {
                  emitStrips(b, loc, extent(0), widthsOf(extent(0), sumsAtOnce / groups), {},
@@ -127,7 +128,7 @@ private:
   Values emitBlock(OpBuilder &b, const StepColumn &at, ValueRange sums) {
     // For each plane of the activations, one for each sum.
     Values dots;
-    for (size_t plane = 0, count = planeCount(); plane < count; ++plane)
+    for (size_t plane = 0, count = plan.planeCount(); plane < count; ++plane)
       for (size_t i = 0; i < sums.size(); ++i)
         dots.push_back(startOf(b, at, plane, i % rows.size()));
     int64_t length = std::min(plan.block, plan.step);
@@ -185,7 +186,7 @@ private:
     }
     Value column = columnOf(b, at);
     for (auto [m, row] : llvm::enumerate(rows))
-      for (size_t plane = 0; plane < planeCount(); ++plane) {
+      for (size_t plane = 0; plane < plan.planeCount(); ++plane) {
         // Four codes are one lane, the same in all of them.
         Value four = vector::LoadOp::create(b, loc, VectorType::get({4}, b.getI8Type()),
                                             op.getLhs()[plane], ValueRange{row, column});
@@ -243,7 +244,7 @@ private:
     }
     Value codes =
         arith::TruncIOp::create(b, loc, VectorType::get({InnerTile::rows}, b.getI8Type()), words);
-    return decoded(b, plan.weights.getCodeFormat(), codes);
+    return buildLevels(b, loc, plan.weights.getCodeFormat(), codes);
   }
 
   //===--- factors ----------------------------------------------------------===//
@@ -255,13 +256,8 @@ private:
     if (plan.levels->offset == 0 || plane != 0)
       return splat(b, b.getI32IntegerAttr(0));
     Value offset = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(-plan.levels->offset));
-    Value start = arith::MulIOp::create(b, loc, blockSum(b, at, rows[m]), offset);
+    Value start = arith::MulIOp::create(b, loc, factors.buildBlockSum(b, rows[m], at), offset);
     return lowbit::toLanes(b, loc, start, InnerTile::rows);
-  }
-
-  Value blockSum(OpBuilder &b, const StepColumn &at, Value row) {
-    Value block = TileBuilder(b, loc).blockOf(at, plan.block);
-    return memref::LoadOp::create(b, loc, op.getSums()[0], ValueRange{row, block});
   }
 
   /// sums + factors * (dots - zero points) + minima.
@@ -270,20 +266,20 @@ private:
     ScaleAttrInterface zeroTree = plan.weights.getZeroTree();
     Values xFactors, xSums;
     for (Value row : rows) {
-      xFactors.push_back(plan.activationsVary ? activationFactor(b, at, row) : Value());
+      xFactors.push_back(plan.activationsVary ? factors.buildActivations(b, row, at) : Value());
       if (!zeroTree)
         continue;
-      Value sum = blockSum(b, at, row);
+      Value sum = factors.buildBlockSum(b, row, at);
       xSums.push_back(plan.isInteger() ? arith::SIToFPOp::create(b, loc, b.getF32Type(), sum)
                                        : sum);
     }
     for (auto [g, group] : llvm::enumerate(groups)) {
-      Value zero = zeroTree ? weightZero(b, group, at) : Value();
-      Value factor = plan.weightsVary ? weightFactor(b, group, at) : Value();
+      Value zero = zeroTree ? factors.buildZeros(b, group, at) : Value();
+      Value factor = plan.weightsVary ? factors.buildWeights(b, group, at) : Value();
       for (size_t m = 0; m < rows.size(); ++m) {
         size_t i = g * rows.size() + m;
         Value dot = dots[i], sum = sums[i];
-        for (size_t plane = 1; plane < planeCount(); ++plane) {
+        for (size_t plane = 1; plane < plan.planeCount(); ++plane) {
           Value shift = splat(b, b.getI32IntegerAttr(plan.activationPlanes[plane].shift));
           Value high = arith::ShLIOp::create(b, loc, dots[plane * sums.size() + i], shift);
           dot = arith::AddIOp::create(b, loc, dot, high);
@@ -294,10 +290,10 @@ private:
           Value less = arith::NegFOp::create(b, loc, xSums[m]);
           dot = vector::FMAOp::create(b, loc, lanes(b, zero), lanes(b, less), dot);
         }
-        sum = multiplyAdd(b, dot, product(b, factor, xFactors[m]), sum);
+        sum = multiplyAdd(b, dot, buildProduct(b, loc, factor, xFactors[m]), sum);
         if (zero && plan.weights.getAdditive())
           sum = vector::FMAOp::create(b, loc, lanes(b, zero),
-                                      lanes(b, product(b, xSums[m], xFactors[m])), sum);
+                                      lanes(b, buildProduct(b, loc, xSums[m], xFactors[m])), sum);
         next.push_back(sum);
       }
     }
@@ -309,13 +305,14 @@ private:
     StepColumn start{arith::ConstantIndexOp::create(b, loc, 0), plan.columns, 0};
     Values xFactors;
     for (Value row : rows)
-      xFactors.push_back(plan.isInteger() && !plan.activationsVary ? activationFactor(b, start, row)
-                                                                   : Value());
+      xFactors.push_back(plan.isInteger() && !plan.activationsVary
+                             ? factors.buildActivations(b, row, start)
+                             : Value());
     for (auto [g, group] : llvm::enumerate(groups)) {
-      Value factor = plan.weightsVary ? Value() : weightFactor(b, group, start);
+      Value factor = plan.weightsVary ? Value() : factors.buildWeights(b, group, start);
       for (size_t m = 0; m < rows.size(); ++m) {
         Value sum = sums[g * rows.size() + m];
-        if (Value all = product(b, factor, xFactors[m]))
+        if (Value all = buildProduct(b, loc, factor, xFactors[m]))
           sum = arith::MulFOp::create(b, loc, sum, lanes(b, all));
         addToOutput(b, rows[m], emitOffset(b, loc, tile.group, g), sum);
       }
@@ -344,51 +341,7 @@ private:
                                   arith::AddFOp::create(b, loc, old, sum));
   }
 
-  /// f32 in 16 lanes, or a scalar; null where it is 1.
-  Value weightFactor(OpBuilder &b, Value group, const StepColumn &at) {
-    Value factor;
-    if (ScaleAttrInterface tree = plan.weights.getScaleTree())
-      factor = treeFactor(b, tree, 0, group, at);
-    float unit = plan.isInteger() ? plan.levels->factor : 1.0f;
-    if (unit == 1.0f)
-      return factor;
-    return product(b, factor, arith::ConstantOp::create(b, loc, b.getF32FloatAttr(unit)));
-  }
-  Value weightZero(OpBuilder &b, Value group, const StepColumn &at) {
-    ScaleAttrInterface scale = plan.weights.getScaleTree();
-    unsigned first = scale ? scale.getLevels(plan.rhsType.getShape()).size() : 0;
-    return treeFactor(b, plan.weights.getZeroTree(), first, group, at);
-  }
-  Value treeFactor(OpBuilder &b, ScaleAttrInterface tree, unsigned first, Value group,
-                   const StepColumn &at) {
-    Values levels;
-    bool hasLanes = false;
-    for (auto [i, level] : llvm::enumerate(tree.getLevels(plan.rhsType.getShape()))) {
-      Value codes = plan.weights.getStorage().buildInnerLevel(b, loc, plan.weights, plan.rhsType,
-                                                              op.getRhs(), first + i, group, at);
-      levels.push_back(decoded(b, cast<FormatAttrInterface>(level.format), codes));
-      hasLanes |= isa<VectorType>(levels.back().getType());
-    }
-    if (hasLanes)
-      for (Value &level : levels)
-        level = lanes(b, level);
-    return *tree.buildFactor(b, loc, levels);
-  }
-
-  Value activationFactor(OpBuilder &b, const StepColumn &at, Value row) {
-    auto scale = cast<BlockScaleAttr>(plan.activations.getScale());
-    ScaleLevelAttr level = scale.getLevels()[0];
-    SmallVector<int64_t> block = level.getBlock(2);
-    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
-    Value place = block[1] == kWhole ? zero : TileBuilder(b, loc).blockOf(at, block[1]);
-    Value code = memref::LoadOp::create(b, loc, op.getLhs()[planeCount()],
-                                        ValueRange{block[0] == kWhole ? zero : row, place});
-    return level.getFormat().buildDecode(b, loc, code);
-  }
-
   //===--- small things -----------------------------------------------------===//
-
-  size_t planeCount() { return std::max<size_t>(plan.activationPlanes.size(), 1); }
 
   VectorType floats(OpBuilder &b) { return VectorType::get({InnerTile::rows}, b.getF32Type()); }
   Value splat(OpBuilder &b, TypedAttr element) {
@@ -396,22 +349,6 @@ private:
     return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, Attribute(element)));
   }
   Value lanes(OpBuilder &b, Value value) { return lowbit::toLanes(b, loc, value, InnerTile::rows); }
-  Value decoded(OpBuilder &b, FormatAttrInterface format, Value codes) {
-    if (codes.getType().isF32())
-      return codes;
-    if (!isa<VectorType>(codes.getType()))
-      return format.buildDecode(b, loc, codes);
-    return emitOnLanes(b, loc, codes, [&](OpBuilder &b, Location loc, ValueRange code) {
-      return format.buildDecode(b, loc, code[0]);
-    });
-  }
-  /// a * b where either may be absent, or a scalar.
-  Value product(OpBuilder &b, Value x, Value y) {
-    if (!x || !y)
-      return x ? x : y;
-    bool isWide = isa<VectorType>(x.getType()) || isa<VectorType>(y.getType());
-    return arith::MulFOp::create(b, loc, isWide ? lanes(b, x) : x, isWide ? lanes(b, y) : y);
-  }
   Value multiplyAdd(OpBuilder &b, Value x, Value factor, Value sum) {
     if (!factor)
       return arith::AddFOp::create(b, loc, sum, x);
@@ -421,6 +358,7 @@ private:
 
   ContractOp op;
   const InnerTilePlan &plan;
+  InnerFactors factors;
   int64_t distance;
   unsigned locality;
   Location loc;

@@ -33,6 +33,8 @@ struct InnerTilePlan {
   bool weightsVary, activationsVary;
 
   bool isInteger() const { return activations != nullptr; }
+  /// First components of the activations that are multiplied: planes of codes, or the f32 values.
+  size_t planeCount() const { return std::max<size_t>(activationPlanes.size(), 1); }
   /// Whether sums of the activations' blocks are needed.
   bool needsSums() const { return weights.getZeroTree() || (isInteger() && levels->offset != 0); }
 };

@@ -56,7 +56,7 @@ static OpOperand *findTiledWeights(linalg::LinalgOp op) {
 /// f32.
 static Value sumBlocks(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs) {
   SmallVector<Value> views;
-  for (Value values : lhs.take_front(std::max<size_t>(plan.activationPlanes.size(), 1)))
+  for (Value values : lhs.take_front(plan.planeCount()))
     views.push_back(t.splitLast(values, {plan.block}));
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, views[0]);
   auto parallel = utils::IteratorType::parallel;

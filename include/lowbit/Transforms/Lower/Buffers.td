@@ -1,0 +1,107 @@
+//===- Buffers.td - Tiles to buffers that a caller knows ---*- tablegen -*-===//
+#ifndef LOWBIT_TRANSFORMS_LOWER_BUFFERS
+#define LOWBIT_TRANSFORMS_LOWER_BUFFERS
+
+include "lowbit/Transforms/Lower/PassBase.td"
+
+def EntryABI : Pass<"lowbit-entry-abi", "::mlir::ModuleOp"> {
+  let summary = "Wrap entries in functions that take buffers and return nothing";
+  let description = [{
+    The body of an entry becomes private; a public function of the entry's name takes a buffer for each tensor and updates
+    in place what `lowbit.updates` says. Fresh results become trailing buffers. A result that may lie in the storage that
+    another one updates is copied first. The module gets the list of entries
+    (`lowbit.entries`).
+
+    ```mlir
+    // lowbit-opt --lowbit-entry-abi
+    func.func @step(%state: tensor<8xf32>, %x: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+        attributes {lowbit.entry, lowbit.updates = array<i64: 0, -1>} {
+      return %x, %state : tensor<8xf32>, tensor<8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    module attributes {lowbit.entries = [
+        {name = "step", arguments = [memref<8xf32>, memref<8xf32>, memref<8xf32>], outputs = 1 : i64} ]} {
+      func.func @step(%state: memref<8xf32>, %x: memref<8xf32>, %out: memref<8xf32>) attributes {llvm.emit_c_interface} {
+        %0 = bufferization.to_tensor %state restrict writable : memref<8xf32> to tensor<8xf32>
+        %1 = bufferization.to_tensor %x restrict : memref<8xf32> to tensor<8xf32>
+        %2:2 = call @step.body(%0, %1) : (tensor<8xf32>, tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
+        %3 = bufferization.alloc_tensor() copy(%2#1) : tensor<8xf32> // it is the old state
+      bufferization.materialize_in_destination %2#0 in restrict writable %state : (tensor<8xf32>, memref<8xf32>) -> ()
+        bufferization.materialize_in_destination %3 in restrict writable %out : (tensor<8xf32>, memref<8xf32>) -> ()
+        return
+      }
+      func.func private @step.body(%state: tensor<8xf32>, %x: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>) {
+        return %x, %state : tensor<8xf32>, tensor<8xf32>
+      }
+    }
+    ```
+  }];
+  let dependentDialects = Lowbit_TensorDialects;
+}
+
+def ExpandCopies : Pass<"lowbit-expand-copies", "::mlir::func::FuncOp"> {
+  let summary = "Turn copies between buffers into linalg ops";
+  let description = [{
+    `memref.copy` of strided buffers would become a call into a run-time library; as linalg it becomes vector code or
+    loops like everything else.
+
+    ```mlir
+    // lowbit-opt --lowbit-expand-copies
+    func.func @copy(%row: memref<64xf32, strided<[2]>>, %to: memref<64xf32>) {
+      memref.copy %row, %to : memref<64xf32, strided<[2]>> to memref<64xf32>
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    #id = affine_map<(i) -> (i)>
+    func.func @copy(%row: memref<64xf32, strided<[2]>>, %to: memref<64xf32>) {
+      linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%row : memref<64xf32, strided<[2]>>) outs(%to : memref<64xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          linalg.yield %in : f32
+      }
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def ParametersToLLVM : Pass<"lowbit-parameters-to-llvm", "::mlir::ModuleOp"> {
+  let summary = "Turn parameter buffers into globals that the loader fills";
+  let description = [{
+    Each component of each parameter becomes a global descriptor, listed in the module's `lowbit.parameters`, and each
+    `parameter_buffer` a load of it.
+
+    ```mlir
+    // lowbit-opt --lowbit-parameters-to-llvm
+    func.func @norm() -> memref<8xf32> {
+      %m = lowbit.parameter_buffer "output_norm.weight"["values"] : memref<8xf32>
+      return %m : memref<8xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    module attributes {lowbit.parameters = [
+        {key = "output_norm.weight", component = "values", type = memref<8xf32>, symbol = @lowbit.parameter.0} ]} {
+      llvm.mlir.global external @lowbit.parameter.0() : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)> {
+        %zero = llvm.mlir.zero : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>
+        llvm.return %zero : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>
+      }
+      func.func @norm() -> memref<8xf32> {
+        %0 = llvm.mlir.addressof @lowbit.parameter.0 : !llvm.ptr
+        %1 = llvm.load %0 : !llvm.ptr -> !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)>
+        %m = builtin.unrealized_conversion_cast %1
+          : !llvm.struct<(ptr, ptr, i64, array<1 x i64>, array<1 x i64>)> to memref<8xf32>
+        return %m : memref<8xf32>
+      }
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // LOWBIT_TRANSFORMS_LOWER_BUFFERS
