@@ -7,12 +7,6 @@
 
 #include "lowbit/Runtime/LanguageModel.h"
 
-#include "Stopwatch.h"
-#include "lowbit/Archive/Archive.h"
-#include "lowbit/Import/Llama.h"
-#include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/OwningOpRef.h"
-
 using namespace llvm;
 using namespace lowbit;
 
@@ -20,31 +14,11 @@ using namespace lowbit;
 /// and beyond this many are hardly faster: each weight is decoded once for all.
 static constexpr int64_t chunkLength = 256;
 
-Expected<std::unique_ptr<LanguageModel>> LanguageModel::open(StringRef path,
-                                                             const LanguageModelOptions &options) {
-  Stopwatch stopwatch;
-  Expected<std::unique_ptr<Archive>> opened = Archive::open(path);
-  if (!opened)
-    return opened.takeError();
-  std::shared_ptr<const Archive> archive = std::move(*opened);
-  std::unique_ptr<mlir::MLIRContext> context = makeContext();
-  LlamaImportOptions import;
-  import.contextLength = options.contextLength;
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = importLlama(*archive, import, context.get());
-  if (!module)
-    return module.takeError();
-  double imported = stopwatch.lap();
-  Expected<std::unique_ptr<Program>> program = Program::compile(**module, options.program);
-  if (!program)
-    return program.takeError();
-  if (Error error = (*program)->getSession().bindParameters(archive))
-    return std::move(error);
-
+Expected<std::unique_ptr<LanguageModel>> LanguageModel::create(std::unique_ptr<Session> session,
+                                                               StringRef name) {
   std::unique_ptr<LanguageModel> model(new LanguageModel);
-  model->path = path;
-  model->program = std::move(*program);
-  model->compileTimes = model->program->getTimes();
-  model->compileTimes.import = imported;
+  model->name = name;
+  model->session = std::move(session);
   if (Error error = model->allocateCaches())
     return std::move(error);
   return model;
@@ -52,13 +26,13 @@ Expected<std::unique_ptr<LanguageModel>> LanguageModel::open(StringRef path,
 
 // The entries' arguments: tokens, position, caches, logits (Llama.h).
 Error LanguageModel::allocateCaches() {
-  const ModuleSignature &signature = program->getSession().getSignature();
+  const ModuleSignature &signature = session->getSignature();
   Expected<const EntrySignature *> prefill = signature.find("prefill");
   if (!prefill)
     return prefill.takeError();
   ArrayRef<ValueType> arguments = (*prefill)->arguments;
   if (arguments.size() < 4 || arguments.back().shape.size() != 2 || arguments[2].shape.empty())
-    return createStringError(path + ": the imported program has no key-value cache");
+    return createStringError(name + ": the program has no key-value cache");
   vocabulary = arguments.back().shape[1];
   contextLength = arguments[2].shape[0];
   for (const ValueType &type : arguments.drop_front(2).drop_back()) {
@@ -100,7 +74,7 @@ Error LanguageModel::call(StringRef entry, ArrayRef<int64_t> tokens, int64_t at,
   for (MemRefDescriptor &descriptor : descriptors)
     arguments.push_back(descriptor.get());
   arguments.insert(arguments.begin() + 1, &at);
-  return program->getSession().invoke(entry, arguments);
+  return session->invoke(entry, arguments);
 }
 
 Error LanguageModel::prefill(ArrayRef<int64_t> tokens, int64_t rows, float *logits,

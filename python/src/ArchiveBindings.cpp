@@ -8,7 +8,7 @@
 #include "Bindings.h"
 
 #include "lowbit/Archive/Archive.h"
-#include "lowbit/Runtime/EncodedTensor.h"
+#include "lowbit/Compile/EncodedTensor.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>

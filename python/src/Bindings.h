@@ -59,7 +59,7 @@ nb::object toNumpy(Array array);
 void bindArchive(nb::module_ &module);
 void bindEncodings(nb::module_ &module);
 void bindPrograms(nb::module_ &module);
-void bindSession(nb::module_ &module);
+void bindCompiler(nb::module_ &module);
 
 } // namespace lowbit::python
 

@@ -8,8 +8,8 @@
 #include "Bindings.h"
 
 #include "lowbit/Archive/GGMLTypes.h"
-#include "lowbit/Runtime/EncodeArchive.h"
-#include "lowbit/Runtime/EncodedTensor.h"
+#include "lowbit/Compile/EncodeArchive.h"
+#include "lowbit/Compile/EncodedTensor.h"
 
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>

@@ -145,5 +145,5 @@ NB_MODULE(_lowbit, module) {
   bindArchive(module);
   bindEncodings(module);
   bindPrograms(module);
-  bindSession(module);
+  bindCompiler(module);
 }

@@ -8,7 +8,7 @@
 #include "Bindings.h"
 
 #include "lowbit/Archive/Archive.h"
-#include "lowbit/Runtime/Program.h"
+#include "lowbit/Compile/Program.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -35,8 +35,8 @@ static Program *compile(const std::string &text, const std::vector<std::string> 
                         const std::string &name) {
   ProgramOptions options;
   options.pipeline = pipeline;
-  options.jit.threads = threads;
-  options.jit.cpu = cpu;
+  options.threads = threads;
+  options.code.cpu = cpu;
   auto program = [&] {
     nb::gil_scoped_release unlocked;
     return load(text, name, options, parameters);

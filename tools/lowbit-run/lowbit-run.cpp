@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lowbit/Runtime/RunModule.h"
+#include "lowbit/Compile/RunModule.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/WithColor.h"
@@ -44,12 +44,12 @@ int main(int argc, char **argv) {
       cl::desc("An archive with the tensors that lowbit.parameter names; the first that has one"));
   auto pipeline = text("pipeline", options.program.pipeline,
                        "cpu (default), reference, none, or passes as 'builtin.module(...)'");
-  auto cpu = text("cpu", options.program.jit.cpu, "Processor to compile for (this machine's)");
-  auto object = text("dump-object", options.program.jit.dumpObjectPath, "Write the object file");
-  cl::opt<unsigned, true> level("O", cl::Prefix, cl::location(options.program.jit.optLevel),
+  auto cpu = text("cpu", options.program.code.cpu, "Processor to compile for (this machine's)");
+  auto object = text("dump-object", options.program.code.dumpObjectPath, "Write the object file");
+  cl::opt<unsigned, true> level("O", cl::Prefix, cl::location(options.program.code.optLevel),
                                 cl::init(2), cl::desc("LLVM's optimization level (2)"),
                                 cl::cat(category));
-  cl::opt<unsigned, true> threads("threads", cl::location(options.program.jit.threads),
+  cl::opt<unsigned, true> threads("threads", cl::location(options.program.threads),
                                   cl::desc("OpenMP threads (all cores)"), cl::cat(category));
   cl::opt<unsigned, true> time("time", cl::location(options.time), cl::cat(category),
                                cl::desc("Measure so many more runs; JSON on standard error"));

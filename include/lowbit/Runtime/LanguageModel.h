@@ -8,28 +8,19 @@
 #ifndef LOWBIT_RUNTIME_LANGUAGEMODEL_H
 #define LOWBIT_RUNTIME_LANGUAGEMODEL_H
 
-#include "lowbit/Runtime/Program.h"
+#include "lowbit/Runtime/Session.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
-
-#include <optional>
 
 namespace lowbit {
 
-struct LanguageModelOptions {
-  /// Positions that the key-value cache has room for; the model's own if absent.
-  std::optional<uint64_t> contextLength;
-  ProgramOptions program;
-};
-
-/// A model of an archive, compiled for this machine, with its key-value cache. Calls must not
-/// overlap.
+/// A compiled model with its key-value cache, which starts empty. Calls must not overlap.
 class LanguageModel {
 public:
-  /// Imports, compiles, and points the program at the weights in the mapped file.
-  static llvm::Expected<std::unique_ptr<LanguageModel>> open(llvm::StringRef path,
-                                                             const LanguageModelOptions &options);
+  /// `session` has the entries of an imported model (lowbit/Import/Llama.h) and its parameters;
+  /// `name` stands for it in errors.
+  static llvm::Expected<std::unique_ptr<LanguageModel>> create(std::unique_ptr<Session> session,
+                                                               llvm::StringRef name);
 
-  const CompileTimes &getCompileTimes() const { return compileTimes; }
   int64_t getContextLength() const { return contextLength; }
   int64_t getVocabulary() const { return vocabulary; }
   /// How many positions the cache holds.
@@ -53,11 +44,10 @@ private:
   llvm::Error call(llvm::StringRef entry, llvm::ArrayRef<int64_t> tokens, int64_t at, int64_t rows,
                    float *logits);
 
-  std::unique_ptr<Program> program;
-  std::string path;
+  std::unique_ptr<Session> session;
+  std::string name;
   std::vector<Array> caches; // in the order of the entries' arguments
   int64_t contextLength = 0, vocabulary = 0, position = 0;
-  CompileTimes compileTimes;
 };
 
 } // namespace lowbit

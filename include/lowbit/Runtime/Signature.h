@@ -15,7 +15,8 @@
 // An entry's arguments are those of its C wrapper `_mlir_ciface_NAME`; the last
 // `outputs` of them receive fresh results. A parameter's symbol is a global that
 // holds the memref's descriptor (or an i64 for an `index`), to be filled before
-// the first call. These classes hold the same without MLIR.
+// the first call. These classes hold the same without MLIR, which readSignature()
+// (lowbit/Compile/CompileModule.h) reads and an artifact keeps.
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,10 +29,10 @@
 
 #include <vector>
 
-namespace mlir {
-class ModuleOp;
-class Type;
-} // namespace mlir
+namespace llvm::json {
+class OStream;
+class Value;
+} // namespace llvm::json
 
 namespace lowbit {
 
@@ -39,13 +40,12 @@ namespace lowbit {
 struct ValueType {
   static constexpr int64_t dynamic = -1;
 
-  bool isMemRef;
+  bool isMemRef = false;
   /// Of the elements, or of the scalar; an `index` is I64, an i1 Bool, other integers I8 to I64.
-  DType dtype;
+  DType dtype = DType::F32;
   /// Memrefs only; an extent may be `dynamic`.
   llvm::SmallVector<int64_t, 4> shape;
 
-  static llvm::Expected<ValueType> get(mlir::Type type);
   /// Whether an array of these extents has this type.
   bool acceptsShape(llvm::ArrayRef<int64_t> extents) const;
   /// Whether elements of `stored` can be read as ours: equal, or integers of equal width (a memref
@@ -78,9 +78,12 @@ struct ParameterSignature {
 struct ModuleSignature {
   std::vector<EntrySignature> entries;
   std::vector<ParameterSignature> parameters;
+  /// Whether the code has parallel regions, of OpenMP.
+  bool usesThreads = false;
 
-  /// Reads the two attributes; a malformed one is an error that says what was expected.
-  static llvm::Expected<ModuleSignature> read(mlir::ModuleOp module);
+  /// As a JSON object, and back; what is malformed is an error that says what was expected.
+  void write(llvm::json::OStream &stream) const;
+  static llvm::Expected<ModuleSignature> fromJSON(const llvm::json::Value &value);
   /// A missing entry is an error that lists those there are.
   llvm::Expected<const EntrySignature *> find(llvm::StringRef entry) const;
 };

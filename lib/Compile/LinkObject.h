@@ -1,0 +1,24 @@
+//===- LinkObject.h - From an object file to a shared object ----*- C++ -*-===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_LIB_COMPILE_LINKOBJECT_H
+#define LOWBIT_LIB_COMPILE_LINKOBJECT_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+
+#include <vector>
+
+namespace lowbit {
+
+/// A shared object of this object file and of the functions that it calls (Builtins/), by LLVM's
+/// linker in this process. It needs OpenMP and libm of the process that loads it.
+llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::StringRef object);
+
+} // namespace lowbit
+
+#endif // LOWBIT_LIB_COMPILE_LINKOBJECT_H

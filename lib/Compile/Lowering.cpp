@@ -1,0 +1,110 @@
+//===- Lowering.cpp - Parsing and pipelines with llvm::Error --------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Compile/Diagnostics.h"
+#include "lowbit/Compile/Program.h"
+#include "lowbit/InitAll.h"
+#include "lowbit/Pipelines/Pipelines.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/TargetParser/Host.h"
+
+using namespace llvm;
+using namespace lowbit;
+
+std::unique_ptr<mlir::MLIRContext> lowbit::makeContext() {
+  static const bool registered = (registerAllPasses(), true);
+  (void)registered;
+  mlir::DialectRegistry registry;
+  registerAllDialects(registry);
+  auto context = std::make_unique<mlir::MLIRContext>(registry);
+  // The location says where; a whole function as a note buries what is wrong.
+  context->printOpOnDiagnostic(false);
+  return context;
+}
+
+Expected<mlir::OwningOpRef<mlir::ModuleOp>> lowbit::parseModule(StringRef text, StringRef name,
+                                                                mlir::MLIRContext *context) {
+  DiagnosticCollector diagnostics(context);
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::parseSourceString<mlir::ModuleOp>(text, mlir::ParserConfig(context), name);
+  if (!module) {
+    std::string errors = diagnostics.takeText();
+    return createStringError(errors.empty() ? (name + ": this is not an MLIR module").str()
+                                            : errors);
+  }
+  return module;
+}
+
+/// f32 elements in a vector register of this machine.
+static int64_t getVectorLength() {
+  StringMap<bool> features = sys::getHostCPUFeatures();
+  if (features.lookup("avx512f"))
+    return 16;
+  return features.lookup("avx") ? 8 : 4;
+}
+
+/// What `lowbit-lower-lanes` can use of this machine.
+static StringRef getLanes() {
+  StringMap<bool> features = sys::getHostCPUFeatures();
+  if (features.lookup("avx512vnni") && features.lookup("avx512bw"))
+    return "vnni512";
+  if (features.lookup("avxvnni"))
+    return "vnni256";
+  if (features.lookup("avx2"))
+    return "avx2";
+  return features.lookup("i8mm") ? "usdot" : "generic";
+}
+
+Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
+  DiagnosticCollector diagnostics(module.getContext());
+  mlir::PassManager passes(module.getContext());
+  if (pipeline == "none")
+    return Error::success();
+  std::string errors;
+  raw_string_ostream stream(errors);
+  if (StringRef given = pipeline;
+      given.consume_front("cpu") &&
+      (given.empty() || (given.consume_front("{") && given.consume_back("}")))) {
+    CpuPipelineOptions options;
+    options.vectorLength = getVectorLength();
+    options.lanes = getLanes().str();
+    if (failed(options.parseFromString(given, stream)))
+      return createStringError("'" + pipeline + "': " + StringRef(errors).rtrim() +
+                               "; the options are those of lowbit-cpu-pipeline");
+    buildCpuPipeline(passes, options);
+  } else if (pipeline == "reference") {
+    buildReferencePipeline(passes);
+  } else {
+    FailureOr<mlir::OpPassManager> parsed = mlir::parsePassPipeline(pipeline, stream);
+    if (failed(parsed) || parsed->getOpAnchorName() != "builtin.module")
+      return createStringError(
+          "'" + pipeline +
+          "' is no pipeline: give cpu, reference, none, options as 'cpu{rows=32}', or passes as "
+          "'builtin.module(canonicalize)'" +
+          (errors.empty() ? "" : " (" + StringRef(errors).rtrim() + ")"));
+    static_cast<mlir::OpPassManager &>(passes) = std::move(*parsed);
+  }
+  if (failed(passes.run(module)))
+    return diagnostics.takeError("the module cannot be lowered");
+  return Error::success();
+}
+
+Expected<std::string> lowbit::transformText(StringRef text, StringRef name, StringRef pipeline) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  if (Error error = runPipeline(**module, pipeline))
+    return std::move(error);
+  std::string result;
+  raw_string_ostream(result) << **module << "\n";
+  return result;
+}

@@ -1,0 +1,36 @@
+//===- MachineCode.h - From LLVM IR to an object file ------------*- C++ -*-===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_LIB_COMPILE_MACHINECODE_H
+#define LOWBIT_LIB_COMPILE_MACHINECODE_H
+
+#include "lowbit/Compile/CompileModule.h"
+
+namespace llvm {
+class Module;
+class TargetMachine;
+} // namespace llvm
+
+namespace lowbit {
+
+/// The machine that `options` ask for.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeTarget(const CodeOptions &options);
+
+/// Adds the packed wrapper of each entry, makes parameters visible and everything else internal.
+/// Fails if a function or global that the signature names is missing or of another type.
+llvm::Error exposeEntries(llvm::Module &module, const ModuleSignature &signature);
+
+/// LLVM's standard pipeline at `level`, for the target.
+void optimize(llvm::Module &module, llvm::TargetMachine &target, unsigned level);
+
+/// Machine code of the module, as a relocatable object file. The module is of no use after it.
+llvm::Expected<llvm::SmallVector<char, 0>> emitObject(llvm::Module &module,
+                                                      llvm::TargetMachine &target);
+
+} // namespace lowbit
+
+#endif // LOWBIT_LIB_COMPILE_MACHINECODE_H

@@ -1,0 +1,167 @@
+//===- Program.cpp - From MLIR text to results ----------------------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Compile/Program.h"
+
+#include "Stopwatch.h"
+#include "lowbit/IR/LowbitAttrs.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+using namespace llvm;
+using namespace lowbit;
+
+/// How many values of the compiled program stand for one of this type.
+static unsigned countComponents(mlir::Type type) {
+  EncodingAttrInterface encoding = getEncoding(type);
+  return encoding ? encoding.getComponents(cast<mlir::RankedTensorType>(type)).size() : 1;
+}
+
+/// The compiled arguments that hold the results of `function`. The compiled entry has the arguments
+/// and then the fresh results, both flat.
+static SmallVector<unsigned> placeResults(mlir::func::FuncOp function) {
+  SmallVector<unsigned> starts;
+  unsigned next = 0;
+  for (mlir::Type type : function.getArgumentTypes()) {
+    starts.push_back(next);
+    next += countComponents(type);
+  }
+  auto updates = function->getAttrOfType<mlir::DenseI64ArrayAttr>(LowbitDialect::kUpdatesAttrName);
+  SmallVector<unsigned> places;
+  for (auto [index, type] : enumerate(function.getResultTypes())) {
+    int64_t argument = updates ? updates.asArrayRef()[index] : -1;
+    unsigned &place = argument >= 0 ? starts[argument] : next;
+    for (unsigned count = countComponents(type); count; --count)
+      places.push_back(place++);
+  }
+  return places;
+}
+
+/// The pipeline with the option for activations.
+static Expected<std::string> getPipeline(const ProgramOptions &options) {
+  StringRef activations = options.activations;
+  if (activations == "f32")
+    return options.pipeline;
+  if (activations == "int8")
+    activations = "int<8>, scale = f32 per [1, 32]";
+  if (activations == "int15")
+    activations = "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>";
+  if (options.pipeline != "cpu")
+    return createStringError("activations are chosen for the pipeline 'cpu', not for '" +
+                             options.pipeline + "'");
+  return "cpu{activations='" + activations.str() + "'}";
+}
+
+Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
+                                                    const ProgramOptions &options) {
+  Stopwatch stopwatch;
+  std::unique_ptr<Program> program(new Program);
+  // While the functions still have their results.
+  for (auto function : module.getOps<mlir::func::FuncOp>())
+    if (function->hasAttr(LowbitDialect::kEntryAttrName))
+      program->results[function.getName()] = placeResults(function);
+  if (options.prefixBits)
+    if (Error error =
+            runPipeline(module, "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
+                                    std::to_string(options.prefixBits) + "})"))
+      return std::move(error);
+  Expected<std::string> pipeline = getPipeline(options);
+  if (!pipeline)
+    return pipeline.takeError();
+  if (Error error = runPipeline(module, *pipeline))
+    return std::move(error);
+  program->times.lower = stopwatch.lap();
+  Expected<CompiledModule> compiled = compileModule(module, options.code, program->times);
+  if (!compiled)
+    return compiled.takeError();
+  Expected<std::unique_ptr<Session>> session = Session::load(std::move(*compiled), options.threads);
+  if (!session)
+    return session.takeError();
+  program->session = std::move(*session);
+  for (const EntrySignature &entry : program->session->getSignature().entries) {
+    auto [slot, isNew] = program->results.try_emplace(entry.name);
+    if (isNew)
+      append_range(slot->second,
+                   seq<unsigned>(entry.arguments.size() - entry.outputs, entry.arguments.size()));
+  }
+  return program;
+}
+
+Expected<std::unique_ptr<Program>> Program::compileText(StringRef text, StringRef name,
+                                                        const ProgramOptions &options) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  return compile(**module, options);
+}
+
+Expected<std::unique_ptr<Program>>
+Program::load(StringRef text, StringRef name, const ProgramOptions &options,
+              ArrayRef<std::shared_ptr<const Archive>> archives) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  if (Error error = adoptEncodings(**module, archives))
+    return std::move(error);
+  Expected<std::unique_ptr<Program>> program = compile(**module, options);
+  if (!program)
+    return program.takeError();
+  if (Error error = bindParameters((*program)->getSession(), archives))
+    return std::move(error);
+  return program;
+}
+
+static Error checkInput(StringRef entry, unsigned number, const ValueType &type,
+                        const Array &input) {
+  if (type.acceptsDType(input.getDType()) && type.acceptsShape(input.getShape()))
+    return Error::success();
+  std::string expected =
+      type.isMemRef ? type.str() : "a scalar " + type.str() + " (an array of rank 0)";
+  return createStringError("input " + Twine(number) + " of entry '" + entry + "' is " + expected +
+                           ", not " + formatArrayType(input.getDType(), input.getShape()));
+}
+
+Expected<std::vector<Array>> Program::run(StringRef name, std::vector<Array> arrays) {
+  Expected<const EntrySignature *> entry = session->getSignature().find(name);
+  if (!entry)
+    return entry.takeError();
+  ArrayRef<ValueType> types = (*entry)->arguments;
+  ArrayRef<ValueType> inputTypes = types.drop_back((*entry)->outputs);
+  if (arrays.size() != inputTypes.size()) {
+    std::string list;
+    for (const ValueType &type : inputTypes)
+      list += (list.empty() ? ": " : ", ") + type.str();
+    return createStringError("entry '" + name + "' takes " + Twine(inputTypes.size()) +
+                             " inputs, not " + Twine(arrays.size()) + list);
+  }
+  for (auto [number, type] : enumerate(inputTypes))
+    if (Error error = checkInput(name, number, type, arrays[number]))
+      return std::move(error);
+  for (const ValueType &type : types.take_back((*entry)->outputs)) {
+    Expected<Array> output = Array::allocate(type.dtype, type.shape);
+    if (!output)
+      return output.takeError();
+    arrays.push_back(std::move(*output));
+  }
+
+  std::vector<MemRefDescriptor> descriptors;
+  descriptors.reserve(arrays.size());
+  SmallVector<void *> arguments;
+  for (auto [type, array] : zip_equal(types, arrays)) {
+    descriptors.emplace_back(array.bytes().data(), array.getShape());
+    arguments.push_back(type.isMemRef ? descriptors.back().get() : array.bytes().data());
+  }
+  if (Error error = session->invoke(name, arguments))
+    return std::move(error);
+  std::vector<Array> outputs;
+  for (unsigned place : results.find(name)->second)
+    outputs.push_back(std::move(arrays[place]));
+  return outputs;
+}
