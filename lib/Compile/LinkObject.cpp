@@ -8,38 +8,33 @@
 #include "LinkObject.h"
 
 #include "../Runtime/WriteFile.h"
-#include "lld/Common/Driver.h"
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/raw_ostream.h"
-
-#include <mutex>
+#include "llvm/Support/Program.h"
 
 using namespace llvm;
 using namespace lowbit;
 
-LLD_HAS_DRIVER(elf)
-
 // Builtins.S: an archive of objects.
 extern "C" const char lowbitBuiltinsBegin[], lowbitBuiltinsEnd[];
 
-static Error runLinker(ArrayRef<const char *> arguments) {
-  // The linker keeps its state in globals.
-  static std::mutex mutex;
-  static bool usable = true;
-  std::lock_guard<std::mutex> lock(mutex);
-  if (!usable)
-    return createStringError("the linker has failed before in this process: start a new one");
-  std::string text;
-  raw_string_ostream stream(text);
-  lld::Result result = lld::lldMain(arguments, stream, stream, {{lld::Gnu, &lld::elf::link}});
-  usable = result.canRunAgain;
-  if (result.retCode == 0)
-    return Error::success();
-  return createStringError("compiled code cannot be linked: " + StringRef(text).rtrim());
+/// LLVM's linker: a process of its own, since within this one it would reset LLVM's options.
+static Expected<std::string> findLinker() {
+  if (sys::fs::can_execute(LOWBIT_LINKER_PATH))
+    return LOWBIT_LINKER_PATH;
+  for (StringRef name : {"ld.lld-22", "ld.lld"})
+    if (ErrorOr<std::string> found = sys::findProgramByName(name))
+      return *found;
+  return createStringError("there is no ld.lld to link compiled code: install lld-22 (Debian), or "
+                           "name its folder in PATH");
+}
+
+static std::string readText(StringRef path) {
+  ErrorOr<std::unique_ptr<MemoryBuffer>> text = MemoryBuffer::getFile(path);
+  return text ? (*text)->getBuffer().trim().str() : "";
 }
 
 Expected<std::vector<uint8_t>> lowbit::linkSharedObject(StringRef object) {
@@ -60,10 +55,26 @@ Expected<std::vector<uint8_t>> lowbit::linkSharedObject(StringRef object) {
   if (Error error = writeFile(
           builtins, StringRef(lowbitBuiltinsBegin, lowbitBuiltinsEnd - lowbitBuiltinsBegin)))
     return std::move(error);
-  if (Error error = runLinker({"ld.lld", "-shared", "-Bsymbolic", "--threads=1", "--gc-sections",
-                               "--hash-style=gnu", "-znow", "--exclude-libs=ALL", "-o",
-                               output.c_str(), input.c_str(), builtins.c_str()}))
-    return std::move(error);
+  Expected<std::string> linker = findLinker();
+  if (!linker)
+    return linker.takeError();
+  std::string messages = pathOf("messages"), reason;
+  std::optional<StringRef> streams[] = {StringRef(), StringRef(messages), StringRef(messages)};
+  StringRef arguments[] = {*linker,
+                           "-shared",
+                           "-Bsymbolic",
+                           "--threads=1",
+                           "--gc-sections",
+                           "--hash-style=gnu",
+                           "-znow",
+                           "--exclude-libs=ALL",
+                           "-o",
+                           output,
+                           input,
+                           builtins};
+  if (sys::ExecuteAndWait(*linker, arguments, std::nullopt, streams, 0, 0, &reason))
+    return createStringError("compiled code cannot be linked: " +
+                             (reason.empty() ? readText(messages) : reason));
   ErrorOr<std::unique_ptr<MemoryBuffer>> linked = MemoryBuffer::getFile(output);
   if (!linked)
     return createStringError(output + ": cannot be read: " + linked.getError().message());

@@ -16,7 +16,7 @@
 namespace lowbit {
 
 /// A shared object of this object file and of the functions that it calls (Builtins/), by LLVM's
-/// linker in this process. It needs OpenMP and libm of the process that loads it.
+/// linker. It needs OpenMP and libm of the process that loads it.
 llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::StringRef object);
 
 } // namespace lowbit
