@@ -101,6 +101,9 @@ def decode(
 def ggml_type(name: str, rank: int) -> tuple[str, int, int]:
     """Of a tensor type of ggml: its encoding ('' for F32) on tensors of this rank, elements and bytes of a block."""
 
+def compile_model(path: str, output: str, origin: str, options: dict[str, Any]) -> dict[str, float]:
+    """Compile the model of an archive into an artifact (.lbm); seconds of each step. options: as for Session."""
+
 class Session:
     """A compiled model with its key-value cache, which starts empty.
 

@@ -17,6 +17,7 @@ from .errors import LowbitError
 _EXAMPLES = """\
 examples:
   lowbit generate model.gguf --prompt "Water boils at" --tokens 48
+  lowbit compile model.gguf --output model.lbm
   lowbit inspect model.gguf
   lowbit encode model.gguf --output w4.safetensors \\
       --weights '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'
@@ -110,16 +111,15 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "model",
             metavar="MODEL",
-            help="a .gguf file, or one written by `lowbit encode`; `inspect` and `encode` read any "
+            help="a .gguf file, one written by `lowbit encode`, or to run it one written by `lowbit compile` (.lbm); `inspect` and `encode` read any "
             ".safetensors file, checkpoints of GPTQ, AWQ and bitsandbytes too",
         )
         return sub
 
-    def precision(sub: argparse.ArgumentParser) -> None:
+    def precision(sub: argparse.ArgumentParser, runs: bool = True) -> None:
         sub.add_argument(
             "--activations",
             type=_activations,
-            default="int15",
             metavar="TYPE",
             help="how activations are multiplied with encoded weights: f32; rounded in blocks of 32 to int15 (default; "
             "within 0.01 %% of the perplexity of f32) or int8 (0.3 %%); or what they are rounded to, as 'int<8>, scale = f32 per [1, 64]'",
@@ -130,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
             metavar="N",
             help="read only the N high bits of each code, of weights whose planes end there (layout = planes<4, 4>)",
         )
+        if runs:
+            sub.add_argument(
+                "--no-cache",
+                action="store_true",
+                help="compile anew, and keep nothing on disk (`lowbit cache` lists what is kept)",
+            )
 
     sub = command(
         "generate",
@@ -243,6 +249,38 @@ def _parser() -> argparse.ArgumentParser:
         help="the new model, for every command again: a GGUF file if the name ends in .gguf (plain "
         "types and layouts of ggml only), else a safetensors file",
     )
+
+    sub = command(
+        "compile",
+        "compile a model into a file that runs without the compiler",
+        "lowbit compile model.gguf --output model.lbm && lowbit generate model.lbm --prompt Hello --tokens 20",
+    )
+    sub.add_argument(
+        "--output",
+        "-o",
+        required=True,
+        metavar="OUT.lbm",
+        help="the compiled model with its weights, for processors such as this one. It holds machine code: run only "
+        "those that you trust",
+    )
+    sub.add_argument(
+        "--context-length",
+        type=_whole(1),
+        metavar="N",
+        help="positions in the key-value cache (the model's own)",
+    )
+    sub.add_argument("--timing", action="store_true", help="print the seconds of each step")
+    precision(sub, runs=False)
+
+    sub = commands.add_parser(
+        "cache",
+        help="list the compiled models that are kept on disk, or remove them",
+        description="List the compiled models that are kept on disk, the last used first, or remove them. "
+        "$LOWBIT_CACHE_LIMIT (in GiB, 20 by default) bounds them; the ones used longest ago go first.",
+    )
+    sub.set_defaults(run="show_cache")
+    sub.add_argument("--clear", action="store_true", help="remove all of them")
+    sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser
 
 
@@ -255,13 +293,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Only now: --help and wrong usage need neither numpy nor the compiler.
         from . import commands
 
-        getattr(commands, options.command)(options)
+        getattr(commands, getattr(options, "run", options.command))(options)
         sys.stdout.flush()
     except LowbitError as error:
         report(str(error), error.hint)
         return 1
     except ModuleNotFoundError as error:
-        if error.name != "lowbit._lowbit":
+        if error.name not in ("lowbit._lowbit", "lowbit._runtime"):
             raise
         report("the compiler is not built", hint="run scripts/setup.sh")
         return 1

@@ -9,12 +9,15 @@ import math
 import os
 import sys
 import tempfile
+import time
 from argparse import Namespace
-from typing import Iterator
+from dataclasses import asdict
+from typing import Iterator, TextIO
 
 import numpy as np
 from tqdm import tqdm
 
+from . import cache
 from .errors import LowbitError
 from .model import Model, Sampler, bits_per_byte, open_archive
 from .tokenizer import TextStream
@@ -58,14 +61,25 @@ def _check_folder(path: str) -> None:
         raise LowbitError(f"'{path}' is not a regular file", hint="give the name of a file")
 
 
-def _compile(model: Model) -> None:
-    """Compiles now, and says so to someone who watches: it takes seconds."""
+def _open_model(options: Namespace) -> Model:
+    return Model(
+        options.model,
+        options.activations,
+        prefix_bits=options.prefix_bits,
+        use_cache=not options.no_cache,
+    )
+
+
+def _load(model: Model) -> None:
+    """Compiles and loads now, and says so to someone who watches: it may take seconds."""
     watched = sys.stderr.isatty()
     if watched:
-        print(f"compiling {model.path} …", file=sys.stderr, end="\r", flush=True)
-    seconds = model.compile_seconds
+        print(f"loading {model.path} …", file=sys.stderr, end="\r", flush=True)
+    model.load()
     if watched:
-        print(f"compiled {model.path} in {seconds:.1f} s", file=sys.stderr)
+        done = f"compiled {model.path} in {model.compile_seconds:.1f} s"
+        print(done if model.compile_times else " " * len(done), file=sys.stderr, end="\r")
+        print(end="\n" if model.compile_times else "", file=sys.stderr)
 
 
 def _sampler(options: Namespace) -> Sampler:
@@ -78,13 +92,13 @@ def _sampler(options: Namespace) -> Sampler:
 
 
 def generate(options: Namespace) -> None:
-    model = Model(options.model, options.activations, prefix_bits=options.prefix_bits)
+    model = _open_model(options)
     tokenizer = model.tokenizer
     prompt = tokenizer.encode(options.prompt, special=options.special)
     if not prompt:
         raise LowbitError("the prompt is empty", hint="give at least one character with --prompt")
 
-    _compile(model)
+    _load(model)
 
     # With --json standard output is the object's alone; who watches still sees the text grow.
     echo = not options.json or sys.stderr.isatty()
@@ -122,15 +136,63 @@ def generate(options: Namespace) -> None:
         speed += f", {result.tokens_per_second:.1f} tokens/s"
     print(
         f"{speed}; prompt {len(prompt)} tokens, {result.prefill_tokens_per_second:.1f} tokens/s; "
-        f"compiled in {model.compile_seconds:.1f} s",
+        + (f"compiled in {model.compile_seconds:.1f} s" if model.compile_times else "compiled before"),
         file=sys.stderr,
     )
 
 
+def _show_times(times: dict[str, float], shown: TextIO) -> None:
+    for step, seconds in [*times.items(), ("total", sum(times.values()))]:
+        print(f"{step:<10} {seconds:7.3f} s", file=shown)
+
+
+def compile(options: Namespace) -> None:
+    _check_folder(options.output)
+    if os.path.exists(options.output) and os.path.samefile(options.model, options.output):
+        raise LowbitError("the output is the model itself", hint="give another name with --output")
+    if not options.output.endswith(".lbm"):
+        raise LowbitError(
+            f"'{options.output}' does not end in .lbm", hint="compiled models are told by that ending"
+        )
+    model = Model(
+        options.model,
+        options.activations,
+        context_length=options.context_length,
+        prefix_bits=options.prefix_bits,
+    )
+    if model.is_compiled:
+        raise LowbitError(f"'{options.model}' is compiled already")
+    model.compile(options.output)
+    if options.timing:
+        _show_times(model.compile_times, sys.stderr)
+    total = sum(model.compile_times.values())
+    print(
+        f"{options.output}: {os.path.getsize(options.output):,} bytes, compiled in {total:.1f} s",
+        file=sys.stderr,
+    )
+
+
+def show_cache(options: Namespace) -> None:
+    if options.clear:
+        count = cache.prune(-1)
+        print(f"{count} compiled model{'' if count == 1 else 's'} removed", file=sys.stderr)
+        return
+    entries = cache.entries()
+    if options.json:
+        print(json.dumps({"folder": cache.folder(), "entries": [asdict(entry) for entry in entries]}))
+        return
+    for entry in entries:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
+        chosen = ", ".join(f"{key}={value}" for key, value in entry.options.items())
+        print(f"{entry.bytes:>15,}  {when}  {entry.model}  {chosen}")
+    total = sum(entry.bytes for entry in entries)
+    print(f"{len(entries)} compiled models, {total:,} bytes in {cache.folder()}")
+
+
 def logits(options: Namespace) -> None:
     _check_folder(options.output)
-    model = Model(options.model, options.activations, prefix_bits=options.prefix_bits)
-    _compile(model)
+    model = _open_model(options)
+    _load(model)
     shape = (len(options.tokens), model.vocabulary)
     with _whole_file(options.output, ".npy") as temporary:
         # A first chunk before the file: token ids that are out of range leave nothing behind.
@@ -155,10 +217,10 @@ def perplexity(options: Namespace) -> None:
         raise LowbitError(
             f"'{options.text}' is not UTF-8 (byte {error.start})", hint="convert it with iconv"
         ) from None
-    model = Model(options.model, options.activations, prefix_bits=options.prefix_bits)
+    model = _open_model(options)
     tokens = model.tokenizer.encode(text, add_bos=False)[: options.max_tokens]
     if len(tokens) > 1:
-        _compile(model)
+        _load(model)
     with _progress(len(tokens), "token") as bar:
         nll = model.nll(tokens, progress=bar.update)
     record = {

@@ -11,7 +11,8 @@ from typing import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ._lowbit import Archive, Session
+from . import cache
+from ._runtime import Archive, Artifact, Session
 from .errors import LowbitError
 from .tokenizer import Tokenizer
 
@@ -30,7 +31,7 @@ def open_archive(path: str | os.PathLike) -> Archive:
         )
     if not os.path.exists(path):
         raise LowbitError(
-            f"there is no file '{path}'", hint="a model is a .gguf or .safetensors file"
+            f"there is no file '{path}'", hint="a model is a .gguf, .safetensors or .lbm file"
         )
     return Archive(path)
 
@@ -92,42 +93,88 @@ class Generation:
 
 
 class Model:
-    """A model file, compiled for this machine when it is first needed.
+    """A model file, compiled for this machine when it is first needed, or one that `lowbit compile` made (.lbm).
 
     activations: how activations are multiplied with encoded weights: 'f32'; rounded in blocks of 32 to 'int15' (the
-        same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]".
+        same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]". None is int15.
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
     prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
+    use_cache: keep what was compiled on disk, and take it from there (see lowbit.cache).
+
+    What a compiled model was compiled with is settled: of these options it takes none.
     """
 
     def __init__(
         self,
         path: str | os.PathLike,
-        activations: str = "int15",
+        activations: str | None = None,
         context_length: int | None = None,
         prefix_bits: int | None = None,
+        use_cache: bool = True,
     ):
         self.path = os.fspath(path)
-        self.archive = open_archive(path)
-        self._options: dict[str, object] = {"activations": activations}
-        if context_length is not None:
-            self._options["context_length"] = context_length
+        self.use_cache = use_cache
+        self.compile_times: dict[str, float] = {}
+        """Seconds of each step of compiling; empty where nothing had to be compiled."""
+        self.is_compiled = self.path.endswith(".lbm")
+        self.archive = None if self.is_compiled else open_archive(path)
+        given = {
+            "activations": activations,
+            "context_length": context_length,
+            "prefix_bits": prefix_bits,
+        }
+        self._options = {key: value for key, value in given.items() if value is not None}
+        if self.is_compiled and self._options:
+            raise LowbitError(
+                f"'{self.path}' is compiled already: {', '.join(self._options)} cannot be chosen any more",
+                hint="compile the model again with `lowbit compile`",
+            )
         if prefix_bits is not None:
             if not isinstance(prefix_bits, int) or not 1 <= prefix_bits <= 8:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
-            self._options["prefix_bits"] = prefix_bits
+        self._options.setdefault("activations", "int15")
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
-        return Tokenizer(self.archive.metadata)
+        return Tokenizer(self._metadata)
+
+    @property
+    def _metadata(self) -> Callable[[str], object]:
+        return self.archive.metadata if self.archive else Artifact(self.path).metadata
+
+    def compile(self, output: str) -> None:
+        """Writes the compiled model, with its weights, to a file that runs without the compiler."""
+        from ._lowbit import compile_model
+
+        origin = cache.describe(self.path, self._options)
+        self.compile_times = compile_model(self.path, output, origin, self._options)
 
     @cached_property
     def _session(self) -> Session:
-        return Session(self.path, self._options)
+        if self.is_compiled:
+            return Session(self.path)
+        if self.use_cache and cache.is_usable():
+            path, _ = cache.obtain(self.path, self._options, self.compile)
+            try:
+                return Session(path)
+            except RuntimeError:  # damaged, or from a machine that shares the folder
+                self.compile(path)
+                return Session(path)
+        from ._lowbit import Session as CompilingSession
+
+        session = CompilingSession(self.path, self._options)
+        self.compile_times = session.compile_times
+        return session
+
+    def load(self) -> None:
+        """Compiles if that is needed, and loads, now: the first use does it otherwise."""
+        self._session
 
     @property
     def compile_seconds(self) -> float:
-        return self._session.compile_seconds
+        """What compiling took; 0 where it had been done before."""
+        self.load()
+        return sum(self.compile_times.values())
 
     @property
     def context_length(self) -> int:

@@ -8,7 +8,6 @@
 #include "Bindings.h"
 
 #include "lowbit/Archive/Archive.h"
-#include "lowbit/Compile/EncodedTensor.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -37,28 +36,6 @@ static nb::object toPython(const MetadataValue &value) {
   return list;
 }
 
-static Expected<Array> decode(const Archive &archive, const TensorInfo &tensor) {
-  EncodingContext encodings;
-  Expected<TensorEncoding> encoding = encodings.read(archive, tensor);
-  if (!encoding)
-    return encoding.takeError();
-  Expected<Array> values = Array::allocate(DType::F32, tensor.shape);
-  if (!values)
-    return values.takeError();
-  if (Error error = encoding->decode(archive, tensor, values->values<float>()))
-    return std::move(error);
-  return values;
-}
-
-static nb::object getValues(const Archive &archive, const std::string &name) {
-  const TensorInfo *tensor = unwrap(archive.find(name));
-  Expected<Array> values = [&] {
-    nb::gil_scoped_release unlocked;
-    return decode(archive, *tensor);
-  }();
-  return toNumpy(unwrap(std::move(values)));
-}
-
 /// A read-only view, whose owner outlives it: the archive, or what was made on demand.
 static nb::object viewOf(const Component &component, nb::handle archive) {
   if (!component.owner)
@@ -78,7 +55,12 @@ static nb::dict getComponents(nb::handle self, const std::string &name) {
   return components;
 }
 
-void python::bindArchive(nb::module_ &module) {
+nb::object python::lookup(const Metadata &metadata, const std::string &key) {
+  auto value = metadata.lookup(key);
+  return value ? toPython(*value) : nb::none();
+}
+
+nb::class_<Archive> python::bindArchive(nb::module_ &module) {
   nb::class_<TensorInfo>(module, "TensorInfo", "One tensor of an archive.")
       .def_ro("name", &TensorInfo::name)
       .def_prop_ro("shape",
@@ -93,18 +75,16 @@ void python::bindArchive(nb::module_ &module) {
                tensor.describeEncoding() + ">";
       });
 
-  nb::class_<Archive>(module, "Archive", "A memory-mapped GGUF or safetensors file.")
+  return nb::class_<Archive>(module, "Archive", "A memory-mapped GGUF or safetensors file.")
       .def(nb::new_([](const std::string &path) { return unwrap(Archive::open(path)).release(); }),
            nb::arg("path"))
       .def_prop_ro("path", [](const Archive &archive) { return archive.getPath().str(); })
       .def_prop_ro("tensors", [](const Archive &archive) { return archive.tensors().vec(); })
       .def(
           "metadata",
-          [](const Archive &archive, const std::string &key) -> nb::object {
-            auto value = archive.metadata().lookup(key);
-            return value ? toPython(*value) : nb::none();
+          [](const Archive &archive, const std::string &key) {
+            return lookup(archive.metadata(), key);
           },
           nb::arg("key"), nb::sig("def metadata(self, key: str) -> object"))
-      .def("tensor_f32", &getValues, nb::arg("name"))
       .def("components", &getComponents, nb::arg("name"));
 }

@@ -13,6 +13,7 @@
 #ifndef LOWBIT_PYTHON_BINDINGS_H
 #define LOWBIT_PYTHON_BINDINGS_H
 
+#include "lowbit/Archive/Archive.h"
 #include "lowbit/Runtime/Array.h"
 #include "llvm/Support/Error.h"
 
@@ -56,7 +57,11 @@ nb::object makeView(DType dtype, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<u
 /// A numpy array that owns what was in `array`.
 nb::object toNumpy(Array array);
 
-void bindArchive(nb::module_ &module);
+nb::object lookup(const Metadata &metadata, const std::string &key);
+
+nb::class_<Archive> bindArchive(nb::module_ &module);
+/// Adds what needs the encodings' dialect.
+void bindDecode(nb::class_<Archive> archive);
 void bindEncodings(nb::module_ &module);
 void bindPrograms(nb::module_ &module);
 void bindCompiler(nb::module_ &module);

@@ -9,6 +9,7 @@
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Compile/CompileLanguageModel.h"
+#include "lowbit/Runtime/Artifact.h"
 
 #include <nanobind/stl/string.h>
 
@@ -47,6 +48,13 @@ static LanguageModelOptions readOptions(nb::dict given) {
   return options;
 }
 
+using Times = std::vector<std::pair<const char *, double>>;
+
+static Times listTimes(const CompileTimes &times) {
+  return {{"import", times.import},     {"lower", times.lower},     {"translate", times.translate},
+          {"optimize", times.optimize}, {"codegen", times.codegen}, {"pack", times.pack}};
+}
+
 static ModelSession *open(const std::string &path, nb::dict given) {
   LanguageModelOptions options = readOptions(given);
   CompileTimes times;
@@ -60,16 +68,36 @@ static ModelSession *open(const std::string &path, nb::dict given) {
       return session.takeError();
     return LanguageModel::create(std::move(*session), path);
   };
-  return new ModelSession{unwrap(open()),
-                          {{"import", times.import},
-                           {"lower", times.lower},
-                           {"translate", times.translate},
-                           {"optimize", times.optimize},
-                           {"codegen", times.codegen},
-                           {"pack", times.pack}}};
+  std::unique_ptr<LanguageModel> model = unwrap(open());
+  return new ModelSession{std::move(model), listTimes(times)};
+}
+
+static nb::dict compileModel(const std::string &path, const std::string &output,
+                             const std::string &origin, nb::dict given) {
+  LanguageModelOptions options = readOptions(given);
+  CompileTimes times;
+  auto compile = [&]() -> Error {
+    nb::gil_scoped_release unlocked;
+    Expected<std::unique_ptr<Archive>> opened = Archive::open(path);
+    if (!opened)
+      return opened.takeError();
+    std::shared_ptr<const Archive> archive = std::move(*opened);
+    auto session = compileLanguageModel(archive, options, times);
+    if (!session)
+      return session.takeError();
+    return Artifact::write(output, **session, archive->metadata(), origin);
+  };
+  raise(compile());
+  nb::dict seconds;
+  for (auto [step, time] : listTimes(times))
+    seconds[step] = time;
+  return seconds;
 }
 
 void python::bindCompiler(nb::module_ &module) {
   bindSession(module).def(nb::new_(&open), nb::arg("archive_path"),
                           nb::arg("options") = nb::dict());
+  module.def("compile_model", &compileModel, nb::arg("path"), nb::arg("output"), nb::arg("origin"),
+             nb::arg("options"),
+             "Compiles the model of an archive into an artifact; seconds of each step.");
 }

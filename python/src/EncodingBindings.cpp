@@ -7,6 +7,7 @@
 
 #include "Bindings.h"
 
+#include "lowbit/Archive/Archive.h"
 #include "lowbit/Archive/GGMLTypes.h"
 #include "lowbit/Compile/EncodeArchive.h"
 #include "lowbit/Compile/EncodedTensor.h"
@@ -20,6 +21,32 @@
 using namespace llvm;
 using namespace lowbit;
 using namespace lowbit::python;
+
+static Expected<Array> decodeTensor(const Archive &archive, const TensorInfo &tensor) {
+  EncodingContext encodings;
+  Expected<TensorEncoding> encoding = encodings.read(archive, tensor);
+  if (!encoding)
+    return encoding.takeError();
+  Expected<Array> values = Array::allocate(DType::F32, tensor.shape);
+  if (!values)
+    return values.takeError();
+  if (Error error = encoding->decode(archive, tensor, values->values<float>()))
+    return std::move(error);
+  return values;
+}
+
+static nb::object getValues(const Archive &archive, const std::string &name) {
+  const TensorInfo *tensor = unwrap(archive.find(name));
+  Expected<Array> values = [&] {
+    nb::gil_scoped_release unlocked;
+    return decodeTensor(archive, *tensor);
+  }();
+  return python::toNumpy(unwrap(std::move(values)));
+}
+
+void python::bindDecode(nb::class_<Archive> archive) {
+  archive.def("tensor_f32", &getValues, nb::arg("name"));
+}
 
 static void encodeFile(const std::string &path, const std::string &out, const std::string &weights,
                        const std::vector<std::pair<std::string, std::string>> &keep,

@@ -1,4 +1,4 @@
-//===- Module.cpp - lowbit._lowbit, errors and arrays ---------------------===//
+//===- Arrays.cpp - Errors and arrays ------------------------------------===//
 //
 // Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -137,13 +137,4 @@ nb::object python::toNumpy(Array array) {
   auto *owned = new Array(std::move(array));
   nb::capsule owner(owned, [](void *pointer) noexcept { delete static_cast<Array *>(pointer); });
   return makeNumpy(owned->getDType(), owned->getShape(), owned->bytes().data(), owner);
-}
-
-NB_MODULE(_lowbit, module) {
-  module.doc() = "Archives, encodings and compiled models; see _lowbit.pyi.";
-  nb::exception<Failure>(module, "Error", PyExc_RuntimeError);
-  bindArchive(module);
-  bindEncodings(module);
-  bindPrograms(module);
-  bindCompiler(module);
 }
