@@ -1,6 +1,6 @@
 """Compiled models on disk, so that a model is compiled once.
 
-They lie in $LOWBIT_CACHE/compiled, or $XDG_CACHE_HOME/lowbit/compiled, or ~/.cache/lowbit/compiled. The name is a digest
+They lie in $LOWBIT_COMPILE_CACHE, or $XDG_CACHE_HOME/lowbit/compiled, or ~/.cache/lowbit/compiled. The name is a digest
 of all that the result depends on: the model file (which file it is, its size and when it was written, not its bytes), the
 options, the compiler's sources and the processor. A file appears under its name when it is whole; two processes that
 compile the same model at the same time do the work twice, and either result is right.
@@ -23,22 +23,22 @@ _DEFAULT_LIMIT = 20 << 30
 
 
 def folder() -> str:
-    base = os.environ.get("LOWBIT_CACHE")
-    if not base:
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-        base = os.path.join(home, "lowbit")
-    return os.path.join(base, "compiled")
+    given = os.environ.get("LOWBIT_COMPILE_CACHE")
+    if given:
+        return given
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return os.path.join(home, "lowbit", "compiled")
 
 
 def limit() -> int:
-    text = os.environ.get("LOWBIT_CACHE_LIMIT")
+    text = os.environ.get("LOWBIT_COMPILE_CACHE_LIMIT")
     if not text:
         return _DEFAULT_LIMIT
     try:
         return int(float(text) * (1 << 30))
     except (ValueError, OverflowError):
         raise LowbitError(
-            f"LOWBIT_CACHE_LIMIT is '{text}'", hint="give a number of GiB, as LOWBIT_CACHE_LIMIT=8"
+            f"LOWBIT_COMPILE_CACHE_LIMIT is '{text}'", hint="give a number of GiB, as LOWBIT_COMPILE_CACHE_LIMIT=8"
         ) from None
 
 

@@ -276,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
         "cache",
         help="list the compiled models that are kept on disk, or remove them",
         description="List the compiled models that are kept on disk, the last used first, or remove them. "
-        "$LOWBIT_CACHE_LIMIT (in GiB, 20 by default) bounds them; the ones used longest ago go first.",
+        "$LOWBIT_COMPILE_CACHE_LIMIT (in GiB, 20 by default) bounds them; the ones used longest ago go first.",
     )
     sub.set_defaults(run="show_cache")
     sub.add_argument("--clear", action="store_true", help="remove all of them")

@@ -26,6 +26,15 @@ def _find_in_cache(name: str, script: str) -> Path:
     return path
 
 
+@pytest.fixture(scope="session", autouse=True)
+def compile_cache(tmp_path_factory, worker_id) -> Path:
+    """What the tests compile is kept for them alone, in one place for all their processes."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "compiled"
+    os.environ["LOWBIT_COMPILE_CACHE"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def model_path() -> Path:
     """SmolLM2-135M-Instruct, as scripts/get-smollm2.sh leaves it."""

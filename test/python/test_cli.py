@@ -12,7 +12,7 @@ INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
 
 
 def test_generate_json(run_lowbit, model_path, model, tokenizer):
-    done = run_lowbit("generate", model_path, "--prompt", "Water boils at", "--tokens", 8, "--json")
+    done = run_lowbit("generate", model_path, "--prompt", "Water boils at", "--tokens", 8, "--json", "--no-cache")
     result = json.loads(done.stdout)
     assert list(result) == [
         "prompt_tokens",

@@ -1,0 +1,197 @@
+"""Compiled models in files: that they run as what they were compiled from does, without a compiler; and the cache of them."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from lowbit import Model, cache
+from lowbit.errors import LowbitError
+
+PROMPT = list(b"In the beginning")
+
+
+@pytest.fixture(scope="module")
+def q4_model(byte_model_path, tmp_path_factory, run_lowbit):
+    """The byte model in 4 bits, so that it has packed parameters."""
+    path = tmp_path_factory.mktemp("q4") / "q4.gguf"
+    encoding = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>"
+    run_lowbit("encode", byte_model_path, "--weights", encoding, "--output", path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def compiled(q4_model, tmp_path_factory):
+    path = tmp_path_factory.mktemp("artifact") / "q4.lbm"
+    Model(q4_model).compile(str(path))
+    return path
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    folder = tmp_path / "own"
+    monkeypatch.setenv("LOWBIT_COMPILE_CACHE", str(folder))
+    return folder
+
+
+def _logits(model: Model) -> np.ndarray:
+    return np.concatenate(list(model.logits(PROMPT)))
+
+
+def test_an_artifact_computes_what_its_model_does(q4_model, compiled):
+    expected = _logits(Model(q4_model, use_cache=False))
+    model = Model(compiled)
+    np.testing.assert_array_equal(_logits(model), expected)
+    assert model.compile_seconds == 0
+    generated = model.generate(PROMPT, 12).tokens
+    assert generated == Model(q4_model, use_cache=False).generate(PROMPT, 12).tokens
+    assert model.tokenizer.decode(PROMPT) == "In the beginning"
+
+
+def test_an_artifact_runs_without_llvm(compiled):
+    script = f"""
+import sys
+from lowbit import cli
+status = cli.main(["generate", {str(compiled)!r}, "--prompt", "In the beginning", "--tokens", "4"])
+maps = open("/proc/self/maps").read()
+print([name for name in ("libLLVM", "libMLIR", "libLowbit") if name in maps], status, file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stderr.splitlines()[-1] == "[] 0", done.stderr
+    assert done.stdout.startswith("In the beginning")
+
+
+def _damage(path, out, at, value):
+    content = bytearray(path.read_bytes())
+    content[at : at + len(value)] = value
+    out.write_bytes(content)
+    return out
+
+
+def test_a_damaged_artifact_is_an_error(compiled, tmp_path):
+    content = compiled.read_bytes()
+    header = int.from_bytes(content[:8], "little")
+    arrays = json.loads(content[8 : 8 + header])
+    packed = next(iter(json.loads(arrays["__metadata__"]["lowbit.digests"]).keys() - {"code"}))
+    out = tmp_path / "damaged.lbm"
+    for name in ("code", packed):
+        at = 8 + header + arrays[name]["data_offsets"][0] + 5
+        _damage(compiled, out, at, bytes([content[at] ^ 16]))
+        with pytest.raises(RuntimeError, match=f"damaged.lbm: byte .*'{name}' is damaged"):
+            Model(out).load()
+    version = content.index(b'"lowbit.artifact":"1"')
+    _damage(compiled, out, version, b'"lowbit.artifact":"9"')
+    with pytest.raises(RuntimeError, match="of format 9, not 1"):
+        Model(out).load()
+    out.write_bytes(content[: len(content) // 2])
+    with pytest.raises(RuntimeError, match="damaged.lbm"):
+        Model(out).load()
+
+
+def test_what_is_no_artifact_is_an_error(q4_model, tmp_path, run_lowbit):
+    path = tmp_path / "model.lbm"
+    run_lowbit("encode", q4_model, "--weights", "#lowbit.quantized<f16>", "--output", tmp_path / "m.safetensors")
+    os.rename(tmp_path / "m.safetensors", path)
+    with pytest.raises(RuntimeError, match="no compiled model: make one with `lowbit compile`"):
+        Model(path).load()
+    with pytest.raises(RuntimeError, match="missing.lbm"):
+        Model(tmp_path / "missing.lbm").load()
+
+
+def test_options_of_a_compiled_model_are_settled(compiled):
+    for options in ({"activations": "f32"}, {"context_length": 8}, {"prefix_bits": 2}):
+        with pytest.raises(LowbitError, match="compiled already"):
+            Model(compiled, **options)
+
+
+def test_command_line(q4_model, compiled, tmp_path, run_lowbit):
+    out = tmp_path / "out.lbm"
+    done = run_lowbit("compile", q4_model, "--output", out, "--timing", "--context-length", 64)
+    steps = [line.split()[0] for line in done.stderr.splitlines()[:-1]]
+    assert steps == ["import", "lower", "translate", "optimize", "codegen", "pack", "total"]
+    assert Model(out).context_length == 64
+    assert sorted(os.listdir(tmp_path)) == ["out.lbm"]
+    wrong = run_lowbit("compile", q4_model, "--output", tmp_path / "out.so", status=1)
+    assert "does not end in .lbm" in wrong.stderr
+    again = run_lowbit("compile", compiled, "--output", out, status=1)
+    assert "is compiled already" in again.stderr
+    nowhere = run_lowbit("compile", q4_model, "--output", tmp_path / "no/out.lbm", status=1)
+    assert "there is no folder" in nowhere.stderr
+
+
+def test_a_model_is_compiled_once(q4_model, own_cache):
+    first, second = Model(q4_model), Model(q4_model)
+    expected = _logits(first)
+    assert first.compile_seconds > 0
+    np.testing.assert_array_equal(_logits(second), expected)
+    assert second.compile_seconds == 0
+    assert len(cache.entries()) == 1
+    entry = cache.entries()[0]
+    assert entry.model == str(q4_model) and entry.options == {"activations": "int15"}
+    # Another option, another code.
+    assert Model(q4_model, activations="int8").compile_seconds > 0
+    assert len(cache.entries()) == 2
+
+
+def test_another_file_is_another_model(byte_model_path, q4_model, own_cache, tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(q4_model.read_bytes())
+    assert Model(path).compile_seconds > 0
+    assert Model(path).compile_seconds == 0
+    path.write_bytes(byte_model_path.read_bytes())
+    assert Model(path).compile_seconds > 0
+
+
+def test_a_damaged_entry_is_compiled_again(q4_model, own_cache):
+    expected = _logits(Model(q4_model))
+    path = cache.entries()[0].path
+    content = bytearray(open(path, "rb").read())
+    content[-9] ^= 1
+    header = int.from_bytes(content[:8], "little")
+    content[8 + header // 2] ^= 1
+    with open(path, "wb") as file:
+        file.write(content)
+    model = Model(q4_model)
+    np.testing.assert_array_equal(_logits(model), expected)
+    assert model.compile_seconds > 0
+
+
+def test_processes_that_compile_at_the_same_time(q4_model, own_cache):
+    command = [sys.executable, "-m", "lowbit", "generate", str(q4_model)]
+    command += ["--prompt", "In the beginning", "--tokens", "8"]
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    outputs = {run.communicate()[0] for run in runs}
+    assert len(outputs) == 1 and all(run.returncode == 0 for run in runs)
+    assert [entry.path for entry in cache.entries()] == [str(p) for p in own_cache.iterdir()]
+
+
+def test_the_oldest_entries_make_room(q4_model, own_cache, monkeypatch, run_lowbit):
+    for activations, age in (("int15", 300), ("int8", 200)):
+        Model(q4_model, activations=activations).load()
+        path = cache.path_of(str(q4_model), {"activations": activations})
+        os.utime(path, (os.stat(path).st_atime, os.stat(path).st_mtime - age))
+    size = cache.entries()[0].bytes
+    monkeypatch.setenv("LOWBIT_COMPILE_CACHE_LIMIT", str(2.5 * size / (1 << 30)))
+    Model(q4_model, activations="f32").load()
+    kept = {entry.options["activations"] for entry in cache.entries()}
+    assert kept == {"int8", "f32"}
+    listed = json.loads(run_lowbit("cache", "--json").stdout)
+    assert listed["folder"] == str(own_cache) and len(listed["entries"]) == 2
+    assert "2 compiled models" in run_lowbit("cache").stdout
+    assert "2 compiled models removed" in run_lowbit("cache", "--clear").stderr
+    assert cache.entries() == []
+    monkeypatch.setenv("LOWBIT_COMPILE_CACHE_LIMIT", "much")
+    with pytest.raises(LowbitError, match="LOWBIT_COMPILE_CACHE_LIMIT is 'much'"):
+        Model(q4_model).load()
+
+
+def test_without_a_folder_models_run_all_the_same(q4_model, tmp_path, monkeypatch):
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    monkeypatch.setenv("LOWBIT_COMPILE_CACHE", str(file / "folder"))
+    assert Model(q4_model).compile_seconds > 0
+    monkeypatch.setenv("LOWBIT_COMPILE_CACHE", str(tmp_path / "unused"))
+    assert Model(q4_model, use_cache=False).compile_seconds > 0
+    assert not (tmp_path / "unused").exists()
