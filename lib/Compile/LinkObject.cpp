@@ -37,7 +37,7 @@ static std::string readText(StringRef path) {
   return text ? (*text)->getBuffer().trim().str() : "";
 }
 
-Expected<std::vector<uint8_t>> lowbit::linkSharedObject(StringRef object) {
+Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> objects) {
   // The linker reads and writes files.
   SmallString<128> folder;
   if (std::error_code code = sys::fs::createUniqueDirectory("lowbit-link", folder))
@@ -49,9 +49,13 @@ Expected<std::vector<uint8_t>> lowbit::linkSharedObject(StringRef object) {
     sys::path::append(path, name);
     return std::string(path);
   };
-  std::string input = pathOf("code.o"), builtins = pathOf("builtins.a"), output = pathOf("code.so");
-  if (Error error = writeFile(input, object))
-    return std::move(error);
+  std::string builtins = pathOf("builtins.a"), output = pathOf("code.so");
+  std::vector<std::string> inputs;
+  for (StringRef object : objects) {
+    inputs.push_back(pathOf("code." + std::to_string(inputs.size()) + ".o"));
+    if (Error error = writeFile(inputs.back(), object))
+      return std::move(error);
+  }
   if (Error error = writeFile(
           builtins, StringRef(lowbitBuiltinsBegin, lowbitBuiltinsEnd - lowbitBuiltinsBegin)))
     return std::move(error);
@@ -60,18 +64,18 @@ Expected<std::vector<uint8_t>> lowbit::linkSharedObject(StringRef object) {
     return linker.takeError();
   std::string messages = pathOf("messages"), reason;
   std::optional<StringRef> streams[] = {StringRef(), StringRef(messages), StringRef(messages)};
-  StringRef arguments[] = {*linker,
-                           "-shared",
-                           "-Bsymbolic",
-                           "--threads=1",
-                           "--gc-sections",
-                           "--hash-style=gnu",
-                           "-znow",
-                           "--exclude-libs=ALL",
-                           "-o",
-                           output,
-                           input,
-                           builtins};
+  SmallVector<StringRef> arguments = {*linker,
+                                      "-shared",
+                                      "-Bsymbolic",
+                                      "--threads=1",
+                                      "--gc-sections",
+                                      "--hash-style=gnu",
+                                      "-znow",
+                                      "--exclude-libs=ALL",
+                                      "-o",
+                                      output};
+  append_range(arguments, inputs);
+  arguments.push_back(builtins);
   if (sys::ExecuteAndWait(*linker, arguments, std::nullopt, streams, 0, 0, &reason))
     return createStringError("compiled code cannot be linked: " +
                              (reason.empty() ? readText(messages) : reason));

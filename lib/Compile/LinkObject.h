@@ -8,6 +8,7 @@
 #ifndef LOWBIT_LIB_COMPILE_LINKOBJECT_H
 #define LOWBIT_LIB_COMPILE_LINKOBJECT_H
 
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
@@ -15,9 +16,9 @@
 
 namespace lowbit {
 
-/// A shared object of this object file and of the functions that it calls (Builtins/), by LLVM's
+/// A shared object of these object files and of the functions that they call (Builtins/), by LLVM's
 /// linker. It needs OpenMP and libm of the process that loads it.
-llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::StringRef object);
+llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects);
 
 } // namespace lowbit
 
