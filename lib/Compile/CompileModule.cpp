@@ -57,9 +57,9 @@ struct ErrorContext {
 using Object = SmallVector<char, 0>;
 } // namespace
 
-static bool callsOpenMP(const Module &module) {
+static bool callsAny(const Module &module, StringRef prefix) {
   return any_of(module.functions(),
-                [](const Function &function) { return function.getName().starts_with("__kmpc_"); });
+                [&](const Function &function) { return function.getName().starts_with(prefix); });
 }
 
 /// Below this many instructions a module is compiled whole: to take it apart costs more.
@@ -148,7 +148,8 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
   code->setPICLevel(PICLevel::SmallPIC);
   if (Error error = exposeEntries(*code, compiled.signature))
     return std::move(error);
-  compiled.signature.usesThreads = callsOpenMP(*code);
+  compiled.signature.usesThreads = callsAny(*code, "__kmpc_");
+  compiled.signature.usesMatrixUnit = callsAny(*code, "llvm.x86.tile");
   times.translate = stopwatch.lap();
 
   std::vector<Object> objects;

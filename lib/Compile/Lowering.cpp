@@ -63,6 +63,12 @@ static StringRef getLanes() {
   return features.lookup("i8mm") ? "usdot" : "generic";
 }
 
+/// Integer products of tiles, which `lowbit-emit-contractions` can use.
+static StringRef getMatrixUnit() {
+  StringMap<bool> features = sys::getHostCPUFeatures();
+  return features.lookup("amx-int8") && features.lookup("avx512vnni") ? "amx" : "none";
+}
+
 Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
   DiagnosticCollector diagnostics(module.getContext());
   mlir::PassManager passes(module.getContext());
@@ -76,6 +82,7 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
     CpuPipelineOptions options;
     options.vectorLength = getVectorLength();
     options.lanes = getLanes().str();
+    options.matrixUnit = getMatrixUnit().str();
     if (failed(options.parseFromString(given, stream)))
       return createStringError("'" + pipeline + "': " + StringRef(errors).rtrim() +
                                "; the options are those of lowbit-cpu-pipeline");

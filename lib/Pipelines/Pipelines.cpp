@@ -87,6 +87,7 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
     emit.vectorsAtOnce = options->registerVectors;
     emit.prefetchDistance = options->prefetch;
     emit.prefetchLocality = options->prefetchLocality;
+    emit.matrixUnit = options->matrixUnit;
     pm.addNestedPass<func::FuncOp>(createEmitContractions(emit));
     LowerLanesOptions lanes;
     lanes.kind = options->lanes;
@@ -110,10 +111,14 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
   // Calls of the mathematical library take vectors apart, which the conversion of vectors must see.
   pm.addPass(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
-  pm.addPass(createConvertVectorToLLVMPass());
+  ConvertVectorToLLVMPassOptions vectors;
+  vectors.amx = true;
+  pm.addPass(createConvertVectorToLLVMPass(vectors));
   // Before control flow is lowered, or stack buffers in OpenMP regions cannot be.
   pm.addPass(createParametersToLLVM());
-  pm.addPass(createFinalizeMemRefToLLVMConversionPass());
+  FinalizeMemRefToLLVMConversionPassOptions memory;
+  memory.useGenericFunctions = true; // of lib/Compile/Builtins, which keep large blocks
+  pm.addPass(createFinalizeMemRefToLLVMConversionPass(memory));
   pm.addPass(createSCFToControlFlowPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
   pm.addPass(createArithToLLVMConversionPass());

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <dlfcn.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace llvm;
@@ -29,33 +30,40 @@ MemRefDescriptor::MemRefDescriptor(const void *data, ArrayRef<int64_t> shape) {
 
 std::string Session::getPackedName(StringRef entry) { return ("_lowbit_packed_" + entry).str(); }
 
-/// The dynamic linker reads files: this one lives in memory.
-static Expected<void *> openSharedObject(ArrayRef<uint8_t> code) {
-  auto fail = [](const Twine &what) {
-    return createStringError("compiled code cannot be loaded: " + what);
-  };
+static Error makeLoadError(const Twine &what) {
+  return createStringError("compiled code cannot be loaded: " + what);
+}
+
+/// A file in memory: the dynamic linker reads files.
+static Expected<int> writeToMemory(ArrayRef<uint8_t> code) {
   int file = memfd_create("lowbit-code", MFD_CLOEXEC);
-  if (file < 0)
-    return fail(std::error_code(errno, std::generic_category()).message());
-  while (!code.empty()) {
+  while (file >= 0 && !code.empty()) {
     ssize_t count = write(file, code.data(), code.size());
     if (count < 0 && errno == EINTR)
       continue;
-    if (count <= 0) {
-      std::string reason = std::error_code(errno, std::generic_category()).message();
-      close(file);
-      return fail(reason);
-    }
+    if (count <= 0)
+      break;
     code = code.drop_front(count);
   }
-  // Code calls the mathematical library, which not every process has in its global scope.
-  dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
-  void *handle = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW | RTLD_LOCAL);
-  std::string reason = handle ? "" : dlerror();
-  close(file); // the map holds on to it
-  if (!handle)
-    return fail(reason);
-  return handle;
+  if (file >= 0 && code.empty())
+    return file;
+  Error error = makeLoadError(std::error_code(errno, std::generic_category()).message());
+  if (file >= 0)
+    close(file);
+  return std::move(error);
+}
+
+/// Linux keeps the tiles' state, eight kilobytes of each thread, only for processes that ask for
+/// it.
+static Error requestMatrixUnit() {
+#if defined(__x86_64__) && defined(SYS_arch_prctl)
+  constexpr int requestPermission = 0x1023, tileData = 18; // asm/prctl.h, the state's number
+  static const long result = syscall(SYS_arch_prctl, requestPermission, tileData);
+  if (result == 0)
+    return Error::success();
+#endif
+  return createStringError("the code uses the matrix unit (AMX), which this machine or its system "
+                           "does not have: compile it here, or with the option matrix-unit=none");
 }
 
 Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned threads) {
@@ -68,12 +76,23 @@ Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned
     session->openMP = *openMP;
     session->threads = threads ? threads : (*openMP)->getThreads();
   }
-  Expected<void *> handle = openSharedObject(session->module.code);
-  if (!handle)
-    return handle.takeError();
-  session->handle = *handle;
+  if (signature.usesMatrixUnit)
+    if (Error error = requestMatrixUnit())
+      return std::move(error);
+  Expected<int> file = writeToMemory(session->module.code);
+  if (!file)
+    return file.takeError();
+  // Open as long as the session lives: the dynamic linker takes equal names for the same object,
+  // and the number in this one must not come up again.
+  session->file = *file;
+  // Code calls the mathematical library, which not every process has in its global scope.
+  dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
+  std::string path = "/proc/self/fd/" + std::to_string(*file);
+  session->handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!session->handle)
+    return makeLoadError(dlerror());
   auto find = [&](const std::string &symbol, SmallVectorImpl<void *> &addresses) -> Error {
-    addresses.push_back(dlsym(*handle, symbol.c_str()));
+    addresses.push_back(dlsym(session->handle, symbol.c_str()));
     return addresses.back() ? Error::success()
                             : createStringError("the compiled code has no symbol '" + symbol + "'");
   };
@@ -90,6 +109,8 @@ Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned
 Session::~Session() {
   if (handle)
     dlclose(handle);
+  if (file >= 0)
+    close(file);
 }
 
 void Session::setParameters(std::vector<ParameterValue> values) {

@@ -78,6 +78,7 @@ static void writeType(json::OStream &stream, const ValueType &type) {
 void ModuleSignature::write(json::OStream &stream) const {
   stream.object([&] {
     stream.attribute("threads", usesThreads);
+    stream.attribute("matrix_unit", usesMatrixUnit);
     stream.attributeArray("entries", [&] {
       for (const EntrySignature &entry : entries)
         stream.object([&] {
@@ -156,9 +157,11 @@ Expected<ModuleSignature> ModuleSignature::fromJSON(const json::Value &value) {
   const json::Array *entries = object ? object->getArray("entries") : nullptr;
   const json::Array *parameters = object ? object->getArray("parameters") : nullptr;
   std::optional<bool> threads = object ? object->getBoolean("threads") : std::nullopt;
-  if (!entries || !parameters || !threads)
-    return createStringError("a program has 'threads', 'entries' and 'parameters'");
+  std::optional<bool> matrixUnit = object ? object->getBoolean("matrix_unit") : std::nullopt;
+  if (!entries || !parameters || !threads || !matrixUnit)
+    return createStringError("a program has 'threads', 'matrix_unit', 'entries' and 'parameters'");
   ModuleSignature signature;
+  signature.usesMatrixUnit = *matrixUnit;
   signature.usesThreads = *threads;
   for (const json::Value &entry : *entries)
     if (!readEntry(entry, signature.entries.emplace_back()))

@@ -34,6 +34,10 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<std::string> lanes{*this, "lanes",
                             llvm::cl::desc("Instructions on bytes: see lowbit-lower-lanes"),
                             llvm::cl::init("generic")};
+  Option<std::string> matrixUnit{
+      *this, "matrix-unit",
+      llvm::cl::desc("Of the processor, for products with many rows: amx, or none"),
+      llvm::cl::init("none")};
   Option<int64_t> registerGroups{*this, "register-groups",
                                  llvm::cl::desc("Vectors of 16 outputs in a register tile"),
                                  llvm::cl::init(4)};

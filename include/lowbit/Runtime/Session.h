@@ -80,6 +80,7 @@ private:
   explicit Session(CompiledModule module) : module(std::move(module)) {}
 
   CompiledModule module;
+  int file = -1;                         // with the code, for the dynamic linker
   void *handle = nullptr;                // of the dynamic linker
   const OpenMPRuntime *openMP = nullptr; // of the process; null: the code uses no OpenMP
   unsigned threads = 0;

@@ -80,6 +80,8 @@ struct ModuleSignature {
   std::vector<ParameterSignature> parameters;
   /// Whether the code has parallel regions, of OpenMP.
   bool usesThreads = false;
+  /// Whether it has instructions that a process must ask the system for (AMX).
+  bool usesMatrixUnit = false;
 
   /// As a JSON object, and back; what is malformed is an error that says what was expected.
   void write(llvm::json::OStream &stream) const;

@@ -68,6 +68,32 @@ TEST(CompileModuleTest, LookupGivesTheAddressThatInvokeCalls) {
   EXPECT_EQ(x, 2.5f);
 }
 
+TEST(CompileModuleTest, SessionsAtTheSameTimeHaveTheirOwnCode) {
+  auto makeModule = [](int number) {
+    return "module attributes {lowbit.entries = [{name = \"get\", arguments = [memref<1xi64>], "
+           "outputs = 1 : i64}]} {\n"
+           "  llvm.func @_mlir_ciface_get(%d: !llvm.ptr) {\n"
+           "    %slot = llvm.getelementptr %d[1] : (!llvm.ptr) -> !llvm.ptr, !llvm.ptr\n"
+           "    %data = llvm.load %slot : !llvm.ptr -> !llvm.ptr\n"
+           "    %n = llvm.mlir.constant(" +
+           std::to_string(number) +
+           " : i64) : i64\n"
+           "    llvm.store %n, %data : i64, !llvm.ptr\n    llvm.return\n  }\n}";
+  };
+  std::vector<std::unique_ptr<Session>> sessions;
+  for (int number = 0; number < 3; ++number) {
+    auto session = compile(makeModule(number));
+    ASSERT_TRUE(bool(session)) << toString(session.takeError());
+    sessions.push_back(std::move(*session));
+  }
+  for (int64_t number = 0; number < 3; ++number) {
+    int64_t result = -1;
+    MemRefDescriptor descriptor(&result, 1);
+    EXPECT_EQ(messageOf(sessions[number]->invoke("get", {descriptor.get()})), "no error");
+    EXPECT_EQ(result, number);
+  }
+}
+
 TEST(CompileModuleTest, WrongCallsAreErrors) {
   auto session = compile(scaleModule);
   ASSERT_TRUE(bool(session)) << toString(session.takeError());

@@ -31,6 +31,7 @@ Expected<ModuleSignature> parse(StringRef text) {
 TEST(SignatureTest, JSONKeepsWhatACallNeeds) {
   ModuleSignature signature;
   signature.usesThreads = true;
+  signature.usesMatrixUnit = true;
   signature.entries.push_back({"step",
                                {{true, DType::I64, {ValueType::dynamic}},
                                 {false, DType::I64, {}},
@@ -49,6 +50,7 @@ TEST(SignatureTest, JSONKeepsWhatACallNeeds) {
   ASSERT_TRUE(bool(read)) << toString(read.takeError());
   EXPECT_EQ(format(*read), text);
   EXPECT_TRUE(read->usesThreads);
+  EXPECT_TRUE(read->usesMatrixUnit);
   ASSERT_EQ(read->entries.size(), 1u);
   EXPECT_EQ(read->entries[0].outputs, 1u);
   EXPECT_FALSE(read->entries[0].arguments[1].isMemRef);
@@ -60,15 +62,15 @@ TEST(SignatureTest, JSONKeepsWhatACallNeeds) {
 }
 
 TEST(SignatureTest, MalformedJSONIsAnError) {
-  std::string entry = R"({"threads":false,"parameters":[],"entries":[)";
-  std::string parameter = R"({"threads":false,"entries":[],"parameters":[)";
+  std::string entry = R"({"threads":false,"matrix_unit":false,"parameters":[],"entries":[)";
+  std::string parameter = R"({"threads":false,"matrix_unit":false,"entries":[],"parameters":[)";
   struct {
     std::string text;
     const char *message;
   } cases[] = {
-      {"3", "a program has 'threads', 'entries' and 'parameters'"},
-      {R"({"threads":1,"entries":[],"parameters":[]})", "a program has"},
-      {R"({"threads":true,"entries":{},"parameters":[]})", "a program has"},
+      {"3", "a program has 'threads', 'matrix_unit', 'entries' and"},
+      {R"({"threads":1,"matrix_unit":false,"entries":[],"parameters":[]})", "a program has"},
+      {R"({"threads":true,"matrix_unit":false,"entries":{},"parameters":[]})", "a program has"},
       {entry + "4]}", "an entry has 'name', 'arguments' and 'outputs'"},
       {entry + R"({"name":"f","arguments":[]}]})", "an entry has"},
       {entry + R"({"name":"f","arguments":[],"outputs":1}]})", "an entry has"},

@@ -227,10 +227,12 @@ def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> 
            "Bytes ahead of what is read that codes are prefetched; 0: they are not">,
     Option<"prefetchLocality", "prefetch-locality", "unsigned", /*default=*/"2",
            "Which caches they are brought to: 3 all, 2 all but the first, 1 the last">,
+    Option<"matrixUnit", "matrix-unit", "std::string", /*default=*/"\"none\"",
+           "`amx`: whole tiles of 16 rows of integer activations are multiplied by the matrix unit">,
   ];
   let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::affine::AffineDialect", "::mlir::arith::ArithDialect",
                            "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect",
-                           "::mlir::tensor::TensorDialect", "::mlir::math::MathDialect"];
+                           "::mlir::tensor::TensorDialect", "::mlir::math::MathDialect", "::mlir::amx::AMXDialect"];
 }
 
 def LowerLanes : Pass<"lowbit-lower-lanes", "::mlir::func::FuncOp"> {
