@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 #include "InnerFactors.h"
 #include "InnerTilePlan.h"
+#include "Reports.h"
 #include "VectorLanes.h"
 #include "VectorStrips.h"
 #include "lowbit/IR/LowbitOps.h"
@@ -57,7 +58,7 @@ public:
       : op(op), plan(plan), factors(op, plan), distance(distance), locality(locality),
         loc(op.getLoc()), init(op.getInit()) {}
 
-  void emit(OpBuilder &b, int64_t groupsAtOnce, int64_t vectorsAtOnce) {
+  void emit(OpBuilder &b, int64_t groupsAtOnce, int64_t vectorsAtOnce, const Reporter &report) {
     TileBuilder t(b, loc);
     auto type = cast<MemRefType>(init.getType());
     auto extent = [&](unsigned axis) -> OpFoldResult {
@@ -67,15 +68,31 @@ public:
     };
     firstGroup = t.value(t.floorDiv(op.getFirst(), InnerTile::rows));
     outputs = extent(1);
-    OpFoldResult groups = t.ceilDiv(outputs, InnerTile::rows);
+    OpFoldResult groups = t.ceilDiv(outputs, InnerTile::rows), allRows = extent(0);
     // Several rows share what is read of the weights: then fewer vectors of them do.
-    if (getConstantIntValue(extent(0)).value_or(INT64_MAX) > 3)
+    if (getConstantIntValue(allRows).value_or(INT64_MAX) > 3)
       groupsAtOnce = std::min<int64_t>(groupsAtOnce, plan.isInteger() ? 2 : 1);
     // Each sum has those of the current block beside it, one for each plane.
     int64_t sumsAtOnce = vectorsAtOnce / (plan.planeCount() + 1);
-    emitStrips(b, loc, groups, widthsOf(groups, groupsAtOnce), {},
+    auto rowWidths = [&](int64_t groups) { return stripWidths(allRows, sumsAtOnce / groups); };
+    SmallVector<int64_t> widths = stripWidths(groups, groupsAtOnce);
+    // The first width that the extent has room for.
+    auto largest = [](ArrayRef<int64_t> widths, OpFoldResult extent) {
+      int64_t room = getConstantIntValue(extent).value_or(INT64_MAX);
+      while (widths.size() > 1 && widths[0] > room)
+        widths = widths.drop_front();
+      return widths[0];
+    };
+    report.analysis(op, [&]() -> Facts {
+      int64_t groupCount = largest(widths, groups);
+      int64_t rowCount = largest(rowWidths(groupCount), allRows);
+      return {Fact("TileRows", rowCount), Fact("TileOutputs", groupCount * InnerTile::rows),
+              Fact("VectorsOfSums", (plan.planeCount() + 1) * groupCount * rowCount),
+              Fact("BlockColumns", plan.block)};
+    });
+    emitStrips(b, loc, groups, widths, {},
                [&](OpBuilder &b, Value group, int64_t groups, ValueRange) -> Values {
-                 emitStrips(b, loc, extent(0), widthsOf(extent(0), sumsAtOnce / groups), {},
+                 emitStrips(b, loc, allRows, rowWidths(groups), {},
                             [&](OpBuilder &b, Value row, int64_t rows, ValueRange) -> Values {
                               emitTile(b, {group, row, groups, rows});
                               return {};
@@ -85,21 +102,6 @@ public:
   }
 
 private:
-  /// The largest width that divides a known extent; otherwise what is left over goes one by one.
-  static SmallVector<int64_t> widthsOf(OpFoldResult extent, int64_t most) {
-    most = std::max<int64_t>(most, 1);
-    if (std::optional<int64_t> known = getConstantIntValue(extent))
-      for (int64_t width = most; width > most / 2; --width)
-        if (*known % width == 0)
-          return {width};
-    SmallVector<int64_t> widths{most};
-    if (most > 3)
-      widths.push_back(most % 2 == 0 ? most / 2 : 1);
-    if (widths.back() != 1)
-      widths.push_back(1);
-    return widths;
-  }
-
   //===--- loops over columns -----------------------------------------------===//
 
   void emitTile(OpBuilder &b, const RegisterTile &tile) {
@@ -370,6 +372,8 @@ private:
 struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContractionsPass> {
   using EmitContractionsBase::EmitContractionsBase;
 
+  Reporter report{getArgumentName(), "register-tile"};
+
   void runOnOperation() override {
     SmallVector<ContractOp> found;
     getOperation().walk([&](ContractOp op) { found.push_back(op); });
@@ -384,7 +388,7 @@ struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContraction
       }
       OpBuilder b(op);
       ContractEmitter(op, *plan, prefetchDistance, prefetchLocality)
-          .emit(b, groupsAtOnce, vectorsAtOnce);
+          .emit(b, groupsAtOnce, vectorsAtOnce, report);
       op.erase();
     }
   }
