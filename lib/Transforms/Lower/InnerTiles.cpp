@@ -57,11 +57,17 @@ static bool comesFromDecode(Value value, bool isComputed) {
 }
 
 /// The encoded operand of a contraction, the one for which there may be inner tiles if there are
-/// two. What is computed from decoded activations is not encoded any more; of weights, it would be
-/// in each call.
+/// two, or the encoded filter of a convolution. What is computed from decoded activations is not
+/// encoded any more; of weights, it would be in each call.
 static OpOperand *findEncoded(linalg::LinalgOp op) {
-  if (!linalg::isaContractionOpInterface(op) || !op.hasPureTensorSemantics())
+  if (!op.hasPureTensorSemantics())
     return nullptr;
+  if (!linalg::isaContractionOpInterface(op)) {
+    if (!linalg::isaConvolutionOpInterface(op))
+      return nullptr;
+    OpOperand *filter = op.getDpsInputOperand(1);
+    return comesFromDecode(filter->get(), false) ? filter : nullptr;
+  }
   OpOperand *found = nullptr;
   for (OpOperand *operand : op.getDpsInputOperands()) {
     bool isWeight = isWeightOfProduct(*operand);

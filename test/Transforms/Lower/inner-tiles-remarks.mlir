@@ -75,3 +75,11 @@ func.func @batches(%x: tensor<2x1x16xf32>, %c: tensor<2x16x16xi8>, %s: tensor<2x
   %r = linalg.batch_matmul ins(%x, %d : tensor<2x1x16xf32>, tensor<2x16x16xf32>) outs(%y : tensor<2x1x16xf32>) -> tensor<2x1x16xf32>
   return %r : tensor<2x1x16xf32>
 }
+
+// A filter is decoded again for each tile of the result.
+func.func @filters(%x: tensor<1x10x10x16xf32>, %c: tensor<3x3x16x8xi8>, %y: tensor<1x8x8x8xf32>) -> tensor<1x8x8x8xf32> {
+  %d = lowbit.decode_region tensor<3x3x16x8xf32, #planes> (%c) [0, 0, 0, 0] [3, 3, 16, 8] : tensor<3x3x16x8xi8> -> tensor<3x3x16x8xf32>
+  // expected-remark @below {{Reason="it is no product x[m, k] * w[n, k] of matrices with encoded w"}}
+  %r = linalg.conv_2d_nhwc_hwcf ins(%x, %d : tensor<1x10x10x16xf32>, tensor<3x3x16x8xf32>) outs(%y : tensor<1x8x8x8xf32>) -> tensor<1x8x8x8xf32>
+  return %r : tensor<1x8x8x8xf32>
+}

@@ -135,10 +135,11 @@ def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
     `lowbit.contract` inside. Scales leave the sums there: what they need of the activations, the sums of blocks, is computed
     once, before the loop.
 
-    Every contraction with an encoded operand is spoken of. A `passed` remark has its kind (`integer dot` with its number of planes of
-    activations, or `f32 multiply-add`), both encodings, the shape, how the loop cuts it, and what a call reads of the weights and
-    computes, in bytes and multiply-adds: one with few of these for each byte is bound by the memory. A contraction for which there
-    is no such form is left for other lowerings, with a remark that says why, or with `fail-on-fallback` an error.
+    Every contraction with an encoded operand, and every convolution with an encoded filter, is spoken of. A `passed` remark has its
+    kind (`integer dot` with its number of planes of activations, or `f32 multiply-add`), both encodings, the shape, how the loop
+    cuts it, and what a call reads of the weights and computes, in bytes and multiply-adds: one with few of these for each byte is
+    bound by the memory. A contraction for which there is no such form is left for other lowerings, with a remark that says why, or
+    with `fail-on-fallback` an error.
 
     ```mlir
     // lowbit-opt --lowbit-inner-tiles
