@@ -43,11 +43,13 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addNestedPass<func::FuncOp>(createDistribute());
   InnerTilesOptions inner;
   inner.groupsAtOnce = options.iterationGroups;
+  inner.failOnFallback = options.failOnFallback;
   pm.addNestedPass<func::FuncOp>(createInnerTiles(inner));
   TileOptions tile;
   tile.rows = options.rows;
   tile.tileElements = options.tileElements;
   tile.parallelElements = options.parallelElements;
+  tile.failOnFallback = options.failOnFallback;
   pm.addNestedPass<func::FuncOp>(createTile(tile));
   // Left-over questions for the shape of a decode would keep the whole decode alive.
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
@@ -132,7 +134,9 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
 
 void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   buildExplicitPipeline(pm);
-  pm.addPass(createChooseLayouts());
+  ChooseLayoutsOptions layouts;
+  layouts.failOnFallback = options.failOnFallback;
+  pm.addPass(createChooseLayouts(layouts));
   pm.addPass(createPackParameters());
   QuantizeActivationsOptions activations;
   activations.encoding = options.activations;

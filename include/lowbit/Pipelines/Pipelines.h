@@ -59,6 +59,11 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::desc("What activations of integer weights become, as within "
                      "#lowbit.quantized<...>; empty: they stay f32"),
       llvm::cl::init("")};
+  Option<bool> failOnFallback{
+      *this, "fail-on-fallback",
+      llvm::cl::desc("A contraction with an encoded operand that does not run on inner tiles, or a "
+                     "large tensor that is decoded as a whole, is an error"),
+      llvm::cl::init(false)};
 };
 
 /// From the notation to an explicit program, checked: the beginning of every pipeline.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "InnerTilePlan.h"
+#include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -18,27 +19,39 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-/// `type` in the layout `tiled`; null where no contraction could read it so.
-static RankedTensorType tiledType(Type given) {
+/// `type` in the layout `tiled`; null, with the reason, where no contraction could read it so.
+static RankedTensorType tiledType(Type given, std::string &reason) {
   auto type = dyn_cast<RankedTensorType>(given);
   auto term = type ? dyn_cast_or_null<QuantizedAttr>(type.getEncoding()) : QuantizedAttr();
-  if (!term || type.getRank() != 2 || !type.hasStaticShape() || term.getStorage().hasInnerTiles())
+  if (!term || type.getRank() != 2 || !type.hasStaticShape() || term.getStorage().hasInnerTiles()) {
+    reason = "has weights that are no matrix of known size in one term";
     return {};
+  }
   MLIRContext *context = type.getContext();
   QuantizedAttr tiled = term.inLayout(TiledLayoutAttr::get(context));
   // What the layout cannot hold is no error here.
-  ScopedDiagnosticHandler silent(context, [](Diagnostic &) { return success(); });
+  ScopedDiagnosticHandler silent(context, [&](Diagnostic &diagnostic) {
+    reason = "has weights that the layout cannot hold: " + diagnostic.str();
+    return success();
+  });
   auto silence = [&] { return emitError(UnknownLoc::get(context)); };
   if (failed(tiled.verifyTerm(type.getShape(), type.getElementType(), silence)))
     return {};
   RankedTensorType result = type.cloneWithEncoding(tiled);
   auto x = RankedTensorType::get({ShapedType::kDynamic, type.getDimSize(1)}, type.getElementType());
-  std::string reason;
   return succeeded(planInnerTiles(x, result, reason)) ? result : RankedTensorType();
+}
+
+static RankedTensorType tiledType(Type given) {
+  std::string ignored;
+  return tiledType(given, ignored);
 }
 
 namespace {
 struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
+  using ChooseLayoutsBase::ChooseLayoutsBase;
+
+  Reporter report{getArgumentName(), "layout"};
   /// Arguments of private functions that take tiles from all callers.
   llvm::SetVector<BlockArgument> arguments;
 
@@ -100,6 +113,40 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
       });
   }
 
+  /// Why the weights that a product reads from `source` stay in their layout, as the rest of a
+  /// sentence that begins with "it".
+  static std::string reasonToStay(Value source) {
+    std::string reason;
+    if (!tiledType(source.getType(), reason))
+      return reason;
+    if (auto argument = dyn_cast<BlockArgument>(source))
+      if (auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()))
+        return "has weights in argument " + std::to_string(argument.getArgNumber()) +
+               (function.isPrivate()
+                    ? ", which is no parameter in some call or which not only products read"
+                    : ", which is laid out by callers that are not known");
+    if (Operation *op = source.getDefiningOp())
+      return "has weights that are no parameter: '" + op->getName().getStringRef().str() + "'";
+    return "has weights that are no parameter";
+  }
+
+  /// What stays in its layout is read tile by tile, decoded, and multiplied in f32.
+  LogicalResult reportStaying() {
+    bool isError = false;
+    getOperation().walk([&](DecodeOp decode) {
+      auto term = dyn_cast<QuantizedAttr>(getEncoding(decode.getSource().getType()));
+      // Terms of a combinator are known when it has been taken apart.
+      if (!term || term.getStorage().hasInnerTiles())
+        return;
+      for (OpOperand &use : decode->getUses())
+        if (isWeightOfProduct(use))
+          isError |= failed(
+              report.fallback(use.getOwner(), "weights stay in layout " + textOf(term.getStorage()),
+                              "it " + reasonToStay(decode.getSource()), failOnFallback));
+    });
+    return failure(isError);
+  }
+
   void runOnOperation() override {
     separateProducts();
     findArguments();
@@ -126,6 +173,8 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
       function.setType(FunctionType::get(&getContext(), function.getBody().getArgumentTypes(),
                                          function.getResultTypes()));
     }
+    if (failed(reportStaying()))
+      signalPassFailure();
   }
 };
 } // namespace

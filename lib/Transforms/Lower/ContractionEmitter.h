@@ -9,6 +9,7 @@
 
 #include "InnerFactors.h"
 #include "InnerTilePlan.h"
+#include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Numerics/TiledLayout.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -36,7 +37,7 @@ public:
       : op(op), plan(plan), factors(op, plan), target(target), loc(op.getLoc()),
         init(op.getInit()) {}
 
-  void emit(mlir::OpBuilder &b);
+  void emit(mlir::OpBuilder &b, const Reporter &report);
 
 private:
   using OpBuilder = mlir::OpBuilder;
@@ -53,7 +54,8 @@ private:
   };
 
   // EmitContractions.cpp: loops, and products of vectors.
-  void emitVectorTiles(OpBuilder &b, mlir::OpFoldResult firstRow, mlir::OpFoldResult rowCount);
+  void emitVectorTiles(OpBuilder &b, mlir::OpFoldResult firstRow, mlir::OpFoldResult rowCount,
+                       const Reporter &report);
   void startTile(OpBuilder &b, const RegisterTile &tile);
   void emitTile(OpBuilder &b, const RegisterTile &tile);
   /// One block, from its first column `at` on.

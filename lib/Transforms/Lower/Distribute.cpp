@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "lowbit/Transforms/Lower/Passes.h"
@@ -82,7 +83,7 @@ static Value contractPieces(TileBuilder &t, linalg::LinalgOp op, OpOperand &enco
 
 /// The contraction on the pieces of one decoded operand, or on its components; null: nothing to
 /// distribute.
-static Value distribute(linalg::LinalgOp op) {
+static Value distribute(linalg::LinalgOp op, const Reporter &report) {
   OpBuilder b(op);
   TileBuilder t(b, op.getLoc());
   for (OpOperand *input : op.getDpsInputOperands()) {
@@ -97,8 +98,14 @@ static Value distribute(linalg::LinalgOp op) {
     EncodingAttrInterface encoding = getEncoding(whole);
     auto direct =
         encoding.buildContraction(b, op, input->getOperandNumber(), whole, decode.getComponents());
-    if (succeeded(direct))
+    if (succeeded(direct)) {
+      report.passed(op, [&]() -> Facts {
+        return {Fact("Op", op->getName().getStringRef()), Fact("Kind", "own form of the encoding"),
+                Fact("Weights", textOf(encoding)),
+                Fact("WeightBytes", bytesOf(decode.getComponents().getTypes()))};
+      });
       return *direct;
+    }
     Pieces pieces = encoding.getPieces(b, t.loc, whole, decode.getComponents());
     if (pieces.kind != Pieces::Leaf)
       return contractPieces(t, op, *input, decode, pieces);
@@ -117,7 +124,7 @@ struct DistributePass : lowbit::impl::DistributeBase<DistributePass> {
     while (!work.empty()) {
       linalg::LinalgOp op = work.pop_back_val();
       Operation *before = op->getPrevNode();
-      Value result = distribute(op);
+      Value result = distribute(op, Reporter{getArgumentName(), "contraction"});
       if (!result)
         continue;
       // The pieces may be combinators themselves.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 //===----------------------------------------------------------------------===//
 #include "ContractionEmitter.h"
+#include "Reports.h"
 #include "VectorLanes.h"
 #include "VectorStrips.h"
 #include "lowbit/IR/TileBuilder.h"
@@ -30,22 +31,7 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 using numerics::InnerTile;
-/// The largest width that divides a known extent; otherwise what is left over goes one by one.
-static SmallVector<int64_t> widthsOf(OpFoldResult extent, int64_t most) {
-  most = std::max<int64_t>(most, 1);
-  if (std::optional<int64_t> known = getConstantIntValue(extent))
-    for (int64_t width = most; width > most / 2; --width)
-      if (*known % width == 0)
-        return {width};
-  SmallVector<int64_t> widths{most};
-  if (most > 3)
-    widths.push_back(most % 2 == 0 ? most / 2 : 1);
-  if (widths.back() != 1)
-    widths.push_back(1);
-  return widths;
-}
-
-void ContractionEmitter::emit(OpBuilder &b) {
+void ContractionEmitter::emit(OpBuilder &b, const Reporter &report) {
   TileBuilder t(b, loc);
   auto type = cast<MemRefType>(init.getType());
   auto extent = [&](unsigned axis) -> OpFoldResult {
@@ -57,15 +43,19 @@ void ContractionEmitter::emit(OpBuilder &b) {
   outputs = extent(1);
   OpFoldResult rowCount = extent(0);
   if (!canUseMatrixUnit() || getConstantIntValue(rowCount).value_or(matrixRows) < matrixRows)
-    return emitVectorTiles(b, t.index(0), rowCount);
+    return emitVectorTiles(b, t.index(0), rowCount, report);
+  report.analysis(op, [&]() -> Facts {
+    return {Fact("MatrixUnit", "amx"), Fact("TileRows", matrixRows),
+            Fact("TileOutputs", InnerTile::rows), Fact("BlockColumns", plan.block)};
+  });
   OpFoldResult tiles = t.floorDiv(rowCount, matrixRows);
   emitMatrixTiles(b, tiles);
   OpFoldResult first = t.apply(b.getAffineDimExpr(0) * matrixRows, {tiles});
-  emitVectorTiles(b, first, t.sub(rowCount, first));
+  emitVectorTiles(b, first, t.sub(rowCount, first), report);
 }
 
-void ContractionEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow,
-                                         OpFoldResult rowCount) {
+void ContractionEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow, OpFoldResult rowCount,
+                                         const Reporter &report) {
   TileBuilder t(b, loc);
   OpFoldResult groupCount = t.ceilDiv(outputs, InnerTile::rows);
   int64_t groupsAtOnce = target.groups;
@@ -74,9 +64,24 @@ void ContractionEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow,
     groupsAtOnce = std::min<int64_t>(groupsAtOnce, plan.isInteger() ? 2 : 1);
   // Each sum has those of the current block beside it, one for each plane.
   int64_t sumsAtOnce = target.vectors / (plan.planeCount() + 1);
-  emitStrips(b, loc, groupCount, widthsOf(groupCount, groupsAtOnce), {},
+  auto rowWidths = [&](int64_t groups) { return stripWidths(rowCount, sumsAtOnce / groups); };
+  SmallVector<int64_t> widths = stripWidths(groupCount, groupsAtOnce);
+  // The first width that the extent has room for.
+  auto largest = [](ArrayRef<int64_t> widths, OpFoldResult extent) {
+    int64_t room = getConstantIntValue(extent).value_or(INT64_MAX);
+    while (widths.size() > 1 && widths[0] > room)
+      widths = widths.drop_front();
+    return widths[0];
+  };
+  report.analysis(op, [&]() -> Facts {
+    int64_t most = largest(widths, groupCount), rows = largest(rowWidths(most), rowCount);
+    return {Fact("TileRows", rows), Fact("TileOutputs", most * InnerTile::rows),
+            Fact("VectorsOfSums", (plan.planeCount() + 1) * most * rows),
+            Fact("BlockColumns", plan.block)};
+  });
+  emitStrips(b, loc, groupCount, widths, {},
              [&](OpBuilder &b, Value group, int64_t groups, ValueRange) -> Values {
-               emitStrips(b, loc, rowCount, widthsOf(rowCount, sumsAtOnce / groups), {},
+               emitStrips(b, loc, rowCount, rowWidths(groups), {},
                           [&](OpBuilder &b, Value row, int64_t rows, ValueRange) -> Values {
                             TileBuilder t(b, loc);
                             Value first = t.value(t.apply(
@@ -246,6 +251,7 @@ struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContraction
   void runOnOperation() override {
     SmallVector<ContractOp> found;
     getOperation().walk([&](ContractOp op) { found.push_back(op); });
+    Reporter report{getArgumentName(), "register-tile"};
     ContractionTarget target{groupsAtOnce, vectorsAtOnce, prefetchDistance, prefetchLocality,
                              matrixUnit == "amx"};
     for (ContractOp op : found) {
@@ -258,7 +264,7 @@ struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContraction
         return signalPassFailure();
       }
       OpBuilder b(op);
-      ContractionEmitter(op, *plan, target).emit(b);
+      ContractionEmitter(op, *plan, target).emit(b, report);
       op.erase();
     }
   }

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "InnerTilePlan.h"
+#include "Reports.h"
 
 #include "lowbit/Numerics/TiledLayout.h"
-#include "llvm/Support/raw_ostream.h"
 
 #include <numeric>
 
@@ -57,12 +57,6 @@ bool sumsWithoutScale(const numerics::Format &format) {
   return format.largest() <= 0x1p32f && format.largest() >= 0x1p-32f;
 }
 
-std::string textOf(Attribute attribute) {
-  std::string text;
-  llvm::raw_string_ostream(text) << attribute;
-  return text;
-}
-
 /// Integer codes in planes that bytes with a sign hold, with one scale of floats by blocks of the
 /// last axis.
 bool isIntegerActivation(QuantizedAttr term) {
@@ -107,8 +101,11 @@ FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType r
   plan.rhsType = rhs;
   plan.weights = dyn_cast_or_null<QuantizedAttr>(rhs.getEncoding());
   plan.activations = dyn_cast_or_null<QuantizedAttr>(lhs.getEncoding());
-  if (!plan.weights || !plan.weights.getStorage().hasInnerTiles())
-    return refuse("has weights in a layout without inner tiles");
+  if (!plan.weights)
+    return refuse("has weights of no single term with inner tiles: " + textOf(rhs.getEncoding()));
+  if (!plan.weights.getStorage().hasInnerTiles())
+    return refuse("has weights in a layout without inner tiles: " +
+                  textOf(plan.weights.getStorage()));
   if (lhs.getEncoding() && (!plan.activations || !isIntegerActivation(plan.activations)))
     return refuse("has activations that are neither f32 nor int<8>, or int<15> in planes<7, 8>, "
                   "with one scale of floats by blocks of the last axis");

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "InnerTilePlan.h"
+#include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "lowbit/Numerics/TiledLayout.h"
@@ -14,6 +15,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/Utils/Utils.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
@@ -39,17 +41,40 @@ static bool isWhole(DecodeRegionOp decode) {
          decode.getStaticSizes() == decode.getWholeType().getShape();
 }
 
-/// The weights of a product that are decoded from a layout with inner tiles.
-static OpOperand *findTiledWeights(linalg::LinalgOp op) {
-  for (OpOperand *operand : op.getDpsInputOperands()) {
-    auto decode = operand->get().getDefiningOp<DecodeRegionOp>();
-    if (!decode || !isWhole(decode) || !op.hasPureTensorSemantics() || !isWeightOfProduct(*operand))
-      continue;
-    auto term = dyn_cast_or_null<QuantizedAttr>(decode.getWholeType().getEncoding());
-    if (term && term.getStorage().hasInnerTiles())
-      return operand;
+/// Whether `value` is a decode, or made of one: moved, or (if `isComputed`) by an elementwise op,
+/// which `lowbit-fuse-elementwise` makes of several.
+static bool comesFromDecode(Value value, bool isComputed) {
+  Operation *op = value.getDefiningOp();
+  if (!op || isa<DecodeRegionOp>(op))
+    return op;
+  if (isa<tensor::ExtractSliceOp, tensor::ExpandShapeOp, tensor::CollapseShapeOp, tensor::CastOp,
+          linalg::TransposeOp>(op))
+    return comesFromDecode(op->getOperand(0), isComputed);
+  auto structured = dyn_cast<linalg::LinalgOp>(op);
+  return isComputed && structured && linalg::isElementwise(structured) &&
+         llvm::any_of(structured.getDpsInputs(),
+                      [](Value input) { return comesFromDecode(input, false); });
+}
+
+/// The encoded operand of a contraction, the one for which there may be inner tiles if there are
+/// two, or the encoded filter of a convolution. What is computed from decoded activations is not
+/// encoded any more; of weights, it would be in each call.
+static OpOperand *findEncoded(linalg::LinalgOp op) {
+  if (!op.hasPureTensorSemantics())
+    return nullptr;
+  if (!linalg::isaContractionOpInterface(op)) {
+    if (!linalg::isaConvolutionOpInterface(op))
+      return nullptr;
+    OpOperand *filter = op.getDpsInputOperand(1);
+    return comesFromDecode(filter->get(), false) ? filter : nullptr;
   }
-  return nullptr;
+  OpOperand *found = nullptr;
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    bool isWeight = isWeightOfProduct(*operand);
+    if (comesFromDecode(operand->get(), isWeight) && (!found || isWeight))
+      found = operand;
+  }
+  return found;
 }
 
 /// The sums of each `plan.block` activations: of codes, whose planes come first in `lhs`, or of
@@ -139,24 +164,56 @@ struct Job {
   }
   int64_t getRows() const { return plan.rhsType.getDimSize(0); }
   int64_t getGroups() const { return llvm::divideCeil(getRows(), InnerTile::rows); }
+
+  /// The kind of contraction, and what a call of it reads and computes: weights come from memory
+  /// once, however many rows there are.
+  Facts getFacts() const {
+    int64_t rows = plan.lhsType.getDimSize(0), products = getRows() * plan.columns;
+    bool isKnown = !ShapedType::isDynamic(rows);
+    Facts facts{Fact("Op", op->getName().getStringRef()),
+                Fact("Kind", plan.isInteger() ? "integer dot" : "f32 multiply-add"),
+                Fact("Weights", textOf(plan.weights)),
+                Fact("Layout", textOf(plan.weights.getStorage())),
+                Fact("Activations", plan.isInteger() ? textOf(plan.activations) : "f32"),
+                Fact("Rows", isKnown ? std::to_string(rows) : "?"),
+                Fact("Outputs", getRows()),
+                Fact("Columns", plan.columns),
+                Fact("WeightBytes", bytesOf(ValueRange(getRhs()).getTypes())),
+                Fact("MultiplyAdds", isKnown ? std::to_string(rows * products)
+                                             : std::to_string(products) + " for each row")};
+    if (plan.isInteger())
+      facts.emplace_back("ActivationPlanes", plan.planeCount());
+    return facts;
+  }
 };
 
 struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
   using InnerTilesBase::InnerTilesBase;
 
-  static std::optional<Job> planJob(linalg::LinalgOp op, OpOperand &weights) {
+  Reporter report{getArgumentName(), "contraction"};
+
+  /// The job for a contraction with encoded `weights`, or in `reason` why there is none.
+  static FailureOr<Job> planJob(linalg::LinalgOp op, OpOperand &weights, std::string &reason) {
+    auto refuse = [&](const Twine &text) {
+      reason = text.str();
+      return failure();
+    };
+    if (!isWeightOfProduct(weights))
+      return refuse("is no product x[m, k] * w[n, k] of matrices with encoded w");
+    auto decoded = weights.get().getDefiningOp<DecodeRegionOp>();
+    if (!decoded)
+      return refuse("reads decoded weights through '" +
+                    weights.get().getDefiningOp()->getName().getStringRef() + "'");
+    if (!isWhole(decoded))
+      return refuse("reads a part of its weights");
     OpOperand *x = op.getDpsInputOperand(1 - weights.getOperandNumber());
     auto xType = cast<RankedTensorType>(x->get().getType());
     if (auto decode = x->get().getDefiningOp<DecodeRegionOp>();
         decode && isa<QuantizedAttr>(decode.getWholeType().getEncoding()) && isWhole(decode))
       xType = decode.getWholeType();
-    auto decoded = weights.get().getDefiningOp<DecodeRegionOp>();
-    std::string reason;
     FailureOr<InnerTilePlan> plan = planInnerTiles(xType, decoded.getWholeType(), reason);
-    if (failed(plan)) {
-      op->emitRemark() << "contraction not on inner tiles: it " << reason;
-      return std::nullopt;
-    }
+    if (failed(plan))
+      return failure();
     return Job{op, x, &weights, *plan, {}};
   }
 
@@ -210,7 +267,7 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
         Value part = t.slice(all, place);
         if (linalg::FillOp fill = job.getFill())
           part = linalg::FillOp::create(b, loc, fill.getInputs(), part).getResult(0);
-        parts.push_back(ContractOp::create(b, loc, part.getType(), job.plan.lhsType,
+        parts.push_back(ContractOp::create(b, job.op.getLoc(), part.getType(), job.plan.lhsType,
                                            job.plan.rhsType, job.getLhs(), job.getRhs(),
                                            t.value(first), job.sums, part)
                             .getResult());
@@ -226,17 +283,36 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
     auto loop =
         scf::ForallOp::create(rewriter, t.loc, Ofrs{t.index(0)}, end,
                               Ofrs{t.index(isAlone ? tile : 1)}, destinations, std::nullopt, body);
+    for (const Job &job : jobs)
+      report.passed(job.op, [&] {
+        Facts facts = job.getFacts();
+        int64_t ofEach = isAlone ? tile : job.getRows() / iterations;
+        facts.emplace_back("Iterations", llvm::divideCeil(job.getRows(), ofEach));
+        facts.emplace_back("OutputsOfIteration", ofEach);
+        facts.emplace_back("ProductsInLoop", jobs.size());
+        return facts;
+      });
     for (auto [job, result] : llvm::zip(jobs, loop.getResults()))
       rewriter.replaceOp(job.op, result);
   }
 
   void runOnOperation() override {
     std::vector<Job> waiting;
+    bool isError = false;
     getOperation().walk([&](linalg::LinalgOp op) {
-      if (OpOperand *weights = findTiledWeights(op))
-        if (auto job = planJob(op, *weights))
-          waiting.push_back(std::move(*job));
+      OpOperand *weights = findEncoded(op);
+      if (!weights)
+        return;
+      std::string reason;
+      FailureOr<Job> job = planJob(op, *weights, reason);
+      if (succeeded(job))
+        waiting.push_back(std::move(*job));
+      else
+        isError |= failed(
+            report.fallback(op, "contraction not on inner tiles", "it " + reason, failOnFallback));
     });
+    if (isError)
+      return signalPassFailure();
     IRRewriter rewriter(&getContext());
     while (!waiting.empty()) {
       // Products that need nothing of each other share one loop: one start and end of the threads.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Reports.h"
 #include "VectorLookup.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
@@ -160,7 +161,16 @@ struct LowerLanesPass : lowbit::impl::LowerLanesBase<LowerLanesPass> {
       llvm::interleaveComma(kinds, error, [&](const LaneInstructions &k) { error << k.name; });
       return signalPassFailure();
     }
+    // A contraction has many dots, all at its place.
+    Reporter report{getArgumentName(), "instructions"};
+    llvm::SmallDenseSet<Location> places;
     getOperation().walk([&](Operation *op) {
+      if (isa<Dot4Op>(op) && places.insert(op->getLoc()).second)
+        report.analysis(op, [&]() -> Facts {
+          return {Fact("Instructions", chosen->dot.empty() && chosen->dotWords.empty()
+                                           ? "multiplications of 32-bit lanes"
+                                           : chosen->name)};
+        });
       if (auto dot = dyn_cast<Dot4Op>(op))
         replaceInParts(dot, *chosen, dot.getLhs().getType().getDimSize(0),
                        [&](OpBuilder &b, Location loc, const LaneInstructions &kind, int64_t i,

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "InnerTilePlan.h"
+#include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -22,6 +23,8 @@ using namespace lowbit;
 namespace {
 struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeActivationsPass> {
   using QuantizeActivationsBase::QuantizeActivationsBase;
+
+  Reporter report{getArgumentName(), "activations"};
 
   Value round(OpBuilder &b, Location loc, Value x, EncodingAttrInterface encoding) {
     auto type = cast<RankedTensorType>(x.getType()).cloneWithEncoding(encoding);
@@ -44,8 +47,9 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     SmallVector<std::pair<OpOperand *, Value>> replacements;
     WalkResult walked = getOperation().walk([&](DecodeOp weights) {
       auto type = cast<RankedTensorType>(weights.getSource().getType());
+      // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere.
       auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
-      if (!term || !term.getStorage().hasInnerTiles())
+      if (term && !term.getStorage().hasInnerTiles())
         return WalkResult::advance();
       for (OpOperand &use : weights->getUses()) {
         if (!isWeightOfProduct(use))
@@ -59,7 +63,7 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
           return WalkResult::interrupt();
         std::string reason;
         if (failed(planInnerTiles(encoded, type, reason))) {
-          op->emitRemark() << "activations stay f32: the contraction " << reason;
+          report.missed(op, "activations stay f32", "the contraction " + reason);
           continue;
         }
         Value &value = rounded[input->get()];

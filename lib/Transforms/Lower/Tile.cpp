@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Reports.h"
 #include "Tiling.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "lowbit/Transforms/Lower/Patterns.h"
@@ -223,6 +224,8 @@ namespace {
 struct TilePass : lowbit::impl::TileBase<TilePass> {
   using TileBase::TileBase;
 
+  Reporter report{getArgumentName(), "decode"};
+
   /// Cuts what is left over at the end of a loop off into an op of its own, so that all tiles have
   /// one size.
   SmallVector<linalg::LinalgOp> peel(IRRewriter &rewriter, linalg::LinalgOp op) {
@@ -303,18 +306,24 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
       if (!op->use_empty() && !op->getParentOfType<LoopLikeOpInterface>())
         decodes.push_back(op);
     });
+    bool isError = false;
     for (DecodeRegionOp op : decodes) {
       int64_t elements = op.getType().hasStaticShape() ? op.getType().getNumElements() : INT64_MAX;
-      if (elements > tileElements)
-        op.emitRemark() << "decoded as a whole, " << op.getType()
-                        << " in memory: what reads it could not be tiled "
-                        << "with it";
+      if (elements > tileElements) {
+        std::string type;
+        llvm::raw_string_ostream(type) << op.getType();
+        isError |=
+            failed(report.fallback(op, "decoded as a whole, " + type + " in memory",
+                                   "what reads it could not be tiled with it: '" +
+                                       op->getUsers().begin()->getName().getStringRef() + "'",
+                                   failOnFallback));
+      }
       auto tilable = cast<TilingInterface>(op.getOperation());
       Sizes sizes = parallelTileSizes(tilable, parallelElements);
       if (isTiled(sizes) && failed(tileAndFuse(rewriter, tilable, sizes, /*isParallel=*/true)))
         return failure();
     }
-    return success();
+    return failure(isError);
   }
 
   void runOnOperation() override {

@@ -74,6 +74,20 @@ std::pair<SmallVector<Value>, OpFoldResult> emitStrips(OpBuilder &b, Location lo
   return {values, start};
 }
 
+SmallVector<int64_t> stripWidths(OpFoldResult extent, int64_t most) {
+  most = std::max<int64_t>(most, 1);
+  if (std::optional<int64_t> known = getConstantIntValue(extent))
+    for (int64_t width = most; width > most / 2; --width)
+      if (*known % width == 0)
+        return {width};
+  SmallVector<int64_t> widths{most};
+  if (most > 3)
+    widths.push_back(most % 2 == 0 ? most / 2 : 1);
+  if (widths.back() != 1)
+    widths.push_back(1);
+  return widths;
+}
+
 SmallVector<Value> emitRest(
     OpBuilder &b, Location loc, OpFoldResult start, OpFoldResult extent, int64_t width,
     ValueRange init,

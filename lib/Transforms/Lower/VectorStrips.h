@@ -23,6 +23,10 @@ std::pair<llvm::SmallVector<mlir::Value>, mlir::OpFoldResult>
 emitStrips(mlir::OpBuilder &b, mlir::Location loc, mlir::OpFoldResult extent,
            llvm::ArrayRef<int64_t> widths, mlir::ValueRange init, StripBody body);
 
+/// Widths, of `most` at most, to cover `extent` with: the largest one that divides a known extent;
+/// otherwise what is left over goes one by one.
+llvm::SmallVector<int64_t> stripWidths(mlir::OpFoldResult extent, int64_t most);
+
 /// The same for whatever is left of [start, extent): at most one step, shorter than `width`. The
 /// body gets the number of elements that are left.
 llvm::SmallVector<mlir::Value> emitRest(

@@ -16,6 +16,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeContractions.h"
+#include "Reports.h"
 #include "VectorStrips.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -374,10 +375,11 @@ struct VectorizeContractionsPass : impl::VectorizeContractionsBase<VectorizeCont
     RewritePatternSet patterns(&getContext());
     populateVectorizeContractionsPatterns(patterns, {vectorLength, rows, columns});
     walkAndApplyPatterns(getOperation(), std::move(patterns));
-    getOperation().walk([](linalg::LinalgOp op) {
+    getOperation().walk([&](linalg::LinalgOp op) {
       std::string reason;
       if (failed(planContraction(op, reason)) && !reason.empty())
-        op->emitRemark("contraction left for scalar loops: ") << reason;
+        Reporter{getArgumentName(), "contraction"}.missed(op, "contraction left for scalar loops",
+                                                          reason);
     });
   }
 };

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeElementwise.h"
+#include "Reports.h"
 #include "VectorLanes.h"
 #include "VectorStrips.h"
 
@@ -297,7 +298,7 @@ struct VectorizeElementwisePass : impl::VectorizeElementwiseBase<VectorizeElemen
     getOperation().walk([&](linalg::LinalgOp op) {
       std::string reason;
       if (failed(planStrips(op, vectorLength, reason)) && !reason.empty())
-        op->emitRemark("op left for scalar loops: ") << reason;
+        Reporter{getArgumentName(), "strips"}.missed(op, "op left for scalar loops", reason);
     });
   }
 };

@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s --lowbit-choose-layouts | FileCheck %s
+// RUN: lowbit-opt %s -verify-diagnostics --lowbit-choose-layouts | FileCheck %s
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>
@@ -29,7 +29,8 @@ func.func @two_uses(%x: tensor<1x64xf32>, %y: tensor<1x64xf32>, %row: index) -> 
   return %r, %s : tensor<1x64xf32>, tensor<64xf32>
 }
 
-// Weights [inputs, outputs], an argument of an entry, and what no kernel could read keep their layout.
+// Weights [inputs, outputs], an argument of an entry, and what no kernel could read keep their layout; of products of them, with
+// the reason.
 // CHECK-LABEL: func @stay(
 // CHECK-NOT:   lowbit.convert
 // CHECK:       return
@@ -39,18 +40,22 @@ func.func @stay(%x: tensor<1x64xf32>, %a: tensor<64x64xf32, #q4_0>, %y: tensor<1
   %0 = linalg.matmul indexing_maps = [#mk, #kn, #mn] ins(%x, %dv : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%y : tensor<1x64xf32>) -> tensor<1x64xf32>
   %da = lowbit.decode %a : tensor<64x64xf32, #q4_0>
+  // expected-remark @below {{weights stay in layout #lowbit.ggml<q4_0>: it has weights in argument 1, which is laid out by callers that are not known}}
   %1 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %da : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%0 : tensor<1x64xf32>) -> tensor<1x64xf32>
   %rank1 = lowbit.parameter "rank1" : tensor<64x64xf32, #rank1>
   %drank1 = lowbit.decode %rank1 : tensor<64x64xf32, #rank1>
+  // expected-remark @below {{weights stay in layout #lowbit.planes: it has weights that the layout cannot hold: layout tiled holds scales by blocks, not rank1}}
   %2 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %drank1 : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%1 : tensor<1x64xf32>) -> tensor<1x64xf32>
   %pairs = lowbit.parameter "pairs" : tensor<64x64xf32, #pairs>
   %dpairs = lowbit.decode %pairs : tensor<64x64xf32, #pairs>
+  // expected-remark @below {{weights stay in layout #lowbit.planes: it has blocks of 2 columns over which all scales are constant: a multiple of 4 is needed}}
   %3 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dpairs : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%2 : tensor<1x64xf32>) -> tensor<1x64xf32>
   %tall = lowbit.parameter "tall" : tensor<64x64xf32, #tall>
   %dtall = lowbit.decode %tall : tensor<64x64xf32, #tall>
+  // expected-remark @below {{weights stay in layout #lowbit.planes: it has weights whose scale cuts groups of 16 rows: #lowbit.block_scale<f16 per [8, 32]>}}
   %4 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dtall : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%3 : tensor<1x64xf32>) -> tensor<1x64xf32>
   return %4 : tensor<1x64xf32>
@@ -96,6 +101,7 @@ func.func @mixed(%x: tensor<1x64xf32>, %given: tensor<64x64xf32, #q4_0>) -> (ten
 }
 func.func private @shared(%x: tensor<1x64xf32>, %w: tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32> {
   %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
+  // expected-remark @below {{it has weights in argument 1, which is no parameter in some call or which not only products read}}
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%x : tensor<1x64xf32>) -> tensor<1x64xf32>
   return %r : tensor<1x64xf32>

@@ -107,7 +107,7 @@ func.func @evenly(%x: tensor<1x4xf32>, %w: tensor<24x1x64xi8>, %y: tensor<1x384x
 
 // -----
 
-// A part of the weights, and weights as [inputs, outputs], are other products.
+// A part of the weights, and weights as [inputs, outputs], are other products, as remarks say.
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #kn = affine_map<(m, n, k) -> (k, n)>
@@ -120,8 +120,10 @@ func.func @evenly(%x: tensor<1x4xf32>, %w: tensor<24x1x64xi8>, %y: tensor<1x384x
 // CHECK:       return
 func.func @others(%x: tensor<1x16xf32>, %w: tensor<2x4x64xi8>, %y: tensor<1x16xf32>) -> tensor<1x16xf32> {
   %part = lowbit.decode_region tensor<32x16xf32, #w8> (%w) [16, 0] [16, 16] : tensor<2x4x64xi8> -> tensor<16x16xf32>
+  // expected-remark @below {{contraction not on inner tiles: it reads a part of its weights}}
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %part : tensor<1x16xf32>, tensor<16x16xf32>)
                      outs(%y : tensor<1x16xf32>) -> tensor<1x16xf32>
+  // expected-remark @below {{contraction not on inner tiles: it is no product x[m, k] * w[n, k] of matrices with encoded w}}
   %s = linalg.matmul indexing_maps = [#mk, #kn, #mn] ins(%x, %part : tensor<1x16xf32>, tensor<16x16xf32>)
                      outs(%r : tensor<1x16xf32>) -> tensor<1x16xf32>
   return %s : tensor<1x16xf32>

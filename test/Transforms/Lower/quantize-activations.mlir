@@ -7,6 +7,7 @@
 #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
 #planes = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
 #nf4 = #lowbit.quantized<codebook<nf4>, scale = f16 per [1, 32], layout = tiled>
+#rows = #lowbit.part<axis = 0, at = [32], #w4, #w4>
 #pairs = #lowbit.quantized<int<4>, scale = f16 per [1, 2], layout = tiled>
 
 // CHECK: #[[$INT8:.+]] = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
@@ -57,6 +58,18 @@ func.func @encoded(%x: tensor<8x64xf32, #planes>, %w: tensor<32x64xf32, #w4>, %y
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%dx, %dw : tensor<8x64xf32>, tensor<32x64xf32>)
                      outs(%y : tensor<8x32xf32>) -> tensor<8x32xf32>
   return %r : tensor<8x32xf32>
+}
+
+// Terms of a combinator are taken apart later.
+// CHECK-LABEL: func @terms(
+// CHECK-NOT:   lowbit.encode
+// CHECK:       return
+func.func @terms(%x: tensor<8x64xf32>, %w: tensor<64x64xf32, #rows>, %y: tensor<8x64xf32>) -> tensor<8x64xf32> {
+  %dw = lowbit.decode %w : tensor<64x64xf32, #rows>
+  // expected-remark @below {{activations stay f32: the contraction has weights of no single term with inner tiles: #lowbit.part<axis = 0, at = [32],}}
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dw : tensor<8x64xf32>, tensor<64x64xf32>)
+                     outs(%y : tensor<8x64xf32>) -> tensor<8x64xf32>
+  return %r : tensor<8x64xf32>
 }
 
 // Rounding is for integers alone.

@@ -9,8 +9,8 @@ def ChooseLayouts : Pass<"lowbit-choose-layouts", "::mlir::ModuleOp"> {
   let description = [{
     Where the values of a parameter are the weights of products `x[m, k] * w[n, k]`, in this function or in those that it is passed to,
     they are decoded from a conversion to the layout `tiled`; other uses, such as look-ups of rows, read it as it is stored. Arguments of
-    private functions take the type that all callers give them. What no kernel could read so keeps its layout. After
-    `lowbit-materialize`.
+    private functions take the type that all callers give them. What no kernel could read so keeps its layout, and so does what is
+    no parameter; products of it get a remark that says why, or with `fail-on-fallback` an error. After `lowbit-materialize`.
 
     ```mlir
     // lowbit-opt --lowbit-choose-layouts
@@ -43,6 +43,7 @@ def ChooseLayouts : Pass<"lowbit-choose-layouts", "::mlir::ModuleOp"> {
     }
     ```
   }];
+  let options = [Lowbit_FailOnFallback];
   let dependentDialects = ["::lowbit::LowbitDialect"];
 }
 
@@ -85,8 +86,9 @@ def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::Fun
   let summary = "Round what is multiplied with encoded weights";
   let description = [{
     The activations of a contraction with weights in a layout with inner tiles are encoded, once for all contractions that read
-    them, and decoded again: an explicit part of the program, which the kernels then read as codes. Where codes of the weights
-    are no small integers, activations stay f32 with a remark. After `lowbit-materialize`.
+    them, and decoded again: an explicit part of the program, which the kernels then read as codes. Where no kernel could, because
+    codes of the weights are no small integers or do not lie in inner tiles, activations stay f32 with a remark: the contraction
+    is one in f32 by design, no fallback. After `lowbit-materialize`.
 
     ```mlir
     // lowbit-opt --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [1, 32]'"
@@ -131,7 +133,13 @@ def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
   let description = [{
     A product `x[m, k] * w[n, k]` with decoded weights whose layout has inner tiles becomes a parallel loop over groups of outputs with a
     `lowbit.contract` inside. Scales leave the sums there: what they need of the activations, the sums of blocks, is computed
-    once, before the loop. A contraction for which there is no such form is left for other lowerings with a remark.
+    once, before the loop.
+
+    Every contraction with an encoded operand, and every convolution with an encoded filter, is spoken of. A `passed` remark has its
+    kind (`integer dot` with its number of planes of activations, or `f32 multiply-add`), both encodings, the shape, how the loop
+    cuts it, and what a call reads of the weights and computes, in bytes and multiply-adds: one with few of these for each byte is
+    bound by the memory. A contraction for which there is no such form is left for other lowerings, with a remark that says why, or
+    with `fail-on-fallback` an error.
 
     ```mlir
     // lowbit-opt --lowbit-inner-tiles
@@ -170,6 +178,7 @@ def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
   let options = [
     Option<"groupsAtOnce", "groups", "int64_t", /*default=*/"8",
            "Groups of 16 outputs in an iteration of the parallel loop, at most">,
+    Lowbit_FailOnFallback,
   ];
   let dependentDialects = Lowbit_TensorDialects;
 }
@@ -179,7 +188,8 @@ def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> 
   let description = [{
     `lowbit.contract` on buffers becomes loops over register tiles of `groups` vectors of 16 outputs x some rows of activations.
     Integer codes are multiplied by `lowbit.dot4`, four columns at a time; float activations by decoded levels. What the
-    encoding's layout, format and scale build are the loads, the levels and the factors.
+    encoding's layout, format and scale build are the loads, the levels and the factors. An `analysis` remark has the largest
+    register tile of each contraction: its rows, outputs and vectors of sums, and the columns of a block.
 
     ```mlir
     // lowbit-opt --lowbit-emit-contractions -canonicalize -cse
@@ -239,7 +249,8 @@ def LowerLanes : Pass<"lowbit-lower-lanes", "::mlir::func::FuncOp"> {
   let summary = "Choose instructions for dot4 and lookup";
   let description = [{
     What `lowbit.dot4` and `lowbit.lookup` become, by what the target has: `vnni512` and `vnni256` (`vpdpbusd`), `avx2` (`vpmaddwd`),
-    `usdot` (arm64), `generic` (shifts and multiplications of 32-bit lanes, which any target has).
+    `usdot` (arm64), `generic` (shifts and multiplications of 32-bit lanes, which any target has). An `analysis` remark says so once for
+    each contraction of codes.
 
     ```mlir
     // lowbit-opt --lowbit-lower-lanes=kind=vnni512

@@ -10,4 +10,7 @@ defvar Lowbit_TensorDialects = [
   "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"
 ];
 
+defvar Lowbit_FailOnFallback =
+  Option<"failOnFallback", "fail-on-fallback", "bool", /*default=*/"false", "What would be a remark of a miss is an error">;
+
 #endif // LOWBIT_TRANSFORMS_LOWER_PASSBASE

@@ -123,7 +123,8 @@ def Distribute : Pass<"lowbit-distribute", "::mlir::func::FuncOp"> {
   let summary = "Distribute contractions over sums and parts";
   let description = [{
     A contraction with a decoded `sum` becomes a sum of contractions, one with a `part` a split of its rows, columns or
-    reduction, through the encoding's `getPieces`; a sparse term contracts on its entries (`buildContraction`).
+    reduction, through the encoding's `getPieces`; a sparse term contracts on its entries (`buildContraction`), which a `passed` remark
+    says.
 
     ```mlir
     // lowbit-opt --lowbit-distribute -cse
@@ -176,7 +177,7 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
     Contractions: a parallel loop over tiles of the result with the decode of the tile's weights inside. Encodes: a
     parallel loop over the encode's granularity, with the op that produces the values. Other ops: a parallel loop over an
     outer dimension where that pays. Tile sizes are first made legal for every encoding involved; a large tensor
-    that must be decoded as a whole gets a remark.
+    that must be decoded as a whole gets a remark, or with `fail-on-fallback` an error.
 
     ```mlir
     // lowbit-opt --lowbit-tile=rows=16 -canonicalize
@@ -220,7 +221,8 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
     Option<"tileElements", "tile-elements", "int64_t", /*default=*/"32768",
            "Decoded weights in a tile, at most: it is to stay in a cache next to the core">,
     Option<"parallelElements", "parallel-elements", "int64_t", /*default=*/"16384",
-           "An op that is no contraction runs in parallel from this many elements on">
+           "An op that is no contraction runs in parallel from this many elements on">,
+    Lowbit_FailOnFallback
   ];
   let dependentDialects = Lowbit_TensorDialects;
 }
