@@ -190,6 +190,36 @@ def test_instructions(name, activations, lanes):
     kernels.assert_same_bits(check(*case, lanes=lanes), check(*case), "by other instructions")
 
 
+needs_amx = pytest.mark.skipif(
+    "amx_int8" not in flags_of_this_machine(), reason="no amx_int8 here"
+)
+
+
+@needs_amx
+@pytest.mark.parametrize("activations", [kind for kind in ACTIVATIONS if kind != "f32"])
+@pytest.mark.parametrize("name", [name for name in WEIGHTS if name not in FLOATS])
+def test_matrix_unit(name, activations):
+    """Two tiles of rows and some more: the same integers, and the same sums of their products with scales."""
+    case = (39, (100, 256), WEIGHTS[name], ACTIVATIONS[activations])
+    kernels.assert_same_bits(
+        check(*case, matrix_unit="amx"), check(*case, matrix_unit="none"), "by the matrix unit"
+    )
+
+
+@needs_amx
+def test_matrix_unit_on_dynamic_rows():
+    text, activations, shape = WEIGHTS["uint4-min"], ACTIVATIONS["two-planes"], (100, 256)
+    with_unit, without = (
+        _lowbit.Program(
+            program("?", shape, text), pipeline=pipeline_of(activations, matrix_unit=unit)
+        )
+        for unit in ("amx", "none")
+    )
+    for rows in (0, 1, 15, 16, 33):
+        results = [check_call(p, rows, shape, text, activations) for p in (with_unit, without)]
+        kernels.assert_same_bits(*results, f"of {rows} rows by the matrix unit")
+
+
 @pytest.mark.parametrize("activations", ACTIVATIONS)
 @pytest.mark.parametrize("name", ["int4", "k-quant", "uint8-zero-axis"])
 def test_dynamic_rows(name, activations):
