@@ -29,32 +29,27 @@ MemRefDescriptor::MemRefDescriptor(const void *data, ArrayRef<int64_t> shape) {
 
 std::string Session::getPackedName(StringRef entry) { return ("_lowbit_packed_" + entry).str(); }
 
-/// The dynamic linker reads files: this one lives in memory.
-static Expected<void *> openSharedObject(ArrayRef<uint8_t> code) {
+/// The dynamic linker reads files: `file` becomes one that lives in memory.
+static Expected<void *> openSharedObject(ArrayRef<uint8_t> code, int &file) {
   auto fail = [](const Twine &what) {
     return createStringError("compiled code cannot be loaded: " + what);
   };
-  int file = memfd_create("lowbit-code", MFD_CLOEXEC);
+  file = memfd_create("lowbit-code", MFD_CLOEXEC);
   if (file < 0)
     return fail(std::error_code(errno, std::generic_category()).message());
   while (!code.empty()) {
     ssize_t count = write(file, code.data(), code.size());
     if (count < 0 && errno == EINTR)
       continue;
-    if (count <= 0) {
-      std::string reason = std::error_code(errno, std::generic_category()).message();
-      close(file);
-      return fail(reason);
-    }
+    if (count <= 0)
+      return fail(std::error_code(errno, std::generic_category()).message());
     code = code.drop_front(count);
   }
   // Code calls the mathematical library, which not every process has in its global scope.
   dlopen("libm.so.6", RTLD_NOW | RTLD_GLOBAL);
   void *handle = dlopen(("/proc/self/fd/" + std::to_string(file)).c_str(), RTLD_NOW | RTLD_LOCAL);
-  std::string reason = handle ? "" : dlerror();
-  close(file); // the map holds on to it
   if (!handle)
-    return fail(reason);
+    return fail(dlerror());
   return handle;
 }
 
@@ -68,7 +63,7 @@ Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned
     session->openMP = *openMP;
     session->threads = threads ? threads : (*openMP)->getThreads();
   }
-  Expected<void *> handle = openSharedObject(session->module.code);
+  Expected<void *> handle = openSharedObject(session->module.code, session->file);
   if (!handle)
     return handle.takeError();
   session->handle = *handle;
@@ -90,6 +85,8 @@ Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned
 Session::~Session() {
   if (handle)
     dlclose(handle);
+  if (file >= 0)
+    close(file);
 }
 
 void Session::setParameters(std::vector<ParameterValue> values) {

@@ -80,7 +80,10 @@ private:
   explicit Session(CompiledModule module) : module(std::move(module)) {}
 
   CompiledModule module;
-  void *handle = nullptr;                // of the dynamic linker
+  void *handle = nullptr; // of the dynamic linker
+  // It stays open: the dynamic linker knows the code by the name that this number makes, and would
+  // give another session the same code under the same name.
+  int file = -1;
   const OpenMPRuntime *openMP = nullptr; // of the process; null: the code uses no OpenMP
   unsigned threads = 0;
   llvm::SmallVector<void *> entryAddresses;     // in the order of the signature's entries
