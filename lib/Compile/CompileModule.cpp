@@ -177,6 +177,17 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
   if (!linked)
     return linked.takeError();
   compiled.code = std::move(*linked);
+  if (options.keepObject) {
+    std::vector<std::string> symbols;
+    for (const EntrySignature *entry : compiled.signature.getCallable())
+      symbols.push_back(Session::getPackedName(entry->name));
+    for (const ParameterSignature &parameter : compiled.signature.parameters)
+      symbols.push_back(parameter.symbol);
+    Expected<std::vector<uint8_t>> joined = linkRelocatable(files, symbols);
+    if (!joined)
+      return joined.takeError();
+    compiled.object = std::move(*joined);
+  }
   times.codegen += stopwatch.lap();
   return compiled;
 }

@@ -60,8 +60,11 @@ Expected<std::unique_ptr<TargetMachine>> lowbit::makeTarget(const CodeOptions &o
   const Target *target = TargetRegistry::lookupTarget(triple, reason);
   if (!target)
     return createStringError(reason);
+  TargetOptions generation;
+  // So that linkRelocatable() can leave out what packs parameters.
+  generation.FunctionSections = options.keepObject;
   return std::unique_ptr<TargetMachine>(target->createTargetMachine(
-      triple, cpu, features.getString(), TargetOptions(), Reloc::PIC_, std::nullopt, *level));
+      triple, cpu, features.getString(), generation, Reloc::PIC_, std::nullopt, *level));
 }
 
 static Error exposeEntry(Module &module, const EntrySignature &entry) {
