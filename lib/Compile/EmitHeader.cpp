@@ -73,9 +73,12 @@ static std::string numbered(StringRef prefix, size_t number) {
 /// The descriptor of a rank and what makes one. Headers of several models share it.
 static void writeArrayType(raw_ostream &stream, size_t rank) {
   std::string type = numbered("lowbit_array", rank);
-  stream << formatv("#ifndef LOWBIT_ARRAY{0}\n#define LOWBIT_ARRAY{0}\ntypedef struct {{\n"
-                    "  void *base, *aligned;\n  int64_t offset;\n",
-                    rank);
+  stream << formatv(
+      "#ifndef LOWBIT_ARRAY{0}\n#define LOWBIT_ARRAY{0}\n"
+      "/* An array of rank {0}; offset{1} in elements. Who made it owns the data. */\n"
+      "typedef struct {{\n"
+      "  void *base, *aligned;\n  int64_t offset;\n",
+      rank, rank ? " and strides" : "");
   if (rank)
     stream << formatv("  int64_t sizes[{0}], strides[{0}];\n", rank);
   stream << formatv("} {0};\nstatic inline {0} lowbit_make_array{1}(const void *data", type, rank);
