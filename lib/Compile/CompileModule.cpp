@@ -146,10 +146,10 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
   code->setTargetTriple((*target)->getTargetTriple());
   code->setDataLayout((*target)->createDataLayout());
   code->setPICLevel(PICLevel::SmallPIC);
-  if (Error error = exposeEntries(*code, compiled.signature))
-    return std::move(error);
   compiled.signature.usesThreads = callsAny(*code, "__kmpc_");
   compiled.signature.usesMatrixUnit = callsAny(*code, "llvm.x86.tile");
+  if (Error error = exposeEntries(*code, compiled.signature))
+    return std::move(error);
   times.translate = stopwatch.lap();
 
   std::vector<Object> objects;
@@ -178,6 +178,17 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
   if (!linked)
     return linked.takeError();
   compiled.code = std::move(*linked);
+  if (options.keepObject) {
+    std::vector<std::string> symbols;
+    for (const EntrySignature *entry : compiled.signature.getCallable())
+      symbols.push_back(Session::getPackedName(entry->name));
+    for (const ParameterSignature &parameter : compiled.signature.parameters)
+      symbols.push_back(parameter.symbol);
+    Expected<std::vector<uint8_t>> joined = linkRelocatable(files, symbols);
+    if (!joined)
+      return joined.takeError();
+    compiled.object = std::move(*joined);
+  }
   times.codegen += stopwatch.lap();
   return compiled;
 }

@@ -37,7 +37,9 @@ static std::string readText(StringRef path) {
   return text ? (*text)->getBuffer().trim().str() : "";
 }
 
-Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> objects) {
+/// Runs the linker on object files and builtins.
+static Expected<std::vector<uint8_t>> link(ArrayRef<StringRef> objects,
+                                           ArrayRef<StringRef> options) {
   // The linker reads and writes files.
   SmallString<128> folder;
   if (std::error_code code = sys::fs::createUniqueDirectory("lowbit-link", folder))
@@ -49,7 +51,7 @@ Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> obje
     sys::path::append(path, name);
     return std::string(path);
   };
-  std::string builtins = pathOf("builtins.a"), output = pathOf("code.so");
+  std::string builtins = pathOf("builtins.a"), output = pathOf("linked");
   std::vector<std::string> inputs;
   for (StringRef object : objects) {
     inputs.push_back(pathOf("code." + std::to_string(inputs.size()) + ".o"));
@@ -64,16 +66,8 @@ Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> obje
     return linker.takeError();
   std::string messages = pathOf("messages"), reason;
   std::optional<StringRef> streams[] = {StringRef(), StringRef(messages), StringRef(messages)};
-  SmallVector<StringRef> arguments = {*linker,
-                                      "-shared",
-                                      "-Bsymbolic",
-                                      "--threads=1",
-                                      "--gc-sections",
-                                      "--hash-style=gnu",
-                                      "-znow",
-                                      "--exclude-libs=ALL",
-                                      "-o",
-                                      output};
+  SmallVector<StringRef> arguments = {*linker, "--threads=1", "-o", output};
+  append_range(arguments, options);
   append_range(arguments, inputs);
   arguments.push_back(builtins);
   if (sys::ExecuteAndWait(*linker, arguments, std::nullopt, streams, 0, 0, &reason))
@@ -84,4 +78,17 @@ Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> obje
     return createStringError(output + ": cannot be read: " + linked.getError().message());
   ArrayRef<uint8_t> bytes = arrayRefFromStringRef((*linked)->getBuffer());
   return bytes.vec();
+}
+
+Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> objects) {
+  return link(objects, {"-shared", "-Bsymbolic", "--gc-sections", "--hash-style=gnu", "-znow",
+                        "--exclude-libs=ALL"});
+}
+
+Expected<std::vector<uint8_t>> lowbit::linkRelocatable(ArrayRef<StringRef> objects,
+                                                       ArrayRef<std::string> symbols) {
+  SmallVector<StringRef> options = {"-r", "--gc-sections"};
+  for (StringRef symbol : symbols)
+    append_values(options, "-u", symbol);
+  return link(objects, options);
 }

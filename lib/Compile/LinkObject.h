@@ -20,6 +20,11 @@ namespace lowbit {
 /// linker. It needs OpenMP and libm of the process that loads it.
 llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects);
 
+/// The same as one object file, to link into a program: the sections that `symbols` need. Names and
+/// visibility of symbols are as they were.
+llvm::Expected<std::vector<uint8_t>> linkRelocatable(llvm::ArrayRef<llvm::StringRef> objects,
+                                                     llvm::ArrayRef<std::string> symbols);
+
 } // namespace lowbit
 
 #endif // LOWBIT_LIB_COMPILE_LINKOBJECT_H

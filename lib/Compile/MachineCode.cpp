@@ -60,11 +60,14 @@ Expected<std::unique_ptr<TargetMachine>> lowbit::makeTarget(const CodeOptions &o
   const Target *target = TargetRegistry::lookupTarget(triple, reason);
   if (!target)
     return createStringError(reason);
+  TargetOptions generation;
+  // So that linkRelocatable() can leave out what packs parameters.
+  generation.FunctionSections = options.keepObject;
   return std::unique_ptr<TargetMachine>(target->createTargetMachine(
-      triple, cpu, features.getString(), TargetOptions(), Reloc::PIC_, std::nullopt, *level));
+      triple, cpu, features.getString(), generation, Reloc::PIC_, std::nullopt, *level));
 }
 
-static Error exposeEntry(Module &module, const EntrySignature &entry) {
+static Error exposeEntry(Module &module, const EntrySignature &entry, bool usesMatrixUnit) {
   Function *function = module.getFunction("_mlir_ciface_" + entry.name);
   if (!function || function->isDeclaration())
     return createStringError("the compiled module has no function '_mlir_ciface_" + entry.name +
@@ -80,6 +83,9 @@ static Error exposeEntry(Module &module, const EntrySignature &entry) {
       Function::Create(FunctionType::get(Type::getVoidTy(context), pointer, false),
                        GlobalValue::ExternalLinkage, Session::getPackedName(entry.name), module);
   IRBuilder<> builder(BasicBlock::Create(context, "entry", packed));
+  if (usesMatrixUnit) // Builtins/MatrixUnit.c
+    builder.CreateCall(module.getOrInsertFunction(
+        "lowbitRequestMatrixUnit", FunctionType::get(Type::getVoidTy(context), false)));
   SmallVector<Value *> arguments;
   for (auto [index, argument] : enumerate(function->args())) {
     Value *slot = builder.CreateConstGEP1_64(pointer, packed->getArg(0), index);
@@ -113,7 +119,7 @@ static Error exposeParameter(Module &module, const ParameterSignature &parameter
 Error lowbit::exposeEntries(Module &module, const ModuleSignature &signature) {
   StringSet<> visible;
   for (const EntrySignature &entry : signature.entries) {
-    if (Error error = exposeEntry(module, entry))
+    if (Error error = exposeEntry(module, entry, signature.usesMatrixUnit))
       return error;
     visible.insert(Session::getPackedName(entry.name));
   }

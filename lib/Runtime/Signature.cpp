@@ -8,6 +8,7 @@
 #include "lowbit/Runtime/Signature.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/JSON.h"
 
 using namespace llvm;
@@ -58,6 +59,17 @@ Expected<const EntrySignature *> ModuleSignature::find(StringRef entry) const {
   std::string names = join(
       llvm::map_range(entries, [](const EntrySignature &e) { return "'" + e.name + "'"; }), ", ");
   return createStringError("the module has no entry '" + entry + "': it has " + names);
+}
+
+std::vector<const EntrySignature *> ModuleSignature::getCallable() const {
+  StringSet<> packing;
+  for (const ParameterSignature &parameter : parameters)
+    packing.insert(parameter.pack);
+  std::vector<const EntrySignature *> callable;
+  for (const EntrySignature &entry : entries)
+    if (!packing.contains(entry.name))
+      callable.push_back(&entry);
+  return callable;
 }
 
 //===----------------------------------------------------------------------===//

@@ -104,6 +104,22 @@ def ggml_type(name: str, rank: int) -> tuple[str, int, int]:
 def compile_model(path: str, output: str, origin: str, options: dict[str, Any]) -> dict[str, float]:
     """Compile the model of an archive into an artifact (.lbm); seconds of each step. options: as for Session."""
 
+def emit_model(
+    path: str, stem: str, object: bool, header: bool, options: dict[str, Any]
+) -> dict[str, float]:
+    """Compile the model of an archive for programs in C: stem.o, stem.h, stem.weights; seconds of each step. options: as for Session."""
+
+def emit_program(
+    text: str,
+    name: str,
+    parameters: Sequence[str],
+    stem: str,
+    object: bool,
+    header: bool,
+    options: dict[str, Any],
+) -> dict[str, float]:
+    """The same of an MLIR module; name and parameters as for Program. options: 'activations', 'prefix_bits', 'pipeline', 'cpu'."""
+
 class Session:
     """A compiled model with its key-value cache, which starts empty.
 

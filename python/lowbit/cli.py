@@ -18,6 +18,7 @@ _EXAMPLES = """\
 examples:
   lowbit generate model.gguf --prompt "Water boils at" --tokens 48
   lowbit compile model.gguf --output model.lbm
+  lowbit compile model.gguf --emit object,header --output model
   lowbit inspect model.gguf
   lowbit encode model.gguf --output w4.safetensors \\
       --weights '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'
@@ -70,6 +71,16 @@ def _between(low: float, high: float):
         return value
 
     return parse
+
+
+def _kinds(text: str) -> frozenset[str]:
+    kinds = text.split(",")
+    for kind in kinds:
+        if kind not in ("artifact", "object", "header"):
+            raise argparse.ArgumentTypeError(f"'{kind}' is none of artifact, object and header")
+    if "artifact" in kinds and len(kinds) > 1:
+        raise argparse.ArgumentTypeError("an artifact is one file: it is written alone")
+    return frozenset(kinds)
 
 
 def _token_list(text: str) -> list[int]:
@@ -259,9 +270,25 @@ def _parser() -> argparse.ArgumentParser:
         "--output",
         "-o",
         required=True,
-        metavar="OUT.lbm",
-        help="the compiled model with its weights, for processors such as this one. It holds machine code: run only "
-        "those that you trust",
+        metavar="OUT",
+        help="the compiled model with its weights, OUT.lbm, for processors such as this one. It holds machine code: run only "
+        "those that you trust. With --emit a name without an ending",
+    )
+    sub.add_argument(
+        "--emit",
+        type=_kinds,
+        default=frozenset(["artifact"]),
+        metavar="KIND,…",
+        help="what to write: artifact (default), or for a program in C that calls the model object (OUT.o) and header "
+        "(OUT.h; each with OUT.weights)",
+    )
+    sub.add_argument(
+        "--parameters",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="where MODEL is an MLIR program of yours (.mlir), an archive with the tensors that it names; may be repeated. "
+        "Its activations are f32 by default",
     )
     sub.add_argument(
         "--context-length",

@@ -146,14 +146,60 @@ def _show_times(times: dict[str, float], shown: TextIO) -> None:
         print(f"{step:<10} {seconds:7.3f} s", file=shown)
 
 
-def compile(options: Namespace) -> None:
-    _check_folder(options.output)
-    if os.path.exists(options.output) and os.path.samefile(options.model, options.output):
-        raise LowbitError("the output is the model itself", hint="give another name with --output")
-    if not options.output.endswith(".lbm"):
+def _compile_outputs(options: Namespace) -> list[str]:
+    """The files that `compile` will write (weights only of what has some); that nothing is in their way."""
+    if "artifact" in options.emit:
+        if not options.output.endswith(".lbm"):
+            raise LowbitError(
+                f"'{options.output}' does not end in .lbm",
+                hint="compiled models are told by that ending",
+            )
+        outputs = [options.output]
+    else:
+        if options.output.endswith((".o", ".h", ".weights", ".lbm", "/")):
+            raise LowbitError(
+                f"'{options.output}' is not a name without an ending",
+                hint="--emit object,header --output NAME writes NAME.o, NAME.h and NAME.weights",
+            )
+        endings = {"header": ".h", "object": ".o"}
+        outputs = [options.output + endings[kind] for kind in sorted(options.emit, reverse=True)]
+        outputs.append(options.output + ".weights")
+    for output in outputs:
+        _check_folder(output)
+        if os.path.exists(output) and os.path.samefile(options.model, output):
+            raise LowbitError(
+                "the output is the model itself", hint="give another name with --output"
+            )
+    return outputs
+
+
+def _compile_program(options: Namespace) -> dict[str, float]:
+    from ._lowbit import emit_program
+
+    if "artifact" in options.emit:
         raise LowbitError(
-            f"'{options.output}' does not end in .lbm", hint="compiled models are told by that ending"
+            f"'{options.model}' is a program, no language model",
+            hint="compile it for C with --emit object,header",
         )
+    if options.context_length is not None:
+        raise LowbitError("--context-length is of language models")
+    with open(options.model, encoding="utf-8", errors="replace") as file:
+        text = file.read()
+    given = {"activations": options.activations, "prefix_bits": options.prefix_bits}
+    return emit_program(
+        text,
+        options.model,
+        options.parameters,
+        options.output,
+        "object" in options.emit,
+        "header" in options.emit,
+        {key: value for key, value in given.items() if value is not None},
+    )
+
+
+def _compile_model(options: Namespace) -> dict[str, float]:
+    if options.parameters:
+        raise LowbitError("--parameters are of programs (.mlir): a model has its own")
     model = Model(
         options.model,
         options.activations,
@@ -162,12 +208,22 @@ def compile(options: Namespace) -> None:
     )
     if model.is_compiled:
         raise LowbitError(f"'{options.model}' is compiled already")
-    model.compile(options.output)
+    if "artifact" in options.emit:
+        model.compile(options.output)
+    else:
+        model.emit(options.output, "object" in options.emit, "header" in options.emit)
+    return model.compile_times
+
+
+def compile(options: Namespace) -> None:
+    outputs = _compile_outputs(options)
+    compile_it = _compile_program if options.model.endswith(".mlir") else _compile_model
+    times = compile_it(options)
     if options.timing:
-        _show_times(model.compile_times, sys.stderr)
-    total = sum(model.compile_times.values())
+        _show_times(times, sys.stderr)
+    total = sum(times.values())
     print(
-        f"{options.output}: {os.path.getsize(options.output):,} bytes, compiled in {total:.1f} s",
+        f"{outputs[0]}: {os.path.getsize(outputs[0]):,} bytes, compiled in {total:.1f} s",
         file=sys.stderr,
     )
 

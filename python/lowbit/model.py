@@ -149,6 +149,12 @@ class Model:
         origin = cache.describe(self.path, self._options)
         self.compile_times = compile_model(self.path, output, origin, self._options)
 
+    def emit(self, stem: str, object: bool = True, header: bool = True) -> None:
+        """Writes the compiled model for programs in C: stem.o, stem.h and stem.weights (docs/Embedding.md)."""
+        from ._lowbit import emit_model
+
+        self.compile_times = emit_model(self.path, stem, object, header, self._options)
+
     @cached_property
     def _session(self) -> Session:
         if self.is_compiled:

@@ -1,4 +1,4 @@
-//===- CompilerBindings.cpp - Session, compile_model ----------------------===//
+//===- CompilerBindings.cpp - Session, compile_model, emit_... ------------===//
 //
 // Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -9,9 +9,11 @@
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Compile/CompileLanguageModel.h"
+#include "lowbit/Compile/EmitFiles.h"
 #include "lowbit/Runtime/Artifact.h"
 
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 using namespace llvm;
 using namespace lowbit;
@@ -37,12 +39,14 @@ static LanguageModelOptions readOptions(nb::dict given) {
       options.program.threads = nb::cast<unsigned>(value);
     } else if (name == "optimization_level") {
       options.program.code.optLevel = nb::cast<unsigned>(value);
+    } else if (name == "cpu") {
+      options.program.code.cpu = nb::cast<std::string>(value);
     } else if (name == "dump_object") {
       options.program.code.dumpObjectPath = nb::cast<std::string>(value);
     } else {
       throw Failure("there is no option '" + name +
                     "': known are activations, context_length, prefix_bits, pipeline, "
-                    "threads, optimization_level and dump_object");
+                    "threads, optimization_level, cpu and dump_object");
     }
   }
   return options;
@@ -72,9 +76,18 @@ static ModelSession *open(const std::string &path, nb::dict given) {
   return new ModelSession{std::move(model), listTimes(times)};
 }
 
-static nb::dict compileModel(const std::string &path, const std::string &output,
-                             const std::string &origin, nb::dict given) {
-  LanguageModelOptions options = readOptions(given);
+static nb::dict toDict(const CompileTimes &times) {
+  nb::dict seconds;
+  for (auto [step, time] : listTimes(times))
+    seconds[step] = time;
+  return seconds;
+}
+
+/// What becomes of a compiled model.
+using WriteModel = function_ref<Error(const Session &, const Archive &)>;
+
+static nb::dict compileTo(const std::string &path, const LanguageModelOptions &options,
+                          WriteModel write) {
   CompileTimes times;
   auto compile = [&]() -> Error {
     nb::gil_scoped_release unlocked;
@@ -85,13 +98,51 @@ static nb::dict compileModel(const std::string &path, const std::string &output,
     auto session = compileLanguageModel(archive, options, times);
     if (!session)
       return session.takeError();
-    return Artifact::write(output, **session, archive->metadata(), origin);
+    return write(**session, *archive);
   };
   raise(compile());
-  nb::dict seconds;
-  for (auto [step, time] : listTimes(times))
-    seconds[step] = time;
-  return seconds;
+  return toDict(times);
+}
+
+static nb::dict compileModel(const std::string &path, const std::string &output,
+                             const std::string &origin, nb::dict given) {
+  return compileTo(path, readOptions(given), [&](const Session &session, const Archive &archive) {
+    return Artifact::write(output, session, archive.metadata(), origin);
+  });
+}
+
+static nb::dict emitModel(const std::string &path, const std::string &stem, bool object,
+                          bool header, nb::dict given) {
+  LanguageModelOptions options = readOptions(given);
+  options.program.code.keepObject = true;
+  return compileTo(path, options, [&](const Session &session, const Archive &) {
+    return emitFiles(stem, session, {object, header});
+  });
+}
+
+static nb::dict emitProgram(const std::string &text, const std::string &name,
+                            const std::vector<std::string> &parameters, const std::string &stem,
+                            bool object, bool header, nb::dict given) {
+  ProgramOptions options = readOptions(given).program;
+  options.code.keepObject = true;
+  CompileTimes times;
+  auto emit = [&]() -> Error {
+    nb::gil_scoped_release unlocked;
+    std::vector<std::shared_ptr<const Archive>> archives;
+    for (const std::string &path : parameters) {
+      Expected<std::unique_ptr<Archive>> archive = Archive::open(path);
+      if (!archive)
+        return archive.takeError();
+      archives.push_back(std::move(*archive));
+    }
+    Expected<std::unique_ptr<Program>> program = Program::load(text, name, options, archives);
+    if (!program)
+      return program.takeError();
+    times = (*program)->getTimes();
+    return emitFiles(stem, (*program)->getSession(), {object, header});
+  };
+  raise(emit());
+  return toDict(times);
 }
 
 void python::bindCompiler(nb::module_ &module) {
@@ -100,4 +151,10 @@ void python::bindCompiler(nb::module_ &module) {
   module.def("compile_model", &compileModel, nb::arg("path"), nb::arg("output"), nb::arg("origin"),
              nb::arg("options"),
              "Compiles the model of an archive into an artifact; seconds of each step.");
+  module.def("emit_model", &emitModel, nb::arg("path"), nb::arg("stem"), nb::arg("object"),
+             nb::arg("header"), nb::arg("options"),
+             "Compiles the model of an archive for programs in C; seconds of each step.");
+  module.def("emit_program", &emitProgram, nb::arg("text"), nb::arg("name"), nb::arg("parameters"),
+             nb::arg("stem"), nb::arg("object"), nb::arg("header"), nb::arg("options"),
+             "Compiles a module for programs in C; seconds of each step.");
 }

@@ -50,6 +50,15 @@ def test_an_artifact_computes_what_its_model_does(q4_model, compiled):
     assert model.tokenizer.decode(PROMPT) == "In the beginning"
 
 
+def test_models_beside_each_other(q4_model, compiled):
+    """Each session has code of its own while another one is loaded."""
+    one, two = Model(compiled), Model(q4_model, activations="int8", use_cache=False)
+    first, second = _logits(one), _logits(two)
+    del one
+    np.testing.assert_array_equal(_logits(two), second)
+    assert not np.array_equal(first, second)
+
+
 def test_an_artifact_runs_without_llvm(compiled):
     script = f"""
 import sys

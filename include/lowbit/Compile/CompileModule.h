@@ -25,6 +25,8 @@ struct CodeOptions {
   std::string cpu;
   /// The object file is also written here, unless empty (to disassemble it, for example).
   std::string dumpObjectPath;
+  /// Keep the code as an object file too (CompiledModule::object), for emitFiles().
+  bool keepObject = false;
 };
 
 /// How long compiling took, in seconds.

@@ -35,6 +35,9 @@ private:
 struct CompiledModule {
   ModuleSignature signature;
   std::vector<uint8_t> code;
+  /// The same as one relocatable object, complete but for OpenMP, libm and libc; empty unless asked
+  /// for (CodeOptions::keepObject).
+  std::vector<uint8_t> object = {};
 };
 
 /// The array that a parameter of compiled code points to, or the eight bytes of an `index`.
@@ -56,6 +59,7 @@ public:
 
   const ModuleSignature &getSignature() const { return module.signature; }
   llvm::ArrayRef<uint8_t> getCode() const { return module.code; }
+  llvm::ArrayRef<uint8_t> getObject() const { return module.object; }
 
   /// Points the code at its parameters: one value for each of the signature's, in that order. They
   /// must be of the types that it says (arrays of them are not looked at).

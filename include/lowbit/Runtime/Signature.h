@@ -88,6 +88,9 @@ struct ModuleSignature {
   static llvm::Expected<ModuleSignature> fromJSON(const llvm::json::Value &value);
   /// A missing entry is an error that lists those there are.
   llvm::Expected<const EntrySignature *> find(llvm::StringRef entry) const;
+  /// The entries that are there to be called, without those that pack a parameter. (An artifact
+  /// does not keep which these are.)
+  std::vector<const EntrySignature *> getCallable() const;
 };
 
 } // namespace lowbit

@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // A call of compiled code allocates the same temporaries as the one before. From the system each of
-// them would come with fresh pages, which the kernel clears one fault at a time; so large blocks are
-// kept for the next call. Each shared object keeps its own, and frees them when it is unloaded.
+// them would come with fresh pages, which the kernel clears one fault at a time; so large blocks
+// are kept for the next call. Each shared object keeps its own, and frees them when it is unloaded.
 //
 //===----------------------------------------------------------------------===//
 
