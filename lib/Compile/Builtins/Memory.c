@@ -106,8 +106,8 @@ void _mlir_memref_to_llvm_free(void *pointer) {
   block->next = kept;
   kept = block;
   keptBytes += block->size;
-  // No more than was ever in use at once: what was kept for longest goes.
-  while (keptBytes + usedBytes > mostUsedBytes + mostUsedBytes / 4 && kept->next) {
+  // No more than twice what was ever in use at once: what was kept for longest goes.
+  while (keptBytes + usedBytes > 2 * mostUsedBytes && kept->next) {
     Block **last = &kept;
     while ((*last)->next)
       last = &(*last)->next;
