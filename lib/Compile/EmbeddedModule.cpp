@@ -37,6 +37,15 @@ Expected<EmbeddedModule> EmbeddedModule::create(StringRef stem, const Session &s
   StringSet<> taken;
   for (StringRef own : {"parameter", "parameters", "set_parameters", "weights_bytes"})
     taken.insert((module.name + "_" + own).str());
+  auto takeArrays = [&](ArrayRef<ValueType> types) {
+    for (const ValueType &type : types)
+      for (StringRef own : {"lowbit_array", "lowbit_make_array"})
+        taken.insert((own + Twine(type.shape.size())).str());
+  };
+  for (const EntrySignature &entry : signature.entries)
+    takeArrays(entry.arguments);
+  for (const ParameterSignature &parameter : signature.parameters)
+    takeArrays(parameter.type);
   auto makeName = [&](const Twine &text) {
     std::string name = module.name + "_" + makeIdentifier(text.str());
     while (!taken.insert(name).second)

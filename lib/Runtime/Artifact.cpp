@@ -7,6 +7,7 @@
 
 #include "lowbit/Runtime/Artifact.h"
 
+#include "../Archive/JSONText.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/JSON.h"
@@ -20,8 +21,8 @@ using namespace lowbit;
 
 static constexpr StringLiteral artifactKey = "lowbit.artifact", artifactVersion = "1",
                                programKey = "lowbit.program", digestsKey = "lowbit.digests",
-                               originKey = "lowbit.origin", modelKey = "lowbit.model",
-                               codeName = "code";
+                               packedKey = "lowbit.packed", originKey = "lowbit.origin",
+                               modelKey = "lowbit.model", codeName = "code";
 
 static std::string digestOf(ArrayRef<uint8_t> bytes) {
   return toHex(BLAKE3::hash(bytes), /*LowerCase=*/true);
@@ -46,20 +47,27 @@ Error Artifact::write(StringRef path, const Session &session, const Metadata &mo
     arrays.push_back({parameter.symbol, value.dtype, value.shape});
     contents.push_back(value.data);
   }
-  std::vector<SafetensorsWriter::MetadataEntry> metadata;
-  metadata.emplace_back(artifactKey, artifactVersion);
-  metadata.emplace_back(programKey,
-                        formatJSON([&](json::OStream &stream) { signature.write(stream); }));
-  metadata.emplace_back(digestsKey, formatJSON([&](json::OStream &stream) {
-                          stream.object([&] {
-                            stream.attribute(codeName, digestOf(session.getCode()));
-                            for (auto [parameter, value] :
-                                 zip_equal(signature.parameters, session.getParameters()))
-                              if (!parameter.pack.empty())
-                                stream.attribute(parameter.symbol, digestOf(value.data));
-                          });
-                        }));
-  metadata.emplace_back(originKey, origin);
+  std::string program = formatJSON([&](json::OStream &stream) { signature.write(stream); });
+  std::string digests = formatJSON([&](json::OStream &stream) {
+    stream.object([&] {
+      stream.attribute(programKey, digestOf(arrayRefFromStringRef(program)));
+      for (auto [array, content] : zip_equal(arrays, contents))
+        stream.attribute(array.name, digestOf(content));
+    });
+  });
+  std::string packed = formatJSON([&](json::OStream &stream) {
+    stream.array([&] {
+      for (const ParameterSignature &parameter : signature.parameters)
+        if (!parameter.pack.empty())
+          stream.value(parameter.symbol);
+    });
+  });
+  std::vector<SafetensorsWriter::MetadataEntry> metadata = {
+      {artifactKey.str(), artifactVersion.str()},
+      {programKey.str(), program},
+      {digestsKey.str(), digests},
+      {packedKey.str(), packed},
+      {originKey.str(), origin.str()}};
   if (!model.empty())
     metadata.emplace_back(modelKey, model.toJSONText());
   Expected<std::unique_ptr<SafetensorsWriter>> writer =
@@ -78,16 +86,17 @@ Error Artifact::write(StringRef path, const Session &session, const Metadata &mo
 //===----------------------------------------------------------------------===//
 
 static Expected<json::Value> parseEntry(const SafetensorsFile &file, StringRef key) {
+  auto fail = [&](const Twine &what) {
+    return file.getFile().makeError(file.getMetadataOffset(),
+                                    "'" + key + "' " + what + ": compile the model again");
+  };
   auto found = file.getMetadata().find(key);
   if (found == file.getMetadata().end())
-    return file.getFile().makeError(file.getMetadataOffset(),
-                                    "'" + key + "' is missing: compile the model again");
-  Expected<json::Value> value = json::parse(found->second);
-  if (value)
-    return value;
-  return file.getFile().makeError(file.getMetadataOffset(), "'" + key + "' is not JSON (" +
-                                                                toString(value.takeError()) +
-                                                                "): compile the model again");
+    return fail("is missing");
+  JSONText text;
+  if (std::optional<JSONProblem> problem = parseJSON(found->second, text))
+    return fail("is not JSON (" + problem->what + ")");
+  return std::move(text.value);
 }
 
 Expected<std::unique_ptr<Artifact>> Artifact::open(StringRef path) {
@@ -123,6 +132,9 @@ Expected<std::unique_ptr<Artifact>> Artifact::open(StringRef path) {
   Expected<json::Value> digests = parseEntry(file, digestsKey);
   if (!digests)
     return digests.takeError();
+  Expected<json::Value> packed = parseEntry(file, packedKey);
+  if (!packed)
+    return packed.takeError();
 
   std::unique_ptr<Artifact> artifact(new Artifact(std::move(*opened), std::move(model)));
   artifact->signature = std::move(*signature);
@@ -130,7 +142,14 @@ Expected<std::unique_ptr<Artifact>> Artifact::open(StringRef path) {
   if (const json::Object *object = digests->getAsObject())
     for (const auto &[name, digest] : *object)
       artifact->digests[name] = digest.getAsString().value_or("");
-  if (!file.lookup(codeName) || !artifact->digests.contains(codeName))
+  if (const json::Array *list = packed->getAsArray())
+    for (const json::Value &name : *list)
+      artifact->packed.insert(name.getAsString().value_or(""));
+  // Code trusts what its signature says.
+  StringRef text = file.getMetadata().find(programKey)->second;
+  if (artifact->digests.lookup(programKey) != digestOf(arrayRefFromStringRef(text)))
+    return fail("'" + programKey + "' is damaged (its digest differs): compile the model again");
+  if (!file.lookup(codeName))
     return fail("there is no code: compile the model again");
   for (const ParameterSignature &parameter : artifact->signature.parameters) {
     const SafetensorsTensor *array = file.lookup(parameter.symbol);
@@ -143,8 +162,7 @@ Expected<std::unique_ptr<Artifact>> Artifact::open(StringRef path) {
 }
 
 Error Artifact::check(const SafetensorsTensor &array, ArrayRef<uint8_t> bytes) const {
-  auto digest = digests.find(array.name);
-  if (digest == digests.end() || digestOf(bytes) == digest->second)
+  if (digestOf(bytes) == digests.lookup(array.name))
     return Error::success();
   return file->getFile().makeError(
       array.data.data() - file->getFile().getBytes().data(),
@@ -161,7 +179,7 @@ Expected<std::vector<ParameterValue>> Artifact::readParameters() const {
     values.push_back({array->dtype, array->shape, array->data, file});
     bool isAligned =
         reinterpret_cast<uintptr_t>(array->data.data()) % getAlignment(array->dtype) == 0;
-    moved.emplace_back(array, digests.contains(parameter.symbol) || !isAligned ? size : -1);
+    moved.emplace_back(array, packed.contains(parameter.symbol) || !isAligned ? size : -1);
     if (moved.back().second >= 0)
       size += alignTo(array->data.size(), cacheLine);
   }
@@ -175,20 +193,27 @@ Expected<std::vector<ParameterValue>> Artifact::readParameters() const {
   auto work = [&] {
     for (size_t i; (i = next++) < moved.size();) {
       auto [array, place] = moved[i];
-      if (place < 0 || array->data.empty())
-        continue;
-      memcpy(base + place, array->data.data(), array->data.size());
-      if (Error error = check(*array, ArrayRef(base + place, array->data.size()))) {
+      ArrayRef<uint8_t> bytes = array->data;
+      if (place >= 0 && !bytes.empty()) {
+        memcpy(base + place, bytes.data(), bytes.size());
+        bytes = ArrayRef(base + place, bytes.size());
+      }
+      if (Error error = check(*array, bytes)) {
         consumeError(std::move(error));
         damaged = i;
       }
     }
   };
-  std::vector<std::thread> threads(std::min(std::thread::hardware_concurrency(), 8u));
-  for (std::thread &thread : threads)
-    thread = std::thread(work);
-  for (std::thread &thread : threads)
-    thread.join();
+  // This thread works, too: a process may be at its limit of threads.
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < std::min(std::thread::hardware_concurrency(), 8u))
+      helpers.emplace_back(work);
+  } catch (const std::system_error &) {
+  }
+  work();
+  for (std::thread &helper : helpers)
+    helper.join();
   if (damaged != SIZE_MAX)
     return check(*moved[damaged].first, moved[damaged].first->data);
   for (auto [value, from] : zip_equal(values, moved))

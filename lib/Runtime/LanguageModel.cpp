@@ -30,9 +30,33 @@ Error LanguageModel::allocateCaches() {
   Expected<const EntrySignature *> prefill = signature.find("prefill");
   if (!prefill)
     return prefill.takeError();
-  ArrayRef<ValueType> arguments = (*prefill)->arguments;
-  if (arguments.size() < 4 || arguments.back().shape.size() != 2 || arguments[2].shape.empty())
-    return createStringError(name + ": the program has no key-value cache");
+  Expected<const EntrySignature *> decode = signature.find("decode");
+  if (!decode)
+    return decode.takeError();
+  ArrayRef<ValueType> arguments = (*prefill)->arguments, others = (*decode)->arguments;
+  auto isIndex = [](const ValueType &type) { return !type.isMemRef && type.dtype == DType::I64; };
+  auto isTokens = [](const ValueType &type) {
+    return type.isMemRef && type.dtype == DType::I64 && type.shape.size() == 1;
+  };
+  auto isLogits = [](const ValueType &type) {
+    return type.isMemRef && type.dtype == DType::F32 && type.shape.size() == 2 && type.shape[1] > 0;
+  };
+  auto isCache = [&](const ValueType &type) {
+    return type.isMemRef && type.shape.size() == 3 && type.shape[0] == arguments[2].shape[0] &&
+           all_of(type.shape, [](int64_t extent) { return extent > 0; });
+  };
+  // Calls trust this; a file may say anything.
+  for (ArrayRef<ValueType> given : {arguments, others})
+    if (given.size() < 4 || given.size() != arguments.size() || !isTokens(given[0]) ||
+        !isIndex(given[1]) || !isLogits(given.back()) ||
+        given.back().shape[1] != arguments.back().shape[1] ||
+        !all_of(given.drop_front(2).drop_back(), isCache))
+      return createStringError(name + ": the program is no language model: 'prefill' and 'decode' "
+                                      "take tokens, a position, key-value caches and logits");
+  for (auto [one, other] :
+       zip_equal(arguments.drop_front(2).drop_back(), others.drop_front(2).drop_back()))
+    if (one.dtype != other.dtype || one.shape != other.shape)
+      return createStringError(name + ": 'prefill' and 'decode' differ in their key-value caches");
   vocabulary = arguments.back().shape[1];
   contextLength = arguments[2].shape[0];
   for (const ValueType &type : arguments.drop_front(2).drop_back()) {

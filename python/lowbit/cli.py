@@ -303,7 +303,7 @@ def _parser() -> argparse.ArgumentParser:
         "cache",
         help="list the compiled models that are kept on disk, or remove them",
         description="List the compiled models that are kept on disk, the last used first, or remove them. "
-        "$LOWBIT_COMPILE_CACHE_LIMIT (in GiB, 20 by default) bounds them; the ones used longest ago go first.",
+        "They lie in $LOWBIT_COMPILE_CACHE (~/.cache/lowbit/compiled). $LOWBIT_COMPILE_CACHE_LIMIT (in GiB, 20 by default) bounds them; the ones used longest ago go first.",
     )
     sub.set_defaults(run="show_cache")
     sub.add_argument("--clear", action="store_true", help="remove all of them")
@@ -312,6 +312,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # also one that comes while an error is reported: the linker gets it, too
+        print("\nlowbit: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     options = _parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -343,7 +351,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except RuntimeError as error:
         report(str(error).removeprefix("error: "))
         return 1
-    except KeyboardInterrupt:
-        print("\nlowbit: interrupted", file=sys.stderr)
-        return 130
     return 0

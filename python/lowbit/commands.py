@@ -61,6 +61,11 @@ def _check_folder(path: str) -> None:
         raise LowbitError(f"'{path}' is not a regular file", hint="give the name of a file")
 
 
+def _check_not_model(output: str, model: str) -> None:
+    if os.path.exists(output) and os.path.exists(model) and os.path.samefile(model, output):
+        raise LowbitError("the output is the model itself", hint="give another name with --output")
+
+
 def _open_model(options: Namespace) -> Model:
     return Model(
         options.model,
@@ -216,6 +221,8 @@ def _compile_model(options: Namespace) -> dict[str, float]:
 
 
 def compile(options: Namespace) -> None:
+    if os.path.basename(options.output) in ("", ".", ".."):
+        raise LowbitError(f"--output '{options.output}' names no file")
     outputs = _compile_outputs(options)
     compile_it = _compile_program if options.model.endswith(".mlir") else _compile_model
     times = compile_it(options)
@@ -247,6 +254,7 @@ def show_cache(options: Namespace) -> None:
 
 def logits(options: Namespace) -> None:
     _check_folder(options.output)
+    _check_not_model(options.output, options.model)
     model = _open_model(options)
     _load(model)
     shape = (len(options.tokens), model.vocabulary)
@@ -334,8 +342,7 @@ def encode(options: Namespace) -> None:
 
     _check_folder(options.output)
     names = [tensor.name for tensor in open_archive(options.model).tensors]
-    if os.path.exists(options.output) and os.path.samefile(options.model, options.output):
-        raise LowbitError("the output is the model itself", hint="give another name with --output")
+    _check_not_model(options.output, options.model)
     for pattern, _ in options.keep:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
             raise LowbitError(

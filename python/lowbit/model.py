@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+import operator
 import os
+import threading
 import time
+import warnings
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Callable, Iterator, Sequence
@@ -34,6 +37,13 @@ def open_archive(path: str | os.PathLike) -> Archive:
             f"there is no file '{path}'", hint="a model is a .gguf, .safetensors or .lbm file"
         )
     return Archive(path)
+
+
+def _whole_number(name: str, value: object) -> int:
+    try:
+        return operator.index(value)  # of numpy, too
+    except TypeError:
+        raise LowbitError(f"{name} is a whole number, not {value!r}") from None
 
 
 def bits_per_byte(nll: float, tokens: Sequence[int], tokenizer: Tokenizer) -> float:
@@ -112,12 +122,14 @@ class Model:
         prefix_bits: int | None = None,
         use_cache: bool = True,
     ):
-        self.path = os.fspath(path)
+        self.path = os.fsdecode(path)
         self.use_cache = use_cache
         self.compile_times: dict[str, float] = {}
         """Seconds of each step of compiling; empty where nothing had to be compiled."""
         self.is_compiled = self.path.endswith(".lbm")
         self.archive = None if self.is_compiled else open_archive(path)
+        if context_length is not None:
+            context_length = _whole_number("context_length", context_length)
         given = {
             "activations": activations,
             "context_length": context_length,
@@ -133,6 +145,7 @@ class Model:
             if not isinstance(prefix_bits, int) or not 1 <= prefix_bits <= 8:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
         self._options.setdefault("activations", "int15")
+        self._in_use = threading.Lock()
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -159,18 +172,30 @@ class Model:
     def _session(self) -> Session:
         if self.is_compiled:
             return Session(self.path)
-        if self.use_cache and cache.is_usable():
-            path, _ = cache.obtain(self.path, self._options, self.compile)
-            try:
-                return Session(path)
-            except RuntimeError:  # damaged, or from a machine that shares the folder
-                self.compile(path)
-                return Session(path)
+        if self.use_cache:
+            if path := cache.find(self.path, self._options):
+                try:
+                    return Session(path)
+                except RuntimeError:  # damaged, or just removed
+                    self.compile_times = {}
+            if session := self._compile_to_cache():
+                return session
         from ._lowbit import Session as CompilingSession
 
         session = CompilingSession(self.path, self._options)
         self.compile_times = session.compile_times
         return session
+
+    def _compile_to_cache(self) -> Session | None:
+        """None where nothing can be kept: the disk may be full. """
+        try:
+            path = cache.add(self.path, self._options, self.compile)
+            return Session(path) if path else None
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and cache.folder() not in str(error):
+                raise  # not about the file
+            warnings.warn(f"the compiled model is not kept: {error}", RuntimeWarning, stacklevel=4)
+            return None
 
     def load(self) -> None:
         """Compiles if that is needed, and loads, now: the first use does it otherwise."""
@@ -249,6 +274,16 @@ class Model:
                 f"{self.context_length} tokens",
                 hint=f"ask for at most {max(self.context_length - len(checked) + 1, 0)} tokens",
             )
+        if not self._in_use.acquire(blocking=False):
+            raise LowbitError(
+                "the model is generating in another thread", hint="open a Model for each thread"
+            )
+        try:
+            return self._generate(checked, count, sampler, on_token, stop)
+        finally:
+            self._in_use.release()
+
+    def _generate(self, checked, count, sampler, on_token, stop) -> Generation:
         tokens: list[int] = []
         self._session.reset()
         start = time.perf_counter()

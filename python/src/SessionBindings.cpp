@@ -22,6 +22,7 @@ static nb::object prefill(ModelSession &session, const Tokens &tokens, int64_t r
   Array logits = unwrap(Array::allocate(DType::F32, {rows, session.model->getVocabulary()}));
   Error error = [&] {
     nb::gil_scoped_release unlocked;
+    std::lock_guard<std::mutex> lock(*session.mutex);
     return session.model->prefill(ArrayRef(tokens.data(), tokens.size()), rows,
                                   logits.values<float>().data(), checkInterrupt);
   }();
@@ -33,6 +34,7 @@ static nb::object decode(ModelSession &session, int64_t token) {
   Array logits = unwrap(Array::allocate(DType::F32, session.model->getVocabulary()));
   Error error = [&] {
     nb::gil_scoped_release unlocked;
+    std::lock_guard<std::mutex> lock(*session.mutex);
     return session.model->decode(token, logits.values<float>().data());
   }();
   raise(std::move(error));
@@ -64,5 +66,9 @@ nb::class_<ModelSession> python::bindSession(nb::module_ &module) {
                    [](const ModelSession &session) { return session.model->getPosition(); })
       .def("prefill", &prefill, nb::arg("tokens"), nb::arg("rows"))
       .def("decode", &decode, nb::arg("token"))
-      .def("reset", [](ModelSession &session) { session.model->reset(); });
+      .def("reset", [](ModelSession &session) {
+        nb::gil_scoped_release unlocked;
+        std::lock_guard<std::mutex> lock(*session.mutex);
+        session.model->reset();
+      });
 }

@@ -12,6 +12,8 @@
 
 #include "lowbit/Runtime/LanguageModel.h"
 
+#include <mutex>
+
 namespace lowbit::python {
 
 /// A language model as Python has it, compiled here or elsewhere.
@@ -19,6 +21,8 @@ struct ModelSession {
   std::unique_ptr<LanguageModel> model;
   /// Seconds of each step, where it was compiled here.
   std::vector<std::pair<const char *, double>> compileTimes;
+  /// Calls run without the interpreter's lock, one at a time.
+  std::unique_ptr<std::mutex> mutex = std::make_unique<std::mutex>();
 };
 
 /// Everything but how it is made, which differs between the compiler and the runtime.

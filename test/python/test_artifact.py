@@ -1,5 +1,6 @@
 """Compiled models in files: that they run as what they were compiled from does, without a compiler; and the cache of them."""
 
+import concurrent.futures
 import json
 import os
 import subprocess
@@ -79,17 +80,36 @@ def _damage(path, out, at, value):
     return out
 
 
+def _rewrite(path, out, key, text):
+    """Another text under a key of the metadata."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"][key] = text
+    changed = json.dumps(header).encode()
+    changed += b" " * (-len(changed) % 64)
+    out.write_bytes(len(changed).to_bytes(8, "little") + changed + content[8 + size :])
+
+
 def test_a_damaged_artifact_is_an_error(compiled, tmp_path):
     content = compiled.read_bytes()
     header = int.from_bytes(content[:8], "little")
     arrays = json.loads(content[8 : 8 + header])
-    packed = next(iter(json.loads(arrays["__metadata__"]["lowbit.digests"]).keys() - {"code"}))
+    packed = json.loads(arrays["__metadata__"]["lowbit.packed"])
+    mapped = sorted(arrays.keys() - {"__metadata__", "code"} - set(packed))
     out = tmp_path / "damaged.lbm"
-    for name in ("code", packed):
+    for name in ("code", packed[0], mapped[0]):
         at = 8 + header + arrays[name]["data_offsets"][0] + 5
         _damage(compiled, out, at, bytes([content[at] ^ 16]))
         with pytest.raises(RuntimeError, match=f"damaged.lbm: byte .*'{name}' is damaged"):
             Model(out).load()
+    shape = content.index(b'prefill')  # of the program: code trusts it
+    _damage(compiled, out, shape, b"prefull")
+    with pytest.raises(RuntimeError, match="'lowbit.program' is damaged"):
+        Model(out).load()
+    _rewrite(compiled, out, "lowbit.program", "[" * 100_000)
+    with pytest.raises(RuntimeError, match="'lowbit.program' is not JSON"):
+        Model(out).load()
     version = content.index(b'"lowbit.artifact":"1"')
     _damage(compiled, out, version, b'"lowbit.artifact":"9"')
     with pytest.raises(RuntimeError, match="of format 9, not 1"):
@@ -126,6 +146,9 @@ def test_command_line(q4_model, compiled, tmp_path, run_lowbit):
     assert "does not end in .lbm" in wrong.stderr
     again = run_lowbit("compile", compiled, "--output", out, status=1)
     assert "is compiled already" in again.stderr
+    for name in ("", f"{tmp_path}/..", f"{tmp_path}/"):
+        done = run_lowbit("compile", q4_model, "--emit", "object", "--output", name, status=1)
+        assert "names no file" in done.stderr
     nowhere = run_lowbit("compile", q4_model, "--output", tmp_path / "no/out.lbm", status=1)
     assert "there is no folder" in nowhere.stderr
 
@@ -138,7 +161,7 @@ def test_a_model_is_compiled_once(q4_model, own_cache):
     assert second.compile_seconds == 0
     assert len(cache.entries()) == 1
     entry = cache.entries()[0]
-    assert entry.model == str(q4_model) and entry.options == {"activations": "int15"}
+    assert entry.model == q4_model.name and entry.options == {"activations": "int15"}
     # Another option, another code.
     assert Model(q4_model, activations="int8").compile_seconds > 0
     assert len(cache.entries()) == 2
@@ -194,6 +217,63 @@ def test_the_oldest_entries_make_room(q4_model, own_cache, monkeypatch, run_lowb
     monkeypatch.setenv("LOWBIT_COMPILE_CACHE_LIMIT", "much")
     with pytest.raises(LowbitError, match="LOWBIT_COMPILE_CACHE_LIMIT is 'much'"):
         Model(q4_model).load()
+
+
+def test_other_files_in_the_folder_stay(q4_model, compiled, own_cache, run_lowbit):
+    own_cache.mkdir()
+    mine = own_cache / "mine.lbm"
+    mine.write_bytes(compiled.read_bytes())
+    (own_cache / "folder.lbm").mkdir()
+    (own_cache / f"{'0' * 40}.lbm").symlink_to("nowhere")
+    rest = own_cache / f".{'1' * 40}.lbm.abc.tmp"
+    rest.write_text("of a process that was killed")
+    Model(q4_model).load()
+    assert len(cache.entries()) == 1 and rest.exists()
+    assert "1 compiled model removed" in run_lowbit("cache", "--clear").stderr
+    assert mine.exists() and not rest.exists()
+
+
+def test_files_that_vanish_or_do_not_fit_are_no_matter(q4_model, own_cache, monkeypatch):
+    expected = _logits(Model(q4_model))
+    path = cache.entries()[0].path
+    find = cache.find
+    monkeypatch.setattr(cache, "find", lambda *given: (find(*given), os.unlink(path))[0])
+    np.testing.assert_array_equal(_logits(Model(q4_model)), expected)
+    monkeypatch.setattr(cache, "find", lambda *given: None)
+
+    def full(self, output):
+        raise RuntimeError(f"{output}: cannot write: No space left on device")
+
+    monkeypatch.setattr(Model, "compile", full)
+    with pytest.warns(RuntimeWarning, match="is not kept: .*No space left"):
+        np.testing.assert_array_equal(_logits(Model(q4_model)), expected)
+
+
+def test_a_file_that_changes_while_it_is_compiled_is_not_kept(q4_model, own_cache, tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(q4_model.read_bytes())
+    model = Model(path)
+    compile = model.compile
+    model.compile = lambda output: (compile(output), os.utime(path))
+    model.load()
+    assert cache.entries() == []
+
+
+def test_threads_do_not_share_a_model(q4_model):
+    model = Model(q4_model)
+    model.load()
+
+    def second(token):
+        with pytest.raises(LowbitError, match="generating in another thread"):
+            model.generate(PROMPT, 1)
+
+    model.generate(PROMPT, 2, on_token=second)
+    # The session itself takes one call at a time.
+    session = model._session
+    tokens = np.array(PROMPT, np.int64)
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(session.prefill, tokens, 1) for _ in range(12)]
+    assert all(np.isfinite(run.result()).all() for run in runs)
 
 
 def test_without_a_folder_models_run_all_the_same(q4_model, tmp_path, monkeypatch):

@@ -57,6 +57,14 @@ def test_generate_is_greedy_unless_sampling_flags_are_given(flags, temperature, 
     assert commands._sampler(seen[0]).temperature == temperature
 
 
+def test_logits_do_not_take_the_place_of_the_model(run_lowbit, byte_model_path, tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(byte_model_path.read_bytes())
+    done = run_lowbit("logits", path, "--tokens", "65,66", "--output", path, status=1)
+    assert "the output is the model itself" in done.stderr
+    assert path.read_bytes() == byte_model_path.read_bytes()
+
+
 def test_logits(run_lowbit, model_path, reference, tmp_path):
     out = tmp_path / "out.npy"
     run_lowbit(

@@ -10,7 +10,8 @@
 // named as the code's symbol. "__metadata__" has
 //   "lowbit.artifact": "1"
 //   "lowbit.program":  {"threads", "entries", "parameters"}, as ModuleSignature
-//   "lowbit.digests":  {"ARRAY": "BLAKE3 in hexadecimal"}, of the code and of packed parameters
+//   "lowbit.digests":  {"ARRAY": "BLAKE3 in hexadecimal"}, of each array and of "lowbit.program"
+//   "lowbit.packed":   ["ARRAY", ...]: parameters that were packed, and are to lie in memory
 //   "lowbit.origin":   what it was compiled from and how; for people
 //   "lowbit.model":    the model's key-values, as in a Lowbit archive
 //
@@ -24,6 +25,7 @@
 #include "lowbit/Archive/Metadata.h"
 #include "lowbit/Archive/Safetensors.h"
 #include "lowbit/Runtime/Session.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace lowbit {
 
@@ -40,8 +42,8 @@ public:
   const Metadata &metadata() const { return model; }
   llvm::StringRef getOrigin() const { return origin; }
 
-  /// Loads the code, and the packed parameters into memory, both compared with their digests; the
-  /// other parameters stay in the mapped file. `threads` as for Session::load.
+  /// Loads the code, and the packed parameters into memory; the other parameters stay in the mapped
+  /// file. Everything is compared with its digest. `threads` as for Session::load.
   llvm::Expected<std::unique_ptr<Session>> load(unsigned threads) const;
 
 private:
@@ -55,6 +57,7 @@ private:
   std::string origin;
   ModuleSignature signature;
   llvm::StringMap<std::string> digests;
+  llvm::StringSet<> packed;
 };
 
 } // namespace lowbit

@@ -40,12 +40,21 @@ static void account(ptrdiff_t used) {
     mostUsedBytes = usedBytes;
 }
 
+/// Bytes of a block that has room for `size`, its line in front included; 0 on overflow.
+static size_t blockBytes(size_t size) {
+  if (size > SIZE_MAX - largePage - sizeof(Block))
+    return 0;
+  size_t total = size + sizeof(Block);
+  size_t unit = total >= 2 * largePage ? largePage : alignment;
+  return (total + unit - 1) / unit * unit;
+}
+
 /// Takes the smallest block that fits without much waste out of the list.
 static Block *reuse(size_t size) {
+  size_t enough = blockBytes(size) + size / 4;
   Block **best = NULL;
   for (Block **at = &kept; *at; at = &(*at)->next)
-    if ((*at)->size >= size && (*at)->size <= size + size / 4 &&
-        (!best || (*at)->size < (*best)->size))
+    if ((*at)->size >= size && (*at)->size <= enough && (!best || (*at)->size < (*best)->size))
       best = at;
   if (!best)
     return NULL;
@@ -56,13 +65,11 @@ static Block *reuse(size_t size) {
 }
 
 static Block *allocate(size_t size) {
-  if (size > SIZE_MAX - largePage - sizeof(Block))
+  size_t total = blockBytes(size);
+  if (total == 0)
     return NULL;
-  size_t total = size + sizeof(Block);
   int isLarge = total >= 2 * largePage;
-  size_t unit = isLarge ? largePage : alignment;
-  total = (total + unit - 1) / unit * unit;
-  Block *block = aligned_alloc(unit, total);
+  Block *block = aligned_alloc(isLarge ? largePage : alignment, total);
   if (!block)
     return NULL;
   if (isLarge)

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //===----------------------------------------------------------------------===//
-#include "ContractionEmitter.h"
+#include "ContractEmitter.h"
 #include "Reports.h"
 #include "VectorLanes.h"
 #include "VectorStrips.h"
@@ -31,7 +31,7 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 using numerics::InnerTile;
-void ContractionEmitter::emit(OpBuilder &b, const Reporter &report) {
+void ContractEmitter::emit(OpBuilder &b, const Reporter &report) {
   TileBuilder t(b, loc);
   auto type = cast<MemRefType>(init.getType());
   auto extent = [&](unsigned axis) -> OpFoldResult {
@@ -54,8 +54,8 @@ void ContractionEmitter::emit(OpBuilder &b, const Reporter &report) {
   emitVectorTiles(b, first, t.sub(rowCount, first), report);
 }
 
-void ContractionEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow, OpFoldResult rowCount,
-                                         const Reporter &report) {
+void ContractEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow, OpFoldResult rowCount,
+                                      const Reporter &report) {
   TileBuilder t(b, loc);
   OpFoldResult groupCount = t.ceilDiv(outputs, InnerTile::rows);
   int64_t groupsAtOnce = target.groups;
@@ -93,7 +93,7 @@ void ContractionEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow, Op
              });
 }
 
-void ContractionEmitter::startTile(OpBuilder &b, const RegisterTile &tile) {
+void ContractEmitter::startTile(OpBuilder &b, const RegisterTile &tile) {
   Value group = arith::AddIOp::create(b, loc, firstGroup, tile.group);
   groups.clear();
   for (int64_t g = 0; g < tile.groups; ++g)
@@ -103,7 +103,7 @@ void ContractionEmitter::startTile(OpBuilder &b, const RegisterTile &tile) {
     rows.push_back(emitOffset(b, loc, tile.row, m));
 }
 
-void ContractionEmitter::emitTile(OpBuilder &b, const RegisterTile &tile) {
+void ContractEmitter::emitTile(OpBuilder &b, const RegisterTile &tile) {
   startTile(b, tile);
   int64_t columns = std::max(plan.block, plan.step);
   Values sums(tile.size(), splat(b, b.getF32FloatAttr(0)));
@@ -118,8 +118,7 @@ void ContractionEmitter::emitTile(OpBuilder &b, const RegisterTile &tile) {
   emitFinish(b, tile, sums);
 }
 
-SmallVector<Value> ContractionEmitter::emitBlock(OpBuilder &b, const StepColumn &at,
-                                                 ValueRange sums) {
+SmallVector<Value> ContractEmitter::emitBlock(OpBuilder &b, const StepColumn &at, ValueRange sums) {
   // For each plane of the activations, one for each sum.
   Values dots;
   for (size_t plane = 0, count = plan.planeCount(); plane < count; ++plane)
@@ -144,8 +143,8 @@ SmallVector<Value> ContractionEmitter::emitBlock(OpBuilder &b, const StepColumn 
   return emitFactors(b, at, dots, sums);
 }
 
-SmallVector<Value> ContractionEmitter::emitProducts(OpBuilder &b, StepColumn at, int64_t length,
-                                                    ValueRange dots) {
+SmallVector<Value> ContractEmitter::emitProducts(OpBuilder &b, StepColumn at, int64_t length,
+                                                 ValueRange dots) {
   Values next(dots);
   for (int64_t end = at.offset + length; at.offset < end; at.offset += InnerTile::columns) {
     LayoutAttrInterface layout = plan.weights.getStorage();
@@ -165,7 +164,7 @@ SmallVector<Value> ContractionEmitter::emitProducts(OpBuilder &b, StepColumn at,
   return next;
 }
 
-Value ContractionEmitter::lookUp(OpBuilder &b, Value tile) {
+Value ContractEmitter::lookUp(OpBuilder &b, Value tile) {
   if (plan.levels->table.empty())
     return tile;
   auto type = VectorType::get({16}, b.getI8Type());
@@ -176,8 +175,8 @@ Value ContractionEmitter::lookUp(OpBuilder &b, Value tile) {
   return LookupOp::create(b, loc, levels, tile);
 }
 
-void ContractionEmitter::addIntegers(OpBuilder &b, const StepColumn &at,
-                                     MutableArrayRef<Value> tiles, Values &dots) {
+void ContractEmitter::addIntegers(OpBuilder &b, const StepColumn &at, MutableArrayRef<Value> tiles,
+                                  Values &dots) {
   auto bytes = cast<VectorType>(tiles[0].getType());
   for (Value &tile : tiles)
     tile = lookUp(b, tile);
@@ -198,8 +197,8 @@ void ContractionEmitter::addIntegers(OpBuilder &b, const StepColumn &at,
     }
 }
 
-void ContractionEmitter::addFloats(OpBuilder &b, const StepColumn &at, ArrayRef<Value> tiles,
-                                   Values &dots) {
+void ContractEmitter::addFloats(OpBuilder &b, const StepColumn &at, ArrayRef<Value> tiles,
+                                Values &dots) {
   auto words = VectorType::get({InnerTile::rows}, b.getI32Type());
   for (int64_t i = 0; i < InnerTile::columns; ++i) {
     Values levels;
@@ -217,7 +216,7 @@ void ContractionEmitter::addFloats(OpBuilder &b, const StepColumn &at, ArrayRef<
   }
 }
 
-Value ContractionEmitter::levelsOf(OpBuilder &b, Value words, int64_t shift) {
+Value ContractEmitter::levelsOf(OpBuilder &b, Value words, int64_t shift) {
   numerics::Format format = plan.weights.getCodeFormat().getReference();
   if (shift)
     words = arith::ShRUIOp::create(b, loc, words, splat(b, b.getI32IntegerAttr(shift)));
@@ -264,7 +263,7 @@ struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContraction
         return signalPassFailure();
       }
       OpBuilder b(op);
-      ContractionEmitter(op, *plan, target).emit(b, report);
+      ContractEmitter(op, *plan, target).emit(b, report);
       op.erase();
     }
   }

@@ -11,7 +11,7 @@
 // to the vectors that know the factors.
 //
 //===----------------------------------------------------------------------===//
-#include "ContractionEmitter.h"
+#include "ContractEmitter.h"
 
 #include "VectorStrips.h"
 #include "lowbit/IR/TileBuilder.h"
@@ -39,7 +39,7 @@ static int64_t depthOf(int64_t block) {
   return 0;
 }
 
-bool ContractionEmitter::canUseMatrixUnit() const {
+bool ContractEmitter::canUseMatrixUnit() const {
   if (!target.matrixUnit || !plan.isInteger() || plan.columns > mostColumns)
     return false;
   int64_t depth = depthOf(plan.block);
@@ -47,7 +47,7 @@ bool ContractionEmitter::canUseMatrixUnit() const {
 }
 
 /// Bytes [columns / 4, 64]: every inner tile of the current group.
-void ContractionEmitter::unpackWeights(OpBuilder &b, Value unpacked) {
+void ContractEmitter::unpackWeights(OpBuilder &b, Value unpacked) {
   LayoutAttrInterface layout = plan.weights.getStorage();
   emitStrips(b, loc, b.getIndexAttr(plan.columns / plan.step), {1}, {},
              [&](OpBuilder &b, Value step, int64_t, ValueRange) -> Values {
@@ -63,9 +63,9 @@ void ContractionEmitter::unpackWeights(OpBuilder &b, Value unpacked) {
              });
 }
 
-SmallVector<Value> ContractionEmitter::emitMatrixProducts(OpBuilder &b, const StepColumn &at,
-                                                          Value row, Value unpacked,
-                                                          ValueRange scratch) {
+SmallVector<Value> ContractEmitter::emitMatrixProducts(OpBuilder &b, const StepColumn &at,
+                                                       Value row, Value unpacked,
+                                                       ValueRange scratch) {
   int64_t depth = depthOf(plan.block);
   Type i8 = b.getI8Type();
   auto codes = amx::TileType::get({InnerTile::rows, depth}, i8);
@@ -99,7 +99,7 @@ SmallVector<Value> ContractionEmitter::emitMatrixProducts(OpBuilder &b, const St
   return dots;
 }
 
-void ContractionEmitter::emitMatrixTiles(OpBuilder &b, OpFoldResult tileCount) {
+void ContractEmitter::emitMatrixTiles(OpBuilder &b, OpFoldResult tileCount) {
   TileBuilder t(b, loc);
   IntegerAttr line = b.getI64IntegerAttr(64);
   auto bytes = MemRefType::get({plan.columns / InnerTile::columns, deepest}, b.getI8Type());

@@ -1,10 +1,10 @@
-//===- ContractionEmitter.cpp - What comes around products of codes -------===//
+//===- ContractEmitter.cpp - What comes around products of codes ----------===//
 //
 // Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#include "ContractionEmitter.h"
+#include "ContractEmitter.h"
 
 #include "VectorLanes.h"
 #include "VectorStrips.h"
@@ -16,7 +16,7 @@ using namespace mlir;
 using namespace lowbit;
 using numerics::InnerTile;
 
-Value ContractionEmitter::startOf(OpBuilder &b, const StepColumn &at, size_t plane, size_t m) {
+Value ContractEmitter::startOf(OpBuilder &b, const StepColumn &at, size_t plane, size_t m) {
   if (!plan.isInteger())
     return splat(b, b.getF32FloatAttr(0));
   if (plan.levels->offset == 0 || plane != 0)
@@ -26,8 +26,8 @@ Value ContractionEmitter::startOf(OpBuilder &b, const StepColumn &at, size_t pla
   return lowbit::toLanes(b, loc, start, InnerTile::rows);
 }
 
-SmallVector<Value> ContractionEmitter::emitFactors(OpBuilder &b, const StepColumn &at,
-                                                   ValueRange dots, ValueRange sums) {
+SmallVector<Value> ContractEmitter::emitFactors(OpBuilder &b, const StepColumn &at, ValueRange dots,
+                                                ValueRange sums) {
   Values next;
   ScaleAttrInterface zeroTree = plan.weights.getZeroTree();
   Values xFactors, xSums;
@@ -65,7 +65,7 @@ SmallVector<Value> ContractionEmitter::emitFactors(OpBuilder &b, const StepColum
   return next;
 }
 
-void ContractionEmitter::emitFinish(OpBuilder &b, const RegisterTile &tile, ValueRange sums) {
+void ContractEmitter::emitFinish(OpBuilder &b, const RegisterTile &tile, ValueRange sums) {
   StepColumn start{arith::ConstantIndexOp::create(b, loc, 0), plan.columns, 0};
   Values xFactors;
   for (Value row : rows)
@@ -83,7 +83,7 @@ void ContractionEmitter::emitFinish(OpBuilder &b, const RegisterTile &tile, Valu
   }
 }
 
-void ContractionEmitter::addToOutput(OpBuilder &b, Value row, Value group, Value sum) {
+void ContractEmitter::addToOutput(OpBuilder &b, Value row, Value group, Value sum) {
   Value column = columnOf(b, {group, InnerTile::rows, 0});
   Values indices{row, column};
   // A part of unknown size ends with a group, or at the last output.
@@ -105,21 +105,21 @@ void ContractionEmitter::addToOutput(OpBuilder &b, Value row, Value group, Value
                                 arith::AddFOp::create(b, loc, old, sum));
 }
 
-Value ContractionEmitter::splat(OpBuilder &b, TypedAttr element) {
+Value ContractEmitter::splat(OpBuilder &b, TypedAttr element) {
   auto type = VectorType::get({InnerTile::rows}, element.getType());
   return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, Attribute(element)));
 }
 
-Value ContractionEmitter::multiplyAdd(OpBuilder &b, Value x, Value factor, Value sum) {
+Value ContractEmitter::multiplyAdd(OpBuilder &b, Value x, Value factor, Value sum) {
   if (!factor)
     return arith::AddFOp::create(b, loc, sum, x);
   return vector::FMAOp::create(b, loc, x, lanes(b, factor), sum);
 }
 
-Value ContractionEmitter::lanes(OpBuilder &b, Value value) {
+Value ContractEmitter::lanes(OpBuilder &b, Value value) {
   return lowbit::toLanes(b, loc, value, InnerTile::rows);
 }
 
-Value ContractionEmitter::columnOf(OpBuilder &b, const StepColumn &at) {
+Value ContractEmitter::columnOf(OpBuilder &b, const StepColumn &at) {
   return TileBuilder(b, loc).blockOf(at, 1);
 }

@@ -1,11 +1,11 @@
-//===- ContractionEmitter.h - Vector code for one contraction ----*- C++ -*-===//
+//===- ContractEmitter.h - Vector code for one contraction --------*- C++ -*-===//
 //
 // Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-#ifndef LOWBIT_LIB_TRANSFORMS_LOWER_CONTRACTIONEMITTER_H
-#define LOWBIT_LIB_TRANSFORMS_LOWER_CONTRACTIONEMITTER_H
+#ifndef LOWBIT_LIB_TRANSFORMS_LOWER_CONTRACTEMITTER_H
+#define LOWBIT_LIB_TRANSFORMS_LOWER_CONTRACTEMITTER_H
 
 #include "InnerFactors.h"
 #include "InnerTilePlan.h"
@@ -31,9 +31,9 @@ constexpr int64_t matrixRows = 16;
 /// Emits one `lowbit.contract` on buffers. Over the columns of a block products of codes are added:
 /// in integers, four columns at a time; in f32, of decoded levels; or by the matrix unit. At the
 /// end of a block both sides' factors come in, by one multiply-add for each vector of sums.
-class ContractionEmitter {
+class ContractEmitter {
 public:
-  ContractionEmitter(ContractOp op, const InnerTilePlan &plan, const ContractionTarget &target)
+  ContractEmitter(ContractOp op, const InnerTilePlan &plan, const ContractionTarget &target)
       : op(op), plan(plan), factors(op, plan), target(target), loc(op.getLoc()),
         init(op.getInit()) {}
 
@@ -78,7 +78,7 @@ private:
   Values emitMatrixProducts(OpBuilder &b, const StepColumn &at, Value row, Value unpacked,
                             ValueRange scratch);
 
-  // ContractionEmitter.cpp: what comes around the products.
+  // ContractEmitter.cpp: what comes around the products.
   /// The start of a block's sum: what the offset of the codes adds, in integers.
   Value startOf(OpBuilder &b, const StepColumn &at, size_t plane, size_t m);
   /// sums + factors * (dots - zero points) + minima.
@@ -106,4 +106,4 @@ private:
 
 } // namespace lowbit
 
-#endif // LOWBIT_LIB_TRANSFORMS_LOWER_CONTRACTIONEMITTER_H
+#endif // LOWBIT_LIB_TRANSFORMS_LOWER_CONTRACTEMITTER_H
