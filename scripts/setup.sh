@@ -16,7 +16,7 @@ fail() {
 packages=(
   llvm-22-dev libmlir-22-dev mlir-22-tools llvm-22-tools clang-22 lld-22
   libomp-22-dev libclang-rt-22-dev
-  cmake ninja-build libeigen3-dev libgtest-dev python3-venv python3-dev ca-certificates
+  cmake ninja-build libeigen3-dev libgtest-dev zlib1g-dev libzstd-dev python3-venv python3-dev ca-certificates
 )
 
 as_root() {
