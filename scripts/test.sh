@@ -26,7 +26,7 @@ suite() {
   local name=$1 report=$results/$2 status=0
   shift 2
   say "$name"
-  timeout --kill-after=10 2700 "$@" || status=$?
+  timeout --kill-after=10 3300 "$@" || status=$?
   suites+=("$name:$status:$report")
 }
 
