@@ -7,6 +7,7 @@
 
 #include "lowbit/Compile/EncodedTensor.h"
 
+#include "ElementType.h"
 #include "lowbit/Compile/Diagnostics.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "lowbit/Runtime/Array.h"
@@ -61,21 +62,10 @@ std::string TensorEncoding::str() const {
 bool ComponentType::isStatic() const { return !is_contained(shape, -1); }
 
 static std::optional<DType> getStoredType(mlir::Type type) {
-  if (type.isIndex() || type.isInteger(64))
-    return DType::I64;
-  if (type.isInteger(8)) // bits of codes, which have no sign
-    return DType::U8;
-  if (type.isInteger(16))
-    return DType::I16;
-  if (type.isInteger(32))
-    return DType::I32;
-  if (type.isF16())
-    return DType::F16;
-  if (type.isBF16())
-    return DType::BF16;
-  if (type.isF32())
-    return DType::F32;
-  return std::nullopt;
+  std::optional<DType> dtype = getElementDType(type);
+  if (dtype == DType::Bool || dtype == DType::F64) // no component is
+    return std::nullopt;
+  return dtype == DType::I8 ? DType::U8 : dtype; // bits of codes, which have no sign
 }
 
 /// The type of a tensor of f32 values with this encoding, if they fit.

@@ -85,7 +85,7 @@ static Error exposeEntry(Module &module, const EntrySignature &entry, bool usesM
   IRBuilder<> builder(BasicBlock::Create(context, "entry", packed));
   if (usesMatrixUnit) // Builtins/MatrixUnit.c
     builder.CreateCall(module.getOrInsertFunction(
-        "lowbitRequestMatrixUnit", FunctionType::get(Type::getVoidTy(context), false)));
+        "lowbitRequireMatrixUnit", FunctionType::get(Type::getVoidTy(context), false)));
   SmallVector<Value *> arguments;
   for (auto [index, argument] : enumerate(function->args())) {
     Value *slot = builder.CreateConstGEP1_64(pointer, packed->getArg(0), index);

@@ -8,6 +8,7 @@
 #include "lowbit/Compile/Program.h"
 
 #include "Stopwatch.h"
+#include "lowbit/Archive/Archive.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -116,6 +117,19 @@ Program::load(StringRef text, StringRef name, const ProgramOptions &options,
   if (Error error = bindParameters((*program)->getSession(), archives))
     return std::move(error);
   return program;
+}
+
+Expected<std::unique_ptr<Program>> Program::load(StringRef text, StringRef name,
+                                                 const ProgramOptions &options,
+                                                 ArrayRef<std::string> paths) {
+  std::vector<std::shared_ptr<const Archive>> archives;
+  for (StringRef path : paths) {
+    Expected<std::unique_ptr<Archive>> archive = Archive::open(path);
+    if (!archive)
+      return archive.takeError();
+    archives.push_back(std::move(*archive));
+  }
+  return load(text, name, options, archives);
 }
 
 static Error checkInput(StringRef entry, unsigned number, const ValueType &type,

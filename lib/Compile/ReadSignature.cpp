@@ -7,6 +7,7 @@
 
 #include "lowbit/Compile/CompileModule.h"
 
+#include "ElementType.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/raw_ostream.h"
@@ -20,7 +21,7 @@ template <typename T> static std::string print(T value) {
   return text;
 }
 
-static std::optional<DType> getElementDType(mlir::Type type) {
+std::optional<DType> lowbit::getElementDType(mlir::Type type) {
   if (type.isIndex() || type.isInteger(64))
     return DType::I64;
   if (type.isInteger(1))

@@ -145,16 +145,8 @@ Error lowbit::runModule(const RunModuleOptions &options) {
   Expected<std::vector<Array>> inputs = readInputs(options.inputs);
   if (!inputs)
     return inputs.takeError();
-  std::vector<std::shared_ptr<const Archive>> archives;
-  for (StringRef path : options.parameters) {
-    Expected<std::unique_ptr<Archive>> archive = Archive::open(path);
-    if (!archive)
-      return archive.takeError();
-    archives.push_back(std::move(*archive));
-  }
-
   Expected<std::unique_ptr<Program>> program =
-      Program::load((*text)->getBuffer(), options.module, options.program, archives);
+      Program::load((*text)->getBuffer(), options.module, options.program, options.parameters);
   if (!program)
     return program.takeError();
 

@@ -21,8 +21,8 @@ using namespace lowbit;
 
 static constexpr StringLiteral artifactKey = "lowbit.artifact", artifactVersion = "1",
                                programKey = "lowbit.program", digestsKey = "lowbit.digests",
-                               packedKey = "lowbit.packed", originKey = "lowbit.origin",
-                               modelKey = "lowbit.model", codeName = "code";
+                               originKey = "lowbit.origin", modelKey = "lowbit.model",
+                               codeName = "code";
 
 static std::string digestOf(ArrayRef<uint8_t> bytes) {
   return toHex(BLAKE3::hash(bytes), /*LowerCase=*/true);
@@ -55,18 +55,10 @@ Error Artifact::write(StringRef path, const Session &session, const Metadata &mo
         stream.attribute(array.name, digestOf(content));
     });
   });
-  std::string packed = formatJSON([&](json::OStream &stream) {
-    stream.array([&] {
-      for (const ParameterSignature &parameter : signature.parameters)
-        if (!parameter.pack.empty())
-          stream.value(parameter.symbol);
-    });
-  });
   std::vector<SafetensorsWriter::MetadataEntry> metadata = {
       {artifactKey.str(), artifactVersion.str()},
       {programKey.str(), program},
       {digestsKey.str(), digests},
-      {packedKey.str(), packed},
       {originKey.str(), origin.str()}};
   if (!model.empty())
     metadata.emplace_back(modelKey, model.toJSONText());
@@ -132,9 +124,6 @@ Expected<std::unique_ptr<Artifact>> Artifact::open(StringRef path) {
   Expected<json::Value> digests = parseEntry(file, digestsKey);
   if (!digests)
     return digests.takeError();
-  Expected<json::Value> packed = parseEntry(file, packedKey);
-  if (!packed)
-    return packed.takeError();
 
   std::unique_ptr<Artifact> artifact(new Artifact(std::move(*opened), std::move(model)));
   artifact->signature = std::move(*signature);
@@ -142,9 +131,6 @@ Expected<std::unique_ptr<Artifact>> Artifact::open(StringRef path) {
   if (const json::Object *object = digests->getAsObject())
     for (const auto &[name, digest] : *object)
       artifact->digests[name] = digest.getAsString().value_or("");
-  if (const json::Array *list = packed->getAsArray())
-    for (const json::Value &name : *list)
-      artifact->packed.insert(name.getAsString().value_or(""));
   // Code trusts what its signature says.
   StringRef text = file.getMetadata().find(programKey)->second;
   if (artifact->digests.lookup(programKey) != digestOf(arrayRefFromStringRef(text)))
@@ -179,7 +165,7 @@ Expected<std::vector<ParameterValue>> Artifact::readParameters() const {
     values.push_back({array->dtype, array->shape, array->data, file});
     bool isAligned =
         reinterpret_cast<uintptr_t>(array->data.data()) % getAlignment(array->dtype) == 0;
-    moved.emplace_back(array, packed.contains(parameter.symbol) || !isAligned ? size : -1);
+    moved.emplace_back(array, !parameter.pack.empty() || !isAligned ? size : -1);
     if (moved.back().second >= 0)
       size += alignTo(array->data.size(), cacheLine);
   }

@@ -12,11 +12,13 @@
 #include <cerrno>
 #include <dlfcn.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 using namespace llvm;
 using namespace lowbit;
+
+// lib/Compile/Builtins/MatrixUnit.c
+extern "C" int lowbitRequestMatrixUnit(void);
 
 MemRefDescriptor::MemRefDescriptor(const void *data, ArrayRef<int64_t> shape) {
   int64_t address = reinterpret_cast<int64_t>(data);
@@ -53,19 +55,6 @@ static Expected<int> writeToMemory(ArrayRef<uint8_t> code) {
   return std::move(error);
 }
 
-/// Linux keeps the tiles' state, eight kilobytes of each thread, only for processes that ask for
-/// it.
-static Error requestMatrixUnit() {
-#if defined(__x86_64__) && defined(SYS_arch_prctl)
-  constexpr int requestPermission = 0x1023, tileData = 18; // asm/prctl.h, the state's number
-  static const long result = syscall(SYS_arch_prctl, requestPermission, tileData);
-  if (result == 0)
-    return Error::success();
-#endif
-  return createStringError("the code uses the matrix unit (AMX), which this machine or its system "
-                           "does not have: compile it here, or with the option matrix-unit=none");
-}
-
 Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned threads) {
   std::unique_ptr<Session> session(new Session(std::move(module)));
   const ModuleSignature &signature = session->module.signature;
@@ -76,9 +65,10 @@ Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned
     session->openMP = *openMP;
     session->threads = threads ? threads : (*openMP)->getThreads();
   }
-  if (signature.usesMatrixUnit)
-    if (Error error = requestMatrixUnit())
-      return std::move(error);
+  if (signature.usesMatrixUnit && !lowbitRequestMatrixUnit())
+    return createStringError("the code uses the matrix unit (AMX), which this machine or its "
+                             "system does not have: compile it here, or with the option "
+                             "matrix-unit=none");
   Expected<int> file = writeToMemory(session->module.code);
   if (!file)
     return file.takeError();

@@ -107,6 +107,8 @@ void ModuleSignature::write(json::OStream &stream) const {
     stream.attributeArray("parameters", [&] {
       for (const ParameterSignature &parameter : parameters)
         stream.object([&] {
+          if (!parameter.pack.empty())
+            stream.attribute("pack", parameter.pack);
           stream.attribute("key", parameter.key);
           stream.attribute("component", parameter.component);
           stream.attribute("symbol", parameter.symbol);
@@ -161,6 +163,7 @@ static bool readParameter(const json::Value &value, ParameterSignature &paramete
   parameter.key = *key;
   parameter.component = *component;
   parameter.symbol = *symbol;
+  parameter.pack = object->getString("pack").value_or("");
   return readType(object->get("type"), parameter.type);
 }
 

@@ -171,10 +171,7 @@ def _compile_outputs(options: Namespace) -> list[str]:
         outputs.append(options.output + ".weights")
     for output in outputs:
         _check_folder(output)
-        if os.path.exists(output) and os.path.samefile(options.model, output):
-            raise LowbitError(
-                "the output is the model itself", hint="give another name with --output"
-            )
+        _check_not_model(output, options.model)
     return outputs
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import operator
 import os
@@ -174,10 +175,8 @@ class Model:
             return Session(self.path)
         if self.use_cache:
             if path := cache.find(self.path, self._options):
-                try:
+                with contextlib.suppress(RuntimeError):  # damaged, or just removed
                     return Session(path)
-                except RuntimeError:  # damaged, or just removed
-                    self.compile_times = {}
             if session := self._compile_to_cache():
                 return session
         from ._lowbit import Session as CompilingSession
@@ -187,7 +186,7 @@ class Model:
         return session
 
     def _compile_to_cache(self) -> Session | None:
-        """None where nothing can be kept: the disk may be full. """
+        """None where nothing can be kept: the disk may be full."""
         try:
             path = cache.add(self.path, self._options, self.compile)
             return Session(path) if path else None

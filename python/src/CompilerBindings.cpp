@@ -59,23 +59,6 @@ static Times listTimes(const CompileTimes &times) {
           {"optimize", times.optimize}, {"codegen", times.codegen}, {"pack", times.pack}};
 }
 
-static ModelSession *open(const std::string &path, nb::dict given) {
-  LanguageModelOptions options = readOptions(given);
-  CompileTimes times;
-  auto open = [&]() -> Expected<std::unique_ptr<LanguageModel>> {
-    nb::gil_scoped_release unlocked;
-    Expected<std::unique_ptr<Archive>> archive = Archive::open(path);
-    if (!archive)
-      return archive.takeError();
-    auto session = compileLanguageModel(std::move(*archive), options, times);
-    if (!session)
-      return session.takeError();
-    return LanguageModel::create(std::move(*session), path);
-  };
-  std::unique_ptr<LanguageModel> model = unwrap(open());
-  return new ModelSession{std::move(model), listTimes(times)};
-}
-
 static nb::dict toDict(const CompileTimes &times) {
   nb::dict seconds;
   for (auto [step, time] : listTimes(times))
@@ -84,10 +67,10 @@ static nb::dict toDict(const CompileTimes &times) {
 }
 
 /// What becomes of a compiled model.
-using WriteModel = function_ref<Error(const Session &, const Archive &)>;
+using UseModel = function_ref<Error(std::unique_ptr<Session>, const Archive &)>;
 
-static nb::dict compileTo(const std::string &path, const LanguageModelOptions &options,
-                          WriteModel write) {
+static CompileTimes compileFile(const std::string &path, const LanguageModelOptions &options,
+                                UseModel use) {
   CompileTimes times;
   auto compile = [&]() -> Error {
     nb::gil_scoped_release unlocked;
@@ -98,26 +81,40 @@ static nb::dict compileTo(const std::string &path, const LanguageModelOptions &o
     auto session = compileLanguageModel(archive, options, times);
     if (!session)
       return session.takeError();
-    return write(**session, *archive);
+    return use(std::move(*session), *archive);
   };
   raise(compile());
-  return toDict(times);
+  return times;
+}
+
+static ModelSession *open(const std::string &path, nb::dict given) {
+  std::unique_ptr<LanguageModel> model;
+  auto use = [&](std::unique_ptr<Session> session, const Archive &) -> Error {
+    auto created = LanguageModel::create(std::move(session), path);
+    if (created)
+      model = std::move(*created);
+    return created.takeError();
+  };
+  CompileTimes times = compileFile(path, readOptions(given), use);
+  return new ModelSession{std::move(model), listTimes(times)};
 }
 
 static nb::dict compileModel(const std::string &path, const std::string &output,
                              const std::string &origin, nb::dict given) {
-  return compileTo(path, readOptions(given), [&](const Session &session, const Archive &archive) {
-    return Artifact::write(output, session, archive.metadata(), origin);
-  });
+  auto write = [&](std::unique_ptr<Session> session, const Archive &archive) {
+    return Artifact::write(output, *session, archive.metadata(), origin);
+  };
+  return toDict(compileFile(path, readOptions(given), write));
 }
 
 static nb::dict emitModel(const std::string &path, const std::string &stem, bool object,
                           bool header, nb::dict given) {
   LanguageModelOptions options = readOptions(given);
   options.program.code.keepObject = true;
-  return compileTo(path, options, [&](const Session &session, const Archive &) {
-    return emitFiles(stem, session, {object, header});
-  });
+  auto write = [&](std::unique_ptr<Session> session, const Archive &) {
+    return emitFiles(stem, *session, {object, header});
+  };
+  return toDict(compileFile(path, options, write));
 }
 
 static nb::dict emitProgram(const std::string &text, const std::string &name,
@@ -128,14 +125,7 @@ static nb::dict emitProgram(const std::string &text, const std::string &name,
   CompileTimes times;
   auto emit = [&]() -> Error {
     nb::gil_scoped_release unlocked;
-    std::vector<std::shared_ptr<const Archive>> archives;
-    for (const std::string &path : parameters) {
-      Expected<std::unique_ptr<Archive>> archive = Archive::open(path);
-      if (!archive)
-        return archive.takeError();
-      archives.push_back(std::move(*archive));
-    }
-    Expected<std::unique_ptr<Program>> program = Program::load(text, name, options, archives);
+    Expected<std::unique_ptr<Program>> program = Program::load(text, name, options, parameters);
     if (!program)
       return program.takeError();
     times = (*program)->getTimes();

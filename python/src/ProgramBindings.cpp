@@ -17,19 +17,6 @@ using namespace llvm;
 using namespace lowbit;
 using namespace lowbit::python;
 
-static Expected<std::unique_ptr<Program>> load(const std::string &text, const std::string &name,
-                                               const ProgramOptions &options,
-                                               const std::vector<std::string> &parameters) {
-  std::vector<std::shared_ptr<const Archive>> archives;
-  for (const std::string &path : parameters) {
-    Expected<std::unique_ptr<Archive>> archive = Archive::open(path);
-    if (!archive)
-      return archive.takeError();
-    archives.push_back(std::move(*archive));
-  }
-  return Program::load(text, name, options, archives);
-}
-
 static Program *compile(const std::string &text, const std::vector<std::string> &parameters,
                         const std::string &pipeline, unsigned threads, const std::string &cpu,
                         const std::string &name) {
@@ -39,7 +26,7 @@ static Program *compile(const std::string &text, const std::vector<std::string> 
   options.code.cpu = cpu;
   auto program = [&] {
     nb::gil_scoped_release unlocked;
-    return load(text, name, options, parameters);
+    return Program::load(text, name, options, parameters);
   }();
   return unwrap(std::move(program)).release();
 }

@@ -95,7 +95,8 @@ def test_a_damaged_artifact_is_an_error(compiled, tmp_path):
     content = compiled.read_bytes()
     header = int.from_bytes(content[:8], "little")
     arrays = json.loads(content[8 : 8 + header])
-    packed = json.loads(arrays["__metadata__"]["lowbit.packed"])
+    program = json.loads(arrays["__metadata__"]["lowbit.program"])
+    packed = [p["symbol"] for p in program["parameters"] if "pack" in p]
     mapped = sorted(arrays.keys() - {"__metadata__", "code"} - set(packed))
     out = tmp_path / "damaged.lbm"
     for name in ("code", packed[0], mapped[0]):

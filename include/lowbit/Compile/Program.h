@@ -70,6 +70,10 @@ public:
   static llvm::Expected<std::unique_ptr<Program>>
   load(llvm::StringRef text, llvm::StringRef name, const ProgramOptions &options,
        llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
+  /// The same, from archives at these paths.
+  static llvm::Expected<std::unique_ptr<Program>> load(llvm::StringRef text, llvm::StringRef name,
+                                                       const ProgramOptions &options,
+                                                       llvm::ArrayRef<std::string> paths);
 
   Session &getSession() { return *session; }
   /// Leaves nothing to run here.

@@ -11,7 +11,6 @@
 //   "lowbit.artifact": "1"
 //   "lowbit.program":  {"threads", "entries", "parameters"}, as ModuleSignature
 //   "lowbit.digests":  {"ARRAY": "BLAKE3 in hexadecimal"}, of each array and of "lowbit.program"
-//   "lowbit.packed":   ["ARRAY", ...]: parameters that were packed, and are to lie in memory
 //   "lowbit.origin":   what it was compiled from and how; for people
 //   "lowbit.model":    the model's key-values, as in a Lowbit archive
 //
@@ -25,7 +24,6 @@
 #include "lowbit/Archive/Metadata.h"
 #include "lowbit/Archive/Safetensors.h"
 #include "lowbit/Runtime/Session.h"
-#include "llvm/ADT/StringSet.h"
 
 namespace lowbit {
 
@@ -57,7 +55,6 @@ private:
   std::string origin;
   ModuleSignature signature;
   llvm::StringMap<std::string> digests;
-  llvm::StringSet<> packed;
 };
 
 } // namespace lowbit
