@@ -35,7 +35,7 @@ RankedTensorType LlamaForward::rowsType(int64_t columns) {
 }
 
 RankedTensorType LlamaForward::cacheType() {
-  return RankedTensorType::get({model.context, model.kvHeads, model.headSize},
+  return RankedTensorType::get({model.kvHeads, model.context, model.headSize},
                                t.get().getF32Type());
 }
 
@@ -142,11 +142,10 @@ Value LlamaForward::rotate(StringRef name, Value x, ArrayRef<int64_t> heads) {
   return t.merge(name, dest, last - 1, 2);
 }
 
-Value LlamaForward::isVisible(ImplicitLocOpBuilder &b, unsigned rowLoop, unsigned timeLoop) {
-  Value row = linalg::IndexOp::create(b, rowLoop);
-  Value time = linalg::IndexOp::create(b, timeLoop);
-  Value now = arith::AddIOp::create(b, position, row);
-  return arith::CmpIOp::create(b, arith::CmpIPredicate::sle, time, now);
+Value LlamaForward::headsFirst(StringRef name, Value x) {
+  return t.elementwise(name, {{x, {1, 0, 2}}},
+                       t.empty({t.size(model.kvHeads), rows, t.size(model.headSize)}),
+                       [](ImplicitLocOpBuilder &, ValueRange e) { return e[0]; });
 }
 
 Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
@@ -154,35 +153,44 @@ Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
                group = t.size(model.heads / model.kvHeads), headSize = t.size(model.headSize);
   Value count = ShapedType::isDynamic(staticRows) ? cast<Value>(rows) : t.index(staticRows);
   OpFoldResult length = t.add("length", position, count);
-  Value keys = t.slice("keys", keyCache, {zero, zero, zero}, {length, kv, headSize});
-  Value values = t.slice("values", valueCache, {zero, zero, zero}, {length, kv, headSize});
+  Value keys = t.slice("keys", keyCache, {zero, zero, zero}, {kv, length, headSize});
+  Value values = t.slice("values", valueCache, {zero, zero, zero}, {kv, length, headSize});
+  Value queries =
+      t.elementwise("queries", {{q, {2, 0, 1, 3}}}, t.empty({kv, group, rows, headSize}),
+                    [&](ImplicitLocOpBuilder &b, ValueRange e) {
+                      Value scale = constant(b, 1 / std::sqrt(double(model.headSize)));
+                      return arith::MulFOp::create(b, e[0], scale).getResult();
+                    });
 
-  // Loops: kv, g, m, t, d. A single row is the last position, which sees all of them.
+  // Loops: kv, g, m, t, d.
   enum { KV, G, M, T, D };
-  bool masked = staticRows != 1;
   const double minusInfinity = -std::numeric_limits<double>::infinity();
   Value scores = t.fill("zeros", 0, t.empty({kv, group, rows, length}));
-  scores =
-      t.contraction("scores", 5, {q, {M, KV, G, D}}, {keys, {T, KV, D}}, {scores, {KV, G, M, T}});
+  scores = t.contraction("scores", 5, {queries, {KV, G, M, D}}, {keys, {KV, T, D}},
+                         {scores, {KV, G, M, T}});
+  // A single row is the last position, which sees all of them.
+  if (staticRows != 1)
+    scores = t.elementwise(
+        "visible", {{scores, {KV, G, M, T}}}, t.empty({kv, group, rows, length}),
+        [&](ImplicitLocOpBuilder &b, ValueRange e) {
+          Value row = linalg::IndexOp::create(b, M);
+          Value time = linalg::IndexOp::create(b, T);
+          Value now = arith::AddIOp::create(b, position, row);
+          Value isVisible = arith::CmpIOp::create(b, arith::CmpIPredicate::sle, time, now);
+          return arith::SelectOp::create(b, isVisible, e[0], constant(b, minusInfinity))
+              .getResult();
+        });
 
   Value lowest = t.fill("lowest", minusInfinity, t.empty({kv, group, rows}));
   Value highest = t.generic("highest", 4, {{scores, {KV, G, M, T}}}, {lowest, {KV, G, M}},
-                            [&](ImplicitLocOpBuilder &b, ValueRange e) {
-                              Value score = e[0];
-                              if (masked)
-                                score = arith::SelectOp::create(b, isVisible(b, M, T), score,
-                                                                constant(b, minusInfinity));
-                              return arith::MaximumFOp::create(b, e[1], score).getResult();
+                            [](ImplicitLocOpBuilder &b, ValueRange e) {
+                              return arith::MaximumFOp::create(b, e[1], e[0]).getResult();
                             });
   Value mass =
       t.elementwise("mass", {{scores, {KV, G, M, T}}, {highest, {KV, G, M}}},
-                    t.empty({kv, group, rows, length}), [&](ImplicitLocOpBuilder &b, ValueRange e) {
+                    t.empty({kv, group, rows, length}), [](ImplicitLocOpBuilder &b, ValueRange e) {
                       Value below = arith::SubFOp::create(b, e[0], e[1]);
-                      Value scale = constant(b, 1 / std::sqrt(double(model.headSize)));
-                      Value mass = math::ExpOp::create(b, arith::MulFOp::create(b, below, scale));
-                      if (masked)
-                        mass = arith::SelectOp::create(b, isVisible(b, M, T), mass, constant(b, 0));
-                      return mass;
+                      return math::ExpOp::create(b, below).getResult();
                     });
   Value zeros = t.fill("zeros", 0, t.empty({kv, group, rows}));
   Value total = t.generic("total", 4, {{mass, {KV, G, M, T}}}, {zeros, {KV, G, M}},
@@ -191,7 +199,7 @@ Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
                           });
 
   Value mixed = t.fill("zeros", 0, t.empty({rows, kv, group, headSize}));
-  mixed = t.contraction("mixed", 5, {mass, {KV, G, M, T}}, {values, {T, KV, D}},
+  mixed = t.contraction("mixed", 5, {mass, {KV, G, M, T}}, {values, {KV, T, D}},
                         {mixed, {M, KV, G, D}});
   mixed = t.elementwise("normalized", {{mixed, {0, 1, 2, 3}}, {total, {1, 2, 0}}},
                         t.empty({rows, kv, group, headSize}),
@@ -249,10 +257,10 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
   OpFoldResult zero = t.size(0), kv = t.size(model.kvHeads), headSize = t.size(model.headSize);
   Value h = norm("attn_normed", stream, weight("attn_norm.weight"));
   Value q = rotate("q", linear("attn_q", h), {model.kvHeads, model.heads / model.kvHeads});
-  Value k = rotate("k", linear("attn_k", h), {model.kvHeads});
-  Value v = t.split("v", linear("attn_v", h), 1, {rows, kv, headSize});
-  keyCache = t.insert("k_cache", k, keyCache, {position, zero, zero}, {rows, kv, headSize});
-  valueCache = t.insert("v_cache", v, valueCache, {position, zero, zero}, {rows, kv, headSize});
+  Value k = headsFirst("k", rotate("k", linear("attn_k", h), {model.kvHeads}));
+  Value v = headsFirst("v", t.split("v", linear("attn_v", h), 1, {rows, kv, headSize}));
+  keyCache = t.insert("k_cache", k, keyCache, {zero, position, zero}, {kv, rows, headSize});
+  valueCache = t.insert("v_cache", v, valueCache, {zero, position, zero}, {kv, rows, headSize});
   stream = linear("attn_output", attend(q, keyCache, valueCache), stream);
   h = norm("ffn_normed", stream, weight("ffn_norm.weight"));
   stream = linear("ffn_down", feedForward(h), stream);

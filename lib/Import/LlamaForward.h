@@ -51,14 +51,14 @@ private:
   Value linear(llvm::StringRef name, Value x, Value init = {});
   /// x [m, heads * d] as [m, heads..., d], its pairs (2i, 2i+1) rotated.
   Value rotate(llvm::StringRef name, Value x, llvm::ArrayRef<int64_t> heads);
+  /// x [m, kv, d] as the caches have it, [kv, m, d].
+  Value headsFirst(llvm::StringRef name, Value x);
   /// q [m, kv, g, d] against whole caches; the result is [m, kv * g * d].
   Value attend(Value q, Value keyCache, Value valueCache);
   Value feedForward(Value x);
 
   mlir::RankedTensorType rowsType(int64_t columns);
   mlir::RankedTensorType cacheType();
-  /// Within a generic: whether the position of the time loop is no later than the row's own.
-  Value isVisible(mlir::ImplicitLocOpBuilder &b, unsigned rowLoop, unsigned timeLoop);
   Value weight(llvm::StringRef role) const;
 
   const LlamaModel &model;

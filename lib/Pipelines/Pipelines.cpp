@@ -41,6 +41,10 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addPass(createComponents());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createDistribute());
+  FuseAttentionOptions attention;
+  attention.rows = options.attentionRows;
+  attention.columns = options.attentionColumns;
+  pm.addNestedPass<func::FuncOp>(createFuseAttention(attention));
   InnerTilesOptions inner;
   inner.groupsAtOnce = options.iterationGroups;
   inner.failOnFallback = options.failOnFallback;
@@ -70,6 +74,7 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
   addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createBoundBuffers());
   // When loops have become branches, a stack buffer inside is a new one in each iteration.
   pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
   bufferization::PromoteBuffersToStackPassOptions stack;

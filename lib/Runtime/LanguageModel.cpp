@@ -42,7 +42,7 @@ Error LanguageModel::allocateCaches() {
     return type.isMemRef && type.dtype == DType::F32 && type.shape.size() == 2 && type.shape[1] > 0;
   };
   auto isCache = [&](const ValueType &type) {
-    return type.isMemRef && type.shape.size() == 3 && type.shape[0] == arguments[2].shape[0] &&
+    return type.isMemRef && type.shape.size() == 3 && type.shape[1] == arguments[2].shape[1] &&
            all_of(type.shape, [](int64_t extent) { return extent > 0; });
   };
   // Calls trust this; a file may say anything.
@@ -58,7 +58,7 @@ Error LanguageModel::allocateCaches() {
     if (one.dtype != other.dtype || one.shape != other.shape)
       return createStringError(name + ": 'prefill' and 'decode' differ in their key-value caches");
   vocabulary = arguments.back().shape[1];
-  contextLength = arguments[2].shape[0];
+  contextLength = arguments[2].shape[1];
   for (const ValueType &type : arguments.drop_front(2).drop_back()) {
     Expected<Array> cache = Array::allocate(type.dtype, type.shape);
     if (!cache)

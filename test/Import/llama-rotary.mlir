@@ -6,7 +6,7 @@
 
 // CHECK-LABEL: func.func private @decode_layer(
 // CHECK-SAME:    %cosine: tensor<1x4xf32>
-// CHECK-SAME:    %k_cache: tensor<64x4x24xf32>
+// CHECK-SAME:    %k_cache: tensor<4x64x24xf32>
 // CHECK:         %[[PAIRS:.*]] = tensor.expand_shape %attn_q{{.*}} output_shape [1, 4, 1, 12, 2]
 // CHECK:         tensor.extract_slice %[[PAIRS]][0, 0, 0, 0, 0] [1, 4, 1, 4, 1] [1, 1, 1, 1, 1] : tensor<1x4x1x12x2xf32> to tensor<1x4x1x4xf32>
 // CHECK:         tensor.extract_slice %[[PAIRS]][0, 0, 0, 0, 1] [1, 4, 1, 4, 1] [1, 1, 1, 1, 1]

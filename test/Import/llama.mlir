@@ -15,31 +15,31 @@
 // CHECK-SAME:    %attn_v: tensor<32x64xf32>, %attn_v.bias: tensor<32xf32>,
 // CHECK-SAME:    %attn_output: tensor<64x64xf32>, %attn_output.bias: tensor<64xf32>,
 // CHECK-SAME:    %ffn_norm: tensor<64xf32>, %ffn_gate: tensor<96x64xf32>, %ffn_up: tensor<96x64xf32>, %ffn_down: tensor<64x96xf32>,
-// CHECK-SAME:    %k_cache: tensor<32x2x16xf32>, %v_cache: tensor<32x2x16xf32>)
-// CHECK-SAME:    -> (tensor<?x64xf32>, tensor<32x2x16xf32>, tensor<32x2x16xf32>)
+// CHECK-SAME:    %k_cache: tensor<2x32x16xf32>, %v_cache: tensor<2x32x16xf32>)
+// CHECK-SAME:    -> (tensor<?x64xf32>, tensor<2x32x16xf32>, tensor<2x32x16xf32>)
 
 // A bias is where the sum of a projection starts.
 // CHECK:         %[[BIASES:.*]] = linalg.generic {{.*}} ins(%attn_q.bias : tensor<64xf32>)
 // CHECK:         linalg.matmul {{.*}} ins(%{{.*}}, %attn_q : tensor<?x64xf32>, tensor<64x64xf32>) outs(%[[BIASES]] : tensor<?x64xf32>)
 // New keys and values go into the caches; what is read afterwards are the positions so far.
-// CHECK:         %[[K:.*]] = tensor.insert_slice %{{.*}} into %k_cache[%position, 0, 0] [%[[ROWS:.*]], 2, 16] [1, 1, 1]
-// CHECK:         tensor.insert_slice %{{.*}} into %v_cache[%position, 0, 0] [%[[ROWS]], 2, 16] [1, 1, 1]
+// CHECK:         %[[K:.*]] = tensor.insert_slice %{{.*}} into %k_cache[0, %position, 0] [2, %[[ROWS:.*]], 16] [1, 1, 1]
+// CHECK:         tensor.insert_slice %{{.*}} into %v_cache[0, %position, 0] [2, %[[ROWS]], 16] [1, 1, 1]
 // CHECK:         %[[LENGTH:.*]] = arith.addi %position, %[[ROWS]]
-// CHECK:         tensor.extract_slice %[[K]][0, 0, 0] [%[[LENGTH]], 2, 16] [1, 1, 1]
+// CHECK:         tensor.extract_slice %[[K]][0, 0, 0] [2, %[[LENGTH]], 16] [1, 1, 1]
 // A row sees the positions up to its own.
 // CHECK:         linalg.index 2
 // CHECK-NEXT:    linalg.index 3
 // CHECK-NEXT:    arith.addi %position
 // CHECK-NEXT:    arith.cmpi sle
 // CHECK:         arith.select
-// CHECK-NEXT:    arith.maximumf
+// CHECK:         arith.maximumf
 // The residual, with the bias, is what the projection adds to.
 // CHECK:         %[[RESIDUAL:.*]] = linalg.generic {{.*}} ins(%x, %attn_output.bias :
 // CHECK:         linalg.matmul {{.*}} ins(%{{.*}}, %attn_output : {{.*}}) outs(%[[RESIDUAL]] :
 
 // CHECK-LABEL: func.func @prefill(
 // CHECK-SAME:    %tokens: tensor<?xi64>, %position: index,
-// CHECK-SAME:    %k_0: tensor<32x2x16xf32>, %v_0: tensor<32x2x16xf32>, %k_1: tensor<32x2x16xf32>, %v_1: tensor<32x2x16xf32>,
+// CHECK-SAME:    %k_0: tensor<2x32x16xf32>, %v_0: tensor<2x32x16xf32>, %k_1: tensor<2x32x16xf32>, %v_1: tensor<2x32x16xf32>,
 // CHECK-SAME:    %logits: tensor<?x80xf32>)
 // CHECK-SAME:    attributes {lowbit.entry, lowbit.updates = array<i64: 2, 3, 4, 5, 6>}
 // CHECK:         scf.for

@@ -33,7 +33,7 @@ struct LlamaImportOptions {
 };
 
 /// The module of a model. It has two entries (`lowbit.entry`), both over the same cache, one pair
-/// of tensors `tensor<CONTEXT x KV_HEADS x HEAD_SIZE x f32>` for each layer:
+/// of tensors `tensor<KV_HEADS x CONTEXT x HEAD_SIZE x f32>` for each layer:
 ///
 ///     @prefill(%tokens: tensor<?xi64>, %position: index, %k_0, %v_0, ..., %logits:
 ///     tensor<?xVOCABxf32>)

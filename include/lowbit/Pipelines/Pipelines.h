@@ -28,6 +28,12 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
       *this, "parallel-elements",
       llvm::cl::desc("An op that is no contraction runs in parallel from this many elements on"),
       llvm::cl::init(16384)};
+  Option<int64_t> attentionRows{*this, "attention-rows",
+                                llvm::cl::desc("Rows in a tile of fused attention, at most"),
+                                llvm::cl::init(32)};
+  Option<int64_t> attentionColumns{*this, "attention-columns",
+                                   llvm::cl::desc("Positions in a block of fused attention"),
+                                   llvm::cl::init(128)};
   Option<int64_t> vectorLength{*this, "vector-length",
                                llvm::cl::desc("f32 elements of a vector register"),
                                llvm::cl::init(16)};

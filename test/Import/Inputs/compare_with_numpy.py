@@ -81,7 +81,7 @@ def main() -> None:
     vocabulary = len(reference.weights["output.weight"])
     tokens = np.random.default_rng(1).integers(0, vocabulary, CONTEXT)
     expected = reference.forward(tokens)
-    shape = (CONTEXT, reference.kv_heads, reference.head_width)
+    shape = (reference.kv_heads, CONTEXT, reference.head_width)
     caches = [np.full(shape, np.nan, np.float32) for _ in range(2 * reference.layers)]
     with tempfile.TemporaryDirectory() as folder:
         program = Program(options.model, options.pipeline, Path(folder))
@@ -99,12 +99,8 @@ def main() -> None:
             start += count
             check(f"{entry} to {start}", logits, expected[start - rows : start])
     for layer in range(reference.layers):
-        check(f"keys of layer {layer}", caches[2 * layer], reference.keys[layer].transpose(1, 0, 2))
-        check(
-            f"values of layer {layer}",
-            caches[2 * layer + 1],
-            reference.values[layer].transpose(1, 0, 2),
-        )
+        check(f"keys of layer {layer}", caches[2 * layer], reference.keys[layer])
+        check(f"values of layer {layer}", caches[2 * layer + 1], reference.values[layer])
 
 
 if __name__ == "__main__":

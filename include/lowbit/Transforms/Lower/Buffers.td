@@ -41,6 +41,51 @@ def EntryABI : Pass<"lowbit-entry-abi", "::mlir::ModuleOp"> {
   let dependentDialects = Lowbit_TensorDialects;
 }
 
+def BoundBuffers : Pass<"lowbit-bound-buffers", "::mlir::func::FuncOp"> {
+  let summary = "Give buffers of ragged tiles the size of the largest one";
+  let description = [{
+    A buffer in a loop whose sizes are known only at run time, but not their bounds, becomes a view of one with the largest
+    size: that can lie on the stack, outside of the loop. Larger ones than `bytes` stay.
+
+    ```mlir
+    // lowbit-opt --lowbit-bound-buffers
+    #rest = affine_map<(i)[n] -> (-i + n, 128)>
+    func.func private @use(memref<?x64xf32>)
+    func.func @tiles(%n: index) {
+      %c0 = arith.constant 0 : index
+      %c128 = arith.constant 128 : index
+      scf.for %i = %c0 to %n step %c128 {
+        %size = affine.min #rest(%i)[%n]
+        %tile = memref.alloc(%size) {alignment = 64 : i64} : memref<?x64xf32>
+        func.call @use(%tile) : (memref<?x64xf32>) -> ()
+      }
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    #rest = affine_map<(i)[n] -> (-i + n, 128)>
+    func.func private @use(memref<?x64xf32>)
+    func.func @tiles(%n: index) {
+      %c0 = arith.constant 0 : index
+      %c128 = arith.constant 128 : index
+      scf.for %i = %c0 to %n step %c128 {
+        %size = affine.min #rest(%i)[%n]
+        %largest = memref.alloc() {alignment = 64 : i64} : memref<32768xi8>
+        %none = arith.constant 0 : index
+        %tile = memref.view %largest[%none][%size] : memref<32768xi8> to memref<?x64xf32>
+        func.call @use(%tile) : (memref<?x64xf32>) -> ()
+      }
+      return
+    }
+    ```
+  }];
+  let options = [
+    Option<"bytes", "bytes", "int64_t", /*default=*/"262144", "Of the largest buffer that is made so">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
 def ExpandCopies : Pass<"lowbit-expand-copies", "::mlir::func::FuncOp"> {
   let summary = "Turn copies between buffers into linalg ops";
   let description = [{

@@ -92,6 +92,79 @@ def FuseElementwise : Pass<"lowbit-fuse-elementwise", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::affine::AffineDialect", "::mlir::linalg::LinalgDialect"];
 }
 
+def FuseAttention : Pass<"lowbit-fuse-attention", "::mlir::func::FuncOp"> {
+  let summary = "Fuse a softmax and its products into one pass over the positions";
+  let description = [{
+    Scores, their maximum, the exponentials, their sum, and the product of these with the values become a parallel loop over
+    tiles of rows with a sequential loop over blocks of positions inside: the online softmax (Milakov and Gimelshein 2018, Algorithm 3) with
+    the product carried along (FlashAttention, Dao et al. 2022, Algorithm 1). The scores are never in memory as a whole, keys
+    and values are read, and decoded, a block at a time. What computes the scores (a contraction, scales, masks) is fused; where later positions are masked by
+    comparing with a position of the row, blocks that no row of the tile sees are not computed. The division by the sum may come
+    before or after the product. The order of sums over positions follows from `columns`, not from the number of rows or threads.
+
+    A softmax of another form stays as it is, with a remark that says why.
+
+    ```mlir
+    // lowbit-opt --lowbit-fuse-attention
+    #md = affine_map<(m, t, d) -> (m, d)>
+    #td = affine_map<(m, t, d) -> (t, d)>
+    #mt = affine_map<(m, t, d) -> (m, t)>
+    #all = affine_map<(m, t) -> (m, t)>
+    #row = affine_map<(m, t) -> (m)>
+    func.func @attention(%q: tensor<4x64xf32>, %k: tensor<256x64xf32>, %v: tensor<256x64xf32>) -> tensor<4x64xf32> {
+      %zero = arith.constant 0.0 : f32
+      %minus = arith.constant 0xFF800000 : f32
+      %e = tensor.empty() : tensor<4x256xf32>
+      %s0 = linalg.fill ins(%zero : f32) outs(%e : tensor<4x256xf32>) -> tensor<4x256xf32>
+      %scores = linalg.generic {indexing_maps = [#md, #td, #mt], iterator_types = ["parallel", "parallel", "reduction"]}
+          ins(%q, %k : tensor<4x64xf32>, tensor<256x64xf32>) outs(%s0 : tensor<4x256xf32>) {
+        ^bb0(%a: f32, %b: f32, %out: f32):
+          %p = arith.mulf %a, %b : f32
+          %x = arith.addf %out, %p : f32
+          linalg.yield %x : f32
+      } -> tensor<4x256xf32>
+      %r = tensor.empty() : tensor<4xf32>
+      %h0 = linalg.fill ins(%minus : f32) outs(%r : tensor<4xf32>) -> tensor<4xf32>
+      %highest = linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+          ins(%scores : tensor<4x256xf32>) outs(%h0 : tensor<4xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          %x = arith.maximumf %out, %in : f32
+          linalg.yield %x : f32
+      } -> tensor<4xf32>
+      %mass = linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
+          ins(%scores, %highest : tensor<4x256xf32>, tensor<4xf32>) outs(%e : tensor<4x256xf32>) {
+        ^bb0(%in: f32, %h: f32, %out: f32):
+          %below = arith.subf %in, %h : f32
+          %x = math.exp %below : f32
+          linalg.yield %x : f32
+      } -> tensor<4x256xf32>
+      %t0 = linalg.fill ins(%zero : f32) outs(%r : tensor<4xf32>) -> tensor<4xf32>
+      %total = linalg.generic {indexing_maps = [#all, #row], iterator_types = ["parallel", "reduction"]}
+          ins(%mass : tensor<4x256xf32>) outs(%t0 : tensor<4xf32>) {
+        ^bb0(%in: f32, %out: f32):
+          %x = arith.addf %out, %in : f32
+          linalg.yield %x : f32
+      } -> tensor<4xf32>
+      %o = tensor.empty() : tensor<4x64xf32>
+      %m0 = linalg.fill ins(%zero : f32) outs(%o : tensor<4x64xf32>) -> tensor<4x64xf32>
+      %mixed = linalg.matmul ins(%mass, %v : tensor<4x256xf32>, tensor<256x64xf32>) outs(%m0 : tensor<4x64xf32>) -> tensor<4x64xf32>
+      %y = linalg.generic {indexing_maps = [#all, #row, #all], iterator_types = ["parallel", "parallel"]}
+          ins(%mixed, %total : tensor<4x64xf32>, tensor<4xf32>) outs(%o : tensor<4x64xf32>) {
+        ^bb0(%in: f32, %t: f32, %out: f32):
+          %x = arith.divf %in, %t : f32
+          linalg.yield %x : f32
+      } -> tensor<4x64xf32>
+      return %y : tensor<4x64xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"rows", "rows", "int64_t", /*default=*/"32", "Rows in a tile, at most">,
+    Option<"columns", "columns", "int64_t", /*default=*/"128", "Positions in a block">,
+  ];
+  let dependentDialects = Lowbit_TensorDialects;
+}
+
 def Components : Pass<"lowbit-components", "::mlir::ModuleOp"> {
   let summary = "Replace encoded values by their stored components";
   let description = [{
