@@ -23,6 +23,7 @@ lowbit::compileLanguageModel(std::shared_ptr<const Archive> archive,
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   LlamaImportOptions import;
   import.contextLength = options.contextLength;
+  import.kvCache = options.kvCache;
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = importLlama(*archive, import, context.get());
   if (!module)
     return module.takeError();

@@ -54,8 +54,36 @@ static LogicalResult checkMultiples(Operation *op, RankedTensorType type, TileUs
   return success();
 }
 
-/// Offsets and sizes lie in the whole, and cut it where the encoding allows, as far as they are
-/// known.
+/// The region lies in the whole, and cuts it where the encoding allows, as far as they are known.
+static LogicalResult verifyCuts(Operation *op, RankedTensorType whole, ArrayRef<int64_t> offsets,
+                                ArrayRef<int64_t> sizes, TileUse use) {
+  for (auto [axis, multiple] : llvm::enumerate(getEncoding(whole).getTileMultiples(whole, use))) {
+    int64_t offset = offsets[axis], size = sizes[axis], extent = whole.getDimSize(axis);
+    bool isOffsetKnown = !ShapedType::isDynamic(offset), isSizeKnown = !ShapedType::isDynamic(size);
+    bool isExtentKnown = !ShapedType::isDynamic(extent);
+    if ((isOffsetKnown && (offset < 0 || (isExtentKnown && offset > extent))) ||
+        (isSizeKnown && size < 0) ||
+        (isSizeKnown && isExtentKnown && size > extent - (isOffsetKnown ? offset : 0)))
+      return op->emitOpError() << "the region lies outside of axis " << axis << " of " << whole;
+    bool isAtStart = multiple == kWhole ? offset == 0 : offset % multiple == 0;
+    if (isOffsetKnown && !isAtStart)
+      return op->emitOpError() << "a region starts along axis " << axis << " at "
+                               << (multiple == kWhole ? "0"
+                                                      : "a multiple of " + std::to_string(multiple))
+                               << ", not at " << offset << ": a block must not be cut";
+    bool canEnd = !isOffsetKnown || !isExtentKnown || offset + size == extent ||
+                  (multiple != kWhole && size % multiple == 0);
+    if (isSizeKnown && !canEnd)
+      return op->emitOpError() << "a region ends along axis " << axis << " at the end"
+                               << (multiple == kWhole
+                                       ? ""
+                                       : " or after a multiple of " + std::to_string(multiple))
+                               << ", not after " << size << ": a block must not be cut";
+  }
+  return success();
+}
+
+/// There is a place along each axis, and a legal one as far as it is known.
 template <typename RegionOp> static LogicalResult verifyRegion(RegionOp op, TileUse use) {
   auto whole = dyn_cast<RankedTensorType>(op.getWhole());
   if (!whole || !getEncoding(whole))
@@ -69,30 +97,7 @@ template <typename RegionOp> static LogicalResult verifyRegion(RegionOp op, Tile
     return op.emitOpError() << "each offset and size that is not a number has an operand";
   if (failed(verifyEncodedType(whole, [&] { return op.emitOpError(); })))
     return failure();
-  for (auto [axis, multiple] : llvm::enumerate(getEncoding(whole).getTileMultiples(whole, use))) {
-    int64_t offset = offsets[axis], size = sizes[axis], extent = whole.getDimSize(axis);
-    bool isOffsetKnown = !ShapedType::isDynamic(offset), isSizeKnown = !ShapedType::isDynamic(size);
-    bool isExtentKnown = !ShapedType::isDynamic(extent);
-    if ((isOffsetKnown && (offset < 0 || (isExtentKnown && offset > extent))) ||
-        (isSizeKnown && size < 0) ||
-        (isSizeKnown && isExtentKnown && size > extent - (isOffsetKnown ? offset : 0)))
-      return op.emitOpError() << "the region lies outside of axis " << axis << " of " << whole;
-    bool isAtStart = multiple == kWhole ? offset == 0 : offset % multiple == 0;
-    if (isOffsetKnown && !isAtStart)
-      return op.emitOpError() << "a region starts along axis " << axis << " at "
-                              << (multiple == kWhole ? "0"
-                                                     : "a multiple of " + std::to_string(multiple))
-                              << ", not at " << offset << ": a block must not be cut";
-    bool canEnd = !isOffsetKnown || !isExtentKnown || offset + size == extent ||
-                  (multiple != kWhole && size % multiple == 0);
-    if (isSizeKnown && !canEnd)
-      return op.emitOpError() << "a region ends along axis " << axis << " at the end"
-                              << (multiple == kWhole
-                                      ? ""
-                                      : " or after a multiple of " + std::to_string(multiple))
-                              << ", not after " << size << ": a block must not be cut";
-  }
-  return success();
+  return verifyCuts(op, whole, offsets, sizes, use);
 }
 
 /// Shapes of components become more or less static on the way; rank and element type stay.
@@ -104,6 +109,46 @@ static LogicalResult verifyComponent(Operation *op, const EncodingComponent &com
     return success();
   return op->emitOpError() << "component '" << component.name << "' is like " << component.type
                            << ", not " << type;
+}
+
+//===----------------------------------------------------------------------===//
+// insert
+//===----------------------------------------------------------------------===//
+
+void InsertOp::build(OpBuilder &b, OperationState &state, Value source, Value dest,
+                     ArrayRef<OpFoldResult> offsets) {
+  auto [staticOffsets, dynamicOffsets] = decomposeMixedValues(offsets);
+  build(b, state, dest.getType(), source, dest, dynamicOffsets,
+        b.getDenseI64ArrayAttr(staticOffsets));
+}
+
+SmallVector<OpFoldResult> InsertOp::getMixedOffsets() {
+  return getMixedValues(getStaticOffsets(), getOffsets(), getContext());
+}
+
+LogicalResult InsertOp::verify() {
+  auto whole = cast<RankedTensorType>(getDest().getType());
+  auto source = cast<RankedTensorType>(getSource().getType());
+  if (failed(verifyEncodedType(whole, [&] { return emitOpError(); })))
+    return failure();
+  ArrayRef<int64_t> offsets = getStaticOffsets();
+  if (source.getRank() != whole.getRank() || source.getElementType() != whole.getElementType() ||
+      (int64_t)offsets.size() != whole.getRank() ||
+      llvm::count_if(offsets, ShapedType::isDynamic) != (int64_t)getOffsets().size())
+    return emitOpError() << "values of as many axes, one offset for each, and of the same element "
+                            "type go into "
+                         << whole << ", not " << source;
+  EncodingAttrInterface encoding = getEncoding(whole);
+  for (EncodingComponent &component : encoding.getComponents(whole))
+    if (component.role == ComponentRole::Statistic)
+      return emitOpError() << "'" << component.name
+                           << "' comes from all values: this encoding cannot be written in part, "
+                              "only as a whole (lowbit.encode)";
+  for (auto [axis, multiple] : llvm::enumerate(encoding.getTileMultiples(whole, TileUse::Encode)))
+    if (multiple != 1 && (ShapedType::isDynamic(offsets[axis]) || source.isDynamicDim(axis)))
+      return emitOpError() << "along axis " << axis
+                           << " the encoding has blocks: offset and size must be static";
+  return verifyCuts(*this, whole, offsets, source.getShape(), TileUse::Encode);
 }
 
 //===----------------------------------------------------------------------===//

@@ -35,8 +35,8 @@ RankedTensorType LlamaForward::rowsType(int64_t columns) {
 }
 
 RankedTensorType LlamaForward::cacheType() {
-  return RankedTensorType::get({model.kvHeads, model.context, model.headSize},
-                               t.get().getF32Type());
+  return RankedTensorType::get({model.kvHeads, model.context, model.headSize}, t.get().getF32Type(),
+                               model.kvCache);
 }
 
 func::FuncOp LlamaForward::startFunction(StringRef name, FunctionType type,
@@ -148,13 +148,27 @@ Value LlamaForward::headsFirst(StringRef name, Value x) {
                        [](ImplicitLocOpBuilder &, ValueRange e) { return e[0]; });
 }
 
+Value LlamaForward::append(StringRef name, Value x, Value cache) {
+  OpFoldResult zero = t.size(0);
+  if (model.kvCache)
+    return InsertOp::create(t.get(), t.name(name), x, cache,
+                            ArrayRef<OpFoldResult>{zero, position, zero});
+  return t.insert(name, x, cache, {zero, position, zero},
+                  {t.size(model.kvHeads), rows, t.size(model.headSize)});
+}
+
 Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
   OpFoldResult zero = t.size(0), kv = t.size(model.kvHeads),
                group = t.size(model.heads / model.kvHeads), headSize = t.size(model.headSize);
   Value count = ShapedType::isDynamic(staticRows) ? cast<Value>(rows) : t.index(staticRows);
   OpFoldResult length = t.add("length", position, count);
-  Value keys = t.slice("keys", keyCache, {zero, zero, zero}, {kv, length, headSize});
-  Value values = t.slice("values", valueCache, {zero, zero, zero}, {kv, length, headSize});
+  auto soFar = [&](StringRef name, Value cache) {
+    if (model.kvCache)
+      cache = DecodeOp::create(t.get(), t.name(name), cache);
+    return t.slice(name, cache, {zero, zero, zero}, {kv, length, headSize});
+  };
+  Value keys = soFar("keys", keyCache);
+  Value values = soFar("values", valueCache);
   Value queries =
       t.elementwise("queries", {{q, {2, 0, 1, 3}}}, t.empty({kv, group, rows, headSize}),
                     [&](ImplicitLocOpBuilder &b, ValueRange e) {
@@ -254,13 +268,13 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
   Value keyCache = function.getArgument(types.size() - 2);
   Value valueCache = function.getArgument(types.size() - 1);
 
-  OpFoldResult zero = t.size(0), kv = t.size(model.kvHeads), headSize = t.size(model.headSize);
+  OpFoldResult kv = t.size(model.kvHeads), headSize = t.size(model.headSize);
   Value h = norm("attn_normed", stream, weight("attn_norm.weight"));
   Value q = rotate("q", linear("attn_q", h), {model.kvHeads, model.heads / model.kvHeads});
   Value k = headsFirst("k", rotate("k", linear("attn_k", h), {model.kvHeads}));
   Value v = headsFirst("v", t.split("v", linear("attn_v", h), 1, {rows, kv, headSize}));
-  keyCache = t.insert("k_cache", k, keyCache, {zero, position, zero}, {kv, rows, headSize});
-  valueCache = t.insert("v_cache", v, valueCache, {zero, position, zero}, {kv, rows, headSize});
+  keyCache = append("k_cache", k, keyCache);
+  valueCache = append("v_cache", v, valueCache);
   stream = linear("attn_output", attend(q, keyCache, valueCache), stream);
   h = norm("ffn_normed", stream, weight("ffn_norm.weight"));
   stream = linear("ffn_down", feedForward(h), stream);

@@ -53,6 +53,8 @@ private:
   Value rotate(llvm::StringRef name, Value x, llvm::ArrayRef<int64_t> heads);
   /// x [m, kv, d] as the caches have it, [kv, m, d].
   Value headsFirst(llvm::StringRef name, Value x);
+  /// x [kv, m, d] written into a cache from `position` on.
+  Value append(llvm::StringRef name, Value x, Value cache);
   /// q [m, kv, g, d] against whole caches; the result is [m, kv * g * d].
   Value attend(Value q, Value keyCache, Value valueCache);
   Value feedForward(Value x);

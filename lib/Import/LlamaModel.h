@@ -36,11 +36,12 @@ struct LlamaLayer {
 /// A model that the archive says it has, checked: every tensor is there, in the shape that the
 /// metadata asks for, and none is left over.
 struct LlamaModel {
-  int64_t context;     ///< positions that the cache has room for
-  int64_t width;       ///< of the residual stream
-  int64_t hiddenWidth; ///< of the feed-forward part
-  int64_t heads;       ///< of queries, a multiple of kvHeads
-  int64_t kvHeads;     ///< of keys and values
+  int64_t context;         ///< positions that the cache has room for
+  mlir::Attribute kvCache; ///< encoding of keys and values [kvHeads, context, headSize]; null: f32
+  int64_t width;           ///< of the residual stream
+  int64_t hiddenWidth;     ///< of the feed-forward part
+  int64_t heads;           ///< of queries, a multiple of kvHeads
+  int64_t kvHeads;         ///< of keys and values
   int64_t headSize;
   int64_t rotarySize; ///< how many leading elements of a head are rotated; even
   float rotaryBase;

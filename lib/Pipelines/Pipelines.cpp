@@ -105,6 +105,10 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
     VectorizeElementwiseOptions elementwise;
     elementwise.vectorLength = options->vectorLength;
     pm.addNestedPass<func::FuncOp>(createVectorizeElementwise(elementwise));
+    PrefetchLoadsOptions prefetch;
+    prefetch.distance = options->prefetch;
+    prefetch.locality = options->prefetchLocality;
+    pm.addNestedPass<func::FuncOp>(createPrefetchLoads(prefetch));
   }
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());

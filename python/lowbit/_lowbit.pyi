@@ -124,6 +124,7 @@ class Session:
     """A compiled model with its key-value cache, which starts empty.
 
     options: 'activations' (str): 'f32' (default), 'int15', 'int8', or what activations are rounded to, as within #lowbit.quantized<...>;
+        'kv_cache' (str): 'f32' (default), 'f16', 'int8', 'int4', or an encoding of keys and values, likewise;
         'context_length' (int, optional): positions to hold in the cache, the model's own if absent;
         'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone.
     """

@@ -136,6 +136,12 @@ def _parser() -> argparse.ArgumentParser:
             "within 0.01 %% of the perplexity of f32) or int8 (0.3 %%); or what they are rounded to, as 'int<8>, scale = f32 per [1, 64]'",
         )
         sub.add_argument(
+            "--kv-cache",
+            metavar="TYPE",
+            help="what keys and values are stored as: f32, f16 (default), int8 or int4 in blocks of 32, or an encoding, as "
+            "'int<8>, scale = f16 per [1, 1, 64]'",
+        )
+        sub.add_argument(
             "--prefix-bits",
             type=_whole(1),
             metavar="N",

@@ -71,6 +71,7 @@ def _open_model(options: Namespace) -> Model:
         options.model,
         options.activations,
         prefix_bits=options.prefix_bits,
+        kv_cache=options.kv_cache,
         use_cache=not options.no_cache,
     )
 
@@ -183,8 +184,9 @@ def _compile_program(options: Namespace) -> dict[str, float]:
             f"'{options.model}' is a program, no language model",
             hint="compile it for C with --emit object,header",
         )
-    if options.context_length is not None:
-        raise LowbitError("--context-length is of language models")
+    for name in ("context_length", "kv_cache"):
+        if getattr(options, name) is not None:
+            raise LowbitError(f"--{name.replace('_', '-')} is of language models")
     with open(options.model, encoding="utf-8", errors="replace") as file:
         text = file.read()
     given = {"activations": options.activations, "prefix_bits": options.prefix_bits}
@@ -207,6 +209,7 @@ def _compile_model(options: Namespace) -> dict[str, float]:
         options.activations,
         context_length=options.context_length,
         prefix_bits=options.prefix_bits,
+        kv_cache=options.kv_cache,
     )
     if model.is_compiled:
         raise LowbitError(f"'{options.model}' is compiled already")

@@ -109,6 +109,8 @@ class Model:
     activations: how activations are multiplied with encoded weights: 'f32'; rounded in blocks of 32 to 'int15' (the
         same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]". None is int15.
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
+    kv_cache: what keys and values are stored as: 'f32', 'f16', 'int8' or 'int4' (in blocks of 32), or an encoding whose blocks span no
+        positions, as "int<8>, scale = f16 per [1, 1, 64]". None is f16.
     prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
     use_cache: keep what was compiled on disk, and take it from there (see lowbit.cache).
 
@@ -122,6 +124,7 @@ class Model:
         context_length: int | None = None,
         prefix_bits: int | None = None,
         use_cache: bool = True,
+        kv_cache: str | None = None,
     ):
         self.path = os.fsdecode(path)
         self.use_cache = use_cache
@@ -134,6 +137,7 @@ class Model:
         given = {
             "activations": activations,
             "context_length": context_length,
+            "kv_cache": kv_cache,
             "prefix_bits": prefix_bits,
         }
         self._options = {key: value for key, value in given.items() if value is not None}
@@ -146,6 +150,7 @@ class Model:
             if not isinstance(prefix_bits, int) or not 1 <= prefix_bits <= 8:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
         self._options.setdefault("activations", "int15")
+        self._options.setdefault("kv_cache", "f16")
         self._in_use = threading.Lock()
 
     @cached_property

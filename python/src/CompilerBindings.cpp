@@ -31,6 +31,8 @@ static LanguageModelOptions readOptions(nb::dict given) {
         throw Failure("context_length is " + std::to_string(length) +
                       ": give the number of positions that the cache is to hold");
       options.contextLength = length;
+    } else if (name == "kv_cache") {
+      options.kvCache = nb::cast<std::string>(value);
     } else if (name == "prefix_bits") {
       options.program.prefixBits = nb::cast<unsigned>(value);
     } else if (name == "pipeline") {
@@ -45,7 +47,7 @@ static LanguageModelOptions readOptions(nb::dict given) {
       options.program.code.dumpObjectPath = nb::cast<std::string>(value);
     } else {
       throw Failure("there is no option '" + name +
-                    "': known are activations, context_length, prefix_bits, pipeline, "
+                    "': known are activations, context_length, kv_cache, prefix_bits, pipeline, "
                     "threads, optimization_level, cpu and dump_object");
     }
   }

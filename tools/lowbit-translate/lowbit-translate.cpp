@@ -24,6 +24,10 @@ static cl::opt<bool> ggufToMlir("gguf-to-mlir", cl::cat(category),
                                 cl::desc("A llama-like model, GGUF or Lowbit archive, as linalg"));
 static cl::opt<uint64_t> context("context", cl::value_desc("N"), cl::cat(category),
                                  cl::desc("Positions in the cache (default: the model's own)"));
+static cl::opt<std::string>
+    kvCache("kv-cache", cl::value_desc("TYPE"), cl::init("f32"), cl::cat(category),
+            cl::desc("What keys and values are stored as: f32, f16, int8, int4, or as "
+                     "within #lowbit.quantized<...>"));
 
 static Error translate() {
   if (!ggufToMlir)
@@ -34,6 +38,7 @@ static Error translate() {
   lowbit::LlamaImportOptions options;
   if (context.getNumOccurrences())
     options.contextLength = context;
+  options.kvCache = kvCache;
   mlir::MLIRContext mlirContext;
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
       lowbit::importLlama(**archive, options, &mlirContext);

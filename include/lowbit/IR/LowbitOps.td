@@ -67,6 +67,38 @@ def Lowbit_EncodeOp : Lowbit_Op<"encode", [AllTypesMatch<["dest", "result"]>]> {
   let hasVerifier = 1;
 }
 
+def Lowbit_InsertOp : Lowbit_Op<"insert", [AllTypesMatch<["dest", "result"]>]> {
+  let summary = "rounds values into a region of an encoded tensor";
+  let description = [{
+    The result has the values of `source`, rounded once by the encoding's rule, in the region that starts at the offsets and
+    has the shape of `source`, and those of `dest` elsewhere: codes there stay as they are. The region consists of whole blocks, so
+    nothing outside of it would be rounded again: along an axis with blocks its place is static and at their borders. An
+    encoding whose scales come from the whole tensor cannot be written in part.
+
+    Example: new rows of a cache, each with a scale of its own.
+    ```mlir
+    #kv = #lowbit.quantized<int<8>, scale = f16 per [1, 1, 64]>
+    func.func @append(%k: tensor<3x?x64xf32>, %cache: tensor<3x512x64xf32, #kv>, %position: index) -> tensor<3x512x64xf32, #kv> {
+      %new = lowbit.insert %k into %cache[0, %position, 0] : tensor<3x?x64xf32> into tensor<3x512x64xf32, #kv>
+      return %new : tensor<3x512x64xf32, #kv>
+    }
+    ```
+  }];
+  let arguments = (ins Lowbit_PlainTensor:$source, Lowbit_EncodedTensor:$dest, Variadic<Index>:$offsets,
+                       DenseI64ArrayAttr:$static_offsets);
+  let results = (outs Lowbit_EncodedTensor:$result);
+  let assemblyFormat = [{
+    $source `into` $dest `` custom<DynamicIndexList>($offsets, $static_offsets) attr-dict
+    `:` type($source) `into` type($dest)
+  }];
+  let builders = [OpBuilder<(ins "::mlir::Value":$source, "::mlir::Value":$dest,
+                                 "::llvm::ArrayRef<::mlir::OpFoldResult>":$offsets)>];
+  let extraClassDeclaration = [{
+    ::llvm::SmallVector<::mlir::OpFoldResult> getMixedOffsets();
+  }];
+  let hasVerifier = 1;
+}
+
 def Lowbit_ConvertOp : Lowbit_Op<"convert"> {
   let summary = "the same tensor in another encoding";
   let description = [{

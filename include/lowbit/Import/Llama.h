@@ -30,10 +30,14 @@ struct LlamaImportOptions {
   /// Positions that the key-value cache has room for; the model's own `context_length` if absent,
   /// which it must not exceed.
   std::optional<uint64_t> contextLength;
+  /// What keys and values are stored as: "f32", "f16", "int8" or "int4" (in blocks of 32 with an
+  /// f16 scale), or an encoding as within #lowbit.quantized<...>, whose blocks span no positions.
+  std::string kvCache = "f32";
 };
 
 /// The module of a model. It has two entries (`lowbit.entry`), both over the same cache, one pair
-/// of tensors `tensor<KV_HEADS x CONTEXT x HEAD_SIZE x f32>` for each layer:
+/// of tensors `tensor<KV_HEADS x CONTEXT x HEAD_SIZE x f32>`, encoded as the options say, for each
+/// layer:
 ///
 ///     @prefill(%tokens: tensor<?xi64>, %position: index, %k_0, %v_0, ..., %logits:
 ///     tensor<?xVOCABxf32>)

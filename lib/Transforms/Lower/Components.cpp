@@ -92,6 +92,39 @@ struct EncodePattern : OpConversionPattern<EncodeOp> {
   }
 };
 
+struct InsertPattern : OpConversionPattern<InsertOp> {
+  using OpConversionPattern::OpConversionPattern;
+  LogicalResult matchAndRewrite(InsertOp op, OneToNOpAdaptor adaptor,
+                                ConversionPatternRewriter &rw) const override {
+    auto type = cast<RankedTensorType>(op.getType());
+    EncodingAttrInterface encoding = getEncoding(type);
+    TileBuilder t(rw, op.getLoc());
+    Value source = adaptor.getSource()[0];
+    ValueRange components = adaptor.getDest();
+    Box region{{}, tensor::getMixedSizes(rw, op.getLoc(), source)};
+    auto dynamic = adaptor.getOffsets().begin();
+    for (int64_t offset : op.getStaticOffsets())
+      region.offsets.push_back(ShapedType::isDynamic(offset) ? OpFoldResult((*dynamic++)[0])
+                                                             : rw.getIndexAttr(offset));
+    SmallVector<Value> tiles, inputs, results(components);
+    SmallVector<std::pair<unsigned, Box>> places;
+    for (auto [i, component] : llvm::enumerate(encoding.getComponents(type))) {
+      if (component.role != ComponentRole::Payload) {
+        inputs.push_back(components[i]);
+        continue;
+      }
+      Box place = encoding.getComponentRegion(rw, op.getLoc(), type, components, i, region);
+      tiles.push_back(t.slice(components[i], place));
+      places.push_back({i, place});
+    }
+    auto encoded = EncodeRegionOp::create(rw, op.getLoc(), type, source, tiles, inputs, region);
+    for (auto [place, tile] : llvm::zip_equal(places, encoded.getResults()))
+      results[place.first] = t.insert(tile, components[place.first], place.second);
+    rw.replaceOpWithMultiple(op, {results});
+    return success();
+  }
+};
+
 /// True if nothing but layouts and encode rules tells two encodings apart.
 static bool differInLayout(Attribute a, Attribute b) {
   AttrTypeReplacer plain;
@@ -328,9 +361,10 @@ void lowbit::populateComponentsPatterns(TypeConverter &converter, RewritePattern
   populateCallOpTypeConversionPattern(patterns, converter);
   populateReturnOpTypeConversionPattern(patterns, converter);
   patterns.add<AssemblePattern, ConvertPattern, DecodePattern, DimPattern, DisassemblePattern,
-               EmptyPattern, EncodePattern, ParameterPattern, SelectPattern>(converter,
-                                                                             patterns.getContext());
-  target.addIllegalOp<AssembleOp, ConvertOp, DecodeOp, DisassembleOp, EncodeOp, ParameterOp>();
+               EmptyPattern, EncodePattern, InsertPattern, ParameterPattern, SelectPattern>(
+      converter, patterns.getContext());
+  target.addIllegalOp<AssembleOp, ConvertOp, DecodeOp, DisassembleOp, EncodeOp, InsertOp,
+                      ParameterOp>();
   target.addDynamicallyLegalOp<func::FuncOp>([&](func::FuncOp function) {
     return converter.isSignatureLegal(function.getFunctionType());
   });

@@ -21,9 +21,11 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 #include <limits>
 
@@ -154,7 +156,14 @@ private:
           value ? value : slice(operand.get(), loops.through(op.getMatchingIndexingMap(&operand))));
     }
     auto tiled = cast<linalg::LinalgOp>(mlir::clone(b, op, operands.back().getType(), operands));
-    linalg::offsetIndices(b, tiled, loops.offsets);
+    // As plain sums, which become vectors (linalg::offsetIndices would write affine.apply).
+    for (auto index : llvm::to_vector(tiled.getBlock()->getOps<linalg::IndexOp>())) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointAfter(index);
+      Value offset = getValueOrCreateConstantIndexOp(b, loc, loops.offsets[index.getDim()]);
+      auto moved = arith::AddIOp::create(b, loc, index, offset);
+      b.replaceAllUsesExcept(index, moved, moved);
+    }
     return tiled->getResult(0);
   }
 
@@ -361,16 +370,6 @@ private:
   SmallVector<OpFoldResult> extents; // of the scores
 };
 
-/// The ops that the loops replace, later ones first.
-void eraseDead(IRRewriter &rewriter, const Attention &match) {
-  SmallVector<Operation *> ops = {match.highest, match.mass, match.total, match.mixed};
-  llvm::append_range(ops, match.fused);
-  llvm::sort(ops, [](Operation *a, Operation *b) { return b->isBeforeInBlock(a); });
-  for (Operation *op : ops)
-    if (op->use_empty())
-      rewriter.eraseOp(op);
-}
-
 struct FuseAttentionPass : lowbit::impl::FuseAttentionBase<FuseAttentionPass> {
   using FuseAttentionBase::FuseAttentionBase;
 
@@ -387,16 +386,28 @@ struct FuseAttentionPass : lowbit::impl::FuseAttentionBase<FuseAttentionPass> {
       if (linalg::isaContractionOpInterface(op))
         products.push_back(op);
     });
+    bool isFused = false;
     for (linalg::LinalgOp op : products) {
       std::string reason;
       FailureOr<Attention> match = matchAttention(rewriter, op, reason);
       if (succeeded(match)) {
+        report.passed(op, [&] {
+          return Facts{Fact("Rows", rows), Fact("Positions", columns),
+                       Fact("Mask", match->findVisible() ? "later positions are left out" : "none")};
+        });
         Emitter(rewriter, *match, rows, columns).emit();
-        eraseDead(rewriter, *match);
+        isFused = true;
       } else if (!reason.empty()) {
         report.missed(op, "a softmax whose scores are in memory as a whole", reason);
       }
     }
+    if (!isFused)
+      return;
+    // What the loops replace is dead once nothing asks it for a shape.
+    RewritePatternSet shapes(&getContext());
+    memref::populateResolveRankedShapedTypeResultDimsPatterns(shapes);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(shapes))))
+      signalPassFailure();
   }
 };
 } // namespace

@@ -300,7 +300,8 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
     std::vector<Job> waiting;
     bool isError = false;
     getOperation().walk([&](linalg::LinalgOp op) {
-      OpOperand *weights = findEncoded(op);
+      // What is in a parallel loop already has been tiled with something else.
+      OpOperand *weights = op->getParentOfType<scf::ForallOp>() ? nullptr : findEncoded(op);
       if (!weights)
         return;
       std::string reason;

@@ -8,6 +8,7 @@
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/BuiltinOps.h"
 
@@ -24,9 +25,12 @@ struct StripPass : lowbit::impl::StripBase<StripPass> {
   void runOnOperation() override {
     bool failedAny = false;
     SmallVector<Operation *> conversions;
+    SmallVector<InsertOp> inserts;
     getOperation().walk([&](Operation *op) {
       if (isa<DecodeOp, EncodeOp, ConvertOp>(op))
         conversions.push_back(op);
+      else if (auto insert = dyn_cast<InsertOp>(op))
+        inserts.push_back(insert);
       else if (isa<LowbitDialect>(op->getDialect()) && !isa<ParameterOp>(op)) {
         op->emitError()
             << "a program that takes components apart has no full-precision form; strip it before";
@@ -52,6 +56,14 @@ struct StripPass : lowbit::impl::StripBase<StripPass> {
     replacer.recursivelyReplaceElementsIn(getOperation(), /*replaceAttrs=*/true,
                                           /*replaceLocs=*/false,
                                           /*replaceTypes=*/true);
+    for (InsertOp op : inserts) {
+      OpBuilder b(op);
+      SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, op.getLoc(), op.getSource()),
+                                strides(sizes.size(), b.getIndexAttr(1));
+      op->getResult(0).replaceAllUsesWith(tensor::InsertSliceOp::create(
+          b, op.getLoc(), op.getSource(), op.getDest(), op.getMixedOffsets(), sizes, strides));
+      op->erase();
+    }
     for (Operation *op : conversions) {
       op->getResult(0).replaceAllUsesWith(op->getOperand(0));
       op->erase();

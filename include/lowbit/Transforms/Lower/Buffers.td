@@ -149,4 +149,53 @@ def ParametersToLLVM : Pass<"lowbit-parameters-to-llvm", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
 }
 
+def PrefetchLoads : Pass<"lowbit-prefetch-loads", "::mlir::func::FuncOp"> {
+  let summary = "Prefetch what vector loads from large buffers read later";
+  let description = [{
+    A vector load in a loop, from an argument or a parameter of at least `least` bytes, gets a prefetch `distance` bytes further on. Of buffers that a
+    caller hands in, such as key-value caches, each part is read in one stream, but the parts are short, and where one ends the hardware's own
+    prefetch starts anew. After vectorization; contractions on inner tiles have prefetches already (lowbit-emit-contractions).
+
+    ```mlir
+    // lowbit-opt --lowbit-prefetch-loads=distance=512
+    func.func @sum(%x: memref<1024x1024xf32>, %row: index) -> vector<16xf32> {
+      %c0 = arith.constant 0 : index
+      %c16 = arith.constant 16 : index
+      %c1024 = arith.constant 1024 : index
+      %zero = arith.constant dense<0.0> : vector<16xf32>
+      %sum = scf.for %i = %c0 to %c1024 step %c16 iter_args(%s = %zero) -> vector<16xf32> {
+        %v = vector.load %x[%row, %i] : memref<1024x1024xf32>, vector<16xf32>
+        %next = arith.addf %s, %v : vector<16xf32>
+        scf.yield %next : vector<16xf32>
+      }
+      return %sum : vector<16xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @sum(%x: memref<1024x1024xf32>, %row: index) -> vector<16xf32> {
+      %c0 = arith.constant 0 : index
+      %c16 = arith.constant 16 : index
+      %c1024 = arith.constant 1024 : index
+      %zero = arith.constant dense<0.0> : vector<16xf32>
+      %sum = scf.for %i = %c0 to %c1024 step %c16 iter_args(%s = %zero) -> vector<16xf32> {
+        %c128 = arith.constant 128 : index
+        %ahead = arith.addi %i, %c128 : index
+        memref.prefetch %x[%row, %ahead], read, locality<3>, data : memref<1024x1024xf32>
+        %v = vector.load %x[%row, %i] : memref<1024x1024xf32>, vector<16xf32>
+        %next = arith.addf %s, %v : vector<16xf32>
+        scf.yield %next : vector<16xf32>
+      }
+      return %sum : vector<16xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"distance", "distance", "int64_t", /*default=*/"2048", "Bytes ahead; 0: no prefetch">,
+    Option<"locality", "locality", "unsigned", /*default=*/"3", "3: into all caches, 2: all but the first">,
+    Option<"least", "least", "int64_t", /*default=*/"1048576", "Bytes of a buffer from which on its loads are prefetched">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::memref::MemRefDialect"];
+}
+
 #endif // LOWBIT_TRANSFORMS_LOWER_BUFFERS

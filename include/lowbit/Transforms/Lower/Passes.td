@@ -118,7 +118,7 @@ def VerifyPlain : Pass<"lowbit-verify-plain", "::mlir::ModuleOp"> {
 def Strip : Pass<"lowbit-strip", "::mlir::ModuleOp"> {
   let summary = "Give the full-precision program back";
   let description = [{
-    Removes every encoding: types become plain, `decode`, `encode` and `convert` become their source. Works on the
+    Removes every encoding: types become plain, `decode`, `encode` and `convert` become their source, `insert` becomes `tensor.insert_slice`. Works on the
     implicit notation and on the explicit program. A program that takes components apart (`assemble`, `disassemble`) has
     no full-precision form.
 
@@ -137,7 +137,7 @@ def Strip : Pass<"lowbit-strip", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let dependentDialects = ["::lowbit::LowbitDialect"];
+  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::tensor::TensorDialect"];
 }
 
 #endif // LOWBIT_TRANSFORMS_LOWER_PASSES_TD
