@@ -597,3 +597,53 @@ func.func private @updates_other_type(tensor<8xf32, #lowbit.quantized<f16>>) -> 
 // expected-error @below {{results 0 and 1 both update argument 0}}
 func.func private @updates_twice(tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>)
   attributes {lowbit.updates = array<i64: 0, 0>}
+
+// -----
+
+#blocks = #lowbit.quantized<int<8>, scale = f16 per [1, 4, 32]>
+
+func.func @insert_into_cut_blocks(%k: tensor<3x4x64xf32>, %cache: tensor<3x512x64xf32, #blocks>, %position: index) -> tensor<3x512x64xf32, #blocks> {
+  // expected-error @below {{along axis 1 the encoding has blocks: offset and size must be static}}
+  %new = lowbit.insert %k into %cache[0, %position, 0] : tensor<3x4x64xf32> into tensor<3x512x64xf32, #blocks>
+  return %new : tensor<3x512x64xf32, #blocks>
+}
+
+// -----
+
+#blocks = #lowbit.quantized<int<8>, scale = f16 per [1, 4, 32]>
+
+func.func @insert_within_a_block(%k: tensor<3x4x64xf32>, %cache: tensor<3x512x64xf32, #blocks>) -> tensor<3x512x64xf32, #blocks> {
+  // expected-error @below {{a region starts along axis 1 at a multiple of 4, not at 2: a block must not be cut}}
+  %new = lowbit.insert %k into %cache[0, 2, 0] : tensor<3x4x64xf32> into tensor<3x512x64xf32, #blocks>
+  return %new : tensor<3x512x64xf32, #blocks>
+}
+
+// -----
+
+#rows = #lowbit.quantized<int<8>, scale = f16 per [1, 1, 64]>
+
+func.func @insert_outside(%k: tensor<3x4x64xf32>, %cache: tensor<3x512x64xf32, #rows>) -> tensor<3x512x64xf32, #rows> {
+  // expected-error @below {{the region lies outside of axis 1}}
+  %new = lowbit.insert %k into %cache[0, 510, 0] : tensor<3x4x64xf32> into tensor<3x512x64xf32, #rows>
+  return %new : tensor<3x512x64xf32, #rows>
+}
+
+// -----
+
+#rows = #lowbit.quantized<int<8>, scale = f16 per [1, 1, 64]>
+
+func.func @insert_of_another_rank(%k: tensor<4x64xf32>, %cache: tensor<3x512x64xf32, #rows>) -> tensor<3x512x64xf32, #rows> {
+  // expected-error @below {{values of as many axes, one offset for each, and of the same element type go into}}
+  %new = lowbit.insert %k into %cache[0, 0, 0] : tensor<4x64xf32> into tensor<3x512x64xf32, #rows>
+  return %new : tensor<3x512x64xf32, #rows>
+}
+
+// -----
+
+#rank1 = #lowbit.quantized<int<4>, scale = f32 rank1<min>>
+
+func.func @insert_with_statistics(%k: tensor<4x64xf32>, %state: tensor<64x64xf32, #rank1>) -> tensor<64x64xf32, #rank1> {
+  // expected-error @below {{comes from all values: this encoding cannot be written in part, only as a whole (lowbit.encode)}}
+  %new = lowbit.insert %k into %state[0, 0] : tensor<4x64xf32> into tensor<64x64xf32, #rank1>
+  return %new : tensor<64x64xf32, #rank1>
+}

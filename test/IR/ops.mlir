@@ -143,3 +143,12 @@ func.func @step(%g: tensor<8x64xf32>, %m: tensor<8x64xf32, #q>) -> (tensor<8x64x
     attributes {lowbit.entry, lowbit.updates = array<i64: 1, -1>} {
   return %m, %g : tensor<8x64xf32, #q>, tensor<8x64xf32>
 }
+
+#rows8 = #lowbit.quantized<int<8>, scale = f16 per [1, 1, 64]>
+
+// CHECK-LABEL: func.func @insert
+// CHECK:         lowbit.insert %{{.*}} into %{{.*}}[0, %{{.*}}, 0] : tensor<3x?x64xf32> into tensor<3x512x64xf32, #{{.*}}>
+func.func @insert(%k: tensor<3x?x64xf32>, %cache: tensor<3x512x64xf32, #rows8>, %position: index) -> tensor<3x512x64xf32, #rows8> {
+  %new = lowbit.insert %k into %cache[0, %position, 0] : tensor<3x?x64xf32> into tensor<3x512x64xf32, #rows8>
+  return %new : tensor<3x512x64xf32, #rows8>
+}

@@ -207,3 +207,22 @@ func.func @apart(%codes: tensor<8x32xi8>, %scale: tensor<8x2xf16>) -> (tensor<8x
   %1:2 = lowbit.disassemble %0 : tensor<8x64xf32, #w> to tensor<8x32xi8>, tensor<8x2xf16>
   return %1#0, %1#1 : tensor<8x32xi8>, tensor<8x2xf16>
 }
+
+// -----
+
+#rows = #lowbit.quantized<int<8>, scale = f16 per [1, 1, 64]>
+
+// New positions are encoded into the parts of the components that belong to them.
+
+// CHECK-LABEL: func @append(
+// CHECK-SAME: %[[X:.*]]: tensor<3x?x64xf32>, %[[C:.*]]: tensor<3x512x64xi8>, %[[S:.*]]: tensor<3x512x1xf16>, %[[P:.*]]: index
+// CHECK: %[[N:.*]] = tensor.dim %[[X]]
+// CHECK: %[[CT:.*]] = tensor.extract_slice %[[C]][0, %[[P]], 0] [3, %[[N]], 64]
+// CHECK: %[[ST:.*]] = tensor.extract_slice %[[S]][0, %[[P]], 0] [3, %[[N]], 1]
+// CHECK: %[[E:.*]]:2 = lowbit.encode_region {{.*}} %[[X]] into(%[[CT]], %[[ST]]) with[] [0, %[[P]], 0] [3, %[[N]], 64]
+// CHECK: tensor.insert_slice %[[E]]#0 into %[[C]][0, %[[P]], 0]
+// CHECK: tensor.insert_slice %[[E]]#1 into %[[S]][0, %[[P]], 0]
+func.func @append(%x: tensor<3x?x64xf32>, %cache: tensor<3x512x64xf32, #rows>, %p: index) -> tensor<3x512x64xf32, #rows> {
+  %new = lowbit.insert %x into %cache[0, %p, 0] : tensor<3x?x64xf32> into tensor<3x512x64xf32, #rows>
+  return %new : tensor<3x512x64xf32, #rows>
+}

@@ -51,3 +51,16 @@ func.func @implicit(%o: tensor<4x64xf32, #w>) {
 func.func @foreign(%x: tensor<4xf32, "q4">) {
   return
 }
+
+// -----
+
+#rows = #lowbit.quantized<int<8>, scale = f16 per [1, 1, 64]>
+
+// CHECK-LABEL: func @append(
+// CHECK-SAME: %[[X:.*]]: tensor<3x?x64xf32>, %[[C:.*]]: tensor<3x512x64xf32>, %[[P:.*]]: index
+// CHECK: %[[N:.*]] = tensor.dim %[[X]]
+// CHECK: tensor.insert_slice %[[X]] into %[[C]][0, %[[P]], 0] [3, %[[N]], 64]
+func.func @append(%x: tensor<3x?x64xf32>, %cache: tensor<3x512x64xf32, #rows>, %p: index) -> tensor<3x512x64xf32, #rows> {
+  %new = lowbit.insert %x into %cache[0, %p, 0] : tensor<3x?x64xf32> into tensor<3x512x64xf32, #rows>
+  return %new : tensor<3x512x64xf32, #rows>
+}
