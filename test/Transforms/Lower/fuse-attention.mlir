@@ -10,13 +10,13 @@
 #row = affine_map<(h, g, m, t) -> (h, g, m)>
 #out = affine_map<(h, g, m, t, d) -> (m, h, g, d)>
 
-// CHECK-DAG:   #[[SEEN:.*]] = affine_map<()[s0, s1, s2, s3] -> (s3, s0 + s1 + s2)>
+// CHECK-DAG:   #[[$SEEN:.*]] = affine_map<()[s0, s1, s2, s3] -> (s3, s0 + s1 + s2)>
 // CHECK-LABEL: func.func @masked
 // CHECK-SAME:    %[[Q:[a-z0-9]*]]: tensor<2x3x?x64xf32>, %[[K:[a-z0-9]*]]: tensor<2x?x64xf32>, %[[V:[a-z0-9]*]]: tensor<2x?x64xf32>, %[[P:[a-z0-9]*]]: index
 // CHECK-NOT:     tensor<2x3x?x?xf32>
 // CHECK:         scf.forall (%[[H:[a-z0-9]*]], %[[G:[a-z0-9]*]], %[[M:[a-z0-9]*]]) = (0, 0, 0) to (2, 3, %{{.*}}) step (1, 1, 32)
 // CHECK:           %[[ROWS:.*]] = affine.min
-// CHECK:           %[[END:.*]] = affine.min #[[SEEN]]()[%[[P]], %[[M]], %[[ROWS]], %{{.*}}]
+// CHECK:           %[[END:.*]] = affine.min #[[$SEEN]]()[%[[P]], %[[M]], %[[ROWS]], %{{.*}}]
 // CHECK:           scf.for %[[T:[a-z0-9]*]] = %{{.*}} to %[[END]] step %c128 iter_args(
 // CHECK:             %[[TIME:.*]] = affine.min
 // CHECK-DAG:         tensor.extract_slice %[[Q]][%[[H]], %[[G]], %[[M]], 0] [1, 1, %[[ROWS]], 64]
