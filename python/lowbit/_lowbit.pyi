@@ -71,7 +71,7 @@ class Program:
         parameters: Sequence[str] = (),
         pipeline: str = "cpu",
         threads: int = 0,
-        cpu: str = "",
+        target_cpu: str = "",
         name: str = "module",
     ) -> None: ...
     def run(self, entry: str, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -118,14 +118,16 @@ def emit_program(
     header: bool,
     options: dict[str, Any],
 ) -> dict[str, float]:
-    """The same of an MLIR module; name and parameters as for Program. options: 'activations', 'prefix_bits', 'pipeline', 'cpu'."""
+    """The same of an MLIR module; name and parameters as for Program. options: 'activations', 'prefix_bits', 'pipeline', 'target_cpu', 'parallel'."""
 
 class Session:
     """A compiled model with its key-value cache, which starts empty.
 
     options: 'activations' (str): 'f32' (default), 'int15', 'int8', or what activations are rounded to, as within #lowbit.quantized<...>;
         'context_length' (int, optional): positions to hold in the cache, the model's own if absent;
-        'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone.
+        'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone;
+        'target_cpu' (str): the processor to compile for, as LLVM names it, 'native' by default;
+        'parallel' (bool): False for code without threads, which needs no OpenMP.
     """
 
     def __init__(self, archive_path: str, options: dict[str, Any]) -> None: ...

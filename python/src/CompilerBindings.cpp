@@ -39,14 +39,16 @@ static LanguageModelOptions readOptions(nb::dict given) {
       options.program.threads = nb::cast<unsigned>(value);
     } else if (name == "optimization_level") {
       options.program.code.optLevel = nb::cast<unsigned>(value);
-    } else if (name == "cpu") {
+    } else if (name == "target_cpu") {
       options.program.code.cpu = nb::cast<std::string>(value);
+    } else if (name == "parallel") {
+      options.program.parallel = nb::cast<bool>(value);
     } else if (name == "dump_object") {
       options.program.code.dumpObjectPath = nb::cast<std::string>(value);
     } else {
       throw Failure("there is no option '" + name +
                     "': known are activations, context_length, prefix_bits, pipeline, "
-                    "threads, optimization_level, cpu and dump_object");
+                    "threads, optimization_level, target_cpu, parallel and dump_object");
     }
   }
   return options;
