@@ -206,7 +206,7 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
     return target.takeError();
   CompiledModule compiled{std::move(*signature), {}};
   compiled.signature.architecture = target->architecture;
-  compiled.signature.features = target->features;
+  compiled.signature.features = target->getRequiredFeatures();
   Expected<std::vector<Object>> objects =
       generateObjects(module, compiled.signature, *target, options, times);
   if (!objects)

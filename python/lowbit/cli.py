@@ -271,7 +271,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         required=True,
         metavar="OUT",
-        help="the compiled model with its weights, OUT.lbm, for processors such as this one. It holds machine code: run only "
+        help="the compiled model with its weights, OUT.lbm. It holds machine code: run only "
         "those that you trust. With --emit a name without an ending",
     )
     sub.add_argument(
@@ -295,6 +295,19 @@ def _parser() -> argparse.ArgumentParser:
         type=_whole(1),
         metavar="N",
         help="positions in the key-value cache (the model's own)",
+    )
+    sub.add_argument(
+        "--target-cpu",
+        metavar="NAME",
+        help="the processor to compile for, as LLVM names it, of x86-64 or arm64: x86-64-v3, znver4, neoverse-n1, aarch64 for any arm64, "
+        "or with features as x86-64-v3+avxvnni (this machine's)",
+    )
+    sub.add_argument(
+        "--no-threads",
+        dest="parallel",
+        action="store_const",
+        const=False,
+        help="code that computes on the thread that calls it, and needs no OpenMP",
     )
     sub.add_argument("--timing", action="store_true", help="print the seconds of each step")
     precision(sub, runs=False)

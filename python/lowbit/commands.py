@@ -187,7 +187,12 @@ def _compile_program(options: Namespace) -> dict[str, float]:
         raise LowbitError("--context-length is of language models")
     with open(options.model, encoding="utf-8", errors="replace") as file:
         text = file.read()
-    given = {"activations": options.activations, "prefix_bits": options.prefix_bits}
+    given = {
+        "activations": options.activations,
+        "prefix_bits": options.prefix_bits,
+        "target_cpu": options.target_cpu,
+        "parallel": options.parallel,
+    }
     return emit_program(
         text,
         options.model,
@@ -207,6 +212,8 @@ def _compile_model(options: Namespace) -> dict[str, float]:
         options.activations,
         context_length=options.context_length,
         prefix_bits=options.prefix_bits,
+        target_cpu=options.target_cpu,
+        parallel=options.parallel,
     )
     if model.is_compiled:
         raise LowbitError(f"'{options.model}' is compiled already")

@@ -111,6 +111,9 @@ class Model:
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
     prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
     use_cache: keep what was compiled on disk, and take it from there (see lowbit.cache).
+    target_cpu: the processor to compile for, as LLVM names it ("x86-64-v3", "znver4", "neoverse-n1+i8mm"); None is this
+        machine's. Code that this machine cannot run can be written to files.
+    parallel: False for code that computes on one thread and needs no OpenMP.
 
     What a compiled model was compiled with is settled: of these options it takes none.
     """
@@ -122,6 +125,8 @@ class Model:
         context_length: int | None = None,
         prefix_bits: int | None = None,
         use_cache: bool = True,
+        target_cpu: str | None = None,
+        parallel: bool | None = None,
     ):
         self.path = os.fsdecode(path)
         self.use_cache = use_cache
@@ -135,6 +140,8 @@ class Model:
             "activations": activations,
             "context_length": context_length,
             "prefix_bits": prefix_bits,
+            "target_cpu": target_cpu,
+            "parallel": parallel,
         }
         self._options = {key: value for key, value in given.items() if value is not None}
         if self.is_compiled and self._options:

@@ -43,6 +43,8 @@ struct CpuTarget {
 
   /// Whether it has a feature, as LLVM names it.
   bool has(llvm::StringRef feature) const;
+  /// Those that code for it may need.
+  std::vector<std::string> getRequiredFeatures() const;
   /// Fails for a kind of `lowbit-lower-lanes` whose instructions it lacks.
   llvm::Error checkLanes(llvm::StringRef kind) const;
   llvm::Error checkMatrixUnit(llvm::StringRef unit) const;
