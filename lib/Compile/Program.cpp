@@ -52,18 +52,20 @@ static Expected<std::string> getPipeline(const ProgramOptions &options) {
     activations = "int<8>, scale = f32 per [1, 32]";
   if (activations == "int15")
     activations = "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>";
-  std::string given;
+  std::string named;
   if (!activations.empty())
-    given += "activations='" + activations.str() + "' ";
+    named += " activations='" + activations.str() + "'";
   if (!options.parallel)
-    given += "parallel=false";
-  if (given.empty())
+    named += " parallel=false";
+  if (named.empty())
     return options.pipeline;
-  if (options.pipeline != "cpu")
+  StringRef given = options.pipeline;
+  if (!given.consume_front("cpu") ||
+      !(given.empty() || (given.consume_front("{") && given.consume_back("}"))))
     return createStringError(
         "activations and threads are chosen for the pipeline 'cpu', not for '" + options.pipeline +
         "'");
-  return "cpu{" + given + "}";
+  return "cpu{" + given.str() + named + "}";
 }
 
 Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,

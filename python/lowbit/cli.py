@@ -321,6 +321,16 @@ def _parser() -> argparse.ArgumentParser:
     sub.set_defaults(run="show_cache")
     sub.add_argument("--clear", action="store_true", help="remove all of them")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+    sub = commands.add_parser(
+        "tune",
+        help="measure once how this machine likes its kernels",
+        description="Measure products with 4-bit weights in several variants (how far ahead weights are prefetched, the size of tiles), for some seconds and with up to "
+        "512 MiB, and keep the best one's options beside the compiled models. Models that are compiled from then on for this machine have them; results stay the same. "
+        "LOWBIT_TUNING=off: they are not used.",
+    )
+    sub.set_defaults(run="tune")
+    sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser
 
 

@@ -15,7 +15,7 @@ from typing import Callable, Iterator, Sequence
 
 import numpy as np
 
-from . import cache
+from . import cache, tuning
 from ._runtime import Archive, Artifact, Session
 from .errors import LowbitError
 from .tokenizer import Tokenizer
@@ -113,6 +113,7 @@ class Model:
     use_cache: keep what was compiled on disk, and take it from there (see lowbit.cache).
     target_cpu: the processor to compile for, as LLVM names it ("x86-64-v3", "znver4", "neoverse-n1+i8mm"); None is this
         machine's. Code that this machine cannot run can be written to files.
+        Of this machine, what `lowbit tune` has measured is used (lowbit.tuning).
     parallel: False for code that computes on one thread and needs no OpenMP.
 
     What a compiled model was compiled with is settled: of these options it takes none.
@@ -153,6 +154,8 @@ class Model:
             if not isinstance(prefix_bits, int) or not 1 <= prefix_bits <= 8:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
         self._options.setdefault("activations", "int15")
+        if chosen := {} if self.is_compiled or target_cpu else tuning.options():
+            self._options["pipeline"] = tuning.pipeline(chosen)
         self._in_use = threading.Lock()
 
     @cached_property
