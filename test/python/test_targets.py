@@ -51,6 +51,30 @@ def level_params() -> list:
     ]
 
 
+@pytest.mark.parametrize(
+    "name, lanes, vector_length, register_vectors",
+    [
+        ("x86-64", "generic", 4, 24),
+        ("x86-64-v2", "ssse3", 4, 24),
+        ("haswell", "avx2", 8, 24),
+        ("alderlake", "vnni256", 8, 6),
+        ("skylake-avx512", "avx512", 16, 24),
+        ("znver4", "vnni512", 16, 24),
+        ("aarch64", "neon", 4, 24),
+        ("apple-m1", "sdot", 4, 6),
+        ("neoverse-n1+i8mm", "usdot", 4, 6),
+    ],
+)
+def test_records(name, lanes, vector_length, register_vectors):
+    """As the processors' manuals have it: instructions, and how many registers of how many bits."""
+    record = _lowbit.target(name)
+    assert record["lanes"] == lanes
+    assert record["vector-length"] == vector_length
+    assert record["register-vectors"] == register_vectors
+    assert record["matrix-unit"] == "none"
+    assert _lowbit.target("sapphirerapids")["matrix-unit"] == "amx"
+
+
 SAMPLE = [
     ("int4", "f32"),
     ("int3", "blocks"),
@@ -200,7 +224,15 @@ def run_on_arm(folder, module: str, inputs, output: int, target_cpu: str, pipeli
     lines.append("  program_main_packed(arguments);")
     lines.append(f"  fwrite(a{output}.aligned, 1, {np.asarray(inputs[output]).nbytes}, stdout);")
     (folder / "main.c").write_text(MAIN.replace("%s", "\n".join(lines)))
-    command = ["clang-22", "--target=aarch64-linux-gnu", "-fuse-ld=lld", "-static", "-O1", "-Wall", "-Werror"]
+    command = [
+        "clang-22",
+        "--target=aarch64-linux-gnu",
+        "-fuse-ld=lld",
+        "-static",
+        "-O1",
+        "-Wall",
+        "-Werror",
+    ]
     command += ["main.c", "program.o", "-lm", "-o", "main"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -215,13 +247,17 @@ def run_on_arm(folder, module: str, inputs, output: int, target_cpu: str, pipeli
 def test_integers_are_exact_on_arm(tmp_path, text, target_cpu):
     text, shape, x, components, exact = exact_case(text)
     inputs = [x, *components.values(), np.zeros(exact.shape, np.float32)]
-    module, pipeline = program(len(x), shape, text), pipeline_of(ACTIVATIONS["blocks"], parallel="false")
+    module, pipeline = program(len(x), shape, text), pipeline_of(
+        ACTIVATIONS["blocks"], parallel="false"
+    )
     found = run_on_arm(tmp_path, module, inputs, len(inputs) - 1, target_cpu, pipeline)
     y = np.frombuffer(found, np.float32).reshape(exact.shape)
     kernels.assert_same_bits(y + np.float32(0), exact, "products")
 
 
-@pytest.mark.parametrize("name, activations", [("int4", "f32"), ("int3", "blocks"), ("k-quant", "two-planes")])
+@pytest.mark.parametrize(
+    "name, activations", [("int4", "f32"), ("int3", "blocks"), ("k-quant", "two-planes")]
+)
 def test_products_on_arm(tmp_path, name, activations):
     rows, shape, text, activations = 5, (100, 256), WEIGHTS[name], ACTIVATIONS[activations]
     generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
@@ -238,7 +274,9 @@ def test_products_on_arm(tmp_path, name, activations):
     assert np.all(np.abs(y - exact) <= (additions + 8) * 2.0**-24 * magnitude)
 
 
-@pytest.mark.parametrize("encoding", ["int<4>, scale = f16 per [1, 32]", "e4m3, scale = bf16 per [1, 32]"])
+@pytest.mark.parametrize(
+    "encoding", ["int<4>, scale = f16 per [1, 32]", "e4m3, scale = bf16 per [1, 32]"]
+)
 def test_codes_on_arm(tmp_path, encoding):
     encoding, shape = f"#lowbit.quantized<{encoding}>", (13, 131)
     values = kernels.mixed_values(shape, kernels.seed_of(encoding, shape))

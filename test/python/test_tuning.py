@@ -61,7 +61,9 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_the_command(folder, monkeypatch, run_lowbit):
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # threads that wait for each other take long beside other tests
+    monkeypatch.setenv(
+        "OMP_NUM_THREADS", "1"
+    )  # threads that wait for each other take long beside other tests
     found = json.loads(run_lowbit("tune", "--json").stdout)
     assert found["file"] == tuning.path() and found["gigabytes_per_second"] > 0
     kept = json.loads((folder / tuning.path()).read_text())
@@ -80,7 +82,9 @@ def test_models_use_what_was_chosen(folder, monkeypatch, byte_model_path):
     assert pipeline() == "cpu{prefetch=512 register-groups=2}"
     assert pipeline(target_cpu="x86-64-v3") is None  # that was not measured
     model = Model(byte_model_path)
-    tuned, path = list(model.generate([70, 71, 72], 3).tokens), cache.path_of(model.path, model._options)
+    tuned, path = list(model.generate([70, 71, 72], 3).tokens), cache.path_of(
+        model.path, model._options
+    )
     monkeypatch.setenv("LOWBIT_TUNING", "off")
     assert pipeline() is None
     model = Model(byte_model_path)
@@ -91,7 +95,16 @@ def test_models_use_what_was_chosen(folder, monkeypatch, byte_model_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[]", "{}", '{"options": 3}', '{"options": {"rows": 1}}', '{"options": {"prefetch": -1}}', '{"options": {"prefetch": "0}"}}'],
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"options": 3}',
+        '{"options": {"rows": 1}}',
+        '{"options": {"prefetch": -1}}',
+        '{"options": {"prefetch": "0}"}}',
+    ],
 )
 def test_a_damaged_file_is_not_used(folder, text):
     tuning.save(tuning.Measurement({"prefetch": 512}, 10.0, 0.1))
