@@ -18,6 +18,10 @@ packages=(
   libomp-22-dev libclang-rt-22-dev
   cmake ninja-build libeigen3-dev libgtest-dev zlib1g-dev libzstd-dev python3-venv python3-dev ca-certificates
 )
+# Code for arm64: headers and libraries, which the build and C programs need, and an emulator for the tests.
+if [ "$(dpkg --print-architecture 2>/dev/null)" = amd64 ]; then
+  packages+=(libc6-dev-arm64-cross libgcc-12-dev-arm64-cross libstdc++-12-dev-arm64-cross qemu-user)
+fi
 
 as_root() {
   if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi

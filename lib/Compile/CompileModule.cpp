@@ -12,8 +12,11 @@
 #include "MachineCode.h"
 #include "Stopwatch.h"
 #include "lowbit/Compile/Diagnostics.h"
+#include "lowbit/Runtime/Version.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/ADT/SmallVectorExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Bitcode/BitcodeReader.h"
 #include "llvm/Bitcode/BitcodeWriter.h"
 #include "llvm/IR/DiagnosticInfo.h"
@@ -69,20 +72,22 @@ static Expected<Object> generate(Module &module, ErrorContext &context, TargetMa
                                  unsigned level, CompileTimes &times) {
   Stopwatch stopwatch;
   optimize(module, target, level);
-  times.optimize = stopwatch.lap();
+  times.optimize += stopwatch.lap();
   Expected<Object> object = emitObject(module, target);
   if (!object)
     return object.takeError();
   if (Error error = context.takeError())
     return std::move(error);
-  times.codegen = stopwatch.lap();
+  times.codegen += stopwatch.lap();
   return object;
 }
 
 /// Parts of the module, by functions, in threads: a context of LLVM belongs to one of them, so
 /// parts travel as bitcode.
-static Expected<std::vector<Object>>
-generateParts(Module &module, unsigned count, const CodeOptions &options, CompileTimes &times) {
+static Expected<std::vector<Object>> generateParts(Module &module, unsigned count,
+                                                   const CpuTarget &target,
+                                                   const CodeOptions &options,
+                                                   CompileTimes &times) {
   std::vector<Object> bitcode, objects;
   SplitModule(
       module, count,
@@ -101,10 +106,10 @@ generateParts(Module &module, unsigned count, const CodeOptions &options, Compil
         context.context);
     if (!code)
       return code.takeError();
-    Expected<std::unique_ptr<TargetMachine>> target = makeTarget(options);
-    if (!target)
-      return target.takeError();
-    Expected<Object> object = generate(**code, context, **target, options.optLevel, spent[part]);
+    Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(target, options);
+    if (!machine)
+      return machine.takeError();
+    Expected<Object> object = generate(**code, context, **machine, options.optLevel, spent[part]);
     if (!object)
       return object.takeError();
     objects[part] = std::move(*object);
@@ -120,11 +125,75 @@ generateParts(Module &module, unsigned count, const CodeOptions &options, Compil
   for (const std::string &failure : failures)
     if (!failure.empty())
       return createStringError(failure);
+  double optimize = 0, codegen = 0;
   for (const CompileTimes &part : spent) {
-    times.optimize = std::max(times.optimize, part.optimize);
-    times.codegen = std::max(times.codegen, part.codegen);
+    optimize = std::max(optimize, part.optimize);
+    codegen = std::max(codegen, part.codegen);
   }
+  times.optimize += optimize;
+  times.codegen += codegen;
   return objects;
+}
+
+/// The module for `target`, with `signature`'s entries and parameters in sight and nothing else.
+static Expected<std::vector<Object>>
+generateObjects(mlir::ModuleOp module, ModuleSignature &signature, const CpuTarget &target,
+                const CodeOptions &options, CompileTimes &times) {
+  Stopwatch stopwatch;
+  ErrorContext context;
+  DiagnosticCollector diagnostics(module.getContext());
+  std::unique_ptr<Module> code = mlir::translateModuleToLLVMIR(module, context.context, "lowbit");
+  if (!code)
+    return diagnostics.takeError("the module cannot be translated to LLVM IR");
+  Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(target, options);
+  if (!machine)
+    return machine.takeError();
+  code->setTargetTriple((*machine)->getTargetTriple());
+  code->setDataLayout((*machine)->createDataLayout());
+  code->setPICLevel(PICLevel::SmallPIC);
+  signature.usesThreads = callsAny(*code, "__kmpc_");
+  signature.usesMatrixUnit = callsAny(*code, "llvm.x86.tile") && target.matrixUnit == "amx";
+  if (Error error = exposeEntries(*code, signature))
+    return std::move(error);
+  if (Error error = checkInstructions(*code, target))
+    return std::move(error);
+  times.translate += stopwatch.lap();
+  unsigned parts = options.dumpObjectPath.empty() && code->getInstructionCount() >= leastToSplit
+                       ? heavyweight_hardware_concurrency().compute_thread_count()
+                       : 1;
+  if (parts > 1)
+    return generateParts(*code, parts, target, options, times);
+  std::vector<Object> objects;
+  Expected<Object> object = generate(*code, context, **machine, options.optLevel, times);
+  if (!object)
+    return object.takeError();
+  objects.push_back(std::move(*object));
+  return objects;
+}
+
+static SmallVector<StringRef> toFiles(ArrayRef<Object> objects) {
+  return map_to_vector(
+      objects, [](const Object &object) { return StringRef(object.data(), object.size()); });
+}
+
+/// Packs parameters on this machine for code that runs on another one.
+static Expected<std::vector<uint8_t>> compilePacking(mlir::ModuleOp module,
+                                                     const ModuleSignature &signature,
+                                                     CodeOptions options, CompileTimes &times) {
+  Expected<CpuTarget> host = CpuTarget::create("native");
+  if (!host)
+    return host.takeError();
+  ModuleSignature packing = signature;
+  StringSet<> callable;
+  for (const EntrySignature *entry : signature.getCallable())
+    callable.insert(entry->name);
+  erase_if(packing.entries,
+           [&](const EntrySignature &entry) { return callable.contains(entry.name); });
+  options.dumpObjectPath.clear();
+  Expected<std::vector<Object>> objects = generateObjects(module, packing, *host, options, times);
+  if (!objects)
+    return objects.takeError();
+  return linkSharedObject(toFiles(*objects), host->architecture);
 }
 
 Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const CodeOptions &options,
@@ -132,49 +201,22 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
   Expected<ModuleSignature> signature = readSignature(module);
   if (!signature)
     return signature.takeError();
-  CompiledModule compiled{std::move(*signature), {}};
-
-  Stopwatch stopwatch;
-  ErrorContext context;
-  DiagnosticCollector diagnostics(module.getContext());
-  std::unique_ptr<Module> code = mlir::translateModuleToLLVMIR(module, context.context, "lowbit");
-  if (!code)
-    return diagnostics.takeError("the module cannot be translated to LLVM IR");
-  Expected<std::unique_ptr<TargetMachine>> target = makeTarget(options);
+  Expected<CpuTarget> target = CpuTarget::create(options.cpu);
   if (!target)
     return target.takeError();
-  code->setTargetTriple((*target)->getTargetTriple());
-  code->setDataLayout((*target)->createDataLayout());
-  code->setPICLevel(PICLevel::SmallPIC);
-  compiled.signature.usesThreads = callsAny(*code, "__kmpc_");
-  compiled.signature.usesMatrixUnit = callsAny(*code, "llvm.x86.tile");
-  if (Error error = exposeEntries(*code, compiled.signature))
-    return std::move(error);
-  times.translate = stopwatch.lap();
-
-  std::vector<Object> objects;
-  unsigned parts = options.dumpObjectPath.empty() && code->getInstructionCount() >= leastToSplit
-                       ? heavyweight_hardware_concurrency().compute_thread_count()
-                       : 1;
-  if (parts > 1) {
-    Expected<std::vector<Object>> generated = generateParts(*code, parts, options, times);
-    if (!generated)
-      return generated.takeError();
-    objects = std::move(*generated);
-  } else {
-    Expected<Object> object = generate(*code, context, **target, options.optLevel, times);
-    if (!object)
-      return object.takeError();
-    objects.push_back(std::move(*object));
-  }
-  SmallVector<StringRef> files;
-  for (const Object &object : objects)
-    files.push_back(StringRef(object.data(), object.size()));
+  CompiledModule compiled{std::move(*signature), {}};
+  compiled.signature.architecture = target->architecture;
+  compiled.signature.features = target->getRequiredFeatures();
+  Expected<std::vector<Object>> objects =
+      generateObjects(module, compiled.signature, *target, options, times);
+  if (!objects)
+    return objects.takeError();
+  SmallVector<StringRef> files = toFiles(*objects);
   if (!options.dumpObjectPath.empty())
     if (Error error = writeFile(options.dumpObjectPath, files))
       return std::move(error);
-  stopwatch.lap();
-  Expected<std::vector<uint8_t>> linked = linkSharedObject(files);
+  Stopwatch stopwatch;
+  Expected<std::vector<uint8_t>> linked = linkSharedObject(files, target->architecture);
   if (!linked)
     return linked.takeError();
   compiled.code = std::move(*linked);
@@ -184,11 +226,19 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
       symbols.push_back(Session::getPackedName(entry->name));
     for (const ParameterSignature &parameter : compiled.signature.parameters)
       symbols.push_back(parameter.symbol);
-    Expected<std::vector<uint8_t>> joined = linkRelocatable(files, symbols);
+    Expected<std::vector<uint8_t>> joined = linkRelocatable(files, symbols, target->architecture);
     if (!joined)
       return joined.takeError();
     compiled.object = std::move(*joined);
   }
   times.codegen += stopwatch.lap();
+  if (Error error = checkProcessor(compiled.signature)) {
+    consumeError(std::move(error));
+    Expected<std::vector<uint8_t>> packing =
+        compilePacking(module, compiled.signature, options, times);
+    if (!packing)
+      return packing.takeError();
+    compiled.packing = std::move(*packing);
+  }
   return compiled;
 }

@@ -18,8 +18,20 @@
 using namespace llvm;
 using namespace lowbit;
 
-// Builtins.S: an archive of objects.
-extern "C" const char lowbitBuiltinsBegin[], lowbitBuiltinsEnd[];
+// Builtins.S: an archive of objects for each architecture, empty where this build has none.
+extern "C" const char lowbitBuiltinsX86Begin[], lowbitBuiltinsX86End[];
+extern "C" const char lowbitBuiltinsArmBegin[], lowbitBuiltinsArmEnd[];
+
+static Expected<StringRef> getBuiltins(StringRef architecture) {
+  bool isX86 = architecture == "x86_64";
+  const char *begin = isX86 ? lowbitBuiltinsX86Begin : lowbitBuiltinsArmBegin;
+  const char *end = isX86 ? lowbitBuiltinsX86End : lowbitBuiltinsArmEnd;
+  if (begin == end)
+    return createStringError("this build of Lowbit has no functions for " + architecture +
+                             ", which compiled code calls: install C and C++ headers for it "
+                             "(Debian: libstdc++-12-dev-arm64-cross on x86-64) and build again");
+  return StringRef(begin, end - begin);
+}
 
 /// LLVM's linker: a process of its own, since within this one it would reset LLVM's options.
 static Expected<std::string> findLinker() {
@@ -38,8 +50,11 @@ static std::string readText(StringRef path) {
 }
 
 /// Runs the linker on object files and builtins.
-static Expected<std::vector<uint8_t>> link(ArrayRef<StringRef> objects,
-                                           ArrayRef<StringRef> options) {
+static Expected<std::vector<uint8_t>> link(ArrayRef<StringRef> objects, ArrayRef<StringRef> options,
+                                           StringRef architecture) {
+  Expected<StringRef> builtinsArchive = getBuiltins(architecture);
+  if (!builtinsArchive)
+    return builtinsArchive.takeError();
   // The linker reads and writes files.
   SmallString<128> folder;
   if (std::error_code code = sys::fs::createUniqueDirectory("lowbit-link", folder))
@@ -58,8 +73,7 @@ static Expected<std::vector<uint8_t>> link(ArrayRef<StringRef> objects,
     if (Error error = writeFile(inputs.back(), object))
       return std::move(error);
   }
-  if (Error error = writeFile(
-          builtins, StringRef(lowbitBuiltinsBegin, lowbitBuiltinsEnd - lowbitBuiltinsBegin)))
+  if (Error error = writeFile(builtins, *builtinsArchive))
     return std::move(error);
   Expected<std::string> linker = findLinker();
   if (!linker)
@@ -80,15 +94,19 @@ static Expected<std::vector<uint8_t>> link(ArrayRef<StringRef> objects,
   return bytes.vec();
 }
 
-Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> objects) {
-  return link(objects, {"-shared", "-Bsymbolic", "--gc-sections", "--hash-style=gnu", "-znow",
-                        "--exclude-libs=ALL"});
+Expected<std::vector<uint8_t>> lowbit::linkSharedObject(ArrayRef<StringRef> objects,
+                                                        StringRef architecture) {
+  return link(
+      objects,
+      {"-shared", "-Bsymbolic", "--gc-sections", "--hash-style=gnu", "-znow", "--exclude-libs=ALL"},
+      architecture);
 }
 
 Expected<std::vector<uint8_t>> lowbit::linkRelocatable(ArrayRef<StringRef> objects,
-                                                       ArrayRef<std::string> symbols) {
+                                                       ArrayRef<std::string> symbols,
+                                                       StringRef architecture) {
   SmallVector<StringRef> options = {"-r", "--gc-sections"};
   for (StringRef symbol : symbols)
     append_values(options, "-u", symbol);
-  return link(objects, options);
+  return link(objects, options, architecture);
 }

@@ -17,13 +17,16 @@
 namespace lowbit {
 
 /// A shared object of these object files and of the functions that they call (Builtins/), by LLVM's
-/// linker. It needs OpenMP and libm of the process that loads it.
-llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects);
+/// linker. It needs OpenMP and libm of the process that loads it. `architecture`: "x86_64",
+/// "aarch64".
+llvm::Expected<std::vector<uint8_t>> linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects,
+                                                      llvm::StringRef architecture);
 
 /// The same as one object file, to link into a program: the sections that `symbols` need. Names and
 /// visibility of symbols are as they were.
 llvm::Expected<std::vector<uint8_t>> linkRelocatable(llvm::ArrayRef<llvm::StringRef> objects,
-                                                     llvm::ArrayRef<std::string> symbols);
+                                                     llvm::ArrayRef<std::string> symbols,
+                                                     llvm::StringRef architecture);
 
 } // namespace lowbit
 

@@ -14,7 +14,6 @@
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "llvm/TargetParser/Host.h"
 
 using namespace llvm;
 using namespace lowbit;
@@ -43,33 +42,7 @@ Expected<mlir::OwningOpRef<mlir::ModuleOp>> lowbit::parseModule(StringRef text, 
   return module;
 }
 
-/// f32 elements in a vector register of this machine.
-static int64_t getVectorLength() {
-  StringMap<bool> features = sys::getHostCPUFeatures();
-  if (features.lookup("avx512f"))
-    return 16;
-  return features.lookup("avx") ? 8 : 4;
-}
-
-/// What `lowbit-lower-lanes` can use of this machine.
-static StringRef getLanes() {
-  StringMap<bool> features = sys::getHostCPUFeatures();
-  if (features.lookup("avx512vnni") && features.lookup("avx512bw"))
-    return "vnni512";
-  if (features.lookup("avxvnni"))
-    return "vnni256";
-  if (features.lookup("avx2"))
-    return "avx2";
-  return features.lookup("i8mm") ? "usdot" : "generic";
-}
-
-/// Integer products of tiles, which `lowbit-emit-contractions` can use.
-static StringRef getMatrixUnit() {
-  StringMap<bool> features = sys::getHostCPUFeatures();
-  return features.lookup("amx-int8") && features.lookup("avx512vnni") ? "amx" : "none";
-}
-
-Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
+Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline, const CpuTarget &target) {
   DiagnosticCollector diagnostics(module.getContext());
   mlir::PassManager passes(module.getContext());
   if (pipeline == "none")
@@ -80,12 +53,15 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
       given.consume_front("cpu") &&
       (given.empty() || (given.consume_front("{") && given.consume_back("}")))) {
     CpuPipelineOptions options;
-    options.vectorLength = getVectorLength();
-    options.lanes = getLanes().str();
-    options.matrixUnit = getMatrixUnit().str();
     if (failed(options.parseFromString(given, stream)))
       return createStringError("'" + pipeline + "': " + StringRef(errors).rtrim() +
                                "; the options are those of lowbit-cpu-pipeline");
+    if (options.targetCpu.hasValue())
+      return createStringError("'" + pipeline +
+                               "': the processor is no option of this pipeline, "
+                               "since code is generated for it, too: name it as `--target-cpu`");
+    if (Error error = options.adaptTo(target))
+      return error;
     buildCpuPipeline(passes, options);
   } else if (pipeline == "reference") {
     buildReferencePipeline(passes);
@@ -109,7 +85,10 @@ Expected<std::string> lowbit::transformText(StringRef text, StringRef name, Stri
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
   if (!module)
     return module.takeError();
-  if (Error error = runPipeline(**module, pipeline))
+  Expected<CpuTarget> target = CpuTarget::create("native");
+  if (!target)
+    return target.takeError();
+  if (Error error = runPipeline(**module, pipeline, *target))
     return std::move(error);
   std::string result;
   raw_string_ostream(result) << **module << "\n";

@@ -11,60 +11,31 @@
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
-#include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Host.h"
-#include "llvm/TargetParser/SubtargetFeature.h"
+#include "llvm/Transforms/IPO/GlobalDCE.h"
 #include "llvm/Transforms/IPO/Internalize.h"
 
 using namespace llvm;
 using namespace lowbit;
 
-/// Asked for here because LLVM itself takes an unknown processor for a generic one, and says so on
-/// standard error.
-static Error checkProcessor(const Triple &triple, StringRef cpu) {
-  std::string reason;
-  const Target *target = TargetRegistry::lookupTarget(triple, reason);
-  if (!target)
-    return createStringError(reason);
-  std::unique_ptr<MCSubtargetInfo> info(target->createMCSubtargetInfo(triple, "", ""));
-  if (info->isCPUStringValid(cpu))
-    return Error::success();
-  return createStringError("LLVM knows no processor '" + cpu + "' for " + triple.str() +
-                           ": `llc-22 -mcpu=help` lists those it knows");
-}
-
-Expected<std::unique_ptr<TargetMachine>> lowbit::makeTarget(const CodeOptions &options) {
-  static const bool initialized = [] {
-    return !InitializeNativeTarget() && !InitializeNativeTargetAsmPrinter();
-  }();
-  if (!initialized)
-    return createStringError("this LLVM cannot generate code for this machine");
-  Triple triple(sys::getProcessTriple());
-  std::string cpu = options.cpu;
-  SubtargetFeatures features;
-  if (cpu.empty()) {
-    cpu = sys::getHostCPUName();
-    for (const auto &[feature, present] : sys::getHostCPUFeatures())
-      features.AddFeature(feature, present);
-  } else if (Error error = checkProcessor(triple, cpu)) {
-    return std::move(error);
-  }
+Expected<std::unique_ptr<TargetMachine>> lowbit::makeMachine(const CpuTarget &target,
+                                                             const CodeOptions &options) {
   std::optional<CodeGenOptLevel> level = CodeGenOpt::getLevel(options.optLevel);
   if (!level)
     return createStringError("there is no optimization level " + Twine(options.optLevel) +
                              ": give 0 to 3");
-  std::string reason;
-  const Target *target = TargetRegistry::lookupTarget(triple, reason);
-  if (!target)
-    return createStringError(reason);
-  TargetOptions generation;
-  // So that linkRelocatable() can leave out what packs parameters.
-  generation.FunctionSections = options.keepObject;
-  return std::unique_ptr<TargetMachine>(target->createTargetMachine(
-      triple, cpu, features.getString(), generation, Reloc::PIC_, std::nullopt, *level));
+  // Sections, so that linkRelocatable() can leave out what packs parameters.
+  return target.makeMachine(*level, /*sections=*/options.keepObject);
+}
+
+Error lowbit::checkInstructions(const Module &module, const CpuTarget &target) {
+  for (const Function &function : module.functions())
+    if (function.isIntrinsic() && !function.use_empty() && !target.hasIntrinsic(function.getName()))
+      return createStringError("the module calls " + function.getName() +
+                               ", an instruction that '" + target.cpu + "' (" +
+                               target.architecture + ") lacks: lower it for that processor");
+  return Error::success();
 }
 
 static Error exposeEntry(Module &module, const EntrySignature &entry, bool usesMatrixUnit) {
@@ -130,6 +101,10 @@ Error lowbit::exposeEntries(Module &module, const ModuleSignature &signature) {
   }
   internalizeModule(module,
                     [&](const GlobalValue &value) { return visible.contains(value.getName()); });
+  // Nobody calls the rest: it may even be for another processor than this code.
+  ModuleAnalysisManager analyses;
+  PassBuilder().registerModuleAnalyses(analyses);
+  GlobalDCEPass().run(module, analyses);
   return Error::success();
 }
 

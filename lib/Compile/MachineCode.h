@@ -9,6 +9,7 @@
 #define LOWBIT_LIB_COMPILE_MACHINECODE_H
 
 #include "lowbit/Compile/CompileModule.h"
+#include "lowbit/Target/CpuTarget.h"
 
 namespace llvm {
 class Module;
@@ -17,8 +18,13 @@ class TargetMachine;
 
 namespace lowbit {
 
-/// The machine that `options` ask for.
-llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeTarget(const CodeOptions &options);
+/// LLVM's machine for `target`, at the level of `options`.
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> makeMachine(const CpuTarget &target,
+                                                                 const CodeOptions &options);
+
+/// LLVM ends the process where it finds no instruction for an intrinsic: fails for one that the
+/// target lacks.
+llvm::Error checkInstructions(const llvm::Module &module, const CpuTarget &target);
 
 /// Adds the packed wrapper of each entry, makes parameters visible and everything else internal.
 /// Fails if a function or global that the signature names is missing or of another type.

@@ -43,19 +43,29 @@ static SmallVector<unsigned> placeResults(mlir::func::FuncOp function) {
   return places;
 }
 
-/// The pipeline with the option for activations.
+/// The pipeline with the options that have a name here.
 static Expected<std::string> getPipeline(const ProgramOptions &options) {
   StringRef activations = options.activations;
   if (activations == "f32")
-    return options.pipeline;
+    activations = "";
   if (activations == "int8")
     activations = "int<8>, scale = f32 per [1, 32]";
   if (activations == "int15")
     activations = "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>";
-  if (options.pipeline != "cpu")
-    return createStringError("activations are chosen for the pipeline 'cpu', not for '" +
-                             options.pipeline + "'");
-  return "cpu{activations='" + activations.str() + "'}";
+  std::string named;
+  if (!activations.empty())
+    named += " activations='" + activations.str() + "'";
+  if (!options.parallel)
+    named += " parallel=false";
+  if (named.empty())
+    return options.pipeline;
+  StringRef given = options.pipeline;
+  if (!given.consume_front("cpu") ||
+      !(given.empty() || (given.consume_front("{") && given.consume_back("}"))))
+    return createStringError(
+        "activations and threads are chosen for the pipeline 'cpu', not for '" + options.pipeline +
+        "'");
+  return "cpu{" + given.str() + named + "}";
 }
 
 Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
@@ -66,15 +76,19 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
   for (auto function : module.getOps<mlir::func::FuncOp>())
     if (function->hasAttr(LowbitDialect::kEntryAttrName))
       program->results[function.getName()] = placeResults(function);
+  Expected<CpuTarget> target = CpuTarget::create(options.code.cpu);
+  if (!target)
+    return target.takeError();
   if (options.prefixBits)
-    if (Error error =
-            runPipeline(module, "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
-                                    std::to_string(options.prefixBits) + "})"))
+    if (Error error = runPipeline(module,
+                                  "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
+                                      std::to_string(options.prefixBits) + "})",
+                                  *target))
       return std::move(error);
   Expected<std::string> pipeline = getPipeline(options);
   if (!pipeline)
     return pipeline.takeError();
-  if (Error error = runPipeline(module, *pipeline))
+  if (Error error = runPipeline(module, *pipeline, *target))
     return std::move(error);
   program->times.lower = stopwatch.lap();
   Expected<CompiledModule> compiled = compileModule(module, options.code, program->times);

@@ -24,6 +24,27 @@
 using namespace mlir;
 using namespace lowbit;
 
+llvm::Error CpuPipelineOptions::adaptTo(const CpuTarget &target) {
+  if (llvm::Error error = target.checkLanes(lanes.hasValue() ? lanes.getValue() : target.lanes))
+    return error;
+  if (llvm::Error error =
+          target.checkMatrixUnit(matrixUnit.hasValue() ? matrixUnit.getValue() : target.matrixUnit))
+    return error;
+  auto fill = [](auto &option, const auto &value) {
+    if (!option.hasValue())
+      option = value;
+  };
+  fill(vectorLength, target.vectorLength);
+  fill(lanes, target.lanes);
+  fill(matrixUnit, target.matrixUnit);
+  fill(registerGroups, target.tuning.registerGroups);
+  fill(registerVectors, target.tuning.registerVectors);
+  fill(prefetch, target.tuning.prefetchDistance);
+  fill(prefetchLocality, target.tuning.prefetchLocality);
+  fill(iterationGroups, target.tuning.iterationGroups);
+  return llvm::Error::success();
+}
+
 static void addCleanup(OpPassManager &pm) {
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
@@ -62,7 +83,7 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   addCleanup(pm);
 }
 
-void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
+void lowbit::buildBufferizationPipeline(OpPassManager &pm, bool parallel) {
   pm.addPass(createEntryABI());
   pm.addPass(createVerifyPlain());
   pm.addPass(bufferization::createEmptyTensorEliminationPass());
@@ -75,6 +96,8 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm) {
   pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createBoundBuffers());
+  if (!parallel)
+    pm.addNestedPass<func::FuncOp>(createForallToForLoopPass());
   // When loops have become branches, a stack buffer inside is a new one in each iteration.
   pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
   bufferization::PromoteBuffersToStackPassOptions stack;
@@ -109,6 +132,8 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
     prefetch.distance = options->prefetch;
     prefetch.locality = options->prefetchLocality;
     pm.addNestedPass<func::FuncOp>(createPrefetchLoads(prefetch));
+    if (!options->parallel)
+      pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
   }
   pm.addPass(createConvertLinalgToLoopsPass());
   pm.addPass(createForallToParallelLoopPass());
@@ -151,7 +176,7 @@ void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &optio
   activations.encoding = options.activations;
   pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
   buildTilingPipeline(pm, options);
-  buildBufferizationPipeline(pm);
+  buildBufferizationPipeline(pm, options.parallel);
   buildLLVMPipeline(pm, &options);
 }
 
@@ -163,19 +188,42 @@ void lowbit::buildReferencePipeline(OpPassManager &pm) {
   buildLLVMPipeline(pm, nullptr);
 }
 
+/// Of a pipeline for a CPU. Not by PassPipelineRegistration, whose builders cannot fail.
+static void registerCpuPipeline(StringRef name, StringRef description,
+                                void (*build)(OpPassManager &, const CpuPipelineOptions &)) {
+  registerPassPipeline(
+      name, description,
+      [build](OpPassManager &pm, StringRef text,
+              function_ref<LogicalResult(const Twine &)> report) -> LogicalResult {
+        CpuPipelineOptions options;
+        if (failed(options.parseFromString(text)))
+          return failure();
+        if (!options.targetCpu.empty()) {
+          llvm::Expected<CpuTarget> target = CpuTarget::create(options.targetCpu);
+          if (!target)
+            return report(toString(target.takeError()));
+          if (llvm::Error error = options.adaptTo(*target))
+            return report(toString(std::move(error)));
+        }
+        build(pm, options);
+        return success();
+      },
+      [](function_ref<void(const mlir::detail::PassOptions &)> use) { use(CpuPipelineOptions()); });
+}
+
 void lowbit::registerPipelines() {
-  PassPipelineRegistration<CpuPipelineOptions>("lowbit-cpu-pipeline",
-                                               "From linalg on encoded tensors to the LLVM dialect",
-                                               buildCpuPipeline);
+  registerCpuPipeline("lowbit-cpu-pipeline", "From linalg on encoded tensors to the LLVM dialect",
+                      buildCpuPipeline);
   PassPipelineRegistration<>("lowbit-reference-pipeline",
                              "The reference lowering: decode all, f32 loops, encode; for tests",
                              buildReferencePipeline);
   PassPipelineRegistration<>("lowbit-explicit-pipeline", "Notation to explicit program, checked",
                              buildExplicitPipeline);
-  PassPipelineRegistration<CpuPipelineOptions>(
-      "lowbit-tiling-pipeline", "Explicit program to tiles on components", buildTilingPipeline);
+  registerCpuPipeline("lowbit-tiling-pipeline", "Explicit program to tiles on components",
+                      buildTilingPipeline);
   PassPipelineRegistration<>("lowbit-bufferization-pipeline",
-                             "Tensors to buffers, with the entry ABI", buildBufferizationPipeline);
+                             "Tensors to buffers, with the entry ABI",
+                             [](OpPassManager &pm) { buildBufferizationPipeline(pm); });
   PassPipelineRegistration<>("lowbit-llvm-pipeline", "Buffers to the LLVM dialect by plain loops",
                              [](OpPassManager &pm) { buildLLVMPipeline(pm, nullptr); });
 }

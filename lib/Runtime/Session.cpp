@@ -8,6 +8,7 @@
 #include "lowbit/Runtime/Session.h"
 
 #include "OpenMPRuntime.h"
+#include "lowbit/Runtime/Version.h"
 
 #include <cerrno>
 #include <dlfcn.h>
@@ -58,6 +59,10 @@ static Expected<int> writeToMemory(ArrayRef<uint8_t> code) {
 Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned threads) {
   std::unique_ptr<Session> session(new Session(std::move(module)));
   const ModuleSignature &signature = session->module.signature;
+  bool packsOnly = !session->module.packing.empty();
+  if (!packsOnly)
+    if (Error error = checkProcessor(signature))
+      return std::move(error);
   if (signature.usesThreads) {
     Expected<const OpenMPRuntime *> openMP = OpenMPRuntime::get();
     if (!openMP)
@@ -65,11 +70,11 @@ Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned
     session->openMP = *openMP;
     session->threads = threads ? threads : (*openMP)->getThreads();
   }
-  if (signature.usesMatrixUnit && !lowbitRequestMatrixUnit())
+  if (signature.usesMatrixUnit && !packsOnly && !lowbitRequestMatrixUnit())
     return createStringError("the code uses the matrix unit (AMX), which this machine or its "
                              "system does not have: compile it here, or with the option "
                              "matrix-unit=none");
-  Expected<int> file = writeToMemory(session->module.code);
+  Expected<int> file = writeToMemory(packsOnly ? session->module.packing : session->module.code);
   if (!file)
     return file.takeError();
   // Open as long as the session lives: the dynamic linker takes equal names for the same object,
@@ -86,8 +91,11 @@ Expected<std::unique_ptr<Session>> Session::load(CompiledModule module, unsigned
     return addresses.back() ? Error::success()
                             : createStringError("the compiled code has no symbol '" + symbol + "'");
   };
+  std::vector<const EntrySignature *> callable = signature.getCallable();
   for (const EntrySignature &entry : signature.entries)
-    if (Error error = find(getPackedName(entry.name), session->entryAddresses))
+    if (packsOnly && is_contained(callable, &entry))
+      session->entryAddresses.push_back(nullptr);
+    else if (Error error = find(getPackedName(entry.name), session->entryAddresses))
       return std::move(error);
   for (const ParameterSignature &parameter : signature.parameters)
     if (Error error = find(parameter.symbol, session->parameterAddresses))
@@ -122,7 +130,10 @@ Expected<void *> Session::lookup(StringRef entry) const {
   Expected<const EntrySignature *> found = module.signature.find(entry);
   if (!found)
     return found.takeError();
-  return entryAddresses[*found - module.signature.entries.data()];
+  void *address = entryAddresses[*found - module.signature.entries.data()];
+  if (!address)
+    return checkProcessor(module.signature);
+  return address;
 }
 
 void Session::call(const EntrySignature &entry, ArrayRef<void *> arguments) const {
@@ -144,6 +155,8 @@ Error Session::invoke(StringRef entry, ArrayRef<void *> arguments) const {
   if (!hasParameters)
     return createStringError("the module's parameters are not bound: entry '" + entry +
                              "' cannot run before an archive has been given");
+  if (Expected<void *> address = lookup(entry); !address)
+    return address.takeError();
   call(**found, arguments);
   return Error::success();
 }

@@ -89,6 +89,11 @@ static void writeType(json::OStream &stream, const ValueType &type) {
 
 void ModuleSignature::write(json::OStream &stream) const {
   stream.object([&] {
+    stream.attribute("architecture", architecture);
+    stream.attributeArray("features", [&] {
+      for (const std::string &feature : features)
+        stream.value(feature);
+    });
     stream.attribute("threads", usesThreads);
     stream.attribute("matrix_unit", usesMatrixUnit);
     stream.attributeArray("entries", [&] {
@@ -171,11 +176,17 @@ Expected<ModuleSignature> ModuleSignature::fromJSON(const json::Value &value) {
   const json::Object *object = value.getAsObject();
   const json::Array *entries = object ? object->getArray("entries") : nullptr;
   const json::Array *parameters = object ? object->getArray("parameters") : nullptr;
+  std::optional<StringRef> architecture = object ? object->getString("architecture") : std::nullopt;
+  const json::Array *features = object ? object->getArray("features") : nullptr;
   std::optional<bool> threads = object ? object->getBoolean("threads") : std::nullopt;
   std::optional<bool> matrixUnit = object ? object->getBoolean("matrix_unit") : std::nullopt;
-  if (!entries || !parameters || !threads || !matrixUnit)
-    return createStringError("a program has 'threads', 'matrix_unit', 'entries' and 'parameters'");
+  if (!entries || !parameters || !architecture || !features || !threads || !matrixUnit)
+    return createStringError("a program has 'architecture', 'features', 'threads', 'matrix_unit', "
+                             "'entries' and 'parameters'");
   ModuleSignature signature;
+  signature.architecture = *architecture;
+  for (const json::Value &feature : *features)
+    signature.features.push_back(feature.getAsString().value_or("").str());
   signature.usesMatrixUnit = *matrixUnit;
   signature.usesThreads = *threads;
   for (const json::Value &entry : *entries)

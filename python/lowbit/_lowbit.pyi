@@ -71,7 +71,7 @@ class Program:
         parameters: Sequence[str] = (),
         pipeline: str = "cpu",
         threads: int = 0,
-        cpu: str = "",
+        target_cpu: str = "",
         name: str = "module",
     ) -> None: ...
     def run(self, entry: str, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -101,6 +101,10 @@ def decode(
 def ggml_type(name: str, rank: int) -> tuple[str, int, int]:
     """Of a tensor type of ggml: its encoding ('' for F32) on tensors of this rank, elements and bytes of a block."""
 
+def target(name: str) -> dict[str, Any]:
+    """What code for a processor (as LLVM names it, or 'native') is compiled with, before anything was measured: its 'features', and options of
+    lowbit-cpu-pipeline by their names."""
+
 def compile_model(path: str, output: str, origin: str, options: dict[str, Any]) -> dict[str, float]:
     """Compile the model of an archive into an artifact (.lbm); seconds of each step. options: as for Session."""
 
@@ -118,7 +122,7 @@ def emit_program(
     header: bool,
     options: dict[str, Any],
 ) -> dict[str, float]:
-    """The same of an MLIR module; name and parameters as for Program. options: 'activations', 'prefix_bits', 'pipeline', 'cpu'."""
+    """The same of an MLIR module; name and parameters as for Program. options: 'activations', 'prefix_bits', 'pipeline', 'target_cpu', 'parallel'."""
 
 class Session:
     """A compiled model with its key-value cache, which starts empty.
@@ -126,7 +130,9 @@ class Session:
     options: 'activations' (str): 'f32' (default), 'int15', 'int8', or what activations are rounded to, as within #lowbit.quantized<...>;
         'kv_cache' (str): 'f32' (default), 'f16', 'int8', 'int4', or an encoding of keys and values, likewise;
         'context_length' (int, optional): positions to hold in the cache, the model's own if absent;
-        'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone.
+        'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone;
+        'target_cpu' (str): the processor to compile for, as LLVM names it, 'native' by default;
+        'parallel' (bool): False for code without threads, which needs no OpenMP.
     """
 
     def __init__(self, archive_path: str, options: dict[str, Any]) -> None: ...

@@ -277,7 +277,7 @@ def _parser() -> argparse.ArgumentParser:
         "-o",
         required=True,
         metavar="OUT",
-        help="the compiled model with its weights, OUT.lbm, for processors such as this one. It holds machine code: run only "
+        help="the compiled model with its weights, OUT.lbm. It holds machine code: run only "
         "those that you trust. With --emit a name without an ending",
     )
     sub.add_argument(
@@ -302,6 +302,19 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="positions in the key-value cache (the model's own)",
     )
+    sub.add_argument(
+        "--target-cpu",
+        metavar="NAME",
+        help="the processor to compile for, as LLVM names it, of x86-64 or arm64: x86-64-v3, znver4, neoverse-n1, aarch64 for any arm64, "
+        "or with features as x86-64-v3+avxvnni (this machine's)",
+    )
+    sub.add_argument(
+        "--no-threads",
+        dest="parallel",
+        action="store_const",
+        const=False,
+        help="code that computes on the thread that calls it, and needs no OpenMP",
+    )
     sub.add_argument("--timing", action="store_true", help="print the seconds of each step")
     precision(sub, runs=False)
 
@@ -313,6 +326,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.set_defaults(run="show_cache")
     sub.add_argument("--clear", action="store_true", help="remove all of them")
+    sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
+
+    sub = commands.add_parser(
+        "tune",
+        help="measure once how this machine likes its kernels",
+        description="Measure products with 4-bit weights in several variants (how far ahead weights are prefetched, the size of tiles), for some seconds and with up to "
+        "512 MiB, and keep the best one's options beside the compiled models. Models that are compiled from then on for this machine have them; results stay the same. "
+        "LOWBIT_TUNING=off: they are not used.",
+    )
+    sub.set_defaults(run="tune")
     sub.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     return parser
 

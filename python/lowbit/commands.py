@@ -17,7 +17,7 @@ from typing import Iterator, TextIO
 import numpy as np
 from tqdm import tqdm
 
-from . import cache
+from . import cache, tuning
 from .errors import LowbitError
 from .model import Model, Sampler, bits_per_byte, open_archive
 from .tokenizer import TextStream
@@ -189,7 +189,14 @@ def _compile_program(options: Namespace) -> dict[str, float]:
             raise LowbitError(f"--{name.replace('_', '-')} is of language models")
     with open(options.model, encoding="utf-8", errors="replace") as file:
         text = file.read()
-    given = {"activations": options.activations, "prefix_bits": options.prefix_bits}
+    given = {
+        "activations": options.activations,
+        "prefix_bits": options.prefix_bits,
+        "target_cpu": options.target_cpu,
+        "parallel": options.parallel,
+    }
+    if chosen := {} if options.target_cpu else tuning.options():
+        given["pipeline"] = tuning.pipeline(chosen)
     return emit_program(
         text,
         options.model,
@@ -210,6 +217,8 @@ def _compile_model(options: Namespace) -> dict[str, float]:
         context_length=options.context_length,
         prefix_bits=options.prefix_bits,
         kv_cache=options.kv_cache,
+        target_cpu=options.target_cpu,
+        parallel=options.parallel,
     )
     if model.is_compiled:
         raise LowbitError(f"'{options.model}' is compiled already")
@@ -250,6 +259,26 @@ def show_cache(options: Namespace) -> None:
         print(f"{entry.bytes:>15,}  {when}  {entry.model}  {chosen}")
     total = sum(entry.bytes for entry in entries)
     print(f"{len(entries)} compiled models, {total:,} bytes in {cache.folder()}")
+
+
+def tune(options: Namespace) -> None:
+    """Of this machine, anew."""
+
+    def show(found: tuning.Measurement) -> None:
+        chosen = tuning.pipeline(found.options)[4:-1] or "the processor's record"
+        print(f"{found.gigabytes_per_second:8.1f} GB/s  {100 * found.gain:+6.1f} %  {chosen}")
+
+    start = time.perf_counter()
+    best = tuning.measure((lambda found: None) if options.json else show)
+    tuning.save(best)
+    seconds = time.perf_counter() - start
+    if options.json:
+        print(json.dumps({"file": tuning.path(), "seconds": seconds, **asdict(best)}))
+        return
+    chosen = tuning.pipeline(best.options)[4:-1] or "nothing: the processor's record is as good"
+    print(f"chosen: {chosen}\nkept in {tuning.path()}, {seconds:.1f} s")
+    if os.environ.get("LOWBIT_TUNING") == "off":
+        print("LOWBIT_TUNING is off: it is not used", file=sys.stderr)
 
 
 def logits(options: Namespace) -> None:

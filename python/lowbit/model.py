@@ -15,7 +15,7 @@ from typing import Callable, Iterator, Sequence
 
 import numpy as np
 
-from . import cache
+from . import cache, tuning
 from ._runtime import Archive, Artifact, Session
 from .errors import LowbitError
 from .tokenizer import Tokenizer
@@ -113,6 +113,10 @@ class Model:
         positions, as "int<8>, scale = f16 per [1, 1, 64]". None is f16.
     prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
     use_cache: keep what was compiled on disk, and take it from there (see lowbit.cache).
+    target_cpu: the processor to compile for, as LLVM names it ("x86-64-v3", "znver4", "neoverse-n1+i8mm"); None is this
+        machine's. Code that this machine cannot run can be written to files.
+        Of this machine, what `lowbit tune` has measured is used (lowbit.tuning).
+    parallel: False for code that computes on one thread and needs no OpenMP.
 
     What a compiled model was compiled with is settled: of these options it takes none.
     """
@@ -125,6 +129,8 @@ class Model:
         prefix_bits: int | None = None,
         use_cache: bool = True,
         kv_cache: str | None = None,
+        target_cpu: str | None = None,
+        parallel: bool | None = None,
     ):
         self.path = os.fsdecode(path)
         self.use_cache = use_cache
@@ -139,6 +145,8 @@ class Model:
             "context_length": context_length,
             "kv_cache": kv_cache,
             "prefix_bits": prefix_bits,
+            "target_cpu": target_cpu,
+            "parallel": parallel,
         }
         self._options = {key: value for key, value in given.items() if value is not None}
         if self.is_compiled and self._options:
@@ -151,6 +159,8 @@ class Model:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
         self._options.setdefault("activations", "int15")
         self._options.setdefault("kv_cache", "f16")
+        if chosen := {} if self.is_compiled or target_cpu else tuning.options():
+            self._options["pipeline"] = tuning.pipeline(chosen)
         self._in_use = threading.Lock()
 
     @cached_property

@@ -41,14 +41,16 @@ static LanguageModelOptions readOptions(nb::dict given) {
       options.program.threads = nb::cast<unsigned>(value);
     } else if (name == "optimization_level") {
       options.program.code.optLevel = nb::cast<unsigned>(value);
-    } else if (name == "cpu") {
+    } else if (name == "target_cpu") {
       options.program.code.cpu = nb::cast<std::string>(value);
+    } else if (name == "parallel") {
+      options.program.parallel = nb::cast<bool>(value);
     } else if (name == "dump_object") {
       options.program.code.dumpObjectPath = nb::cast<std::string>(value);
     } else {
       throw Failure("there is no option '" + name +
                     "': known are activations, context_length, kv_cache, prefix_bits, pipeline, "
-                    "threads, optimization_level, cpu and dump_object");
+                    "threads, optimization_level, target_cpu, parallel and dump_object");
     }
   }
   return options;
@@ -137,12 +139,32 @@ static nb::dict emitProgram(const std::string &text, const std::string &name,
   return toDict(times);
 }
 
+/// The record of a processor; what are options of pipelines has their names.
+static nb::dict describeTarget(const std::string &name) {
+  CpuTarget target = unwrap(CpuTarget::create(name));
+  nb::dict record;
+  record["cpu"] = target.cpu;
+  record["architecture"] = target.architecture;
+  record["features"] = target.features;
+  record["vector-length"] = target.vectorLength;
+  record["lanes"] = target.lanes;
+  record["matrix-unit"] = target.matrixUnit;
+  record["prefetch"] = target.tuning.prefetchDistance;
+  record["prefetch-locality"] = target.tuning.prefetchLocality;
+  record["register-groups"] = target.tuning.registerGroups;
+  record["register-vectors"] = target.tuning.registerVectors;
+  record["iteration-groups"] = target.tuning.iterationGroups;
+  return record;
+}
+
 void python::bindCompiler(nb::module_ &module) {
   bindSession(module).def(nb::new_(&open), nb::arg("archive_path"),
                           nb::arg("options") = nb::dict());
   module.def("compile_model", &compileModel, nb::arg("path"), nb::arg("output"), nb::arg("origin"),
              nb::arg("options"),
              "Compiles the model of an archive into an artifact; seconds of each step.");
+  module.def("target", &describeTarget, nb::arg("name"),
+             "What code for a processor is compiled with, before anything was measured.");
   module.def("emit_model", &emitModel, nb::arg("path"), nb::arg("stem"), nb::arg("object"),
              nb::arg("header"), nb::arg("options"),
              "Compiles the model of an archive for programs in C; seconds of each step.");

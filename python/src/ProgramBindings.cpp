@@ -18,12 +18,12 @@ using namespace lowbit;
 using namespace lowbit::python;
 
 static Program *compile(const std::string &text, const std::vector<std::string> &parameters,
-                        const std::string &pipeline, unsigned threads, const std::string &cpu,
+                        const std::string &pipeline, unsigned threads, const std::string &targetCpu,
                         const std::string &name) {
   ProgramOptions options;
   options.pipeline = pipeline;
   options.threads = threads;
-  options.code.cpu = cpu;
+  options.code.cpu = targetCpu;
   auto program = [&] {
     nb::gil_scoped_release unlocked;
     return Program::load(text, name, options, parameters);
@@ -50,8 +50,9 @@ static std::vector<nb::object> runModule(const std::string &text, const std::str
                                          const std::vector<InputArray> &inputs,
                                          const std::string &pipeline,
                                          const std::vector<std::string> &parameters,
-                                         unsigned threads, const std::string &cpu) {
-  std::unique_ptr<Program> program(compile(text, parameters, pipeline, threads, cpu, "module"));
+                                         unsigned threads, const std::string &targetCpu) {
+  std::unique_ptr<Program> program(
+      compile(text, parameters, pipeline, threads, targetCpu, "module"));
   return run(*program, entry, inputs);
 }
 
@@ -70,7 +71,7 @@ void python::bindPrograms(nb::module_ &module) {
                       "has. pipeline: 'cpu', 'reference', 'none' or passes as "
                       "'builtin.module(...)'. name: of the text, in errors.")
       .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<std::string>(),
-           nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("cpu") = "",
+           nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("target_cpu") = "",
            nb::arg("name") = "module")
       .def(
           "run", &run, nb::arg("entry"), nb::arg("inputs"),
@@ -91,7 +92,7 @@ void python::bindPrograms(nb::module_ &module) {
                    [](const Program &program) { return program.getTimes().total(); });
   module.def("run_module", &runModule, nb::arg("text"), nb::arg("entry"), nb::arg("inputs"),
              nb::arg("pipeline") = "cpu", nb::arg("parameters") = std::vector<std::string>(),
-             nb::arg("threads") = 0, nb::arg("cpu") = "",
+             nb::arg("threads") = 0, nb::arg("target_cpu") = "",
              "Program(...).run(...), for a module that is called once.");
   module.def("opt", &runPasses, nb::arg("text"), nb::arg("pipeline"),
              "The text of a module after a pipeline, named as for run_module.");

@@ -92,6 +92,15 @@
 // RUN: not lowbit-translate --gguf-to-mlir %t.gguf --context 0 -o %t.mlir 2>&1 | FileCheck %s --check-prefix=CASE23
 // CASE23: lowbit-translate: error: {{.*}}.gguf: a context of 0 positions was asked for: the model takes 1 to 64
 
+// RUN: not lowbit-translate --gguf-to-mlir %t.gguf --kv-cache int5 -o %t.mlir 2>&1 | FileCheck %s --check-prefix=CASE24
+// CASE24: lowbit-translate: error: {{.*}}.gguf: a key-value cache of 'int5': {{.*}}; give f32, f16, int8, int4, or an encoding such as 'int<8>, scale = f16 per [1, 1, 16]'
+
+// RUN: not lowbit-translate --gguf-to-mlir %t.gguf --kv-cache 'int<8>, scale = f32 per tensor' -o %t.mlir 2>&1 | FileCheck %s --check-prefix=CASE25
+// CASE25: lowbit-translate: error: {{.*}}.gguf: a key-value cache of 'int<8>, scale = f32 per tensor': its codes and scales do not belong to single positions, which are written one after the other; give
+
+// RUN: not lowbit-translate --gguf-to-mlir %t.gguf --kv-cache 'int<8>, scale = f32 rank1<min>' -o %t.mlir 2>&1 | FileCheck %s --check-prefix=CASE26
+// CASE26: lowbit-translate: error: {{.*}}.gguf: a key-value cache of
+
 // RUN: not lowbit-translate %t.gguf 2>&1 | FileCheck %s --check-prefix=WHICH
 // WHICH: lowbit-translate: error: no translation was asked for: give --gguf-to-mlir
 

@@ -77,7 +77,7 @@ def model(model_path):
     """The compiled model, once for all tests."""
     from lowbit import Model
 
-    return Model(model_path, activations="f32")  # as the numpy reference computes
+    return Model(model_path, activations="f32", kv_cache="f32")  # as the numpy reference computes
 
 
 @pytest.fixture(scope="session")

@@ -316,7 +316,7 @@ def test_unknown_options_are_errors():
     for pipeline, message in (
         (
             "cpu{lanes=sse9}",
-            "unknown kind of instructions 'sse9'; known: vnni512, vnni256, avx2, usdot, generic",
+            "unknown kind of instructions 'sse9'; known: vnni512, avx512, vnni256, avx2, ssse3, usdot, sdot, neon, generic",
         ),
         ("cpu{activations='int<99>'}", "'int<99>' is no encoding of activations"),
         (

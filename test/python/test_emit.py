@@ -254,7 +254,7 @@ def test_programs_bring_what_they_call(tmp_path):
             str(tmp_path / name),
             True,
             True,
-            {"cpu": "x86-64"},
+            {"target_cpu": "x86-64"},
         )
         assert b"__truncsfhf2" in (tmp_path / f"{name}.o").read_bytes()
     source = """

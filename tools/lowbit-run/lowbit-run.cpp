@@ -44,7 +44,8 @@ int main(int argc, char **argv) {
       cl::desc("An archive with the tensors that lowbit.parameter names; the first that has one"));
   auto pipeline = text("pipeline", options.program.pipeline,
                        "cpu (default), reference, none, or passes as 'builtin.module(...)'");
-  auto cpu = text("cpu", options.program.code.cpu, "Processor to compile for (this machine's)");
+  auto cpu = text("target-cpu", options.program.code.cpu,
+                  "Processor to compile for, as LLVM names it (native)");
   auto object = text("dump-object", options.program.code.dumpObjectPath, "Write the object file");
   cl::opt<unsigned, true> level("O", cl::Prefix, cl::location(options.program.code.optLevel),
                                 cl::init(2), cl::desc("LLVM's optimization level (2)"),

@@ -21,7 +21,7 @@ class Archive;
 struct CodeOptions {
   /// LLVM's optimization level, 0 to 3, of the IR and of the code generator.
   unsigned optLevel = 2;
-  /// The processor to compile for, as LLVM names it; empty: this machine's, with all it can do.
+  /// The processor to compile for, as CpuTarget::create() takes it.
   std::string cpu;
   /// The object file is also written here, unless empty (to disassemble it, for example).
   std::string dumpObjectPath;

@@ -9,6 +9,7 @@
 #define LOWBIT_COMPILE_PROGRAM_H
 
 #include "lowbit/Compile/CompileModule.h"
+#include "lowbit/Target/CpuTarget.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace mlir {
@@ -29,6 +30,8 @@ struct ProgramOptions {
   /// Of codes whose planes end so many bits below their top, to read these bits alone
   /// (lowbit-take-prefix); 0: to read codes whole.
   unsigned prefixBits = 0;
+  /// Parallel loops become threads of OpenMP; of pipeline "cpu".
+  bool parallel = true;
   CodeOptions code;
   /// OpenMP threads of a call; 0: what OpenMP takes by itself (OMP_NUM_THREADS, or all cores).
   unsigned threads = 0;
@@ -41,8 +44,9 @@ std::unique_ptr<mlir::MLIRContext> makeContext();
 llvm::Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 parseModule(llvm::StringRef text, llvm::StringRef name, mlir::MLIRContext *context);
 
-/// Runs a pipeline, named as in ProgramOptions. The module is of no use after an error.
-llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
+/// Runs a pipeline, named as in ProgramOptions; options of "cpu" that are not given suit `target`.
+/// The module is of no use after an error.
+llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline, const CpuTarget &target);
 
 /// A parameter that the program declares as a plain f32 tensor, and that the first of these
 /// archives to have it stores in an encoding, becomes a decode of what is stored: a program serves
@@ -50,7 +54,7 @@ llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
 llvm::Error adoptEncodings(mlir::ModuleOp module,
                            llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
 
-/// Parsing and lowering in one: the text after a pipeline.
+/// Parsing and lowering in one, for this machine: the text after a pipeline.
 llvm::Expected<std::string> transformText(llvm::StringRef text, llvm::StringRef name,
                                           llvm::StringRef pipeline);
 

@@ -8,6 +8,7 @@
 #ifndef LOWBIT_PIPELINES_PIPELINES_H
 #define LOWBIT_PIPELINES_PIPELINES_H
 
+#include "lowbit/Target/CpuTarget.h"
 #include "mlir/Pass/PassOptions.h"
 
 namespace mlir {
@@ -18,6 +19,16 @@ namespace lowbit {
 
 /// Options of `lowbit-cpu-pipeline`.
 struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
+  /// Gives the options of the processor that were not given the values of `target`; fails if those
+  /// that were ask for instructions that it lacks.
+  llvm::Error adaptTo(const CpuTarget &target);
+
+  Option<std::string> targetCpu{
+      *this, "target-cpu",
+      llvm::cl::desc(
+          "Processor that the options of instructions, registers and prefetches suit, as "
+          "LLVM names it, or native; empty: none in particular"),
+      llvm::cl::init("")};
   Option<int64_t> rows{*this, "rows",
                        llvm::cl::desc("Rows of decoded weights in a tile of a contraction"),
                        llvm::cl::init(16)};
@@ -36,30 +47,34 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
                                    llvm::cl::init(128)};
   Option<int64_t> vectorLength{*this, "vector-length",
                                llvm::cl::desc("f32 elements of a vector register"),
-                               llvm::cl::init(16)};
+                               llvm::cl::init(CpuTarget().vectorLength)};
   Option<std::string> lanes{*this, "lanes",
                             llvm::cl::desc("Instructions on bytes: see lowbit-lower-lanes"),
-                            llvm::cl::init("generic")};
+                            llvm::cl::init(CpuTarget().lanes)};
   Option<std::string> matrixUnit{
       *this, "matrix-unit",
       llvm::cl::desc("Of the processor, for products with many rows: amx, or none"),
-      llvm::cl::init("none")};
+      llvm::cl::init(CpuTarget().matrixUnit)};
   Option<int64_t> registerGroups{*this, "register-groups",
                                  llvm::cl::desc("Vectors of 16 outputs in a register tile"),
-                                 llvm::cl::init(4)};
+                                 llvm::cl::init(CpuTuning().registerGroups)};
   Option<int64_t> registerVectors{*this, "register-vectors",
                                   llvm::cl::desc("Vectors of sums in a register tile"),
-                                  llvm::cl::init(24)};
+                                  llvm::cl::init(CpuTuning().registerVectors)};
   Option<int64_t> prefetch{*this, "prefetch",
                            llvm::cl::desc("Bytes ahead that codes of weights are prefetched"),
-                           llvm::cl::init(2048)};
+                           llvm::cl::init(CpuTuning().prefetchDistance)};
   Option<unsigned> prefetchLocality{*this, "prefetch-locality",
                                     llvm::cl::desc("3: into all caches, 2: all but the first"),
-                                    llvm::cl::init(3)};
+                                    llvm::cl::init(CpuTuning().prefetchLocality)};
   Option<int64_t> iterationGroups{
       *this, "iteration-groups",
       llvm::cl::desc("Groups of 16 outputs in an iteration of a parallel loop, at most"),
-      llvm::cl::init(8)};
+      llvm::cl::init(CpuTuning().iterationGroups)};
+  Option<bool> parallel{*this, "parallel",
+                        llvm::cl::desc("Parallel loops are computed by threads of OpenMP; false: "
+                                       "by the one that calls, without OpenMP"),
+                        llvm::cl::init(true)};
   Option<std::string> activations{
       *this, "activations",
       llvm::cl::desc("What activations of integer weights become, as within "
@@ -78,8 +93,8 @@ void buildExplicitPipeline(mlir::OpPassManager &pm);
 /// Explicit program to tiles on components: parallel loops, decodes inside; still tensors.
 void buildTilingPipeline(mlir::OpPassManager &pm, const CpuPipelineOptions &options);
 
-/// Tensors to buffers, with the entry ABI.
-void buildBufferizationPipeline(mlir::OpPassManager &pm);
+/// Tensors to buffers, with the entry ABI. Without `parallel`, parallel loops become plain ones.
+void buildBufferizationPipeline(mlir::OpPassManager &pm, bool parallel = true);
 
 /// Buffers to the LLVM dialect. Contractions and loops become explicit vector code if `options` is
 /// given, plain loops otherwise.

@@ -38,6 +38,8 @@ struct CompiledModule {
   /// The same as one relocatable object, complete but for OpenMP, libm and libc; empty unless asked
   /// for (CodeOptions::keepObject).
   std::vector<uint8_t> object = {};
+  /// For code that this machine cannot run: code that it can, of the entries that pack parameters.
+  std::vector<uint8_t> packing = {};
 };
 
 /// The array that a parameter of compiled code points to, or the eight bytes of an `index`.
@@ -53,7 +55,8 @@ struct ParameterValue {
 class Session {
 public:
   /// `threads`: of OpenMP, for each call; 0: what OpenMP takes by itself (OMP_NUM_THREADS, or all
-  /// cores). Fails for code that is not for this machine, and for what the code lacks.
+  /// cores). Fails for code that is not for this machine, unless it comes with code for packing:
+  /// then that is loaded, and other entries cannot be called. Fails for what the code lacks.
   static llvm::Expected<std::unique_ptr<Session>> load(CompiledModule module, unsigned threads);
   ~Session();
 

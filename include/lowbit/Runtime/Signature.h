@@ -78,6 +78,9 @@ struct ParameterSignature {
 struct ModuleSignature {
   std::vector<EntrySignature> entries;
   std::vector<ParameterSignature> parameters;
+  /// Of the processor that the code is for, as LLVM names them.
+  std::string architecture;
+  std::vector<std::string> features = {};
   /// Whether the code has parallel regions, of OpenMP.
   bool usesThreads = false;
   /// Whether it has instructions that a process must ask the system for (AMX).

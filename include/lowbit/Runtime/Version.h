@@ -8,6 +8,7 @@
 #ifndef LOWBIT_RUNTIME_VERSION_H
 #define LOWBIT_RUNTIME_VERSION_H
 
+#include "lowbit/Runtime/Signature.h"
 #include "llvm/ADT/StringRef.h"
 
 #include <string>
@@ -20,6 +21,10 @@ llvm::StringRef getCompilerVersion();
 
 /// This machine's processor as LLVM names it, with all that it can do.
 std::string describeProcessor();
+
+/// Fails for code of another architecture than this machine's, or that was compiled for features
+/// that its processor lacks.
+llvm::Error checkProcessor(const ModuleSignature &signature);
 
 } // namespace lowbit
 

@@ -8,7 +8,11 @@
 #include "Reports.h"
 #include "VectorLookup.h"
 #include "lowbit/IR/LowbitOps.h"
+#include "lowbit/Target/LaneKinds.h"
 #include "lowbit/Transforms/Lower/Passes.h"
+#include "mlir/Analysis/DataFlow/DeadCodeAnalysis.h"
+#include "mlir/Analysis/DataFlow/IntegerRangeAnalysis.h"
+#include "mlir/Analysis/DataFlow/Utils.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -22,26 +26,22 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-namespace {
-/// The instructions of a kind of target: on how many bytes, by which LLVM intrinsics.
-struct LaneInstructions {
-  StringRef name;
-  int64_t bytes;
-  StringRef dot;      ///< (sums, unsigned bytes, signed bytes); empty: by dotWords
-  StringRef dotWords; ///< (signed words, signed words), which are added in pairs; empty: generic
-  StringRef lookup;   ///< (bytes, bytes), each 16 bytes by themselves; empty: generic
-  StringRef lookup32; ///< (16 f32, 16 i32); empty: generic
-};
-} // namespace
-
-static const LaneInstructions kinds[] = {
-    {"vnni512", 64, "llvm.x86.avx512.vpdpbusd.512", "", "llvm.x86.avx512.pshuf.b.512",
-     "llvm.x86.avx512.permvar.sf.512"},
-    {"vnni256", 32, "llvm.x86.avx512.vpdpbusd.256", "", "llvm.x86.avx2.pshuf.b", ""},
-    {"avx2", 32, "", "llvm.x86.avx2.pmadd.wd", "llvm.x86.avx2.pshuf.b", ""},
-    {"usdot", 16, "llvm.aarch64.neon.usdot.v4i32.v16i8", "", "llvm.aarch64.neon.tbl1.v16i8", ""},
-    {"generic", 16, "", "", "", ""},
-};
+/// The dots whose lhs, as far as ranges tell, has no byte with its highest bit set.
+static FailureOr<llvm::SmallPtrSet<Operation *, 16>> findSmallDots(Operation *root) {
+  DataFlowSolver ranges;
+  dataflow::loadBaselineAnalyses(ranges);
+  ranges.load<dataflow::IntegerRangeAnalysis>();
+  if (failed(ranges.initializeAndRun(root)))
+    return failure();
+  llvm::SmallPtrSet<Operation *, 16> small;
+  root->walk([&](Dot4Op dot) {
+    auto *range = ranges.lookupState<dataflow::IntegerValueRangeLattice>(dot.getLhs());
+    if (range && !range->getValue().isUninitialized() &&
+        range->getValue().getValue().umax().ult(128))
+      small.insert(dot);
+  });
+  return small;
+}
 
 static Value callIntrinsic(OpBuilder &b, Location loc, StringRef name, Type type,
                            ValueRange operands) {
@@ -83,10 +83,28 @@ static Value byteOf(OpBuilder &b, Location loc, Value v, int64_t which, bool isS
                   : arith::ShRUIOp::create(b, loc, lanes, right).getResult();
 }
 
-static Value lowerDot(OpBuilder &b, Location loc, const LaneInstructions &kind, Value sums,
-                      Value lhs, Value rhs) {
+/// By an instruction on signed bytes: lhs is 128 more than lhs with its highest bit flipped, where
+/// that is a signed number. `isBelow128`: lhs is a signed number as it is.
+static Value lowerSignedDot(OpBuilder &b, Location loc, StringRef dot, Value sums, Value lhs,
+                            Value rhs, bool isBelow128) {
+  auto lanes = cast<VectorType>(sums.getType()), bytes = cast<VectorType>(lhs.getType());
+  if (!isBelow128) {
+    // The same for all dots of this rhs, so that it is computed once.
+    Value sum =
+        callIntrinsic(b, loc, dot, lanes, {splat(b, loc, lanes, 0), splat(b, loc, bytes, 1), rhs});
+    sum = arith::ShLIOp::create(b, loc, sum, splat(b, loc, lanes, 7));
+    sums = arith::AddIOp::create(b, loc, sums, sum);
+    lhs = arith::XOrIOp::create(b, loc, lhs, splat(b, loc, bytes, -128));
+  }
+  return callIntrinsic(b, loc, dot, lanes, {sums, lhs, rhs});
+}
+
+static Value lowerDot(OpBuilder &b, Location loc, const LaneKind &kind, Value sums, Value lhs,
+                      Value rhs, bool isBelow128) {
   if (!kind.dot.empty())
     return callIntrinsic(b, loc, kind.dot, sums.getType(), {sums, lhs, rhs});
+  if (!kind.dotSigned.empty())
+    return lowerSignedDot(b, loc, kind.dotSigned, sums, lhs, rhs, isBelow128);
   if (!kind.dotWords.empty()) {
     for (bool upper : {false, true}) {
       Value pairs =
@@ -104,7 +122,7 @@ static Value lowerDot(OpBuilder &b, Location loc, const LaneInstructions &kind, 
   return sums;
 }
 
-static Value lowerLookup(OpBuilder &b, Location loc, const LaneInstructions &kind, Value table,
+static Value lowerLookup(OpBuilder &b, Location loc, const LaneKind &kind, Value table,
                          Value indices) {
   auto type = cast<VectorType>(indices.getType());
   bool isBytes = type.getElementType().isInteger(8);
@@ -125,12 +143,12 @@ static Value lowerLookup(OpBuilder &b, Location loc, const LaneInstructions &kin
 
 /// In parts as wide as an instruction; a vector that they do not divide goes the generic way.
 template <typename LanesOp, typename Lower>
-static void replaceInParts(LanesOp op, const LaneInstructions &kind, int64_t bytes, Lower lower) {
+static void replaceInParts(LanesOp op, const LaneKind &kind, int64_t bytes, Lower lower) {
   OpBuilder b(op);
   Location loc = op.getLoc();
   auto type = cast<VectorType>(op.getType());
   bool divides = bytes % kind.bytes == 0;
-  const LaneInstructions &used = divides ? kind : std::end(kinds)[-1];
+  const LaneKind &used = divides ? kind : getLaneKinds().back();
   int64_t parts = divides ? bytes / kind.bytes : 1;
   int64_t lanes = type.getDimSize(0) / parts;
   Value all;
@@ -153,42 +171,50 @@ struct LowerLanesPass : lowbit::impl::LowerLanesBase<LowerLanesPass> {
   using LowerLanesBase::LowerLanesBase;
 
   void runOnOperation() override {
-    const LaneInstructions *chosen =
-        llvm::find_if(kinds, [&](const LaneInstructions &k) { return k.name == kind; });
-    if (chosen == std::end(kinds)) {
+    const LaneKind *chosen = findLaneKind(kind);
+    if (!chosen) {
       InFlightDiagnostic error = getOperation().emitError();
       error << "unknown kind of instructions '" << kind << "'; known: ";
-      llvm::interleaveComma(kinds, error, [&](const LaneInstructions &k) { error << k.name; });
+      llvm::interleaveComma(getLaneKinds(), error, [&](const LaneKind &k) { error << k.name; });
       return signalPassFailure();
     }
+    FailureOr<llvm::SmallPtrSet<Operation *, 16>> small;
+    if (!chosen->dotSigned.empty())
+      small = findSmallDots(getOperation());
+    else
+      small.emplace();
+    if (failed(small))
+      return signalPassFailure();
     // A contraction has many dots, all at its place.
     Reporter report{getArgumentName(), "instructions"};
     llvm::SmallDenseSet<Location> places;
     getOperation().walk([&](Operation *op) {
       if (isa<Dot4Op>(op) && places.insert(op->getLoc()).second)
         report.analysis(op, [&]() -> Facts {
-          return {Fact("Instructions", chosen->dot.empty() && chosen->dotWords.empty()
-                                           ? "multiplications of 32-bit lanes"
-                                           : chosen->name)};
+          return {Fact("Instructions",
+                       chosen->dot.empty() && chosen->dotSigned.empty() && chosen->dotWords.empty()
+                           ? "multiplications of 32-bit lanes"
+                           : chosen->name)};
         });
-      if (auto dot = dyn_cast<Dot4Op>(op))
-        replaceInParts(dot, *chosen, dot.getLhs().getType().getDimSize(0),
-                       [&](OpBuilder &b, Location loc, const LaneInstructions &kind, int64_t i,
-                           int64_t lanes) {
-                         return lowerDot(b, loc, kind,
-                                         part(b, loc, dot.getAccumulator(), i * lanes, lanes),
-                                         part(b, loc, dot.getLhs(), 4 * i * lanes, 4 * lanes),
-                                         part(b, loc, dot.getRhs(), 4 * i * lanes, 4 * lanes));
-                       });
-      else if (auto lookup = dyn_cast<LookupOp>(op))
-        replaceInParts(lookup, *chosen,
-                       lookup.getIndices().getType().getDimSize(0) *
-                           lookup.getIndices().getType().getElementTypeBitWidth() / 8,
-                       [&](OpBuilder &b, Location loc, const LaneInstructions &kind, int64_t i,
-                           int64_t lanes) {
-                         return lowerLookup(b, loc, kind, lookup.getTable(),
-                                            part(b, loc, lookup.getIndices(), i * lanes, lanes));
-                       });
+      if (auto dot = dyn_cast<Dot4Op>(op)) {
+        bool isBelow128 = small->contains(op);
+        replaceInParts(
+            dot, *chosen, dot.getLhs().getType().getDimSize(0),
+            [&](OpBuilder &b, Location loc, const LaneKind &kind, int64_t i, int64_t lanes) {
+              return lowerDot(b, loc, kind, part(b, loc, dot.getAccumulator(), i * lanes, lanes),
+                              part(b, loc, dot.getLhs(), 4 * i * lanes, 4 * lanes),
+                              part(b, loc, dot.getRhs(), 4 * i * lanes, 4 * lanes), isBelow128);
+            });
+      } else if (auto lookup = dyn_cast<LookupOp>(op)) {
+        replaceInParts(
+            lookup, *chosen,
+            lookup.getIndices().getType().getDimSize(0) *
+                lookup.getIndices().getType().getElementTypeBitWidth() / 8,
+            [&](OpBuilder &b, Location loc, const LaneKind &kind, int64_t i, int64_t lanes) {
+              return lowerLookup(b, loc, kind, lookup.getTable(),
+                                 part(b, loc, lookup.getIndices(), i * lanes, lanes));
+            });
+      }
     });
   }
 };

@@ -4,7 +4,8 @@
 
 Runs lowbit-translate and lowbit-run: a prefill that asks for fewer logits than it has tokens, one
 decode, and a prefill that goes on from there. The caches start as NaN, so that nothing may be read
-before it is written.
+before it is written. Encoded ones (--kv-cache) are not compared themselves: numpy computes in f32, and the logits may
+differ by --tolerance.
 """
 
 from __future__ import annotations
@@ -26,9 +27,10 @@ RELATIVE_TOLERANCE = 1e-5
 
 
 class Program:
-    def __init__(self, model: str, pipeline: str, folder: Path):
+    def __init__(self, model: str, pipeline: str, kv_cache: str, folder: Path):
         self.model, self.pipeline, self.folder = model, pipeline, folder
         translate = ["lowbit-translate", "--gguf-to-mlir", model, "--context", str(CONTEXT)]
+        translate += ["--kv-cache", kv_cache]
         subprocess.run([*translate, "-o", folder / "module.mlir"], check=True)
 
     def call(
@@ -61,12 +63,21 @@ class Program:
         return [np.load(result) for result in results]
 
 
-def check(what: str, found: np.ndarray, expected: np.ndarray) -> None:
+def empty_cache(kv_cache: str, shape: tuple) -> list:
+    """The components of a cache, without a value that could be one of a cache."""
+    if kv_cache in ("f32", "f16"):
+        return [np.full(shape, np.nan, {"f32": np.float32, "f16": np.float16}[kv_cache])]
+    codes = (*shape[:2], shape[2] * int(kv_cache.removeprefix("int")) // 8)
+    scale = (*shape[:2], -(-shape[2] // 32))
+    return [np.full(codes, 0x55, np.int8), np.full(scale, np.nan, np.float16)]
+
+
+def check(what: str, found: np.ndarray, expected: np.ndarray, tolerance: float) -> None:
     # A difference with a NaN is a NaN, which is not small either.
     error = np.abs(found - expected).max() / np.abs(expected).max()
     print(f"{what}: {error:.1e}")
-    if not error < RELATIVE_TOLERANCE:
-        sys.exit(f"{what}: relative error {error:.1e}, at most {RELATIVE_TOLERANCE} is allowed")
+    if not error < tolerance:
+        sys.exit(f"{what}: relative error {error:.1e}, at most {tolerance} is allowed")
 
 
 def main() -> None:
@@ -75,6 +86,8 @@ def main() -> None:
     )
     parser.add_argument("model")
     parser.add_argument("--pipeline", default="cpu")
+    parser.add_argument("--kv-cache", default="f32", choices=("f32", "f16", "int8", "int4"))
+    parser.add_argument("--tolerance", type=float, default=RELATIVE_TOLERANCE)
     options = parser.parse_args()
 
     reference = Llama(GgufFile(options.model))
@@ -82,9 +95,13 @@ def main() -> None:
     tokens = np.random.default_rng(1).integers(0, vocabulary, CONTEXT)
     expected = reference.forward(tokens)
     shape = (reference.kv_heads, CONTEXT, reference.head_width)
-    caches = [np.full(shape, np.nan, np.float32) for _ in range(2 * reference.layers)]
+    caches = [
+        component
+        for _ in range(2 * reference.layers)
+        for component in empty_cache(options.kv_cache, shape)
+    ]
     with tempfile.TemporaryDirectory() as folder:
-        program = Program(options.model, options.pipeline, Path(folder))
+        program = Program(options.model, options.pipeline, options.kv_cache, Path(folder))
         # Calls as (entry, tokens, rows of logits); together they fill the caches.
         start = 0
         for entry, count, rows in (
@@ -97,10 +114,19 @@ def main() -> None:
                 entry, tokens[start : start + count], start, caches, empty
             )
             start += count
-            check(f"{entry} to {start}", logits, expected[start - rows : start])
+            check(
+                f"{entry} to {start}", logits, expected[start - rows : start], options.tolerance
+            )
+    if options.kv_cache != "f32":
+        return
     for layer in range(reference.layers):
-        check(f"keys of layer {layer}", caches[2 * layer], reference.keys[layer])
-        check(f"values of layer {layer}", caches[2 * layer + 1], reference.values[layer])
+        check(f"keys of layer {layer}", caches[2 * layer], reference.keys[layer], options.tolerance)
+        check(
+            f"values of layer {layer}",
+            caches[2 * layer + 1],
+            reference.values[layer],
+            options.tolerance,
+        )
 
 
 if __name__ == "__main__":

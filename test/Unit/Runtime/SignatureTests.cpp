@@ -6,10 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/Runtime/Signature.h"
+#include "lowbit/Runtime/Version.h"
 
 #include "../Archive/Builders.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/TargetParser/Host.h"
 
 using namespace llvm;
 
@@ -30,6 +33,8 @@ Expected<ModuleSignature> parse(StringRef text) {
 
 TEST(SignatureTest, JSONKeepsWhatACallNeeds) {
   ModuleSignature signature;
+  signature.architecture = "x86_64";
+  signature.features = {"avx2", "fma"};
   signature.usesThreads = true;
   signature.usesMatrixUnit = true;
   signature.entries.push_back({"step",
@@ -49,6 +54,8 @@ TEST(SignatureTest, JSONKeepsWhatACallNeeds) {
   auto read = parse(text);
   ASSERT_TRUE(bool(read)) << toString(read.takeError());
   EXPECT_EQ(format(*read), text);
+  EXPECT_EQ(read->architecture, "x86_64");
+  EXPECT_EQ(read->features, signature.features);
   EXPECT_TRUE(read->usesThreads);
   EXPECT_TRUE(read->usesMatrixUnit);
   ASSERT_EQ(read->entries.size(), 1u);
@@ -62,15 +69,16 @@ TEST(SignatureTest, JSONKeepsWhatACallNeeds) {
 }
 
 TEST(SignatureTest, MalformedJSONIsAnError) {
-  std::string entry = R"({"threads":false,"matrix_unit":false,"parameters":[],"entries":[)";
-  std::string parameter = R"({"threads":false,"matrix_unit":false,"entries":[],"parameters":[)";
+  std::string program = R"({"architecture":"x86_64","features":[],"matrix_unit":false,)";
+  std::string entry = program + R"("threads":false,"parameters":[],"entries":[)";
+  std::string parameter = program + R"("threads":false,"entries":[],"parameters":[)";
   struct {
     std::string text;
     const char *message;
   } cases[] = {
-      {"3", "a program has 'threads', 'matrix_unit', 'entries' and"},
-      {R"({"threads":1,"matrix_unit":false,"entries":[],"parameters":[]})", "a program has"},
-      {R"({"threads":true,"matrix_unit":false,"entries":{},"parameters":[]})", "a program has"},
+      {"3", "a program has 'architecture', 'features', 'threads', 'matrix_unit', 'entries' and"},
+      {program + R"("threads":1,"entries":[],"parameters":[]})", "a program has"},
+      {program + R"("threads":true,"entries":{},"parameters":[]})", "a program has"},
       {entry + "4]}", "an entry has 'name', 'arguments' and 'outputs'"},
       {entry + R"({"name":"f","arguments":[]}]})", "an entry has"},
       {entry + R"({"name":"f","arguments":[],"outputs":1}]})", "an entry has"},
@@ -87,6 +95,23 @@ TEST(SignatureTest, MalformedJSONIsAnError) {
   for (const auto &[text, message] : cases)
     EXPECT_TRUE(contains(messageOf(parse(text)), message)) << text;
 }
+
+#ifdef __x86_64__
+TEST(SignatureTest, CodeForAnotherProcessorIsAnError) {
+  ModuleSignature signature;
+  signature.architecture = "x86_64";
+  signature.features = {"sse2", "fast-gather"}; // what every one has; what none is asked for
+  EXPECT_EQ(messageOf(checkProcessor(signature)), "no error");
+  llvm::StringMap<bool> host = llvm::sys::getHostCPUFeatures();
+  std::string missing;
+  for (const auto &[feature, present] : host)
+    if (!present)
+      signature.features.push_back(missing = feature.str());
+  EXPECT_TRUE(contains(messageOf(checkProcessor(signature)), missing));
+  signature.architecture = "aarch64";
+  EXPECT_TRUE(contains(messageOf(checkProcessor(signature)), "the code is for aarch64"));
+}
+#endif
 
 } // namespace
 } // namespace lowbit

@@ -248,9 +248,10 @@ def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> 
 def LowerLanes : Pass<"lowbit-lower-lanes", "::mlir::func::FuncOp"> {
   let summary = "Choose instructions for dot4 and lookup";
   let description = [{
-    What `lowbit.dot4` and `lowbit.lookup` become, by what the target has: `vnni512` and `vnni256` (`vpdpbusd`), `avx2` (`vpmaddwd`),
-    `usdot` (arm64), `generic` (shifts and multiplications of 32-bit lanes, which any target has). An `analysis` remark says so once for
-    each contraction of codes.
+    What `lowbit.dot4` and `lowbit.lookup` become, by what the target has: `vnni512` and `vnni256` (`vpdpbusd`), `avx512`, `avx2` and
+    `ssse3` (`vpmaddwd`); of arm64 `usdot`, `sdot` (of bytes with signs: what may be 128 or more goes less 128, and the sum of the other
+    side 128 times is added) and `neon` (look-ups); `generic` (shifts and multiplications of 32-bit lanes, which any target has). An
+    `analysis` remark says so once for each contraction of codes. Which kinds a processor has is in `lib/Target/LaneKinds.cpp`.
 
     ```mlir
     // lowbit-opt --lowbit-lower-lanes=kind=vnni512
@@ -269,7 +270,7 @@ def LowerLanes : Pass<"lowbit-lower-lanes", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [
-    Option<"kind", "kind", "std::string", /*default=*/"\"generic\"", "vnni512, vnni256, avx2, usdot or generic">,
+    Option<"kind", "kind", "std::string", /*default=*/"\"generic\"", "vnni512, avx512, vnni256, avx2, ssse3, usdot, sdot, neon or generic">,
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::vector::VectorDialect"];
 }
