@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Bufferization/Transforms/OneShotAnalysis.h"
 #include "mlir/Dialect/Bufferization/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Linalg/Passes.h"
 #include "mlir/Dialect/MemRef/Transforms/Passes.h"
 #include "mlir/Dialect/SCF/Transforms/Passes.h"
@@ -45,9 +46,10 @@ llvm::Error CpuPipelineOptions::adaptTo(const CpuTarget &target) {
   return llvm::Error::success();
 }
 
-static void addCleanup(OpPassManager &pm) {
-  pm.addPass(createCanonicalizerPass());
-  pm.addPass(createCSEPass());
+/// On functions: these go on side by side.
+template <typename Function = func::FuncOp> static void addCleanup(OpPassManager &pm) {
+  pm.addNestedPass<Function>(createCanonicalizerPass());
+  pm.addNestedPass<Function>(createCSEPass());
 }
 
 void lowbit::buildExplicitPipeline(OpPassManager &pm) {
@@ -92,7 +94,7 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm, bool parallel) {
   bufferize.functionBoundaryTypeConversion = bufferization::LayoutMapOption::IdentityLayoutMap;
   pm.addPass(bufferization::createOneShotBufferizePass(bufferize));
   addCleanup(pm);
-  pm.addPass(createCanonicalizerPass());
+  pm.addNestedPass<func::FuncOp>(createCanonicalizerPass());
   pm.addPass(bufferization::createDropEquivalentBufferResultsPass());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createBoundBuffers());
@@ -135,17 +137,17 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
     if (!options->parallel)
       pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
   }
-  pm.addPass(createConvertLinalgToLoopsPass());
-  pm.addPass(createForallToParallelLoopPass());
+  pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
+  pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   addCleanup(pm);
-  pm.addPass(createConvertVectorToSCFPass());
+  pm.addNestedPass<func::FuncOp>(createConvertVectorToSCFPass());
   pm.addPass(createConvertSCFToOpenMPPass());
   addCleanup(pm);
-  pm.addPass(memref::createExpandStridedMetadataPass());
-  pm.addPass(createLowerAffinePass());
-  pm.addPass(arith::createArithExpandOpsPass());
+  pm.addNestedPass<func::FuncOp>(memref::createExpandStridedMetadataPass());
+  pm.addNestedPass<func::FuncOp>(createLowerAffinePass());
+  pm.addNestedPass<func::FuncOp>(arith::createArithExpandOpsPass());
   // Calls of the mathematical library take vectors apart, which the conversion of vectors must see.
-  pm.addPass(createConvertMathToLLVMPass());
+  pm.addNestedPass<func::FuncOp>(createConvertMathToLLVMPass());
   pm.addPass(createConvertMathToLibmPass());
   ConvertVectorToLLVMPassOptions vectors;
   vectors.amx = true;
@@ -155,15 +157,15 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
   FinalizeMemRefToLLVMConversionPassOptions memory;
   memory.useGenericFunctions = true; // of lib/Compile/Builtins, which keep large blocks
   pm.addPass(createFinalizeMemRefToLLVMConversionPass(memory));
-  pm.addPass(createSCFToControlFlowPass());
+  pm.addNestedPass<func::FuncOp>(createSCFToControlFlowPass());
   pm.addPass(createConvertControlFlowToLLVMPass());
-  pm.addPass(createArithToLLVMConversionPass());
-  pm.addPass(createConvertIndexToLLVMPass());
-  pm.addPass(createUBToLLVMConversionPass());
+  pm.addNestedPass<func::FuncOp>(createArithToLLVMConversionPass());
+  pm.addNestedPass<func::FuncOp>(createConvertIndexToLLVMPass());
+  pm.addNestedPass<func::FuncOp>(createUBToLLVMConversionPass());
   pm.addPass(createConvertFuncToLLVMPass());
   pm.addPass(createConvertOpenMPToLLVMPass());
-  addCleanup(pm);
-  pm.addPass(createReconcileUnrealizedCastsPass());
+  addCleanup<LLVM::LLVMFuncOp>(pm);
+  pm.addNestedPass<LLVM::LLVMFuncOp>(createReconcileUnrealizedCastsPass());
 }
 
 void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
