@@ -114,6 +114,7 @@ void lowbit::buildBufferizationPipeline(OpPassManager &pm, bool parallel) {
 void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *options) {
   pm.addNestedPass<func::FuncOp>(createExpandCopies());
   if (options) {
+    pm.addPass(createOutlineContractions());
     EmitContractionsOptions emit;
     emit.groupsAtOnce = options->registerGroups;
     emit.vectorsAtOnce = options->registerVectors;

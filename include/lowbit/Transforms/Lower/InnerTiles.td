@@ -183,6 +183,48 @@ def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
   let dependentDialects = Lowbit_TensorDialects;
 }
 
+def OutlineContractions : Pass<"lowbit-outline-contractions", "::mlir::ModuleOp"> {
+  let summary = "Compile equal contractions once";
+  let description = [{
+    Contractions on buffers with an unknown number of rows become a great deal of code, for tiles of many rows and of few. Those of equal types, in one
+    function or in several, become calls of one function. Of known rows (a single token's) each stays where it is: a call would take a share of its time.
+
+    ```mlir
+    // lowbit-opt --lowbit-outline-contractions
+    #a8 = #lowbit.quantized<int<8>, scale = f32 per axis 0>
+    #w8 = #lowbit.quantized<uint<8>, scale = f32 per axis 0, layout = tiled>
+    func.func @both(%x: memref<?x4xi8>, %xs: memref<?x1xf32>, %v: memref<1x1x64xi8>, %vs: memref<1x1x16xf32>, %w: memref<1x1x64xi8>,
+                    %ws: memref<1x1x16xf32>, %y: memref<?x16xf32>, %z: memref<?x16xf32>, %first: index) {
+      lowbit.contract tensor<?x4xf32, #a8> (%x, %xs) by tensor<16x4xf32, #w8> (%v, %vs) from %first into %y
+        : (memref<?x4xi8>, memref<?x1xf32>, memref<1x1x64xi8>, memref<1x1x16xf32>, index, memref<?x16xf32>) -> ()
+      lowbit.contract tensor<?x4xf32, #a8> (%x, %xs) by tensor<16x4xf32, #w8> (%w, %ws) from %first into %z
+        : (memref<?x4xi8>, memref<?x1xf32>, memref<1x1x64xi8>, memref<1x1x16xf32>, index, memref<?x16xf32>) -> ()
+      return
+    }
+    ```
+    becomes
+    ```mlir
+    #a8 = #lowbit.quantized<int<8>, scale = f32 per axis 0>
+    #w8 = #lowbit.quantized<uint<8>, scale = f32 per axis 0, layout = tiled>
+    func.func @both(%x: memref<?x4xi8>, %xs: memref<?x1xf32>, %v: memref<1x1x64xi8>, %vs: memref<1x1x16xf32>, %w: memref<1x1x64xi8>,
+                    %ws: memref<1x1x16xf32>, %y: memref<?x16xf32>, %z: memref<?x16xf32>, %first: index) {
+      call @lowbit.contract(%x, %xs, %v, %vs, %first, %y)
+        : (memref<?x4xi8>, memref<?x1xf32>, memref<1x1x64xi8>, memref<1x1x16xf32>, index, memref<?x16xf32>) -> ()
+      call @lowbit.contract(%x, %xs, %w, %ws, %first, %z)
+        : (memref<?x4xi8>, memref<?x1xf32>, memref<1x1x64xi8>, memref<1x1x16xf32>, index, memref<?x16xf32>) -> ()
+      return
+    }
+    func.func private @lowbit.contract(%x: memref<?x4xi8>, %xs: memref<?x1xf32>, %v: memref<1x1x64xi8>, %vs: memref<1x1x16xf32>, %first: index,
+                                       %y: memref<?x16xf32>) attributes {passthrough = ["noinline"]} {
+      lowbit.contract tensor<?x4xf32, #a8> (%x, %xs) by tensor<16x4xf32, #w8> (%v, %vs) from %first into %y
+        : (memref<?x4xi8>, memref<?x1xf32>, memref<1x1x64xi8>, memref<1x1x16xf32>, index, memref<?x16xf32>) -> ()
+      return
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::func::FuncDialect"];
+}
+
 def EmitContractions : Pass<"lowbit-emit-contractions", "::mlir::func::FuncOp"> {
   let summary = "Turn contractions on components into loops of vector code";
   let description = [{
