@@ -66,11 +66,11 @@ static bool callsAny(const Module &module, StringRef prefix) {
 static constexpr unsigned leastToSplit = 20000;
 
 static Expected<Object> generate(Module &module, ErrorContext &context, TargetMachine &target,
-                                 unsigned level, CompileTimes &times) {
+                                 const CodeOptions &options, CompileTimes &times) {
   Stopwatch stopwatch;
-  optimize(module, target, level);
+  optimize(module, target, options.optLevel, *options.cancellation);
   times.optimize = stopwatch.lap();
-  Expected<Object> object = emitObject(module, target);
+  Expected<Object> object = emitObject(module, target, *options.cancellation);
   if (!object)
     return object.takeError();
   if (Error error = context.takeError())
@@ -104,7 +104,7 @@ generateParts(Module &module, unsigned count, const CodeOptions &options, Compil
     Expected<std::unique_ptr<TargetMachine>> target = makeTarget(options);
     if (!target)
       return target.takeError();
-    Expected<Object> object = generate(**code, context, **target, options.optLevel, spent[part]);
+    Expected<Object> object = generate(**code, context, **target, options, spent[part]);
     if (!object)
       return object.takeError();
     objects[part] = std::move(*object);
@@ -134,6 +134,8 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
     return signature.takeError();
   CompiledModule compiled{std::move(*signature), {}};
 
+  if (Error error = options.cancellation->check())
+    return std::move(error);
   Stopwatch stopwatch;
   ErrorContext context;
   DiagnosticCollector diagnostics(module.getContext());
@@ -162,7 +164,7 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
       return generated.takeError();
     objects = std::move(*generated);
   } else {
-    Expected<Object> object = generate(*code, context, **target, options.optLevel, times);
+    Expected<Object> object = generate(*code, context, **target, options, times);
     if (!object)
       return object.takeError();
     objects.push_back(std::move(*object));

@@ -12,6 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "llvm/TargetParser/Host.h"
@@ -69,7 +70,28 @@ static StringRef getMatrixUnit() {
   return features.lookup("amx-int8") && features.lookup("avx512vnni") ? "amx" : "none";
 }
 
-Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
+namespace {
+/// While it lives, passes are skipped once cancellation is requested.
+class PassCancellation {
+public:
+  PassCancellation(mlir::MLIRContext *context, const Cancellation &cancellation)
+      : context(context) {
+    context->registerActionHandler(
+        [&](function_ref<void()> perform, const mlir::tracing::Action &action) {
+          if (!cancellation.isRequested() || !isa<mlir::PassExecutionAction>(action))
+            perform();
+        });
+  }
+  ~PassCancellation() { context->registerActionHandler(nullptr); }
+
+private:
+  mlir::MLIRContext *context;
+};
+} // namespace
+
+Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline,
+                          const Cancellation &cancellation) {
+  PassCancellation skip(module.getContext(), cancellation);
   DiagnosticCollector diagnostics(module.getContext());
   mlir::PassManager passes(module.getContext());
   if (pipeline == "none")
@@ -101,15 +123,16 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
   }
   if (failed(passes.run(module)))
     return diagnostics.takeError("the module cannot be lowered");
-  return Error::success();
+  return cancellation.check();
 }
 
-Expected<std::string> lowbit::transformText(StringRef text, StringRef name, StringRef pipeline) {
+Expected<std::string> lowbit::transformText(StringRef text, StringRef name, StringRef pipeline,
+                                            const Cancellation &cancellation) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
   if (!module)
     return module.takeError();
-  if (Error error = runPipeline(**module, pipeline))
+  if (Error error = runPipeline(**module, pipeline, cancellation))
     return std::move(error);
   std::string result;
   raw_string_ostream(result) << **module << "\n";

@@ -8,6 +8,8 @@
 #include "../Archive/Builders.h"
 #include "Modules.h"
 
+#include <csignal>
+
 using namespace llvm;
 
 namespace lowbit {
@@ -54,6 +56,21 @@ TEST(CompileModuleTest, RunsAtEveryLevel) {
     for (int i = 0; i < 37; ++i)
       EXPECT_EQ(x[i], 3 * i);
   }
+}
+
+TEST(CompileModuleTest, CancelledWorkIsAnError) {
+  CodeOptions options;
+  options.cancellation->request();
+  auto session = compile(scaleModule, options);
+  ASSERT_FALSE(bool(session));
+  EXPECT_EQ(messageOf(session.takeError()), "cancelled");
+}
+
+TEST(CompileModuleTest, LinksWhereChildrenAreIgnored) {
+  auto before = std::signal(SIGCHLD, SIG_IGN);
+  auto session = compile(scaleModule);
+  std::signal(SIGCHLD, before);
+  EXPECT_TRUE(bool(session)) << toString(session.takeError());
 }
 
 TEST(CompileModuleTest, LookupGivesTheAddressThatInvokeCalls) {
