@@ -70,8 +70,8 @@ static Expected<std::vector<uint8_t>> link(ArrayRef<StringRef> objects,
   append_range(arguments, options);
   append_range(arguments, inputs);
   arguments.push_back(builtins);
-  // The linker's status is lost in a process that ignores its children (SIGCHLD) or waits for all of
-  // them. Its output has a name once it is whole, so that alone tells.
+  // The linker's status is lost in a process that ignores its children (SIGCHLD) or waits for all
+  // of them. Its output has a name once it is whole, so that alone tells.
   sys::ExecuteAndWait(*linker, arguments, std::nullopt, streams, 0, 0, &reason);
   ErrorOr<std::unique_ptr<MemoryBuffer>> linked = MemoryBuffer::getFile(output);
   if (!linked) {

@@ -30,9 +30,8 @@ void optimize(llvm::Module &module, llvm::TargetMachine &target, unsigned level,
               const Cancellation &cancellation);
 
 /// Machine code of the module, as a relocatable object file. The module is of no use after it.
-llvm::Expected<llvm::SmallVector<char, 0>> emitObject(llvm::Module &module,
-                                                      llvm::TargetMachine &target,
-                                                      const Cancellation &cancellation);
+llvm::Expected<llvm::SmallVector<char, 0>>
+emitObject(llvm::Module &module, llvm::TargetMachine &target, const Cancellation &cancellation);
 
 } // namespace lowbit
 

@@ -67,10 +67,10 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
     if (function->hasAttr(LowbitDialect::kEntryAttrName))
       program->results[function.getName()] = placeResults(function);
   if (options.prefixBits)
-    if (Error error =
-            runPipeline(module, "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
-                                    std::to_string(options.prefixBits) + "})",
-                            *options.code.cancellation))
+    if (Error error = runPipeline(module,
+                                  "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
+                                      std::to_string(options.prefixBits) + "})",
+                                  *options.code.cancellation))
       return std::move(error);
   Expected<std::string> pipeline = getPipeline(options);
   if (!pipeline)

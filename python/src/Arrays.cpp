@@ -37,8 +37,7 @@ Error python::runCancellable(Cancellation &cancellation, function_ref<Error()> w
   nb::gil_scoped_release unlocked;
   std::future<Error> done = std::async(std::launch::async, work);
   Error interrupt = Error::success();
-  while (!interrupt &&
-         done.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout)
+  while (!interrupt && done.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout)
     interrupt = checkInterrupt();
   if (interrupt)
     cancellation.request();

@@ -50,8 +50,9 @@ template <typename T> T unwrap(llvm::Expected<T> value) {
 /// (the KeyboardInterrupt is then pending).
 llvm::Error checkInterrupt();
 
-/// Work of the compiler, without the interpreter's lock and in a thread of its own, as Python learns
-/// of Ctrl-C in the calling one only, which cancels the work (the KeyboardInterrupt is then pending).
+/// Work of the compiler, without the interpreter's lock and in a thread of its own, as Python
+/// learns of Ctrl-C in the calling one only, which cancels the work (the KeyboardInterrupt is then
+/// pending).
 llvm::Error runCancellable(Cancellation &cancellation, llvm::function_ref<llvm::Error()> work);
 
 using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;

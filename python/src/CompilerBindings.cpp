@@ -98,16 +98,16 @@ static ModelSession *open(const Path &path, nb::dict given) {
   return new ModelSession{std::move(model), listTimes(times)};
 }
 
-static nb::dict compileModel(const Path &path, const Path &output,
-                             const std::string &origin, nb::dict given) {
+static nb::dict compileModel(const Path &path, const Path &output, const std::string &origin,
+                             nb::dict given) {
   auto write = [&](std::unique_ptr<Session> session, const Archive &archive) {
     return Artifact::write(output.native(), *session, archive.metadata(), origin);
   };
   return toDict(compileFile(path, readOptions(given), write));
 }
 
-static nb::dict emitModel(const Path &path, const Path &stem, bool object,
-                          bool header, nb::dict given) {
+static nb::dict emitModel(const Path &path, const Path &stem, bool object, bool header,
+                          nb::dict given) {
   LanguageModelOptions options = readOptions(given);
   options.program.code.keepObject = true;
   auto write = [&](std::unique_ptr<Session> session, const Archive &) {
@@ -117,13 +117,14 @@ static nb::dict emitModel(const Path &path, const Path &stem, bool object,
 }
 
 static nb::dict emitProgram(const std::string &text, const Path &name,
-                            const std::vector<Path> &parameters, const Path &stem,
-                            bool object, bool header, nb::dict given) {
+                            const std::vector<Path> &parameters, const Path &stem, bool object,
+                            bool header, nb::dict given) {
   ProgramOptions options = readOptions(given).program;
   options.code.keepObject = true;
   CompileTimes times;
   auto emit = [&]() -> Error {
-    Expected<std::unique_ptr<Program>> program = Program::load(text, name.native(), options, toStrings(parameters));
+    Expected<std::unique_ptr<Program>> program =
+        Program::load(text, name.native(), options, toStrings(parameters));
     if (!program)
       return program.takeError();
     times = (*program)->getTimes();

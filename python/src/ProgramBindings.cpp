@@ -49,8 +49,8 @@ static std::vector<nb::object> run(Program &program, const std::string &entry,
 static std::vector<nb::object> runModule(const std::string &text, const std::string &entry,
                                          const std::vector<InputArray> &inputs,
                                          const std::string &pipeline,
-                                         const std::vector<Path> &parameters,
-                                         unsigned threads, const std::string &cpu) {
+                                         const std::vector<Path> &parameters, unsigned threads,
+                                         const std::string &cpu) {
   std::unique_ptr<Program> program(compile(text, parameters, pipeline, threads, cpu, "module"));
   return run(*program, entry, inputs);
 }

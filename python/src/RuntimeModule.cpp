@@ -55,7 +55,8 @@ static nb::dict getSizes(const Artifact &artifact) {
 /// Of an artifact, without loading it: its model's key-values and where it comes from.
 static void bindArtifact(nb::module_ &module) {
   nb::class_<Artifact>(module, "Artifact", "A compiled model in a file, not loaded.")
-      .def(nb::new_([](const Path &path) { return unwrap(Artifact::open(path.native())).release(); }),
+      .def(nb::new_(
+               [](const Path &path) { return unwrap(Artifact::open(path.native())).release(); }),
            nb::arg("path"))
       .def_prop_ro("origin", [](const Artifact &artifact) { return artifact.getOrigin().str(); })
       .def_prop_ro("signature", &describeSignature)

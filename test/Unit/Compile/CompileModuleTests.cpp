@@ -81,7 +81,7 @@ TEST(CompileModuleTest, LookupGivesTheAddressThatInvokeCalls) {
   float x = 5, factor = 0.5;
   MemRefDescriptor descriptor(&x, 1);
   void *arguments[] = {descriptor.get(), &factor};
-  reinterpret_cast<void (*)(void **)> (*address)(arguments);
+  reinterpret_cast<void (*)(void **)>(*address)(arguments);
   EXPECT_EQ(x, 2.5f);
 }
 
