@@ -73,16 +73,28 @@ private:
   // EmitMatrixTiles.cpp: products by the matrix unit, 16 rows of activations at a time.
   bool canUseMatrixUnit() const;
   void emitMatrixTiles(OpBuilder &b, mlir::OpFoldResult tileCount);
+  /// Whether the unit takes levels of weights with their sign: then nothing is to be added for an
+  /// offset.
+  bool hasSignedLevels() const;
   void unpackWeights(OpBuilder &b, Value unpacked);
-  /// The products of a block, one vector for each row and plane.
-  Values emitMatrixProducts(OpBuilder &b, const StepColumn &at, Value row, Value unpacked,
-                            ValueRange scratch);
+  /// The products of a block, in a tile of `scratch` for each plane.
+  void emitMatrixProducts(OpBuilder &b, const StepColumn &at, Value row, Value unpacked,
+                          ValueRange scratch);
+  /// Blocks in a row.
+  Values emitMatrixBlocks(OpBuilder &b, mlir::ArrayRef<StepColumn> blocks, Value row,
+                          Value unpacked, ValueRange scratch, ValueRange sums);
 
   // ContractEmitter.cpp: what comes around the products.
   /// The start of a block's sum: what the offset of the codes adds, in integers.
   Value startOf(OpBuilder &b, const StepColumn &at, size_t plane, size_t m);
-  /// sums + factors * (dots - zero points) + minima.
-  Values emitFactors(OpBuilder &b, const StepColumn &at, ValueRange dots, ValueRange sums);
+  /// What a group's weights have for a block; null where there is none.
+  struct WeightFactors {
+    Value factor, zero;
+  };
+  WeightFactors weightFactorsOf(OpBuilder &b, Value group, const StepColumn &at);
+  /// sum + factors * (dot - zero point) + minimum, of a row, given a dot of each plane.
+  Value emitFactors(OpBuilder &b, const StepColumn &at, const WeightFactors &weights, Value row,
+                    ValueRange dots, Value sum);
   /// Factors that do not vary along the columns, then the sums are added to the output.
   void emitFinish(OpBuilder &b, const RegisterTile &tile, ValueRange sums);
   void addToOutput(OpBuilder &b, Value row, Value group, Value sum);
