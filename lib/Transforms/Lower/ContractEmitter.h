@@ -76,13 +76,21 @@ private:
   /// Whether the unit takes levels of weights with their sign: then nothing is to be added for an
   /// offset.
   bool hasSignedLevels() const;
-  void unpackWeights(OpBuilder &b, Value unpacked);
-  /// The products of a block, in a tile of `scratch` for each plane.
-  void emitMatrixProducts(OpBuilder &b, const StepColumn &at, Value row, Value unpacked,
-                          ValueRange scratch);
-  /// Blocks in a row.
-  Values emitMatrixBlocks(OpBuilder &b, mlir::ArrayRef<StepColumn> blocks, Value row,
-                          Value unpacked, ValueRange scratch, ValueRange sums);
+  /// A block of columns, and where its unpacked weights are.
+  struct MatrixBlock {
+    StepColumn at, unpacked;
+  };
+  /// A group's inner tiles from step `first` on, as bytes [columns / 4, 64].
+  void unpackWeights(OpBuilder &b, Value group, Value first, int64_t columns, Value unpacked);
+  /// The products of a block, in a tile for each plane.
+  void emitMatrixProducts(OpBuilder &b, const MatrixBlock &block, Value unpacked,
+                          ValueRange products);
+  /// Scales them and adds them to the sums of rows.
+  Values addMatrixProducts(OpBuilder &b, const StepColumn &at, ValueRange products,
+                           ValueRange sums);
+  /// `count` units of columns from `first` on, whose weights are unpacked.
+  Values emitMatrixChunk(OpBuilder &b, Value first, int64_t count, Value unpacked,
+                         ValueRange products, ValueRange sums);
 
   // ContractEmitter.cpp: what comes around the products.
   /// The start of a block's sum: what the offset of the codes adds, in integers.
