@@ -182,9 +182,10 @@ void ContractEmitter::emitMatrixTiles(OpBuilder &b, OpFoldResult tileCount) {
   TileBuilder t(b, loc);
   // Units of whole blocks and steps.
   int64_t columns = std::max(plan.block, plan.step);
+  int64_t units = plan.columns / columns;
   SmallVector<int64_t> chunks =
-      stripWidths(b.getIndexAttr(plan.columns / columns), columnsAtOnce / columns);
-  bool isOne = chunks[0] * columns == plan.columns;
+      stripWidths(b.getIndexAttr(units), std::min(units, columnsAtOnce / columns));
+  bool isOne = chunks[0] == units;
   auto allocate = [&](ArrayRef<int64_t> shape, Type element) -> Value {
     return memref::AllocaOp::create(b, loc, MemRefType::get(shape, element),
                                     b.getI64IntegerAttr(64));
@@ -227,7 +228,7 @@ void ContractEmitter::emitMatrixTiles(OpBuilder &b, OpFoldResult tileCount) {
     Values zeros(matrixRows, splat(b, b.getF32FloatAttr(0)));
     if (!isOne)
       forTiles(b, [&](OpBuilder &b, const RegisterTile &, Value first) { store(b, first, zeros); });
-    emitStrips(b, loc, b.getIndexAttr(plan.columns / columns), chunks, {},
+    emitStrips(b, loc, b.getIndexAttr(units), chunks, {},
                [&](OpBuilder &b, Value chunk, int64_t units, ValueRange) -> Values {
                  Value step = TileBuilder(b, loc).blockOf({chunk, columns, 0}, plan.step);
                  unpackWeights(b, arith::AddIOp::create(b, loc, firstGroup, group), step,
