@@ -9,9 +9,8 @@
 // bytes, into 16 x 16 sums of i32. The second is what an inner tile is, once its codes are bytes. A
 // tile of sums goes through memory to the vectors that know the factors.
 //
-// A product takes as many cycles as its operands need from the second cache, so what is used again
-// is kept in the first one: the unpacked weights of a group, over some hundred columns, for all
-// rows of a block of them.
+// What is used again stays in the first cache: the unpacked weights of a group, over some hundred
+// columns, for all rows of a block of them.
 //
 //===----------------------------------------------------------------------===//
 #include "ContractEmitter.h"
@@ -21,7 +20,6 @@
 #include "mlir/Dialect/AMX/AMXDialect.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 
 using namespace mlir;
 using namespace lowbit;
