@@ -37,9 +37,11 @@ def shape(text: str) -> tuple[int, int]:
     return n, k
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(
+    description: str, name: str, batches: list[int], shapes: list[tuple[int, int]]
+) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
 
     def add(name: str, help: str, **options: Any) -> None:
@@ -47,12 +49,18 @@ def parse_arguments() -> argparse.Namespace:
 
     add(
         "--shape",
-        "of w; may be repeated (4096x4096, 11008x4096)",
+        f"of w; may be repeated ({', '.join(f'{n}x{k}' for n, k in shapes)})",
         type=shape,
         action="append",
         metavar="NxK",
     )
-    add("--batch", "rows of x (1)", type=numbers, default=[1], metavar="M,...")
+    add(
+        "--batch",
+        f"rows of x ({','.join(map(str, batches))})",
+        type=numbers,
+        default=batches,
+        metavar="M,...",
+    )
     add("--threads", "(1 and one for each core)", type=numbers, metavar="N,...")
     add("--jobs", "of the table in jobs.py (all)", metavar="NAME,...")
     add("--encoding", "this one instead of the table's", metavar="TEXT")
@@ -75,10 +83,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--resident", "one matrix for each job, which stays in a cache", action="store_true")
     add("--small-pages", "weights in 4K pages instead of 2M, ggml's too", action="store_true")
     add("--ggml", "folder of its libraries (scripts/get-ggml.sh)", type=Path, metavar="FOLDER")
-    output = machine.BUILD / "gemv"
+    output = machine.BUILD / name
     add("--output", f"PATH.json and PATH.png ({output})", type=Path, default=output, metavar="PATH")
     arguments = parser.parse_args()
-    arguments.shape = arguments.shape or [(4096, 4096), (11008, 4096)]
+    arguments.shape = arguments.shape or shapes
     arguments.threads = arguments.threads or sorted({1, os.cpu_count() or 1})
     return arguments
 
@@ -199,13 +207,19 @@ def record(workload: Workload, error: float, samples: list[Sample]) -> dict[str,
     }
 
 
-def main() -> None:
-    arguments = parse_arguments()
-    write_runs(Benchmark(arguments).run(), arguments.output, report.table, report.plot)
+def main(
+    description: str | None = __doc__,
+    name: str = "gemv",
+    batches: list[int] = [1],
+    shapes: list[tuple[int, int]] = [(4096, 4096), (11008, 4096)],
+) -> None:
+    """The command `name`, with its defaults."""
+    try:
+        arguments = parse_arguments(description, name, batches, shapes)
+        write_runs(Benchmark(arguments).run(), arguments.output, report.table, report.plot)
+    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
+        sys.exit(f"{name}: error: {error}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except (ArithmeticError, MemoryError, RuntimeError, ValueError) as error:
-        sys.exit(f"gemv: error: {error}")
+    main()

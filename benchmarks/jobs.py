@@ -19,6 +19,9 @@ class Activations:
 
 ACTIVATIONS = {
     "f32": Activations("", "f32", (0, 1e-5)),
+    "int15": Activations(
+        "activations='int<15>, scale = f32 per [1, 32], layout = planes<7, 8>'", "int8", (1e-6, 2e-4)
+    ),
     "int8": Activations("activations='int<8>, scale = f32 per [1, 32]'", "int8", (1e-3, 2e-2)),
     "int8-rows": Activations("activations='int<8>, scale = f32 per axis 0'", "int8", (1e-3, 3e-2)),
 }
@@ -71,6 +74,9 @@ JOBS = [
     Job("nvfp4", tiled(NVFP4), ("nvfp4",), "int8"),
     Job("q4_K", tiled(Q4_K), ("q4_K",), "int8"),
     Job("q6_K", tiled(Q6_K), ("q6_K",), "int8"),
+    # Activations of 15 bits, in two planes: twice the products.
+    Job("int4-int15", tiled(INT4), ("q4_0", "q4_K"), "int15"),
+    Job("uint4-min-int15", tiled(UINT4), ("q4_1",), "int15"),
     # Activations of full precision.
     Job("nf4-f32", tiled("codebook<nf4>, scale = f32 per [1, 64]"), ("iq4_nl",)),
     Job("int4-f32", tiled(INT4), ("q4_0", "q4_K")),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ggml import F32, TYPES, Ggml
 from machine import HUGE_PAGE, aligned
+from probe import compile_probe
 from workload import Setting, Workload
 
 
@@ -74,8 +75,11 @@ class GgmlMatmul(Workload):
         ggml.ggml_backend_tensor_set(x, setting.x.ctypes.data, 0, setting.x.nbytes)
 
     def run(self) -> None:
+        # Others use the matrix unit, too. It takes a microsecond.
+        compile_probe().probe_load_tiles()
         if self.ggml.ggml_backend_graph_compute(self.ggml.backend, self.graph):
             raise RuntimeError(f"ggml cannot compute {self.name}")
+        compile_probe().probe_save_tiles()
 
     def describe(self) -> dict[str, Any]:
         return {"type": self.type, "peers": []}

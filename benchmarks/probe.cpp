@@ -101,12 +101,30 @@ template <typename Work> double timeThreads(int threads, Work work) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+thread_local unsigned char tileConfig[64];
+
 // Enough independent chains to fill two ports of a latency of five.
 constexpr int kChains = 12;
 
 } // namespace
 
 extern "C" {
+
+/// How the matrix unit (AMX) is set up, of each thread of the pool: put aside, and set up so again.
+/// ggml does it once for each thread and takes it for granted from then on.
+void probe_save_tiles() {
+#ifdef __AMX_TILE__
+#pragma omp parallel
+  _tile_storeconfig(tileConfig);
+#endif
+}
+void probe_load_tiles() {
+#ifdef __AMX_TILE__
+#pragma omp parallel
+  if (tileConfig[0]) // else it was not set up at all
+    _tile_loadconfig(tileConfig);
+#endif
+}
 
 /// Bytes per second of reading `bytes` once, but for a few lines; each thread reads a part of its
 /// own. `prefetch` is 0 (none), 1 (to L1) or 2 (to L2), `distance` bytes ahead. Streams: 1, 4 or 8;

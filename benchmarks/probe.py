@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import itertools
 import platform
 import statistics
@@ -47,6 +48,7 @@ class Bounds(NamedTuple):
     peak: float  # of the arithmetic that was asked for; 0: the machine lacks it
 
 
+@functools.cache
 def compile_probe() -> ctypes.CDLL:
     flags = ["-O3", "-march=native", "-std=c++17", "-fopenmp=libomp"]
     if platform.machine() == "x86_64":

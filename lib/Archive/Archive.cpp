@@ -374,7 +374,13 @@ Expected<std::unique_ptr<Archive>> Archive::open(std::unique_ptr<MappedFile> fil
   Expected<std::unique_ptr<SafetensorsFile>> source = SafetensorsFile::open(std::move(file));
   if (!source)
     return source.takeError();
-  if ((*source)->getMetadata().contains(versionKey))
+  const auto &metadata = (*source)->getMetadata();
+  if (metadata.contains(artifactKey))
+    return (*source)->getFile().makeError(
+        (*source)->getMetadataOffset(),
+        "this is a compiled model, which holds code and weights as the code wants them: give the "
+        "model that it was compiled from");
+  if (metadata.contains(versionKey))
     return SafetensorsArchive::createLowbit(std::move(*source));
   return SafetensorsArchive::createPlain(std::move(*source));
 }

@@ -21,6 +21,7 @@
 namespace lowbit {
 
 constexpr llvm::StringLiteral versionKey = "lowbit.version";
+constexpr llvm::StringLiteral artifactKey = "lowbit.artifact"; ///< lowbit/Runtime/Artifact.h
 constexpr llvm::StringLiteral tensorsKey = "lowbit.tensors";
 constexpr llvm::StringLiteral modelKey = "lowbit.model";
 constexpr llvm::StringLiteral formatVersion = "1";

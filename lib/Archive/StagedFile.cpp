@@ -13,11 +13,33 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <filesystem>
 #include <unistd.h>
 
 using namespace llvm;
 
 namespace lowbit {
+
+Expected<std::string> findDestination(StringRef path) {
+  auto fail = [&](const Twine &what) {
+    return createStringError(std::make_error_code(std::errc::invalid_argument),
+                             path + ": cannot write: " + what);
+  };
+  namespace fs = std::filesystem;
+  fs::path destination = path.str();
+  std::error_code code;
+  // By hand, as a link to a file that does not exist yet is fine.
+  for (unsigned links = 0; fs::is_symlink(destination, code); ++links) {
+    if (links == 40) // as Linux has it
+      return fail("too many symbolic links, or a circle of them");
+    destination = destination.parent_path() / fs::read_symlink(destination, code);
+  }
+  if (fs::is_directory(destination, code))
+    return fail("it is a directory: give a file name");
+  if (fs::exists(destination, code) && !fs::is_regular_file(destination, code))
+    return fail("it is not a regular file");
+  return destination.string();
+}
 
 Error StagedFile::makeWriteError(StringRef path, const Twine &what) {
   return createStringError(std::make_error_code(std::errc::invalid_argument),
@@ -32,14 +54,11 @@ static Error makeErrnoError(StringRef path, int number) {
 StagedFile::~StagedFile() { discard(); }
 
 Error StagedFile::open(ArrayRef<uint8_t> header, uint64_t size) {
-  if (sys::fs::is_directory(path))
-    return makeWriteError(path, "it is a directory: give a file name");
-  // A rename would put a file in the place of a device or a pipe.
-  if (sys::fs::exists(path) && !sys::fs::is_regular_file(path))
-    return makeWriteError(path, "it is not a regular file");
+  if (Error error = findDestination(path).moveInto(destination))
+    return error;
   // Hidden, and in the same folder: rename is atomic only within a file system.
-  SmallString<128> model = sys::path::parent_path(path);
-  sys::path::append(model, "." + sys::path::filename(path) + ".%%%%%%%%.tmp");
+  SmallString<128> model = sys::path::parent_path(destination);
+  sys::path::append(model, "." + sys::path::filename(destination) + ".%%%%%%%%.tmp");
   SmallString<128> name;
   if (std::error_code code = sys::fs::createUniqueFile(model, descriptor, name)) {
     descriptor = -1;
@@ -121,7 +140,7 @@ Error StagedFile::commit() {
     discard();
     return error;
   }
-  if (std::error_code code = sys::fs::rename(temporaryPath, path)) {
+  if (std::error_code code = sys::fs::rename(temporaryPath, destination)) {
     discard();
     return createStringError(code, path + ": cannot write: " + code.message());
   }

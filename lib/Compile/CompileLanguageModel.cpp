@@ -35,7 +35,8 @@ lowbit::compileLanguageModel(std::shared_ptr<const Archive> archive,
   times.import = imported;
   stopwatch.lap();
   std::unique_ptr<Session> session = (*program)->takeSession();
-  if (Error error = bindParameters(*session, std::move(archive)))
+  if (Error error =
+          bindParameters(*session, std::move(archive), *options.program.code.cancellation))
     return std::move(error);
   times.pack = stopwatch.lap();
   return session;

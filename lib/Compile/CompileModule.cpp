@@ -69,11 +69,11 @@ static bool callsAny(const Module &module, StringRef prefix) {
 static constexpr unsigned leastToSplit = 20000;
 
 static Expected<Object> generate(Module &module, ErrorContext &context, TargetMachine &target,
-                                 unsigned level, CompileTimes &times) {
+                                 const CodeOptions &options, CompileTimes &times) {
   Stopwatch stopwatch;
-  optimize(module, target, level);
+  optimize(module, target, options.optLevel, *options.cancellation);
   times.optimize += stopwatch.lap();
-  Expected<Object> object = emitObject(module, target);
+  Expected<Object> object = emitObject(module, target, *options.cancellation);
   if (!object)
     return object.takeError();
   if (Error error = context.takeError())
@@ -109,7 +109,7 @@ static Expected<std::vector<Object>> generateParts(Module &module, unsigned coun
     Expected<std::unique_ptr<TargetMachine>> machine = makeMachine(target, options);
     if (!machine)
       return machine.takeError();
-    Expected<Object> object = generate(**code, context, **machine, options.optLevel, spent[part]);
+    Expected<Object> object = generate(**code, context, **machine, options, spent[part]);
     if (!object)
       return object.takeError();
     objects[part] = std::move(*object);
@@ -164,7 +164,7 @@ generateObjects(mlir::ModuleOp module, ModuleSignature &signature, const CpuTarg
   if (parts > 1)
     return generateParts(*code, parts, target, options, times);
   std::vector<Object> objects;
-  Expected<Object> object = generate(*code, context, **machine, options.optLevel, times);
+  Expected<Object> object = generate(*code, context, **machine, options, times);
   if (!object)
     return object.takeError();
   objects.push_back(std::move(*object));
@@ -201,6 +201,8 @@ Expected<CompiledModule> lowbit::compileModule(mlir::ModuleOp module, const Code
   Expected<ModuleSignature> signature = readSignature(module);
   if (!signature)
     return signature.takeError();
+  if (Error error = options.cancellation->check())
+    return std::move(error);
   Expected<CpuTarget> target = CpuTarget::create(options.cpu);
   if (!target)
     return target.takeError();

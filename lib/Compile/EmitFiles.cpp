@@ -125,7 +125,7 @@ Error lowbit::emitFiles(StringRef stem, const Session &session, const EmitOption
   for (size_t done = 0; done < files.size(); ++done)
     if (Error error = files[done].second->commit()) {
       for (const auto &[path, file] : ArrayRef(files).take_front(done))
-        sys::fs::remove(path);
+        sys::fs::remove(cantFail(findDestination(path)));
       return error;
     }
   return Error::success();

@@ -84,12 +84,14 @@ static Expected<std::vector<uint8_t>> link(ArrayRef<StringRef> objects, ArrayRef
   append_range(arguments, options);
   append_range(arguments, inputs);
   arguments.push_back(builtins);
-  if (sys::ExecuteAndWait(*linker, arguments, std::nullopt, streams, 0, 0, &reason))
-    return createStringError("compiled code cannot be linked: " +
-                             (reason.empty() ? readText(messages) : reason));
+  // The linker's status is lost in a process that ignores its children (SIGCHLD) or waits for all
+  // of them. Its output has a name once it is whole, so that alone tells.
+  sys::ExecuteAndWait(*linker, arguments, std::nullopt, streams, 0, 0, &reason);
   ErrorOr<std::unique_ptr<MemoryBuffer>> linked = MemoryBuffer::getFile(output);
-  if (!linked)
-    return createStringError(output + ": cannot be read: " + linked.getError().message());
+  if (!linked) {
+    std::string said = readText(messages);
+    return createStringError("compiled code cannot be linked: " + (said.empty() ? reason : said));
+  }
   ArrayRef<uint8_t> bytes = arrayRefFromStringRef((*linked)->getBuffer());
   return bytes.vec();
 }

@@ -12,6 +12,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include "mlir/Parser/Parser.h"
+#include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassRegistry.h"
 
@@ -42,7 +43,28 @@ Expected<mlir::OwningOpRef<mlir::ModuleOp>> lowbit::parseModule(StringRef text, 
   return module;
 }
 
-Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline, const CpuTarget &target) {
+namespace {
+/// While it lives, passes are skipped once cancellation is requested.
+class PassCancellation {
+public:
+  PassCancellation(mlir::MLIRContext *context, const Cancellation &cancellation)
+      : context(context) {
+    context->registerActionHandler(
+        [&](function_ref<void()> perform, const mlir::tracing::Action &action) {
+          if (!cancellation.isRequested() || !isa<mlir::PassExecutionAction>(action))
+            perform();
+        });
+  }
+  ~PassCancellation() { context->registerActionHandler(nullptr); }
+
+private:
+  mlir::MLIRContext *context;
+};
+} // namespace
+
+Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline, const CpuTarget &target,
+                          const Cancellation &cancellation) {
+  PassCancellation skip(module.getContext(), cancellation);
   DiagnosticCollector diagnostics(module.getContext());
   mlir::PassManager passes(module.getContext());
   if (pipeline == "none")
@@ -77,10 +99,11 @@ Error lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline, const CpuTa
   }
   if (failed(passes.run(module)))
     return diagnostics.takeError("the module cannot be lowered");
-  return Error::success();
+  return cancellation.check();
 }
 
-Expected<std::string> lowbit::transformText(StringRef text, StringRef name, StringRef pipeline) {
+Expected<std::string> lowbit::transformText(StringRef text, StringRef name, StringRef pipeline,
+                                            const Cancellation &cancellation) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
   if (!module)
@@ -88,7 +111,7 @@ Expected<std::string> lowbit::transformText(StringRef text, StringRef name, Stri
   Expected<CpuTarget> target = CpuTarget::create("native");
   if (!target)
     return target.takeError();
-  if (Error error = runPipeline(**module, pipeline, *target))
+  if (Error error = runPipeline(**module, pipeline, *target, cancellation))
     return std::move(error);
   std::string result;
   raw_string_ostream(result) << **module << "\n";

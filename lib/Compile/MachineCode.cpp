@@ -10,6 +10,8 @@
 #include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
+#include "llvm/IR/OptBisect.h"
+#include "llvm/IR/PassInstrumentation.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
@@ -127,16 +129,21 @@ static void setTargetAttributes(Module &module, const TargetMachine &target) {
   }
 }
 
-void lowbit::optimize(Module &module, TargetMachine &target, unsigned level) {
+void lowbit::optimize(Module &module, TargetMachine &target, unsigned level,
+                      const Cancellation &cancellation) {
   setTargetAttributes(module, target);
   PipelineTuningOptions tuning;
   tuning.LoopVectorization = level > 1;
   tuning.SLPVectorization = level > 1;
-  PassBuilder builder(&target, tuning);
+  PassInstrumentationCallbacks callbacks;
+  callbacks.registerShouldRunOptionalPassCallback(
+      [&](StringRef, const Any &) { return !cancellation.isRequested(); });
+  PassBuilder builder(&target, tuning, std::nullopt, &callbacks);
   LoopAnalysisManager loops;
   FunctionAnalysisManager functions;
   CGSCCAnalysisManager components;
   ModuleAnalysisManager modules;
+  modules.registerPass([&] { return PassInstrumentationAnalysis(&callbacks); });
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(components);
   builder.registerFunctionAnalyses(functions);
@@ -159,7 +166,26 @@ void lowbit::optimize(Module &module, TargetMachine &target, unsigned level) {
   passes.run(module, modules);
 }
 
-Expected<SmallVector<char, 0>> lowbit::emitObject(Module &module, TargetMachine &target) {
+namespace {
+/// Lets the code generator leave out what it need not do.
+class OptionalPasses final : public OptPassGate {
+public:
+  explicit OptionalPasses(const Cancellation &cancellation) : cancellation(cancellation) {}
+  bool isEnabled() const override { return cancellation.isRequested(); }
+  bool shouldRunPass(StringRef, StringRef) const override { return !cancellation.isRequested(); }
+
+private:
+  const Cancellation &cancellation;
+};
+} // namespace
+
+Expected<SmallVector<char, 0>> lowbit::emitObject(Module &module, TargetMachine &target,
+                                                  const Cancellation &cancellation) {
+  if (Error error = cancellation.check())
+    return std::move(error);
+  OptionalPasses gate(cancellation);
+  OptPassGate &before = module.getContext().getOptPassGate();
+  module.getContext().setOptPassGate(gate);
   SmallVector<char, 0> object;
   raw_svector_ostream stream(object);
   legacy::PassManager passes;
@@ -167,5 +193,8 @@ Expected<SmallVector<char, 0>> lowbit::emitObject(Module &module, TargetMachine 
     return createStringError("this LLVM cannot write object files for " +
                              target.getTargetTriple().str());
   passes.run(module);
+  module.getContext().setOptPassGate(before);
+  if (Error error = cancellation.check())
+    return std::move(error);
   return object;
 }

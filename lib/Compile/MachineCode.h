@@ -30,12 +30,14 @@ llvm::Error checkInstructions(const llvm::Module &module, const CpuTarget &targe
 /// Fails if a function or global that the signature names is missing or of another type.
 llvm::Error exposeEntries(llvm::Module &module, const ModuleSignature &signature);
 
-/// LLVM's standard pipeline at `level`, for the target.
-void optimize(llvm::Module &module, llvm::TargetMachine &target, unsigned level);
+/// LLVM's standard pipeline at `level`, for the target. Ends early, with a module of no use, once
+/// cancellation is requested.
+void optimize(llvm::Module &module, llvm::TargetMachine &target, unsigned level,
+              const Cancellation &cancellation);
 
 /// Machine code of the module, as a relocatable object file. The module is of no use after it.
-llvm::Expected<llvm::SmallVector<char, 0>> emitObject(llvm::Module &module,
-                                                      llvm::TargetMachine &target);
+llvm::Expected<llvm::SmallVector<char, 0>>
+emitObject(llvm::Module &module, llvm::TargetMachine &target, const Cancellation &cancellation);
 
 } // namespace lowbit
 

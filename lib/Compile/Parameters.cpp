@@ -249,7 +249,8 @@ static Expected<std::vector<ParameterValue>> packTensor(const Session &session,
   return outputs;
 }
 
-Error lowbit::bindParameters(Session &session, ArrayRef<std::shared_ptr<const Archive>> archives) {
+Error lowbit::bindParameters(Session &session, ArrayRef<std::shared_ptr<const Archive>> archives,
+                             const Cancellation &cancellation) {
   const ModuleSignature &signature = session.getSignature();
   ParameterBinder binder(signature, archives);
   if (Error error = binder.find())
@@ -268,6 +269,8 @@ Error lowbit::bindParameters(Session &session, ArrayRef<std::shared_ptr<const Ar
     }
     auto [slot, isNew] = packed.try_emplace({parameter.key, parameter.pack});
     if (isNew) {
+      if (Error error = cancellation.check())
+        return error;
       Expected<std::vector<ParameterValue>> outputs =
           packTensor(session, **signature.find(parameter.pack), tensor, found);
       if (!outputs)

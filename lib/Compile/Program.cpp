@@ -83,12 +83,12 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
     if (Error error = runPipeline(module,
                                   "builtin.module(lowbit-materialize,lowbit-take-prefix{bits=" +
                                       std::to_string(options.prefixBits) + "})",
-                                  *target))
+                                  *target, *options.code.cancellation))
       return std::move(error);
   Expected<std::string> pipeline = getPipeline(options);
   if (!pipeline)
     return pipeline.takeError();
-  if (Error error = runPipeline(module, *pipeline, *target))
+  if (Error error = runPipeline(module, *pipeline, *target, *options.code.cancellation))
     return std::move(error);
   program->times.lower = stopwatch.lap();
   Expected<CompiledModule> compiled = compileModule(module, options.code, program->times);
@@ -128,7 +128,7 @@ Program::load(StringRef text, StringRef name, const ProgramOptions &options,
   Expected<std::unique_ptr<Program>> program = compile(**module, options);
   if (!program)
     return program.takeError();
-  if (Error error = bindParameters((*program)->getSession(), archives))
+  if (Error error = bindParameters((*program)->getSession(), archives, *options.code.cancellation))
     return std::move(error);
   return program;
 }

@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/IR/LowbitOps.h"
+#include "lowbit/Numerics/IntegerLevels.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -38,6 +40,29 @@ static LogicalResult verifyStored(ContractOp op, RankedTensorType type, TypeRang
   return success();
 }
 
+/// What offsets of codes add, then what zero points and minima are multiplied with.
+static LogicalResult verifySums(ContractOp op, RankedTensorType lhs, QuantizedAttr weights) {
+  SmallVector<StringRef> wanted;
+  auto levels = numerics::integerLevelsOf(weights.getCodeFormat().getReference());
+  if (lhs.getEncoding() && levels && levels->offset != 0)
+    wanted.push_back("i32");
+  if (weights.getZeroTree())
+    wanted.push_back("f32");
+  auto given = op.getSums().getTypes();
+  bool isRight =
+      given.size() == wanted.size() && llvm::all_of(llvm::zip(given, wanted), [](auto pair) {
+        auto type = dyn_cast<ShapedType>(std::get<0>(pair));
+        bool isFloat = std::get<1>(pair) == "f32";
+        return type && type.getRank() == 2 &&
+               (isFloat ? type.getElementType().isF32() : type.getElementType().isInteger(32));
+      });
+  if (isRight)
+    return success();
+  return op.emitOpError() << "takes of its activations, by row and block, "
+                          << (wanted.empty() ? "no sums" : "sums in " + llvm::join(wanted, " and "))
+                          << ", not " << (given.empty() ? "none" : "") << given;
+}
+
 LogicalResult ContractOp::verify() {
   auto lhs = dyn_cast<RankedTensorType>(getLhsType()),
        rhs = dyn_cast<RankedTensorType>(getRhsType());
@@ -57,17 +82,8 @@ LogicalResult ContractOp::verify() {
   if (failed(verifyStored(*this, lhs, getLhs().getTypes(), "lhs")) ||
       failed(verifyStored(*this, rhs, getRhs().getTypes(), "rhs")))
     return failure();
-  if (getSums().size() > 1)
-    return emitOpError() << "has one tensor of sums at most";
-  for (Value sums : getSums()) {
-    auto type = dyn_cast<ShapedType>(sums.getType());
-    bool isRight =
-        type && type.getRank() == 2 &&
-        (lhs.getEncoding() ? type.getElementType().isInteger(32) : type.getElementType().isF32());
-    if (!isRight)
-      return emitOpError() << "has sums of " << (lhs.getEncoding() ? "codes in i32" : "f32 values")
-                           << " by row and block, not " << sums.getType();
-  }
+  if (failed(verifySums(*this, lhs, weights)))
+    return failure();
   auto init = dyn_cast<ShapedType>(getInit().getType());
   if (!init || init.getRank() != 2 || !init.getElementType().isF32() ||
       failed(verifyCompatibleDims({init.getDimSize(0), lhs.getDimSize(0)})))

@@ -8,6 +8,7 @@
 #include "lowbit/Runtime/Artifact.h"
 
 #include "../Archive/JSONText.h"
+#include "../Archive/LowbitFormat.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/BLAKE3.h"
 #include "llvm/Support/JSON.h"
@@ -19,9 +20,8 @@
 using namespace llvm;
 using namespace lowbit;
 
-static constexpr StringLiteral artifactKey = "lowbit.artifact", artifactVersion = "1",
-                               programKey = "lowbit.program", digestsKey = "lowbit.digests",
-                               originKey = "lowbit.origin", modelKey = "lowbit.model",
+static constexpr StringLiteral artifactVersion = "1", programKey = "lowbit.program",
+                               digestsKey = "lowbit.digests", originKey = "lowbit.origin",
                                codeName = "code";
 
 static std::string digestOf(ArrayRef<uint8_t> bytes) {

@@ -7,6 +7,7 @@
 
 #include "WriteFile.h"
 
+#include "lowbit/Archive/StagedFile.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -17,14 +18,12 @@ Error lowbit::writeFile(StringRef path, ArrayRef<StringRef> pieces) {
     return createStringError(code, path + ": cannot write: " + code.message() +
                                        ": check that the folder exists and is writable");
   };
-  if (sys::fs::is_directory(path))
-    return createStringError(path + ": cannot write: it is a directory: give a file name");
-  // A rename would put a file in the place of a device or a pipe.
-  if (sys::fs::exists(path) && !sys::fs::is_regular_file(path))
-    return createStringError(path + ": cannot write: it is not a regular file");
+  Expected<std::string> destination = findDestination(path);
+  if (!destination)
+    return destination.takeError();
   SmallString<128> temporary;
   int descriptor;
-  if (std::error_code code = sys::fs::createUniqueFile(path + ".%%%%%%%%.tmp", descriptor,
+  if (std::error_code code = sys::fs::createUniqueFile(*destination + ".%%%%%%%%.tmp", descriptor,
                                                        temporary, sys::fs::OF_None, 0666))
     return fail(code);
   raw_fd_ostream stream(descriptor, /*shouldClose=*/true);
@@ -34,7 +33,7 @@ Error lowbit::writeFile(StringRef path, ArrayRef<StringRef> pieces) {
   std::error_code code = stream.error();
   stream.clear_error(); // else the stream's destructor ends the process
   if (!code)
-    code = sys::fs::rename(temporary, path);
+    code = sys::fs::rename(temporary, *destination);
   if (!code)
     return Error::success();
   sys::fs::remove(temporary);

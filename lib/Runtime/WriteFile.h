@@ -14,7 +14,8 @@
 
 namespace lowbit {
 
-/// Writes the pieces, one after the other, under a temporary name beside `path`, then renames.
+/// Writes the pieces, one after the other, under a temporary name beside the destination of `path`,
+/// then renames.
 llvm::Error writeFile(llvm::StringRef path, llvm::ArrayRef<llvm::StringRef> pieces);
 
 } // namespace lowbit

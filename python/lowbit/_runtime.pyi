@@ -34,7 +34,13 @@ class Artifact:
     def __init__(self, path: str) -> None: ...
     @property
     def origin(self) -> str:
-        """JSON: what it was compiled from, and with which options."""
+        """JSON: what it was compiled from, with which options, and for which processor."""
+    @property
+    def signature(self) -> str:
+        """JSON: its entries and parameters, with their types, and what its code needs."""
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Bytes of its code ("code"), and of each parameter by its symbol."""
 
     def metadata(self, key: str) -> str | int | float | bool | list[Any] | None: ...
 

@@ -52,7 +52,12 @@ def limit() -> int:
 
 def describe(model: str, options: Mapping[str, Any]) -> str:
     """What an artifact was compiled from and how, as JSON."""
-    return json.dumps({"model": os.path.basename(model), "options": dict(options)}, sort_keys=True)
+    origin = {
+        "model": os.path.basename(model),
+        "options": dict(options),
+        "processor": _runtime.processor().split()[0],
+    }
+    return json.dumps(origin, sort_keys=True)
 
 
 def _identity(model: str) -> list[int]:

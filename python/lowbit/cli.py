@@ -38,8 +38,16 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(2)
 
 
+def _unicode(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # bytes of another character set
+        raise argparse.ArgumentTypeError(f"'{text}' is not UTF-8") from None
+    return text
+
+
 def _activations(text: str) -> str:
-    if text not in ("f32", "int15", "int8") and "<" not in text:
+    if _unicode(text) not in ("f32", "int15", "int8") and "<" not in text:
         raise argparse.ArgumentTypeError(
             f"'{text}' is none of f32, int15 and int8, nor an encoding such as 'int<8>, scale = f32 per [1, 64]'"
         )
@@ -94,7 +102,7 @@ def _token_list(text: str) -> list[int]:
 
 def _keep(text: str) -> tuple[str, str]:
     # Encodings contain '=', patterns do not: the first one divides.
-    pattern, equals, encoding = text.partition("=")
+    pattern, equals, encoding = _unicode(text).partition("=")
     if not (pattern.strip() and equals and encoding.strip()):
         raise argparse.ArgumentTypeError(
             f"'{text}' is not PATTERN=ENCODING, as 'token_embd.*=same'"
@@ -105,7 +113,8 @@ def _keep(text: str) -> tuple[str, str]:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="lowbit",
-        description="Run, measure and re-encode language models whose weights have encoded types.",
+        description="Run, measure and re-encode language models whose weights have encoded types. A file that is written "
+        "appears when it is whole; where its name is a symbolic link, the link stays and what it points to is written.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -122,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument(
             "model",
             metavar="MODEL",
-            help="a .gguf file, one written by `lowbit encode`, or to run it one written by `lowbit compile` (.lbm); `inspect` and `encode` read any "
+            help="a .gguf file, one written by `lowbit encode`, or to run and inspect it one written by `lowbit compile` (.lbm); `inspect` and `encode` read any "
             ".safetensors file, checkpoints of GPTQ, AWQ and bitsandbytes too",
         )
         return sub
@@ -247,6 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument(
         "--weights",
         required=True,
+        type=_unicode,
         metavar="ENCODING",
         help="for every 2-D tensor, as '#lowbit.quantized<int<8>, scale = f32 per axis 0>'",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
+import itertools
 import json
 import math
 import os
@@ -12,12 +13,13 @@ import tempfile
 import time
 from argparse import Namespace
 from dataclasses import asdict
-from typing import Iterator, TextIO
+from typing import Iterator, Sequence, TextIO
 
 import numpy as np
 from tqdm import tqdm
 
 from . import cache, tuning
+from ._runtime import Artifact
 from .errors import LowbitError
 from .model import Model, Sampler, bits_per_byte, open_archive
 from .tokenizer import TextStream
@@ -31,8 +33,9 @@ def _progress(total: int, unit: str, **options) -> tqdm:
 @contextlib.contextmanager
 def _whole_file(path: str, suffix: str) -> Iterator[str]:
     """A temporary name next to `path` that takes its place at the end, or vanishes on failure."""
-    folder = os.path.dirname(path) or "."
     _check_folder(path)
+    path = os.path.realpath(path)  # a symbolic link stays, what it points to is written
+    folder = os.path.dirname(path)
     handle, temporary = tempfile.mkstemp(
         prefix=f".{os.path.basename(path)}.", suffix=suffix, dir=folder
     )
@@ -49,7 +52,9 @@ def _whole_file(path: str, suffix: str) -> Iterator[str]:
 
 
 def _check_folder(path: str) -> None:
-    folder = os.path.dirname(path) or "."
+    folder = os.path.dirname(os.path.realpath(path))
+    if os.path.islink(os.path.realpath(path)):
+        raise LowbitError(f"'{path}' is a circle of symbolic links", hint="give the name of a file")
     if not os.path.isdir(folder):
         raise LowbitError(
             f"there is no folder '{folder}' to write '{path}' in", hint=f"mkdir -p '{folder}'"
@@ -331,7 +336,74 @@ def perplexity(options: Namespace) -> None:
         )
 
 
+def _print_table(rows: list[tuple[str, ...]], right: Sequence[int]) -> None:
+    """In columns, of which the numbers in `right` end where their heads do; the last one is ragged."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths))
+        ]
+        print("  ".join([*cells, row[-1]]))
+
+
+def _describe_type(value: dict) -> str:
+    dtype = value["dtype"].lower()
+    if "shape" not in value:
+        return dtype
+    extents = (str(extent) if extent >= 0 else "?" for extent in value["shape"])
+    return "x".join([*extents, dtype])
+
+
+def _inspect_artifact(options: Namespace) -> None:
+    artifact = Artifact(options.model)
+    origin, signature, sizes = json.loads(artifact.origin), json.loads(artifact.signature), artifact.sizes
+    parameters = [
+        {
+            "name": parameter["key"],
+            "component": parameter["component"],
+            "type": _describe_type(parameter["type"]),
+            "bytes": sizes[parameter["symbol"]],
+        }
+        for parameter in signature["parameters"]
+    ]
+    packing = {parameter.get("pack") for parameter in signature["parameters"]}
+    entries = [
+        {"name": entry["name"], "arguments": [_describe_type(type) for type in entry["arguments"]]}
+        for entry in signature["entries"]
+        if entry["name"] not in packing
+    ]
+    total = sum(parameter["bytes"] for parameter in parameters)
+    if options.json:
+        needs = {key: signature[key] for key in ("threads", "matrix_unit")}
+        totals = {"code_bytes": sizes["code"], "parameter_bytes": total}
+        record = {"compiled": origin | needs, "entries": entries, "parameters": parameters}
+        print(json.dumps(record | {"totals": totals}))
+        return
+    _print_table(
+        [("parameter", "component", "bytes", "type")]
+        + [(p["name"], p["component"], f"{p['bytes']:,}", p["type"]) for p in parameters],
+        right=[2],
+    )
+    for entry in entries:
+        # Of a model with many layers most are alike: its keys and values.
+        runs = [(type, len(list(group))) for type, group in itertools.groupby(entry["arguments"])]
+        listed = ", ".join(type if count == 1 else f"{count} of {type}" for type, count in runs)
+        print(f"entry {entry['name']}({listed})")
+    chosen = ", ".join(f"{key}={value}" for key, value in origin["options"].items())
+    needs = (", OpenMP" if signature["threads"] else "") + (
+        ", the matrix unit (AMX)" if signature["matrix_unit"] else ""
+    )
+    print(
+        f"compiled from {origin['model']} with {chosen}; for {origin.get('processor', 'the processor')}{needs}; "
+        f"{sizes['code']:,} bytes of code, {total:,} bytes of parameters"
+    )
+
+
 def inspect(options: Namespace) -> None:
+    if options.model.endswith(".lbm"):
+        _inspect_artifact(options)
+        return
     tensors = [
         {
             "name": tensor.name,
@@ -356,11 +428,7 @@ def inspect(options: Namespace) -> None:
         rows.append(
             (tensor["name"], shape, f"{tensor['bits_per_weight']:.3f}", size, tensor["encoding"])
         )
-    width = [max(len(row[column]) for row in rows) for column in range(4)]
-    for name, shape, weight, size, encoding in rows:
-        print(
-            f"{name:<{width[0]}}  {shape:>{width[1]}}  {weight:>{width[2]}}  {size:>{width[3]}}  {encoding}"
-        )
+    _print_table(rows, right=[1, 2, 3])
     print(
         f"{len(tensors)} tensors, {parameters:,} parameters, {bits:.3f} bits/weight, {total:,} bytes"
     )

@@ -47,9 +47,31 @@ def _pre_tokenizer(name: str) -> pre_tokenizers.PreTokenizer:
         return byte_level
     known = ", ".join(sorted(_DIGITS_THEN_GPT2 | _GPT2))
     raise LowbitError(
-        f"the model's pre-tokenizer '{name}' is not supported",
+        f"the model's pre-tokenizer '{name[:80]}' is not supported",
         hint=f"supported values of tokenizer.ggml.pre: {known}",
     )
+
+
+_KINDS = {str: "text", int: "whole number"}
+
+
+def _checked(metadata: Callable[[str], Any]) -> Callable[..., Any]:
+    """`metadata`, for values of one type, or lists of it: what a file says may be anything."""
+
+    def read(key: str, kind: type, listed: bool = False) -> Any:
+        value = metadata(key)
+        if value is None:
+            return None
+        if isinstance(value, list) == listed:
+            if all(type(item) is kind for item in (value if listed else [value])):
+                return value
+        wanted = f"a list of {_KINDS[kind]}s" if listed else f"a {_KINDS[kind]}"
+        raise LowbitError(
+            f"the model's '{key}' is not {wanted}",
+            hint="the file is damaged, or was not written as GGUF asks",
+        )
+
+    return read
 
 
 class Tokenizer:
@@ -59,8 +81,10 @@ class Tokenizer:
     """
 
     def __init__(self, metadata: Callable[[str], Any]):
-        def need(key: str) -> Any:
-            value = metadata(key)
+        read = _checked(metadata)
+
+        def need(key: str, listed: bool = False) -> Any:
+            value = read(key, str, listed)
             if (
                 key == "tokenizer.ggml.model"
                 and value is None
@@ -81,11 +105,11 @@ class Tokenizer:
         kind = need("tokenizer.ggml.model")
         if kind != "gpt2":
             raise LowbitError(
-                f"the model's tokenizer is of the kind '{kind}'",
+                f"the model's tokenizer is of the kind '{kind[:80]}'",
                 hint="only byte-pair encoding ('gpt2') is supported",
             )
-        self._tokens: list[str] = list(need("tokenizer.ggml.tokens"))
-        types = metadata("tokenizer.ggml.token_type") or [1] * len(self._tokens)
+        self._tokens: list[str] = need("tokenizer.ggml.tokens", listed=True)
+        types = read("tokenizer.ggml.token_type", int, listed=True) or [1] * len(self._tokens)
         if len(types) != len(self._tokens):
             raise LowbitError(
                 f"the model has {len(self._tokens)} tokens but {len(types)} token types"
@@ -95,16 +119,16 @@ class Tokenizer:
 
         vocabulary = {token: i for i, token in enumerate(self._tokens)}
         self._tokenizer = HuggingFaceTokenizer(
-            BPE(vocab=vocabulary, merges=_merges(need("tokenizer.ggml.merges"), vocabulary))
+            BPE(vocab=vocabulary, merges=_merges(need("tokenizer.ggml.merges", listed=True), vocabulary))
         )
-        self._tokenizer.pre_tokenizer = _pre_tokenizer(metadata("tokenizer.ggml.pre") or "gpt-2")
+        self._tokenizer.pre_tokenizer = _pre_tokenizer(read("tokenizer.ggml.pre", str) or "gpt-2")
         self._tokenizer.add_special_tokens(
             [AddedToken(self._tokens[i], special=True) for i in sorted(self._control)]
         )
         self._tokenizer.add_tokens([AddedToken(self._tokens[i]) for i in user_defined])
 
-        self.bos: int | None = metadata("tokenizer.ggml.bos_token_id")
-        self.eos: int | None = metadata("tokenizer.ggml.eos_token_id")
+        self.bos: int | None = read("tokenizer.ggml.bos_token_id", int)
+        self.eos: int | None = read("tokenizer.ggml.eos_token_id", int)
         self.adds_bos = bool(metadata("tokenizer.ggml.add_bos_token")) and self.bos is not None
 
     def __len__(self) -> int:
@@ -129,11 +153,11 @@ class Tokenizer:
         return ids
 
     def token_bytes(self, token: int) -> bytes:
-        """The bytes that one token stands for; nothing for control tokens.
+        """The bytes that one token stands for; nothing for control tokens, and for what fills up a vocabulary.
 
         A token may end within a UTF-8 sequence: join before decoding, or use `TextStream`.
         """
-        if token in self._control:
+        if token in self._control or token >= len(self._tokens):
             return b""
         text = self._tokens[token]
         try:
@@ -170,11 +194,11 @@ def _merges(lines: Sequence[str], vocabulary: dict[str, int]) -> list[tuple[str,
         cut = line.find(" ", 1)
         left, right = line[:cut], line[cut + 1 :]
         if cut < 0 or not right:
-            raise LowbitError(f"merge {number} of the model's vocabulary is no pair: {line!r}")
+            raise LowbitError(f"merge {number} of the model's vocabulary is no pair: {line[:80]!r}")
         for part in (left, right, left + right):
             if part not in vocabulary:
                 raise LowbitError(
-                    f"merge {number} of the model's vocabulary uses {part!r}, which is no token"
+                    f"merge {number} of the model's vocabulary uses {part[:80]!r}, which is no token"
                 )
         pairs.append((left, right))
     return pairs

@@ -76,9 +76,15 @@ nb::class_<Archive> python::bindArchive(nb::module_ &module) {
       });
 
   return nb::class_<Archive>(module, "Archive", "A memory-mapped GGUF or safetensors file.")
-      .def(nb::new_([](const std::string &path) { return unwrap(Archive::open(path)).release(); }),
-           nb::arg("path"))
-      .def_prop_ro("path", [](const Archive &archive) { return archive.getPath().str(); })
+      .def(
+          nb::new_([](const Path &path) { return unwrap(Archive::open(path.native())).release(); }),
+          nb::arg("path"))
+      .def_prop_ro("path",
+                   [](const Archive &archive) {
+                     StringRef path = archive.getPath();
+                     return nb::steal<nb::str>(
+                         PyUnicode_DecodeFSDefaultAndSize(path.data(), path.size()));
+                   })
       .def_prop_ro("tensors", [](const Archive &archive) { return archive.tensors().vec(); })
       .def(
           "metadata",

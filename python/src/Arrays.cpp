@@ -7,14 +7,22 @@
 
 #include "Bindings.h"
 
+#include "llvm/Support/JSON.h"
+
+#include <future>
+
 using namespace llvm;
 using namespace lowbit;
 using namespace lowbit::python;
 
+std::vector<std::string> python::toStrings(const std::vector<Path> &paths) {
+  return std::vector<std::string>(paths.begin(), paths.end());
+}
+
 void python::raise(Error error) {
   if (!error)
     return;
-  std::string message = toString(std::move(error));
+  std::string message = json::fixUTF8(toString(std::move(error))); // file names need not be
   if (PyErr_Occurred())
     throw nb::python_error();
   throw Failure(message);
@@ -23,6 +31,17 @@ void python::raise(Error error) {
 Error python::checkInterrupt() {
   nb::gil_scoped_acquire lock;
   return PyErr_CheckSignals() ? createStringError("interrupted") : Error::success();
+}
+
+Error python::runCancellable(Cancellation &cancellation, function_ref<Error()> work) {
+  nb::gil_scoped_release unlocked;
+  std::future<Error> done = std::async(std::launch::async, work);
+  Error interrupt = Error::success();
+  while (!interrupt && done.wait_for(std::chrono::milliseconds(50)) == std::future_status::timeout)
+    interrupt = checkInterrupt();
+  if (interrupt)
+    cancellation.request();
+  return joinErrors(done.get(), std::move(interrupt));
 }
 
 static std::optional<DType> findDType(nb::dlpack::dtype type) {

@@ -14,16 +14,22 @@
 #define LOWBIT_PYTHON_BINDINGS_H
 
 #include "lowbit/Archive/Archive.h"
+#include "lowbit/Compile/Cancellation.h"
 #include "lowbit/Runtime/Array.h"
 #include "llvm/Support/Error.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/filesystem.h>
 #include <stdexcept>
 
 namespace lowbit::python {
 
 namespace nb = nanobind;
+
+/// How file names come from Python: they need not be UTF-8.
+using Path = std::filesystem::path;
+std::vector<std::string> toStrings(const std::vector<Path> &paths);
 
 /// Becomes _lowbit.Error.
 struct Failure : std::runtime_error {
@@ -43,6 +49,11 @@ template <typename T> T unwrap(llvm::Expected<T> value) {
 /// For loops that run without the interpreter's lock: an error once the user has pressed Ctrl-C
 /// (the KeyboardInterrupt is then pending).
 llvm::Error checkInterrupt();
+
+/// Work of the compiler, without the interpreter's lock and in a thread of its own, as Python
+/// learns of Ctrl-C in the calling one only, which cancels the work (the KeyboardInterrupt is then
+/// pending).
+llvm::Error runCancellable(Cancellation &cancellation, llvm::function_ref<llvm::Error()> work);
 
 using InputArray = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 

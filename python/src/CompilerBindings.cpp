@@ -73,12 +73,11 @@ static nb::dict toDict(const CompileTimes &times) {
 /// What becomes of a compiled model.
 using UseModel = function_ref<Error(std::unique_ptr<Session>, const Archive &)>;
 
-static CompileTimes compileFile(const std::string &path, const LanguageModelOptions &options,
+static CompileTimes compileFile(const Path &path, const LanguageModelOptions &options,
                                 UseModel use) {
   CompileTimes times;
   auto compile = [&]() -> Error {
-    nb::gil_scoped_release unlocked;
-    Expected<std::unique_ptr<Archive>> opened = Archive::open(path);
+    Expected<std::unique_ptr<Archive>> opened = Archive::open(path.native());
     if (!opened)
       return opened.takeError();
     std::shared_ptr<const Archive> archive = std::move(*opened);
@@ -87,14 +86,14 @@ static CompileTimes compileFile(const std::string &path, const LanguageModelOpti
       return session.takeError();
     return use(std::move(*session), *archive);
   };
-  raise(compile());
+  raise(runCancellable(*options.program.code.cancellation, compile));
   return times;
 }
 
-static ModelSession *open(const std::string &path, nb::dict given) {
+static ModelSession *open(const Path &path, nb::dict given) {
   std::unique_ptr<LanguageModel> model;
   auto use = [&](std::unique_ptr<Session> session, const Archive &) -> Error {
-    auto created = LanguageModel::create(std::move(session), path);
+    auto created = LanguageModel::create(std::move(session), path.native());
     if (created)
       model = std::move(*created);
     return created.takeError();
@@ -103,39 +102,39 @@ static ModelSession *open(const std::string &path, nb::dict given) {
   return new ModelSession{std::move(model), listTimes(times)};
 }
 
-static nb::dict compileModel(const std::string &path, const std::string &output,
-                             const std::string &origin, nb::dict given) {
+static nb::dict compileModel(const Path &path, const Path &output, const std::string &origin,
+                             nb::dict given) {
   auto write = [&](std::unique_ptr<Session> session, const Archive &archive) {
-    return Artifact::write(output, *session, archive.metadata(), origin);
+    return Artifact::write(output.native(), *session, archive.metadata(), origin);
   };
   return toDict(compileFile(path, readOptions(given), write));
 }
 
-static nb::dict emitModel(const std::string &path, const std::string &stem, bool object,
-                          bool header, nb::dict given) {
+static nb::dict emitModel(const Path &path, const Path &stem, bool object, bool header,
+                          nb::dict given) {
   LanguageModelOptions options = readOptions(given);
   options.program.code.keepObject = true;
   auto write = [&](std::unique_ptr<Session> session, const Archive &) {
-    return emitFiles(stem, *session, {object, header});
+    return emitFiles(stem.native(), *session, {object, header});
   };
   return toDict(compileFile(path, options, write));
 }
 
-static nb::dict emitProgram(const std::string &text, const std::string &name,
-                            const std::vector<std::string> &parameters, const std::string &stem,
-                            bool object, bool header, nb::dict given) {
+static nb::dict emitProgram(const std::string &text, const Path &name,
+                            const std::vector<Path> &parameters, const Path &stem, bool object,
+                            bool header, nb::dict given) {
   ProgramOptions options = readOptions(given).program;
   options.code.keepObject = true;
   CompileTimes times;
   auto emit = [&]() -> Error {
-    nb::gil_scoped_release unlocked;
-    Expected<std::unique_ptr<Program>> program = Program::load(text, name, options, parameters);
+    Expected<std::unique_ptr<Program>> program =
+        Program::load(text, name.native(), options, toStrings(parameters));
     if (!program)
       return program.takeError();
     times = (*program)->getTimes();
-    return emitFiles(stem, (*program)->getSession(), {object, header});
+    return emitFiles(stem.native(), (*program)->getSession(), {object, header});
   };
-  raise(emit());
+  raise(runCancellable(*options.code.cancellation, emit));
   return toDict(times);
 }
 

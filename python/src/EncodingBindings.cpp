@@ -48,7 +48,7 @@ void python::bindDecode(nb::class_<Archive> archive) {
   archive.def("tensor_f32", &getValues, nb::arg("name"));
 }
 
-static void encodeFile(const std::string &path, const std::string &out, const std::string &weights,
+static void encodeFile(const Path &path, const Path &out, const std::string &weights,
                        const std::vector<std::pair<std::string, std::string>> &keep,
                        nb::callable progress) {
   EncodeArchiveOptions options;
@@ -66,7 +66,7 @@ static void encodeFile(const std::string &path, const std::string &out, const st
   };
   Error error = [&] {
     nb::gil_scoped_release unlocked;
-    return encodeArchive(path, out, options, report);
+    return encodeArchive(path.native(), out.native(), options, report);
   }();
   raise(std::move(error));
 }

@@ -17,18 +17,18 @@ using namespace llvm;
 using namespace lowbit;
 using namespace lowbit::python;
 
-static Program *compile(const std::string &text, const std::vector<std::string> &parameters,
+static Program *compile(const std::string &text, const std::vector<Path> &parameters,
                         const std::string &pipeline, unsigned threads, const std::string &targetCpu,
-                        const std::string &name) {
+                        const Path &name) {
   ProgramOptions options;
   options.pipeline = pipeline;
   options.threads = threads;
   options.code.cpu = targetCpu;
-  auto program = [&] {
-    nb::gil_scoped_release unlocked;
-    return Program::load(text, name, options, parameters);
-  }();
-  return unwrap(std::move(program)).release();
+  std::unique_ptr<Program> program;
+  raise(runCancellable(*options.code.cancellation, [&] {
+    return Program::load(text, name.native(), options, toStrings(parameters)).moveInto(program);
+  }));
+  return program.release();
 }
 
 static std::vector<nb::object> run(Program &program, const std::string &entry,
@@ -49,19 +49,20 @@ static std::vector<nb::object> run(Program &program, const std::string &entry,
 static std::vector<nb::object> runModule(const std::string &text, const std::string &entry,
                                          const std::vector<InputArray> &inputs,
                                          const std::string &pipeline,
-                                         const std::vector<std::string> &parameters,
-                                         unsigned threads, const std::string &targetCpu) {
+                                         const std::vector<Path> &parameters, unsigned threads,
+                                         const std::string &targetCpu) {
   std::unique_ptr<Program> program(
       compile(text, parameters, pipeline, threads, targetCpu, "module"));
   return run(*program, entry, inputs);
 }
 
 static std::string runPasses(const std::string &text, const std::string &pipeline) {
-  auto result = [&] {
-    nb::gil_scoped_release unlocked;
-    return transformText(text, "module", pipeline);
-  }();
-  return unwrap(std::move(result));
+  std::string result;
+  Cancellation cancellation;
+  raise(runCancellable(cancellation, [&] {
+    return transformText(text, "module", pipeline, cancellation).moveInto(result);
+  }));
+  return result;
 }
 
 void python::bindPrograms(nb::module_ &module) {
@@ -70,7 +71,7 @@ void python::bindPrograms(nb::module_ &module) {
                       "that the module declares as plain f32 is read in the encoding its archive "
                       "has. pipeline: 'cpu', 'reference', 'none' or passes as "
                       "'builtin.module(...)'. name: of the text, in errors.")
-      .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<std::string>(),
+      .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<Path>(),
            nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("target_cpu") = "",
            nb::arg("name") = "module")
       .def(
@@ -91,7 +92,7 @@ void python::bindPrograms(nb::module_ &module) {
       .def_prop_ro("compile_seconds",
                    [](const Program &program) { return program.getTimes().total(); });
   module.def("run_module", &runModule, nb::arg("text"), nb::arg("entry"), nb::arg("inputs"),
-             nb::arg("pipeline") = "cpu", nb::arg("parameters") = std::vector<std::string>(),
+             nb::arg("pipeline") = "cpu", nb::arg("parameters") = std::vector<Path>(),
              nb::arg("threads") = 0, nb::arg("target_cpu") = "",
              "Program(...).run(...), for a module that is called once.");
   module.def("opt", &runPasses, nb::arg("text"), nb::arg("pipeline"),

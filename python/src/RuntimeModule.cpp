@@ -10,6 +10,7 @@
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Runtime/Artifact.h"
 #include "lowbit/Runtime/Version.h"
+#include "llvm/Support/JSON.h"
 
 #include <nanobind/stl/string.h>
 
@@ -17,7 +18,8 @@ using namespace llvm;
 using namespace lowbit;
 using namespace lowbit::python;
 
-static ModelSession *open(const std::string &path, unsigned threads) {
+static ModelSession *open(const Path &given, unsigned threads) {
+  const std::string &path = given.native();
   auto open = [&]() -> Expected<ModelSession> {
     nb::gil_scoped_release unlocked;
     Expected<std::unique_ptr<Artifact>> artifact = Artifact::open(path);
@@ -35,12 +37,30 @@ static ModelSession *open(const std::string &path, unsigned threads) {
   return new ModelSession(unwrap(open()));
 }
 
+static std::string describeSignature(const Artifact &artifact) {
+  std::string text;
+  raw_string_ostream stream(text);
+  json::OStream json(stream);
+  artifact.getSignature().write(json);
+  return text;
+}
+
+static nb::dict getSizes(const Artifact &artifact) {
+  nb::dict sizes;
+  for (const SafetensorsTensor &array : artifact.getArrays())
+    sizes[array.name.c_str()] = array.data.size();
+  return sizes;
+}
+
 /// Of an artifact, without loading it: its model's key-values and where it comes from.
 static void bindArtifact(nb::module_ &module) {
   nb::class_<Artifact>(module, "Artifact", "A compiled model in a file, not loaded.")
-      .def(nb::new_([](const std::string &path) { return unwrap(Artifact::open(path)).release(); }),
+      .def(nb::new_(
+               [](const Path &path) { return unwrap(Artifact::open(path.native())).release(); }),
            nb::arg("path"))
       .def_prop_ro("origin", [](const Artifact &artifact) { return artifact.getOrigin().str(); })
+      .def_prop_ro("signature", &describeSignature)
+      .def_prop_ro("sizes", &getSizes)
       .def(
           "metadata",
           [](const Artifact &artifact, const std::string &key) {

@@ -69,8 +69,7 @@ TEST_P(Replay, EndsWell) {
 
 std::string nameOf(const testing::TestParamInfo<Input> &info) {
   std::string name = (info.param.target->name + "_" + sys::path::filename(info.param.path)).str();
-  std::replace_if(
-      name.begin(), name.end(), [](char c) { return !isAlnum(c); }, '_');
+  std::replace_if(name.begin(), name.end(), [](char c) { return !isAlnum(c); }, '_');
   return name;
 }
 

@@ -402,7 +402,7 @@ func.func @contract_component_element(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8
 // -----
 
 func.func @contract_two_sums(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %a: tensor<1x2xf32>, %b: tensor<1x2xf32>, %y: tensor<1x32xf32>) {
-  // expected-error @below {{has one tensor of sums at most}}
+  // expected-error @below {{takes of its activations, by row and block, no sums, not 'tensor<1x2xf32>', 'tensor<1x2xf32>'}}
   %r = lowbit.contract tensor<1x64xf32> (%x)
     by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n sums (%a, %b) into %y
     : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x2xf32>, tensor<1x2xf32>, tensor<1x32xf32>) -> tensor<1x32xf32>
@@ -412,7 +412,7 @@ func.func @contract_two_sums(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: te
 // -----
 
 func.func @contract_sums_of_codes(%x: tensor<1x64xi8>, %xs: tensor<1x2xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %a: tensor<1x2xf32>, %y: tensor<1x32xf32>) {
-  // expected-error @below {{has sums of codes in i32 by row and block, not 'tensor<1x2xf32>'}}
+  // expected-error @below {{takes of its activations, by row and block, sums in i32, not 'tensor<1x2xf32>'}}
   %r = lowbit.contract tensor<1x64xf32, #lowbit.quantized<int<8>, scale = f32 per [1, 32]>> (%x, %xs)
     by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n sums (%a) into %y
     : (tensor<1x64xi8>, tensor<1x2xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x2xf32>, tensor<1x32xf32>) -> tensor<1x32xf32>
@@ -422,7 +422,7 @@ func.func @contract_sums_of_codes(%x: tensor<1x64xi8>, %xs: tensor<1x2xf32>, %w:
 // -----
 
 func.func @contract_sums_of_values(%x: tensor<1x64xf32>, %w: tensor<2x8x64xi8>, %s: tensor<2x2x16xf16>, %n: index, %a: tensor<2xf32>, %y: tensor<1x32xf32>) {
-  // expected-error @below {{has sums of f32 values by row and block, not 'tensor<2xf32>'}}
+  // expected-error @below {{takes of its activations, by row and block, no sums, not 'tensor<2xf32>'}}
   %r = lowbit.contract tensor<1x64xf32> (%x)
     by tensor<32x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>> (%w, %s) from %n sums (%a) into %y
     : (tensor<1x64xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<2xf32>, tensor<1x32xf32>) -> tensor<1x32xf32>

@@ -3,12 +3,15 @@
 import concurrent.futures
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
-from lowbit import Model, cache
+from lowbit import Archive, Model, cache
 from lowbit.errors import LowbitError
 
 PROMPT = list(b"In the beginning")
@@ -120,6 +123,24 @@ def test_a_damaged_artifact_is_an_error(compiled, tmp_path):
         Model(out).load()
 
 
+@pytest.mark.parametrize("moment", [0.1, 0.5])  # of the time that it takes: lowering, LLVM
+def test_an_interrupt_ends_compiling(q4_model, tmp_path, moment):
+    def compile(output):
+        start = time.monotonic()
+        Model(q4_model).compile(str(output))
+        return time.monotonic() - start
+
+    whole = min(compile(tmp_path / "whole.lbm") for _ in range(2))
+    timer = threading.Timer(moment * whole, lambda: os.kill(os.getpid(), signal.SIGINT))
+    start = time.monotonic()
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        compile(tmp_path / "interrupted.lbm")
+    assert time.monotonic() - start < (moment + 0.4) * whole
+    assert [file.name for file in tmp_path.iterdir()] == ["whole.lbm"]
+    assert compile(tmp_path / "again.lbm") > 0
+
+
 def test_what_is_no_artifact_is_an_error(q4_model, tmp_path, run_lowbit):
     path = tmp_path / "model.lbm"
     run_lowbit("encode", q4_model, "--weights", "#lowbit.quantized<f16>", "--output", tmp_path / "m.safetensors")
@@ -152,6 +173,35 @@ def test_command_line(q4_model, compiled, tmp_path, run_lowbit):
         assert "names no file" in done.stderr
     nowhere = run_lowbit("compile", q4_model, "--output", tmp_path / "no/out.lbm", status=1)
     assert "there is no folder" in nowhere.stderr
+
+
+def test_an_artifact_is_inspected_as_what_it_is(compiled, q4_model, run_lowbit, tmp_path):
+    shown = json.loads(run_lowbit("inspect", compiled, "--json").stdout)
+    assert shown["compiled"]["model"] == q4_model.name
+    assert shown["compiled"]["options"] == {"activations": "int15"}
+    assert shown["compiled"]["processor"] and shown["compiled"]["threads"] is True
+    assert [entry["name"] for entry in shown["entries"]] == ["prefill", "decode"]
+    assert shown["entries"][1]["arguments"][0] == "1xi64"
+    weights = {tensor.name: tensor for tensor in Archive(str(q4_model)).tensors}
+    assert {parameter["name"] for parameter in shown["parameters"]} == set(weights)
+    plain = [parameter for parameter in shown["parameters"] if parameter["name"] == "output_norm.weight"]
+    assert plain == [{"name": "output_norm.weight", "component": "values", "type": "256xf32", "bytes": 1024}]
+    size = compiled.stat().st_size
+    assert 0.8 * size < sum(shown["totals"].values()) < size
+
+    lines = run_lowbit("inspect", compiled).stdout.splitlines()
+    assert len(lines) == 1 + len(shown["parameters"]) + 2 + 1
+    assert "entry decode(1xi64, i64, 8 of " in lines[-2]
+    assert f"compiled from {q4_model.name} with activations=int15; for " in lines[-1]
+
+    # It is no archive of weights, whatever its name.
+    other = tmp_path / "model.safetensors"
+    os.symlink(compiled, other)
+    for path in (compiled, other):
+        done = run_lowbit("encode", path, "--weights", "f32", "--output", tmp_path / "o", status=1)
+        assert "this is a compiled model" in done.stderr and "give the model that it was" in done.stderr
+    assert "this is a compiled model" in run_lowbit("inspect", other, status=1).stderr
+    assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
 def test_a_model_is_compiled_once(q4_model, own_cache):

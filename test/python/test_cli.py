@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from conftest import ARTISTIC
 from lowbit import cli
 
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
+INT4_OF_GGML = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>"
 
 
 def test_generate_json(run_lowbit, model_path, model, tokenizer):
@@ -224,6 +226,41 @@ def test_outputs_that_cannot_be_written(fails, model_path, tmp_path):
     )
     assert "is a folder" in fails(*encode, tmp_path, status=1)
     assert "the output is the model itself" in fails(*encode, model_path, status=1)
+
+
+def test_file_names_are_bytes(run_lowbit, byte_model_path, tmp_path):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    model, other, logits = (os.fsdecode(folder + name) for name in (b"/\xff.gguf", b"/\xfe.gguf", b"/\xfd.npy"))
+    os.symlink(byte_model_path, model)
+    run_lowbit("encode", model, "--weights", INT4_OF_GGML, "--output", other)
+    run_lowbit("logits", other, "--tokens", "65,66", "--output", logits)
+    assert np.load(logits).shape == (2, 256)
+    assert json.loads(run_lowbit("inspect", other, "--json").stdout)["tensors"]
+    compiled = other.replace(".gguf", ".lbm")
+    run_lowbit("compile", other, "--output", compiled)
+    assert "?.gguf with" in run_lowbit("inspect", compiled).stdout
+    run_lowbit("generate", compiled, "--prompt", "a", "--tokens", 2)
+    os.truncate(other, 100)
+    assert "lowbit: error: " in run_lowbit("inspect", other, status=1).stderr
+    assert "is not UTF-8" in run_lowbit("encode", model, "--weights", other, "--output", other, status=2).stderr
+
+
+def test_what_a_symbolic_link_points_to_is_written(run_lowbit, byte_model_path, tmp_path):
+    (tmp_path / "far").mkdir()
+    for name, arguments in {
+        "o.gguf": ["encode", byte_model_path, "--weights", INT4_OF_GGML],
+        "o.npy": ["logits", byte_model_path, "--tokens", "65,66"],
+        "o.lbm": ["compile", byte_model_path],
+    }.items():
+        link, target = tmp_path / name, tmp_path / "far" / name
+        link.symlink_to(f"far/{name}")
+        run_lowbit(*arguments, "--output", link)
+        assert link.is_symlink() and target.is_file()
+    assert len(os.listdir(tmp_path / "far")) == 3
+    link.unlink()
+    link.symlink_to(link.name)
+    assert "a circle of symbolic links" in run_lowbit(*arguments, "--output", link, status=1).stderr
 
 
 def test_encodings_that_cannot_be(fails, model_path, tmp_path):

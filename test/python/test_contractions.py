@@ -207,6 +207,16 @@ def test_matrix_unit(name, activations):
 
 
 @needs_amx
+@pytest.mark.parametrize("columns", [800, 1056, 1280])  # chunks of 24, 12 and 1 blocks of 32, or of 20
+@pytest.mark.parametrize("name", ["int4", "uint4-min", "nested-int", "uint8"])
+def test_matrix_unit_on_chunks_of_rows_and_columns(name, columns):
+    case = (150, (20, columns), WEIGHTS[name], ACTIVATIONS["two-planes"])
+    kernels.assert_same_bits(
+        check(*case, matrix_unit="amx"), check(*case, matrix_unit="none"), "by the matrix unit"
+    )
+
+
+@needs_amx
 def test_matrix_unit_on_dynamic_rows():
     text, activations, shape = WEIGHTS["uint4-min"], ACTIVATIONS["two-planes"], (100, 256)
     with_unit, without = (

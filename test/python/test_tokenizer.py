@@ -81,6 +81,10 @@ def test_a_vocabulary_of_bytes_has_no_merges():
     assert unmerged.decode([4, 0, 1, 2, 0]) == "ab a"
 
 
+def test_a_vocabulary_that_is_filled_up_has_no_text_there():
+    assert Tokenizer(SMALL.get).decode([0, 5, 1, 1 << 40]) == "ab"
+
+
 @pytest.mark.parametrize(
     "change, message",
     [
@@ -91,6 +95,16 @@ def test_a_vocabulary_of_bytes_has_no_merges():
         ({"tokenizer.ggml.token_type": [1]}, "5 tokens but 1 token types"),
         ({"tokenizer.ggml.merges": ["ab"]}, "merge 0 of the model's vocabulary is no pair"),
         ({"tokenizer.ggml.merges": ["a b", "a c"]}, "merge 1 of the model's vocabulary uses 'c'"),
+        ({"tokenizer.ggml.model": ["gpt2"]}, "'tokenizer.ggml.model' is not a text"),
+        ({"tokenizer.ggml.pre": 5}, "'tokenizer.ggml.pre' is not a text"),
+        ({"tokenizer.ggml.tokens": "abcde"}, "'tokenizer.ggml.tokens' is not a list of texts"),
+        ({"tokenizer.ggml.tokens": ["a", "b", "Ġ", ["ab"], 4]}, "tokens' is not a list of texts"),
+        ({"tokenizer.ggml.token_type": [1, 1, 1, 1, "3"]}, "token_type' is not a list of whole"),
+        ({"tokenizer.ggml.token_type": 3}, "token_type' is not a list of whole numbers"),
+        ({"tokenizer.ggml.merges": [1]}, "'tokenizer.ggml.merges' is not a list of texts"),
+        ({"tokenizer.ggml.bos_token_id": "<s>"}, "bos_token_id' is not a whole number"),
+        ({"tokenizer.ggml.eos_token_id": True}, "eos_token_id' is not a whole number"),
+        ({"tokenizer.ggml.pre": "x" * 100_000}, "pre-tokenizer 'x{80}' is not supported"),
     ],
 )
 def test_a_broken_vocabulary_is_named(change, message):

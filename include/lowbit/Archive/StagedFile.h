@@ -19,9 +19,14 @@
 
 namespace lowbit {
 
+/// Where a file named `path` is to be put: a symbolic link stays, and what it points to is written.
+/// Fails for what a rename would destroy: a directory, a device, a pipe.
+llvm::Expected<std::string> findDestination(llvm::StringRef path);
+
 /// What writers of tensor files share: a header, then tensors one after the other, so that no more
-/// than a piece of one need be in memory. Everything goes to a temporary file beside `path`, which
-/// commit() renames; without commit() the destructor removes it, and `path` is as it was.
+/// than a piece of one need be in memory. Everything goes to a temporary file beside the
+/// destination of `path`, which commit() renames; without commit() the destructor removes it, and
+/// `path` is as it was.
 class StagedFile {
 public:
   virtual ~StagedFile();
@@ -56,7 +61,8 @@ private:
   void discard();
   void skipComplete();
 
-  std::string path;
+  std::string path; // as given, for messages
+  std::string destination;
   std::string temporaryPath;
   int descriptor = -1;     // -1 unless open
   std::vector<Slot> slots; // as declared

@@ -8,7 +8,10 @@
 #ifndef LOWBIT_COMPILE_COMPILEMODULE_H
 #define LOWBIT_COMPILE_COMPILEMODULE_H
 
+#include "lowbit/Compile/Cancellation.h"
 #include "lowbit/Runtime/Session.h"
+
+#include <memory>
 
 namespace mlir {
 class ModuleOp;
@@ -27,6 +30,8 @@ struct CodeOptions {
   std::string dumpObjectPath;
   /// Keep the code as an object file too (CompiledModule::object), for emitFiles().
   bool keepObject = false;
+  /// Ends compiling early, by an error.
+  std::shared_ptr<Cancellation> cancellation = std::make_shared<Cancellation>();
 };
 
 /// How long compiling took, in seconds.
@@ -55,7 +60,8 @@ llvm::Expected<CompiledModule> compileModule(mlir::ModuleOp module, const CodeOp
 /// the type in the program and in the file. Parameters that the program wants in another layout are
 /// packed here, once.
 llvm::Error bindParameters(Session &session,
-                           llvm::ArrayRef<std::shared_ptr<const Archive>> archives);
+                           llvm::ArrayRef<std::shared_ptr<const Archive>> archives,
+                           const Cancellation &cancellation = {});
 
 } // namespace lowbit
 

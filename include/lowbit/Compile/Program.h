@@ -46,7 +46,8 @@ parseModule(llvm::StringRef text, llvm::StringRef name, mlir::MLIRContext *conte
 
 /// Runs a pipeline, named as in ProgramOptions; options of "cpu" that are not given suit `target`.
 /// The module is of no use after an error.
-llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline, const CpuTarget &target);
+llvm::Error runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline, const CpuTarget &target,
+                        const Cancellation &cancellation = {});
 
 /// A parameter that the program declares as a plain f32 tensor, and that the first of these
 /// archives to have it stores in an encoding, becomes a decode of what is stored: a program serves
@@ -56,7 +57,8 @@ llvm::Error adoptEncodings(mlir::ModuleOp module,
 
 /// Parsing and lowering in one, for this machine: the text after a pipeline.
 llvm::Expected<std::string> transformText(llvm::StringRef text, llvm::StringRef name,
-                                          llvm::StringRef pipeline);
+                                          llvm::StringRef pipeline,
+                                          const Cancellation &cancellation = {});
 
 /// A compiled module whose entries take arrays and give arrays.
 class Program {

@@ -18,17 +18,18 @@ def Lowbit_ContractOp : Op<Lowbit_Dialect, "contract", [
     `init[m, n] += sum over k of lhs[m, k] * rhs[first + n, k]`, in f32, where `first` begins a group of 16 rows of `rhs`. `rhs_type` is the type of the whole weights, in a layout with
     inner tiles; `lhs_type` that of the activations: plain, or int<8> codes with scales by blocks of k. Scales stay outside of the sums:
     over a block in which both sides' scales are constant, codes are multiplied and added as they are, in integers if both sides
-    have such. `sums` are the sums of each such block's activations (codes, or f32 values), by which zero points, minima and offsets of codes
-    come in; absent where there are none. Sums of codes are exact; blocks are added in f32, in order of k, by one multiply-add each.
+    have such. `sums` come of the sums of each such block's activations, by row and block: for integer activations and weights whose integer levels have an
+    offset, i32, what that adds to a product of codes (the sum times the negated offset); for weights with zero points or minima, f32, what these
+    are multiplied with (the sum, for minima times the activations' scale unless that is one for the row). Sums of codes are exact; blocks are added in f32, in order of k, by one multiply-add each.
 
     Example:
     ```mlir
     #a8 = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
     #w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
-    func.func @linear(%x: tensor<1x64xi8>, %xs: tensor<1x2xf32>, %sums: tensor<1x2xi32>, %w: tensor<2x8x64xi8>,
+    func.func @linear(%x: tensor<1x64xi8>, %xs: tensor<1x2xf32>, %offsets: tensor<1x2xi32>, %w: tensor<2x8x64xi8>,
                       %ws: tensor<2x2x16xf16>, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
       %first = arith.constant 0 : index
-      %r = lowbit.contract tensor<1x64xf32, #a8> (%x, %xs) by tensor<32x64xf32, #w4> (%w, %ws) from %first sums (%sums) into %y
+      %r = lowbit.contract tensor<1x64xf32, #a8> (%x, %xs) by tensor<32x64xf32, #w4> (%w, %ws) from %first sums (%offsets) into %y
         : (tensor<1x64xi8>, tensor<1x2xf32>, tensor<2x8x64xi8>, tensor<2x2x16xf16>, index, tensor<1x2xi32>, tensor<1x32xf32>)
           -> tensor<1x32xf32>
       return %r : tensor<1x32xf32>

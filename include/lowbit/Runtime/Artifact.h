@@ -39,6 +39,9 @@ public:
 
   const Metadata &metadata() const { return model; }
   llvm::StringRef getOrigin() const { return origin; }
+  const ModuleSignature &getSignature() const { return signature; }
+  /// The code, and the parameters under their symbols.
+  llvm::ArrayRef<SafetensorsTensor> getArrays() const { return file->getTensors(); }
 
   /// Loads the code, and the packed parameters into memory; the other parameters stay in the mapped
   /// file. Everything is compared with its digest. `threads` as for Session::load.

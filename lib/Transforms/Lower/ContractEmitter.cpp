@@ -19,50 +19,37 @@ using numerics::InnerTile;
 Value ContractEmitter::startOf(OpBuilder &b, const StepColumn &at, size_t plane, size_t m) {
   if (!plan.isInteger())
     return splat(b, b.getF32FloatAttr(0));
-  if (plan.levels->offset == 0 || plane != 0)
+  if (!plan.hasOffset() || plane != 0)
     return splat(b, b.getI32IntegerAttr(0));
-  Value offset = arith::ConstantOp::create(b, loc, b.getI32IntegerAttr(-plan.levels->offset));
-  Value start = arith::MulIOp::create(b, loc, factors.buildBlockSum(b, rows[m], at), offset);
-  return lowbit::toLanes(b, loc, start, InnerTile::rows);
+  return lanes(b, factors.buildOffset(b, rows[m], at));
 }
 
-SmallVector<Value> ContractEmitter::emitFactors(OpBuilder &b, const StepColumn &at, ValueRange dots,
-                                                ValueRange sums) {
-  Values next;
-  ScaleAttrInterface zeroTree = plan.weights.getZeroTree();
-  Values xFactors, xSums;
-  for (Value row : rows) {
-    xFactors.push_back(plan.activationsVary ? factors.buildActivations(b, row, at) : Value());
-    if (!zeroTree)
-      continue;
-    Value sum = factors.buildBlockSum(b, row, at);
-    xSums.push_back(plan.isInteger() ? arith::SIToFPOp::create(b, loc, b.getF32Type(), sum) : sum);
+ContractEmitter::WeightFactors ContractEmitter::weightFactorsOf(OpBuilder &b, Value group,
+                                                                const StepColumn &at) {
+  return {plan.weightsVary ? factors.buildWeights(b, group, at) : Value(),
+          plan.weights.getZeroTree() ? factors.buildZeros(b, group, at) : Value()};
+}
+
+Value ContractEmitter::emitFactors(OpBuilder &b, const StepColumn &at, const WeightFactors &weights,
+                                   Value row, ValueRange dots, Value sum) {
+  Value dot = dots[0];
+  for (size_t plane = 1; plane < plan.planeCount(); ++plane) {
+    Value shift = splat(b, b.getI32IntegerAttr(plan.activationPlanes[plane].shift));
+    dot = arith::AddIOp::create(b, loc, dot, arith::ShLIOp::create(b, loc, dots[plane], shift));
   }
-  for (auto [g, group] : llvm::enumerate(groups)) {
-    Value zero = zeroTree ? factors.buildZeros(b, group, at) : Value();
-    Value factor = plan.weightsVary ? factors.buildWeights(b, group, at) : Value();
-    for (size_t m = 0; m < rows.size(); ++m) {
-      size_t i = g * rows.size() + m;
-      Value dot = dots[i], sum = sums[i];
-      for (size_t plane = 1; plane < plan.planeCount(); ++plane) {
-        Value shift = splat(b, b.getI32IntegerAttr(plan.activationPlanes[plane].shift));
-        Value high = arith::ShLIOp::create(b, loc, dots[plane * sums.size() + i], shift);
-        dot = arith::AddIOp::create(b, loc, dot, high);
-      }
-      if (plan.isInteger())
-        dot = arith::SIToFPOp::create(b, loc, floats(b), dot);
-      if (zero && !plan.weights.getAdditive()) {
-        Value less = arith::NegFOp::create(b, loc, xSums[m]);
-        dot = vector::FMAOp::create(b, loc, lanes(b, zero), lanes(b, less), dot);
-      }
-      sum = multiplyAdd(b, dot, buildProduct(b, loc, factor, xFactors[m]), sum);
-      if (zero && plan.weights.getAdditive())
-        sum = vector::FMAOp::create(b, loc, lanes(b, zero),
-                                    lanes(b, buildProduct(b, loc, xSums[m], xFactors[m])), sum);
-      next.push_back(sum);
-    }
+  if (plan.isInteger())
+    dot = arith::SIToFPOp::create(b, loc, floats(b), dot);
+  Value xFactor = plan.activationsVary ? factors.buildActivations(b, row, at) : Value();
+  if (!weights.zero)
+    return multiplyAdd(b, dot, buildProduct(b, loc, weights.factor, xFactor), sum);
+  Value zero = lanes(b, weights.zero), xSum = factors.buildBlockSum(b, row, at);
+  if (plan.weights.getAdditive()) {
+    sum = multiplyAdd(b, dot, buildProduct(b, loc, weights.factor, xFactor), sum);
+    return vector::FMAOp::create(b, loc, zero, lanes(b, xSum), sum);
   }
-  return next;
+  Value less = arith::NegFOp::create(b, loc, xSum);
+  dot = vector::FMAOp::create(b, loc, zero, lanes(b, less), dot);
+  return multiplyAdd(b, dot, buildProduct(b, loc, weights.factor, xFactor), sum);
 }
 
 void ContractEmitter::emitFinish(OpBuilder &b, const RegisterTile &tile, ValueRange sums) {

@@ -73,16 +73,36 @@ private:
   // EmitMatrixTiles.cpp: products by the matrix unit, 16 rows of activations at a time.
   bool canUseMatrixUnit() const;
   void emitMatrixTiles(OpBuilder &b, mlir::OpFoldResult tileCount);
-  void unpackWeights(OpBuilder &b, Value unpacked);
-  /// The products of a block, one vector for each row and plane.
-  Values emitMatrixProducts(OpBuilder &b, const StepColumn &at, Value row, Value unpacked,
-                            ValueRange scratch);
+  /// Whether the unit takes levels of weights with their sign: then nothing is to be added for an
+  /// offset.
+  bool hasSignedLevels() const;
+  /// A block of columns, and where its unpacked weights are.
+  struct MatrixBlock {
+    StepColumn at, unpacked;
+  };
+  /// A group's inner tiles from step `first` on, as bytes [columns / 4, 64].
+  void unpackWeights(OpBuilder &b, Value group, Value first, int64_t columns, Value unpacked);
+  /// The products of a block, in a tile for each plane.
+  void emitMatrixProducts(OpBuilder &b, const MatrixBlock &block, Value unpacked,
+                          ValueRange products);
+  /// Scales them and adds them to the sums of rows.
+  Values addMatrixProducts(OpBuilder &b, const StepColumn &at, ValueRange products,
+                           ValueRange sums);
+  /// `count` units of columns from `first` on, whose weights are unpacked.
+  Values emitMatrixChunk(OpBuilder &b, Value first, int64_t count, Value unpacked,
+                         ValueRange products, ValueRange sums);
 
   // ContractEmitter.cpp: what comes around the products.
   /// The start of a block's sum: what the offset of the codes adds, in integers.
   Value startOf(OpBuilder &b, const StepColumn &at, size_t plane, size_t m);
-  /// sums + factors * (dots - zero points) + minima.
-  Values emitFactors(OpBuilder &b, const StepColumn &at, ValueRange dots, ValueRange sums);
+  /// What a group's weights have for a block; null where there is none.
+  struct WeightFactors {
+    Value factor, zero;
+  };
+  WeightFactors weightFactorsOf(OpBuilder &b, Value group, const StepColumn &at);
+  /// sum + factors * (dot - zero point) + minimum, of a row, given a dot of each plane.
+  Value emitFactors(OpBuilder &b, const StepColumn &at, const WeightFactors &weights, Value row,
+                    ValueRange dots, Value sum);
   /// Factors that do not vary along the columns, then the sums are added to the output.
   void emitFinish(OpBuilder &b, const RegisterTile &tile, ValueRange sums);
   void addToOutput(OpBuilder &b, Value row, Value group, Value sum);

@@ -140,7 +140,18 @@ SmallVector<Value> ContractEmitter::emitBlock(OpBuilder &b, const StepColumn &at
                       })
                .first;
   }
-  return emitFactors(b, at, dots, sums);
+  Values next;
+  for (auto [g, group] : llvm::enumerate(groups)) {
+    WeightFactors weights = weightFactorsOf(b, group, at);
+    for (size_t m = 0; m < rows.size(); ++m) {
+      size_t i = g * rows.size() + m;
+      Values ofPlanes;
+      for (size_t plane = 0; plane < plan.planeCount(); ++plane)
+        ofPlanes.push_back(dots[plane * sums.size() + i]);
+      next.push_back(emitFactors(b, at, weights, rows[m], ofPlanes, sums[i]));
+    }
+  }
+  return next;
 }
 
 SmallVector<Value> ContractEmitter::emitProducts(OpBuilder &b, StepColumn at, int64_t length,

@@ -81,9 +81,17 @@ Value InnerFactors::buildActivations(OpBuilder &b, Value row, const StepColumn &
   return level.getFormat().buildDecode(b, loc, code);
 }
 
+Value InnerFactors::buildOffset(OpBuilder &b, Value row, const StepColumn &at) {
+  return ofBlock(b, op.getSums().front(), row, at);
+}
+
 Value InnerFactors::buildBlockSum(OpBuilder &b, Value row, const StepColumn &at) {
+  return ofBlock(b, op.getSums().back(), row, at);
+}
+
+Value InnerFactors::ofBlock(OpBuilder &b, Value values, Value row, const StepColumn &at) {
   Value block = TileBuilder(b, loc).blockOf(at, plan.block);
-  return memref::LoadOp::create(b, loc, op.getSums()[0], ValueRange{row, block});
+  return memref::LoadOp::create(b, loc, values, ValueRange{row, block});
 }
 
 } // namespace lowbit

@@ -31,11 +31,15 @@ public:
   mlir::Value buildZeros(mlir::OpBuilder &b, mlir::Value group, const StepColumn &at);
   /// The factor of integer activations, a scalar.
   mlir::Value buildActivations(mlir::OpBuilder &b, mlir::Value row, const StepColumn &at);
-  /// The sum of the activations of a block, i32 or f32.
+  /// Of activations' blocks, scalars: what the offset of the weights' levels adds, i32; and what
+  /// zero points and minima are multiplied with, f32 (InnerTilePlan::hasOffset, hasSums).
+  mlir::Value buildOffset(mlir::OpBuilder &b, mlir::Value row, const StepColumn &at);
   mlir::Value buildBlockSum(mlir::OpBuilder &b, mlir::Value row, const StepColumn &at);
 
 private:
   /// The levels of a tree begin at level `first` of the weights.
+  mlir::Value ofBlock(mlir::OpBuilder &b, mlir::Value values, mlir::Value row,
+                      const StepColumn &at);
   mlir::Value buildTree(mlir::OpBuilder &b, ScaleAttrInterface tree, unsigned first,
                         mlir::Value group, const StepColumn &at);
 

@@ -35,8 +35,10 @@ struct InnerTilePlan {
   bool isInteger() const { return activations != nullptr; }
   /// First components of the activations that are multiplied: planes of codes, or the f32 values.
   size_t planeCount() const { return std::max<size_t>(activationPlanes.size(), 1); }
-  /// Whether sums of the activations' blocks are needed.
-  bool needsSums() const { return weights.getZeroTree() || (isInteger() && levels->offset != 0); }
+  /// What a contraction takes of the sums of the activations' blocks: what the offset of the
+  /// weights' levels adds to products of codes; and that which zero points and minima multiply.
+  bool hasOffset() const { return isInteger() && levels->offset != 0; }
+  bool hasSums() const { return weights.getZeroTree() != nullptr; }
 };
 
 /// The plan, or in `reason` why there is none, as the rest of a sentence that begins with "it".

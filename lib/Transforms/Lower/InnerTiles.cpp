@@ -106,6 +106,53 @@ static Value sumBlocks(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs
                    })[0];
 }
 
+/// `sums` of codes as f32, times the activations' scales where `isScaled`.
+static Value toFloats(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs, Value sums,
+                      bool isScaled) {
+  Type f32 = t.b.getF32Type();
+  if (!isScaled)
+    return t.elementwise(sums, f32, [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+      return {arith::SIToFPOp::create(t.b, t.loc, f32, a[0])};
+    });
+  ScaleLevelAttr level = cast<BlockScaleAttr>(plan.activations.getScale()).getLevels()[0];
+  SmallVector<int64_t> block = level.getBlock(2);
+  // A scale may serve several blocks, and all rows.
+  Value view = t.splitLast(sums, {block[1] / plan.block});
+  Value scales = t.dropWholeAxes(lhs[plan.planeCount()], block);
+  SmallVector<unsigned> axes{0, 1};
+  if (block[0] == kWhole)
+    axes.erase(axes.begin());
+  auto parallel = utils::IteratorType::parallel;
+  AffineMap all = t.b.getMultiDimIdentityMap(3);
+  Value scaled = t.generic({view, scales}, t.empty(tensor::getMixedSizes(t.b, t.loc, view), f32),
+                           {all, t.map(3, axes), all}, {parallel, parallel, parallel},
+                           [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                             Value sum = arith::SIToFPOp::create(t.b, t.loc, f32, a[0]);
+                             Value scale = level.getFormat().buildDecode(t.b, t.loc, a[1]);
+                             return {arith::MulFOp::create(t.b, t.loc, sum, scale)};
+                           })[0];
+  return t.joinFrom(scaled, 1);
+}
+
+/// What `lowbit.contract` takes of the sums of the activations' blocks.
+static SmallVector<Value> buildSums(TileBuilder &t, const InnerTilePlan &plan, ValueRange lhs) {
+  if (!plan.hasOffset() && !plan.hasSums())
+    return {};
+  Value sums = sumBlocks(t, plan, lhs);
+  SmallVector<Value> taken;
+  if (plan.hasOffset())
+    taken.push_back(t.elementwise(sums, t.b.getI32Type(),
+                                  [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                                    Value offset = t.i32(-plan.levels->offset);
+                                    return {arith::MulIOp::create(t.b, t.loc, a[0], offset)};
+                                  }));
+  if (plan.hasSums())
+    taken.push_back(plan.isInteger() ? toFloats(t, plan, lhs, sums,
+                                                plan.weights.getAdditive() && plan.activationsVary)
+                                     : sums);
+  return taken;
+}
+
 /// Groups of 16 rows for one iteration of the parallel loop: enough for a register tile, and such
 /// that iterations share out evenly.
 static int64_t groupsOfIteration(int64_t groups, int64_t most) {
@@ -242,8 +289,7 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
     SmallVector<Value> destinations;
     SmallVector<int64_t> groups;
     for (Job &job : jobs) {
-      if (job.plan.needsSums())
-        job.sums.push_back(sumBlocks(t, job.plan, job.getLhs()));
+      job.sums = buildSums(t, job.plan, job.getLhs());
       destinations.push_back(job.getDestination());
       groups.push_back(job.getGroups());
     }

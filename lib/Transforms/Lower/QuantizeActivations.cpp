@@ -34,15 +34,22 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     return DecodeOp::create(b, loc, codes);
   }
 
-  void runOnOperation() override {
+  EncodingAttrInterface wanted; // absent: activations stay as they are
+
+  /// Once for all functions, so that what is wrong is said once.
+  LogicalResult initialize(MLIRContext *context) override {
     if (encoding.empty())
+      return success();
+    wanted = parseEncoding("#lowbit.quantized<" + encoding + ">", context);
+    if (!wanted)
+      return emitError(UnknownLoc::get(context))
+             << "'" << encoding << "' is no encoding of activations";
+    return success();
+  }
+
+  void runOnOperation() override {
+    if (!wanted)
       return;
-    EncodingAttrInterface wanted =
-        parseEncoding("#lowbit.quantized<" + encoding + ">", &getContext());
-    if (!wanted) {
-      getOperation().emitError() << "'" << encoding << "' is no encoding of activations";
-      return signalPassFailure();
-    }
     llvm::MapVector<Value, Value> rounded;
     SmallVector<std::pair<OpOperand *, Value>> replacements;
     WalkResult walked = getOperation().walk([&](DecodeOp weights) {

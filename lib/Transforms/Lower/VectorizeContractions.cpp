@@ -41,11 +41,11 @@ using namespace mlir;
 namespace lowbit {
 namespace {
 
-/// Emits the loops and register tiles of one contraction.
-class ContractionEmitter {
+/// Emits the loops and register tiles of one f32 contraction.
+class RegisterTileEmitter {
 public:
-  ContractionEmitter(OpBuilder &b, linalg::LinalgOp op, const ContractionPlan &plan,
-                     const RegisterTile &tile)
+  RegisterTileEmitter(OpBuilder &b, linalg::LinalgOp op, const ContractionPlan &plan,
+                      const RegisterTile &tile)
       : loc(op.getLoc()), op(op), plan(plan), tile(tile), maps(op.getIndexingMapsArray()) {
     ranges = op.createLoopRanges(b, loc);
     ivs.resize(op.getNumLoops());
@@ -355,7 +355,7 @@ struct VectorizeContraction : OpInterfaceRewritePattern<linalg::LinalgOp> {
     FailureOr<ContractionPlan> plan = planContraction(op, reason);
     if (failed(plan))
       return rewriter.notifyMatchFailure(op, reason);
-    ContractionEmitter(rewriter, op, *plan, tile).emit(rewriter);
+    RegisterTileEmitter(rewriter, op, *plan, tile).emit(rewriter);
     rewriter.eraseOp(op);
     return success();
   }

@@ -12,16 +12,14 @@
 // CHECK-DAG: #[[$PAIR:.+]] = affine_map<(d0) -> (d0 floordiv 2)>
 
 // A block's sum starts with what the offset of the codes adds, exact in integers; levels are looked up; the minimum comes in by
-// the block's sum. The last group of outputs is masked.
+// the activations' sum. The last group of outputs is masked.
 // CHECK-LABEL: func @table(
-// CHECK-SAME:    %[[X:[a-z0-9]*]]: memref<1x8xi8>, %[[XS:[a-z0-9]*]]: memref<1x1xf32>, %[[W:[a-z0-9]*]]: memref<2x1x64xi8>, %[[S:[a-z0-9]*]]: memref<2x1x16xf16>, %[[M:[a-z0-9]*]]: memref<2x1x16xf16>, %[[SUMS:[a-z0-9]*]]: memref<1x1xi32>, %[[Y:[a-z0-9]*]]: memref<1x20xf32>
+// CHECK-SAME:    %[[X:[a-z0-9]*]]: memref<1x8xi8>, %[[XS:[a-z0-9]*]]: memref<1x1xf32>, %[[W:[a-z0-9]*]]: memref<2x1x64xi8>, %[[S:[a-z0-9]*]]: memref<2x1x16xf16>, %[[M:[a-z0-9]*]]: memref<2x1x16xf16>, %[[OFFSETS:[a-z0-9]*]]: memref<1x1xi32>, %[[SUMS:[a-z0-9]*]]: memref<1x1xf32>, %[[Y:[a-z0-9]*]]: memref<1x20xf32>
 // CHECK-DAG:   %[[LEVELS:.*]] = arith.constant dense<[0, 23, 44, 62, 78, 92, 105, 117, -128, -116, -104, -91, -76, -60, -40, -16]> : vector<16xi8>
-// CHECK-DAG:   %[[OFFSET:.*]] = arith.constant -127 : i32
 // CHECK-DAG:   %[[NIBBLE:.*]] = arith.constant dense<15> : vector<64xi8>
 // CHECK-DAG:   %[[FOUR:.*]] = arith.constant dense<4> : vector<64xi8>
 // CHECK:       scf.for %[[G:.*]] = %{{.*}} to %c2
-// CHECK:         %[[SUM:.*]] = memref.load %[[SUMS]]
-// CHECK-NEXT:    %[[START:.*]] = arith.muli %[[SUM]], %[[OFFSET]] : i32
+// CHECK:         %[[START:.*]] = memref.load %[[OFFSETS]]
 // CHECK-NEXT:    %[[STARTS:.*]] = vector.broadcast %[[START]] : i32 to vector<16xi32>
 // CHECK-NEXT:    %[[CODES:.*]] = vector.load %[[W]][%[[G]], %{{.*}}, %{{.*}}] : memref<2x1x64xi8>, vector<64xi8>
 // CHECK-NEXT:    %[[LOW:.*]] = arith.andi %[[CODES]], %[[NIBBLE]]
@@ -31,9 +29,13 @@
 // CHECK-NEXT:    %[[HIGH:.*]] = arith.andi %[[SHIFTED]], %[[NIBBLE]]
 // CHECK-NEXT:    %[[V:.*]] = lowbit.lookup %[[LEVELS]], %[[HIGH]]
 // CHECK:         lowbit.dot4 %[[V]], %{{.*}} into %[[DOT]]
-// CHECK-NEXT:    arith.sitofp %[[SUM]] : i32 to f32
-// CHECK:         arith.sitofp %{{.*}} : vector<16xi32> to vector<16xf32>
-// CHECK-COUNT-2: vector.fma
+// CHECK:         arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
+// CHECK:         %[[MIN:.*]] = arith.extf %{{.*}} : vector<16xf16> to vector<16xf32>
+// CHECK-NEXT:    arith.sitofp %{{.*}} : vector<16xi32> to vector<16xf32>
+// CHECK-NEXT:    %[[SUM:.*]] = memref.load %[[SUMS]]
+// CHECK-NEXT:    %[[ADDED:.*]] = vector.fma
+// CHECK-NEXT:    %[[OF:.*]] = vector.broadcast %[[SUM]]
+// CHECK-NEXT:    vector.fma %[[MIN]], %[[OF]], %[[ADDED]]
 // CHECK:         %[[MASK:.*]] = vector.create_mask %{{.*}} : vector<16xi1>
 // CHECK-NEXT:    %[[OLD:.*]] = vector.maskedload %[[Y]][%{{.*}}], %[[MASK]],
 // CHECK-NEXT:    %[[NEW:.*]] = arith.addf %[[OLD]],
@@ -42,10 +44,10 @@
 // FETCH-LABEL: func @table(
 // FETCH:       memref.prefetch %{{.*}}[%{{.*}}, %c2, %c0], read, locality<1>, data : memref<2x1x64xi8>
 func.func @table(%x: memref<1x8xi8>, %xs: memref<1x1xf32>, %w: memref<2x1x64xi8>, %s: memref<2x1x16xf16>, %m: memref<2x1x16xf16>,
-                 %sums: memref<1x1xi32>, %y: memref<1x20xf32>) {
+                 %offsets: memref<1x1xi32>, %sums: memref<1x1xf32>, %y: memref<1x20xf32>) {
   %first = arith.constant 0 : index
-  lowbit.contract tensor<1x8xf32, #a8> (%x, %xs) by tensor<20x8xf32, #iq4> (%w, %s, %m) from %first sums(%sums) into %y
-    : (memref<1x8xi8>, memref<1x1xf32>, memref<2x1x64xi8>, memref<2x1x16xf16>, memref<2x1x16xf16>, index, memref<1x1xi32>, memref<1x20xf32>) -> ()
+  lowbit.contract tensor<1x8xf32, #a8> (%x, %xs) by tensor<20x8xf32, #iq4> (%w, %s, %m) from %first sums(%offsets, %sums) into %y
+    : (memref<1x8xi8>, memref<1x1xf32>, memref<2x1x64xi8>, memref<2x1x16xf16>, memref<2x1x16xf16>, index, memref<1x1xi32>, memref<1x1xf32>, memref<1x20xf32>) -> ()
   return
 }
 
@@ -63,11 +65,11 @@ func.func @table(%x: memref<1x8xi8>, %xs: memref<1x1xf32>, %w: memref<2x1x64xi8>
 // CHECK-NEXT:  %[[OWN:.*]] = arith.andi %[[CODES]], %[[SIX]]
 // CHECK-NEXT:  arith.uitofp %[[OWN]] : vector<16xi8> to vector<16xf32>
 func.func @nested(%x: memref<1x32xi8>, %xs: memref<1x4xf32>, %p: memref<1x2x64xi8>, %q: memref<1x1x64xi8>, %s: memref<1x1x16xf16>,
-                  %t: memref<1x2x16xi8>, %z: memref<1x1x16xi8>, %sums: memref<1x4xi32>, %y: memref<1x16xf32>) {
+                  %t: memref<1x2x16xi8>, %z: memref<1x1x16xi8>, %sums: memref<1x4xf32>, %y: memref<1x16xf32>) {
   %first = arith.constant 0 : index
   lowbit.contract tensor<1x32xf32, #a8> (%x, %xs) by tensor<16x32xf32, #uint3> (%p, %q, %s, %t, %z) from %first sums(%sums) into %y
     : (memref<1x32xi8>, memref<1x4xf32>, memref<1x2x64xi8>, memref<1x1x64xi8>, memref<1x1x16xf16>, memref<1x2x16xi8>, memref<1x1x16xi8>,
-       index, memref<1x4xi32>, memref<1x16xf32>) -> ()
+       index, memref<1x4xf32>, memref<1x16xf32>) -> ()
   return
 }
 

@@ -18,12 +18,14 @@
 // CHECK:       %[[BLOCKS:.*]] = tensor.expand_shape %[[X]] {{.*}} into tensor<?x4x16xi8>
 // CHECK:       %[[SUMS:.*]] = linalg.generic {{.*}} ins(%[[BLOCKS]] : tensor<?x4x16xi8>)
 // CHECK:         arith.extsi %{{.*}} : i8 to i32
+// CHECK:       %[[OFFSETS:.*]] = linalg.generic {{.*}} ins(%[[SUMS]] : tensor<?x4xi32>)
+// CHECK:         arith.muli %{{.*}}, %c-8_i32
 // CHECK:       scf.forall (%[[N:.*]]) = (0) to (200) step (64) shared_outs(%[[ALL:.*]] = %[[Y]])
 // CHECK-DAG:     %[[SIZE:.*]] = affine.min #[[$LEFT]](%[[N]])
 // CHECK-DAG:     %[[ROWS:.*]] = tensor.dim %[[ALL]]
 // CHECK:         %[[PART:.*]] = tensor.extract_slice %[[ALL]][0, %[[N]]] [%[[ROWS]], %[[SIZE]]] [1, 1]
 // CHECK:         %[[ZEROS:.*]] = linalg.fill ins(%{{.*}} : f32) outs(%[[PART]]
-// CHECK:         %[[NEW:.*]] = lowbit.contract tensor<?x64xf32, #[[$A8]]>(%[[X]], %[[XS]]) by tensor<200x64xf32, #[[$W4]]>(%[[W]], %[[WS]]) from %[[N]] sums(%[[SUMS]]) into %[[ZEROS]]
+// CHECK:         %[[NEW:.*]] = lowbit.contract tensor<?x64xf32, #[[$A8]]>(%[[X]], %[[XS]]) by tensor<200x64xf32, #[[$W4]]>(%[[W]], %[[WS]]) from %[[N]] sums(%[[OFFSETS]]) into %[[ZEROS]]
 // CHECK:         tensor.parallel_insert_slice %[[NEW]] into %[[ALL]][0, %[[N]]] [%[[ROWS]], %[[SIZE]]] [1, 1]
 func.func @integers(%x: tensor<?x64xi8>, %xs: tensor<?x2xf32>, %w: tensor<13x8x64xi8>, %ws: tensor<13x4x16xf16>, %m: index,
                     %y: tensor<?x200xf32>) -> tensor<?x200xf32> {
@@ -127,4 +129,33 @@ func.func @others(%x: tensor<1x16xf32>, %w: tensor<2x4x64xi8>, %y: tensor<1x16xf
   %s = linalg.matmul indexing_maps = [#mk, #kn, #mn] ins(%x, %part : tensor<1x16xf32>, tensor<16x16xf32>)
                      outs(%r : tensor<1x16xf32>) -> tensor<1x16xf32>
   return %s : tensor<1x16xf32>
+}
+
+// -----
+
+// Minima are multiplied with the sums' values, which are computed once; a scale of the activations may serve several blocks.
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#a8 = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
+#w4 = #lowbit.quantized<uint<4>, scale = f16 per [1, 16], min = f16 per [1, 16], layout = tiled>
+
+// CHECK-LABEL: func @scaled_minima(
+// CHECK-SAME:    %[[X:[a-z0-9]*]]: tensor<3x64xi8>, %[[XS:[a-z0-9]*]]: tensor<3x2xf32>
+// CHECK:       %[[SUMS:.*]] = linalg.generic {{.*}} outs(%{{.*}} : tensor<3x4xi32>)
+// CHECK:       %[[VIEW:.*]] = tensor.expand_shape %[[SUMS]] {{.*}} into tensor<3x2x2xi32>
+// CHECK:       %[[VALUES:.*]] = linalg.generic {{.*}} ins(%[[VIEW]], %[[XS]] : tensor<3x2x2xi32>, tensor<3x2xf32>)
+// CHECK:         %[[SUM:.*]] = arith.sitofp
+// CHECK-NEXT:    arith.mulf %[[SUM]], %{{.*}} : f32
+// CHECK:       %[[ALL:.*]] = tensor.collapse_shape %[[VALUES]]
+// CHECK:       lowbit.contract {{.*}} sums(%[[ALL]])
+func.func @scaled_minima(%x: tensor<3x64xi8>, %xs: tensor<3x2xf32>, %w: tensor<2x8x64xi8>, %ws: tensor<2x4x16xf16>, %wm: tensor<2x4x16xf16>,
+                         %y: tensor<3x32xf32>) -> tensor<3x32xf32> {
+  %a = lowbit.decode_region tensor<3x64xf32, #a8> (%x, %xs) [0, 0] [3, 64] : tensor<3x64xi8>, tensor<3x2xf32> -> tensor<3x64xf32>
+  %d = lowbit.decode_region tensor<32x64xf32, #w4> (%w, %ws, %wm) [0, 0] [32, 64]
+    : tensor<2x8x64xi8>, tensor<2x4x16xf16>, tensor<2x4x16xf16> -> tensor<32x64xf32>
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%a, %d : tensor<3x64xf32>, tensor<32x64xf32>)
+                     outs(%y : tensor<3x32xf32>) -> tensor<3x32xf32>
+  return %r : tensor<3x32xf32>
 }

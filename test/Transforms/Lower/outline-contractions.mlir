@@ -9,7 +9,7 @@
 !ws = memref<1x1x16xf32>
 
 // CHECK-LABEL: func.func @first
-// CHECK:         call @[[F:lowbit.contract.*]](%{{.*}}) : (memref<?x4xi8>
+// CHECK:         call @[[$F:lowbit.contract.*]](%{{.*}}) : (memref<?x4xi8>
 // CHECK-NOT:     call
 func.func @first(%x: memref<?x4xi8>, %s: !xs, %w: !w, %ws: !ws, %y: memref<?x16xf32>, %i: index) {
   lowbit.contract tensor<?x4xf32, #a8> (%x, %s) by tensor<16x4xf32, #w8> (%w, %ws) from %i into %y : (memref<?x4xi8>, !xs, !w, !ws, index, memref<?x16xf32>) -> ()
@@ -17,7 +17,7 @@ func.func @first(%x: memref<?x4xi8>, %s: !xs, %w: !w, %ws: !ws, %y: memref<?x16x
 }
 
 // CHECK-LABEL: func.func @second
-// CHECK:         call @[[F]](
+// CHECK:         call @[[$F]](
 // Other strides of the result are another form.
 // CHECK:         lowbit.contract {{.*}} strided<[32, 1]>
 // CHECK:         return
@@ -36,6 +36,6 @@ func.func @token(%x: memref<1x4xi8>, %s: memref<1x1xf32>, %w: !w, %ws: !ws, %y: 
   return
 }
 
-// CHECK:       func.func private @[[F]]({{.*}}) attributes {passthrough = ["noinline"]} {
+// CHECK:       func.func private @[[$F]]({{.*}}) attributes {passthrough = ["noinline"]} {
 // CHECK-NEXT:    lowbit.contract
 // CHECK-NEXT:    return

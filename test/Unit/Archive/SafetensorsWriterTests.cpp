@@ -167,6 +167,22 @@ TEST_F(WriterTest, CreateRefuses) {
   EXPECT_TRUE(contains(messageOf(SafetensorsWriter::create(folder, {})), "it is a directory"));
 }
 
+TEST_F(WriterTest, WhatASymbolicLinkPointsToIsWritten) {
+  ASSERT_FALSE(sys::fs::create_directory(pathOf("far")));
+  ASSERT_FALSE(sys::fs::create_link("far/target", pathOf("link"))); // relative, and not there yet
+  ASSERT_FALSE(sys::fs::create_link(pathOf("link"), pathOf("second")));
+  for (const char *name : {"link", "second"}) {
+    EXPECT_EQ(messageOf(writeAll(pathOf(name))), "no error");
+    EXPECT_TRUE(sys::fs::is_symlink_file(pathOf(name)));
+    EXPECT_TRUE(sys::fs::is_regular_file(pathOf("far/target")));
+    ASSERT_FALSE(sys::fs::remove(pathOf("far/target")));
+  }
+  ASSERT_FALSE(sys::fs::create_link("circle", pathOf("circle")));
+  EXPECT_TRUE(contains(messageOf(writeAll(pathOf("circle"))), "a circle of them"));
+  ASSERT_FALSE(sys::fs::create_link(folder, pathOf("folder")));
+  EXPECT_TRUE(contains(messageOf(writeAll(pathOf("folder"))), "it is a directory"));
+}
+
 TEST_F(WriterTest, APlainNameGoesToTheCurrentFolder) {
   SmallString<128> before;
   ASSERT_FALSE(sys::fs::current_path(before));

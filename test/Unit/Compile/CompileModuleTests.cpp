@@ -8,6 +8,8 @@
 #include "../Archive/Builders.h"
 #include "Modules.h"
 
+#include <csignal>
+
 using namespace llvm;
 
 namespace lowbit {
@@ -56,6 +58,21 @@ TEST(CompileModuleTest, RunsAtEveryLevel) {
   }
 }
 
+TEST(CompileModuleTest, CancelledWorkIsAnError) {
+  CodeOptions options;
+  options.cancellation->request();
+  auto session = compile(scaleModule, options);
+  ASSERT_FALSE(bool(session));
+  EXPECT_EQ(messageOf(session.takeError()), "cancelled");
+}
+
+TEST(CompileModuleTest, LinksWhereChildrenAreIgnored) {
+  auto before = std::signal(SIGCHLD, SIG_IGN);
+  auto session = compile(scaleModule);
+  std::signal(SIGCHLD, before);
+  EXPECT_TRUE(bool(session)) << toString(session.takeError());
+}
+
 TEST(CompileModuleTest, LookupGivesTheAddressThatInvokeCalls) {
   auto session = compile(scaleModule);
   ASSERT_TRUE(bool(session)) << toString(session.takeError());
@@ -64,7 +81,7 @@ TEST(CompileModuleTest, LookupGivesTheAddressThatInvokeCalls) {
   float x = 5, factor = 0.5;
   MemRefDescriptor descriptor(&x, 1);
   void *arguments[] = {descriptor.get(), &factor};
-  reinterpret_cast<void (*)(void **)> (*address)(arguments);
+  reinterpret_cast<void (*)(void **)>(*address)(arguments);
   EXPECT_EQ(x, 2.5f);
 }
 

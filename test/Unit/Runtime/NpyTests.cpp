@@ -118,6 +118,15 @@ TEST_F(NpyTest, AFailedWriteLeavesNothing) {
   EXPECT_TRUE(list().empty());
 }
 
+TEST_F(NpyTest, WhatASymbolicLinkPointsToIsWritten) {
+  auto array = Array::allocate(DType::F32, {2});
+  ASSERT_TRUE(bool(array));
+  ASSERT_FALSE(sys::fs::create_link("target.npy", pathOf("link.npy")));
+  EXPECT_EQ(messageOf(writeNpy(pathOf("link.npy"), *array)), "no error");
+  EXPECT_EQ(list(), (std::vector<std::string>{"link.npy", "target.npy"}));
+  EXPECT_TRUE(sys::fs::is_symlink_file(pathOf("link.npy")));
+}
+
 TEST(ArrayTest, ImpossibleShapes) {
   EXPECT_TRUE(contains(messageOf(Array::allocate(DType::F32, {-1})), "f32 [-1]"));
   EXPECT_TRUE(contains(messageOf(Array::allocate(DType::F32, {int64_t(1) << 61})), "has no size"));
