@@ -102,8 +102,8 @@ def ggml_type(name: str, rank: int) -> tuple[str, int, int]:
     """Of a tensor type of ggml: its encoding ('' for F32) on tensors of this rank, elements and bytes of a block."""
 
 def target(name: str) -> dict[str, Any]:
-    """What code for a processor (as LLVM names it, or 'native') is compiled with, before anything was measured: its 'features', and options of
-    lowbit-cpu-pipeline by their names."""
+    """What code for a processor (as LLVM names it, or 'native') is compiled with, before anything was measured: its 'features', whether it 'runs-here',
+    and options of lowbit-cpu-pipeline by their names."""
 
 def compile_model(path: str, output: str, origin: str, options: dict[str, Any]) -> dict[str, float]:
     """Compile the model of an archive into an artifact (.lbm); seconds of each step. options: as for Session."""

@@ -200,7 +200,7 @@ def _compile_program(options: Namespace) -> dict[str, float]:
         "target_cpu": options.target_cpu,
         "parallel": options.parallel,
     }
-    if chosen := {} if options.target_cpu else tuning.options():
+    if chosen := tuning.options(options.target_cpu):
         given["pipeline"] = tuning.pipeline(chosen)
     return emit_program(
         text,

@@ -82,7 +82,9 @@ class Sampler:
         if self.top_k > 0:
             order = order[: self.top_k]
         # The difference first: a tiny temperature would overflow the logits themselves.
-        scaled = (logits[order].astype(np.float64) - np.float64(logits[order[0]])) / self.temperature
+        scaled = (
+            logits[order].astype(np.float64) - np.float64(logits[order[0]])
+        ) / self.temperature
         probability = np.exp(scaled)
         probability /= probability.sum()
         if self.top_p < 1:
@@ -159,7 +161,7 @@ class Model:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
         self._options.setdefault("activations", "int15")
         self._options.setdefault("kv_cache", "f16")
-        if chosen := {} if self.is_compiled or target_cpu else tuning.options():
+        if chosen := {} if self.is_compiled else tuning.options(target_cpu):
             self._options["pipeline"] = tuning.pipeline(chosen)
         self._in_use = threading.Lock()
 
@@ -188,6 +190,14 @@ class Model:
     def _session(self) -> Session:
         if self.is_compiled:
             return Session(self.path)
+        if target_cpu := self._options.get("target_cpu"):
+            from ._lowbit import target
+
+            if not target(target_cpu)["runs-here"]:
+                raise LowbitError(
+                    f"this machine cannot run code for '{target_cpu}'",
+                    hint="`lowbit compile` writes it to a file",
+                )
         if self.use_cache:
             if path := cache.find(self.path, self._options):
                 with contextlib.suppress(RuntimeError):  # damaged, or just removed

@@ -56,9 +56,9 @@ def path() -> str:
     return os.path.join(cache.folder(), f"tuning-{digest[:16]}.json")
 
 
-def options() -> dict[str, int]:
-    """What was chosen that differs from the processor's record; {} where nothing was measured."""
-    if os.environ.get("LOWBIT_TUNING") == "off":
+def options(target_cpu: str | None = None) -> dict[str, int]:
+    """What was chosen that differs from the processor's record; {} where nothing was measured: of this machine, and no other."""
+    if target_cpu not in (None, "native") or os.environ.get("LOWBIT_TUNING") == "off":
         return {}
     try:
         with open(path(), encoding="utf-8") as file:

@@ -11,6 +11,7 @@
 #include "lowbit/Compile/CompileLanguageModel.h"
 #include "lowbit/Compile/EmitFiles.h"
 #include "lowbit/Runtime/Artifact.h"
+#include "lowbit/Runtime/Version.h"
 
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
@@ -145,6 +146,10 @@ static nb::dict describeTarget(const std::string &name) {
   record["cpu"] = target.cpu;
   record["architecture"] = target.architecture;
   record["features"] = target.features;
+  ModuleSignature signature;
+  signature.architecture = target.architecture;
+  signature.features = target.getRequiredFeatures();
+  record["runs-here"] = !errorToBool(checkProcessor(signature));
   record["vector-length"] = target.vectorLength;
   record["lanes"] = target.lanes;
   record["matrix-unit"] = target.matrixUnit;

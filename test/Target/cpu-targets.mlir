@@ -26,7 +26,7 @@
 // UNIT: error: matrix-unit=amx needs the feature amx-int8, which 'haswell' (x86_64) lacks
 
 // CHECK: llvm.func @linear
-// AMX: llvm.x86.tdpbsud
+// AMX: llvm.x86.tdpb{{[su]}}sd
 // VNNI512: llvm.x86.avx512.vpdpbusd.512
 // AVX512: llvm.x86.avx512.pmaddw.d.512
 // VNNI256: llvm.x86.avx512.vpdpbusd.256

@@ -9,7 +9,8 @@
 // file with the array "code" (a shared object) and one array for each parameter,
 // named as the code's symbol. "__metadata__" has
 //   "lowbit.artifact": "1"
-//   "lowbit.program":  {"threads", "entries", "parameters"}, as ModuleSignature
+//   "lowbit.program":  {"architecture", "features", "threads", "matrix_unit", "entries",
+//                      "parameters"}, as ModuleSignature
 //   "lowbit.digests":  {"ARRAY": "BLAKE3 in hexadecimal"}, of each array and of "lowbit.program"
 //   "lowbit.origin":   what it was compiled from and how; for people
 //   "lowbit.model":    the model's key-values, as in a Lowbit archive
