@@ -67,6 +67,9 @@ static bool callsAny(const Module &module, StringRef prefix) {
 
 /// Below this many instructions a module is compiled whole: to take it apart costs more.
 static constexpr unsigned leastToSplit = 20000;
+/// Functions differ in size, and one part for each thread would leave threads waiting for the
+/// largest.
+static constexpr unsigned partsForEachThread = 4;
 
 static Expected<Object> generate(Module &module, ErrorContext &context, TargetMachine &target,
                                  const CodeOptions &options, CompileTimes &times) {
@@ -88,6 +91,7 @@ static Expected<std::vector<Object>> generateParts(Module &module, unsigned coun
                                                    const CpuTarget &target,
                                                    const CodeOptions &options,
                                                    CompileTimes &times) {
+  Stopwatch stopwatch;
   std::vector<Object> bitcode, objects;
   SplitModule(
       module, count,
@@ -115,7 +119,7 @@ static Expected<std::vector<Object>> generateParts(Module &module, unsigned coun
     objects[part] = std::move(*object);
     return Error::success();
   };
-  DefaultThreadPool pool(heavyweight_hardware_concurrency(count));
+  DefaultThreadPool pool(heavyweight_hardware_concurrency());
   for (size_t part = 0; part < bitcode.size(); ++part)
     pool.async([&, part] {
       if (Error error = compile(part))
@@ -125,13 +129,15 @@ static Expected<std::vector<Object>> generateParts(Module &module, unsigned coun
   for (const std::string &failure : failures)
     if (!failure.empty())
       return createStringError(failure);
-  double optimize = 0, codegen = 0;
+  // The time that passed, by the share of each step in all parts.
+  double passed = stopwatch.lap(), optimize = 0, codegen = 0;
   for (const CompileTimes &part : spent) {
-    optimize = std::max(optimize, part.optimize);
-    codegen = std::max(codegen, part.codegen);
+    optimize += part.optimize;
+    codegen += part.codegen;
   }
-  times.optimize += optimize;
-  times.codegen += codegen;
+  double share = optimize + codegen > 0 ? optimize / (optimize + codegen) : 0;
+  times.optimize += passed * share;
+  times.codegen += passed * (1 - share);
   return objects;
 }
 
@@ -158,9 +164,10 @@ generateObjects(mlir::ModuleOp module, ModuleSignature &signature, const CpuTarg
   if (Error error = checkInstructions(*code, target))
     return std::move(error);
   times.translate += stopwatch.lap();
-  unsigned parts = options.dumpObjectPath.empty() && code->getInstructionCount() >= leastToSplit
-                       ? heavyweight_hardware_concurrency().compute_thread_count()
-                       : 1;
+  unsigned parts =
+      options.dumpObjectPath.empty() && code->getInstructionCount() >= leastToSplit
+          ? partsForEachThread * heavyweight_hardware_concurrency().compute_thread_count()
+          : 1;
   if (parts > 1)
     return generateParts(*code, parts, target, options, times);
   std::vector<Object> objects;
