@@ -31,7 +31,12 @@ class Generator(Protocol):
 
 class Lowbit:
     def __init__(self, path: Path, activations: str, threads: int, positions: int) -> None:
-        options = {"activations": activations, "threads": threads, "context_length": positions}
+        options = {
+            "activations": activations,
+            "threads": threads,
+            "context_length": positions,
+            "kv_cache": "f16",  # as llama.cpp's, and the default of `lowbit generate`
+        }
         self.session = Session(str(path), options)
         self.compile_seconds = self.session.compile_seconds
 
