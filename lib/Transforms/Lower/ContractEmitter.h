@@ -55,7 +55,7 @@ private:
 
   // EmitContractions.cpp: loops, and products of vectors.
   void emitVectorTiles(OpBuilder &b, mlir::OpFoldResult firstRow, mlir::OpFoldResult rowCount,
-                       const Reporter &report);
+                       int64_t groupsAtOnce, const Reporter &report);
   void startTile(OpBuilder &b, const RegisterTile &tile);
   void emitTile(OpBuilder &b, const RegisterTile &tile);
   /// One block, from its first column `at` on.

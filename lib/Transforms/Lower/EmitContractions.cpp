@@ -4,7 +4,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-//===----------------------------------------------------------------------===//
 #include "ContractEmitter.h"
 #include "Reports.h"
 #include "VectorLanes.h"
@@ -43,7 +42,7 @@ void ContractEmitter::emit(OpBuilder &b, const Reporter &report) {
   outputs = extent(1);
   OpFoldResult rowCount = extent(0);
   if (!canUseMatrixUnit() || getConstantIntValue(rowCount).value_or(matrixRows) < matrixRows)
-    return emitVectorTiles(b, t.index(0), rowCount, report);
+    return emitVectorTiles(b, t.index(0), rowCount, target.groups, report);
   report.analysis(op, [&]() -> Facts {
     return {Fact("MatrixUnit", "amx"), Fact("TileRows", matrixRows),
             Fact("TileOutputs", InnerTile::rows), Fact("BlockColumns", plan.block)};
@@ -51,14 +50,14 @@ void ContractEmitter::emit(OpBuilder &b, const Reporter &report) {
   OpFoldResult tiles = t.floorDiv(rowCount, matrixRows);
   emitMatrixTiles(b, tiles);
   OpFoldResult first = t.apply(b.getAffineDimExpr(0) * matrixRows, {tiles});
-  emitVectorTiles(b, first, t.sub(rowCount, first), report);
+  // The few rows that are left take one group at a time: less code, of which there is much else.
+  emitVectorTiles(b, first, t.sub(rowCount, first), /*groupsAtOnce=*/1, report);
 }
 
 void ContractEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow, OpFoldResult rowCount,
-                                      const Reporter &report) {
+                                      int64_t groupsAtOnce, const Reporter &report) {
   TileBuilder t(b, loc);
   OpFoldResult groupCount = t.ceilDiv(outputs, InnerTile::rows);
-  int64_t groupsAtOnce = target.groups;
   // Several rows share what is read of the weights: then fewer vectors of them do.
   if (getConstantIntValue(rowCount).value_or(INT64_MAX) > 3)
     groupsAtOnce = std::min<int64_t>(groupsAtOnce, plan.isInteger() ? 2 : 1);
