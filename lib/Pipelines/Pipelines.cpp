@@ -67,6 +67,7 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   FuseAttentionOptions attention;
   attention.rows = options.attentionRows;
   attention.columns = options.attentionColumns;
+  attention.parts = options.attentionParts;
   pm.addNestedPass<func::FuncOp>(createFuseAttention(attention));
   InnerTilesOptions inner;
   inner.groupsAtOnce = options.iterationGroups;

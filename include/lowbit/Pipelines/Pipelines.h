@@ -45,6 +45,10 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<int64_t> attentionColumns{*this, "attention-columns",
                                    llvm::cl::desc("Positions in a block of fused attention"),
                                    llvm::cl::init(128)};
+  Option<int64_t> attentionParts{
+      *this, "attention-parts",
+      llvm::cl::desc("Parts that the positions of a single token's attention are shared out in"),
+      llvm::cl::init(4)};
   Option<int64_t> vectorLength{*this, "vector-length",
                                llvm::cl::desc("f32 elements of a vector register"),
                                llvm::cl::init(CpuTarget().vectorLength)};

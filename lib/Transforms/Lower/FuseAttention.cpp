@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "AttentionMatch.h"
+#include "AttentionTiles.h"
 #include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
@@ -39,75 +39,42 @@ using namespace lowbit;
 
 namespace {
 
-/// Offsets and sizes of a tile, by the loops of an op or the axes of a tensor.
-struct Tile {
-  SmallVector<OpFoldResult> offsets, sizes;
-
-  /// The part that `map` shows of a tile of loops.
-  Tile through(AffineMap map) const {
-    Tile part;
-    for (AffineExpr result : map.getResults()) {
-      unsigned loop = cast<AffineDimExpr>(result).getPosition();
-      part.offsets.push_back(offsets[loop]);
-      part.sizes.push_back(sizes[loop]);
-    }
-    return part;
-  }
-};
-
 /// Writes the loops of one attention.
 class Emitter {
 public:
-  Emitter(IRRewriter &b, Attention match, int64_t rows, int64_t columns)
-      : b(b), loc(match.mixed.getLoc()), match(std::move(match)), rows(rows), columns(columns) {}
+  Emitter(IRRewriter &b, const Attention &match, int64_t rows, int64_t columns, int64_t parts)
+      : b(b), tiles(b, match), match(match), loc(this->match.mixed.getLoc()), rows(rows),
+        columns(columns), parts(parts) {}
 
   void emit() {
     b.setInsertionPoint(match.result);
-    Value mass = match.mass->getResult(0);
-    extents = tensor::getMixedSizes(b, loc, mass);
-    SmallVector<int64_t> sizes = chooseRows();
-    SmallVector<OpFoldResult> lower, upper, steps;
-    SmallVector<unsigned> looped;
-    for (auto [dim, size] : llvm::enumerate(sizes))
-      if (dim != match.time && size != 0) {
-        looped.push_back(dim);
-        lower.push_back(b.getIndexAttr(0));
-        upper.push_back(extents[dim]);
-        steps.push_back(b.getIndexAttr(size));
-      }
-    Value init = match.result.getDpsInits().front();
-    if (looped.empty()) { // one tile: a loop of one iteration
-      lower.push_back(b.getIndexAttr(0));
-      upper.push_back(b.getIndexAttr(1));
-      steps.push_back(b.getIndexAttr(1));
-    }
-    auto loop = scf::ForallOp::create(b, loc, lower, upper, steps, ValueRange{init}, std::nullopt);
-    OpBuilder::InsertionGuard guard(b);
-    b.setInsertionPointToStart(loop.getBody());
-    Tile tile{SmallVector<OpFoldResult>(extents.size(), b.getIndexAttr(0)), extents};
-    for (auto [dim, iv] : llvm::zip(looped, loop.getInductionVars())) {
-      tile.offsets[dim] = iv;
-      tile.sizes[dim] = tileSize(iv, extents[dim], sizes[dim]);
-    }
-    emitRows(tile, loop.getRegionIterArgs().front(), loop.getTerminator());
-    b.setInsertionPointAfter(loop);
-    b.replaceOp(match.result, loop.getResults());
+    extents = tensor::getMixedSizes(b, loc, match.mass->getResult(0));
+    ofMass = match.mixed.getMatchingIndexingMap(match.massOperand);
+    ofMixed = match.mixed.getMatchingIndexingMap(match.mixed.getDpsInitOperand(0));
+    ofRow = match.highest.getMatchingIndexingMap(match.highest.getDpsInitOperand(0));
+    chooseTiles();
+    if (hasFewTiles())
+      emitInParts();
+    else
+      emitTiles();
   }
 
 private:
-  //===--- sizes ------------------------------------------------------------===//
+  /// What is carried over positions: sums of values, highest scores, totals of masses.
+  using Carried = SmallVector<Value>;
+
+  //===--- tiles ------------------------------------------------------------===//
 
   /// Tiles of the axes of the scores: single batches, some rows; 0 for all of an axis.
-  SmallVector<int64_t> chooseRows() {
-    SmallVector<int64_t> sizes(extents.size(), 0);
+  void chooseTiles() {
+    sizes.assign(extents.size(), 0);
     AffineMap values = match.mixed.getMatchingIndexingMap(match.valuesOperand);
-    AffineMap weights = match.mixed.getMatchingIndexingMap(match.massOperand);
     int64_t left = rows;
     for (int64_t dim = extents.size() - 1; dim >= 0; --dim) {
       if (unsigned(dim) == match.time)
         continue;
       std::optional<int64_t> extent = getConstantIntValue(extents[dim]);
-      unsigned loop = cast<AffineDimExpr>(weights.getResult(dim)).getPosition();
+      unsigned loop = cast<AffineDimExpr>(ofMass.getResult(dim)).getPosition();
       int64_t most = values.isFunctionOfDim(loop) ? 1 : left;
       if (extent && *extent <= most) {
         left /= std::max<int64_t>(*extent, 1);
@@ -117,86 +84,181 @@ private:
       if (most > 1)
         left = 1;
     }
-    return sizes;
   }
 
-  /// min(size, extent - start)
-  OpFoldResult tileSize(Value start, OpFoldResult extent, int64_t size) {
-    std::optional<int64_t> known = getConstantIntValue(extent);
-    if (size == 1 || (known && *known % size == 0))
-      return b.getIndexAttr(size);
-    AffineExpr at = b.getAffineDimExpr(0), end = b.getAffineSymbolExpr(0);
-    AffineMap map = AffineMap::get(1, 1, {b.getAffineConstantExpr(size), end - at}, b.getContext());
-    return affine::makeComposedFoldedAffineMin(b, loc, map, {OpFoldResult(start), extent});
-  }
-
-  //===--- tiles of ops -----------------------------------------------------===//
-
-  Value slice(Value tensor, const Tile &tile) {
-    SmallVector<OpFoldResult> strides(tile.offsets.size(), b.getIndexAttr(1));
-    return tensor::ExtractSliceOp::create(b, loc, tensor, tile.offsets, tile.sizes, strides);
-  }
-
-  Value empty(const Tile &tile) {
-    return tensor::EmptyOp::create(b, loc, tile.sizes, b.getF32Type());
-  }
-
-  Value fill(double value, Value dest) {
-    Value constant = arith::ConstantOp::create(b, loc, b.getF32FloatAttr(value));
-    return linalg::FillOp::create(b, loc, constant, dest).getResult(0);
-  }
-
-  /// `op` on a tile of its loops; an operand is taken from `given`, or is a slice.
-  Value tileOf(linalg::LinalgOp op, const Tile &loops,
-               llvm::SmallDenseMap<OpOperand *, Value> given) {
-    SmallVector<Value> operands;
-    for (OpOperand &operand : op->getOpOperands()) {
-      Value value = given.lookup(&operand);
-      operands.push_back(
-          value ? value : slice(operand.get(), loops.through(op.getMatchingIndexingMap(&operand))));
+  /// Whether there are too few tiles to keep the threads busy: those of a single token.
+  bool hasFewTiles() {
+    constexpr int64_t enough = 64;
+    int64_t count = 1;
+    for (auto [dim, size] : llvm::enumerate(sizes)) {
+      std::optional<int64_t> extent = getConstantIntValue(extents[dim]);
+      if (dim != match.time && size != 0)
+        count = extent && count < enough ? count * llvm::divideCeil(*extent, size) : enough;
     }
-    auto tiled = cast<linalg::LinalgOp>(mlir::clone(b, op, operands.back().getType(), operands));
-    // As plain sums, which become vectors (linalg::offsetIndices would write affine.apply).
-    for (auto index : llvm::to_vector(tiled.getBlock()->getOps<linalg::IndexOp>())) {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointAfter(index);
-      Value offset = getValueOrCreateConstantIndexOp(b, loc, loops.offsets[index.getDim()]);
-      auto moved = arith::AddIOp::create(b, loc, index, offset);
-      b.replaceAllUsesExcept(index, moved, moved);
-    }
-    return tiled->getResult(0);
+    return parts > 1 && count < enough;
   }
 
-  /// A tile of the scores: what computes them is computed for the tile alone.
-  Value scoresOf(Value scores, const Tile &tile) {
-    auto op = scores.getDefiningOp<linalg::LinalgOp>();
-    if (!op || !match.fused.contains(op))
-      return slice(scores, tile);
-    Tile loops{SmallVector<OpFoldResult>(op.getNumLoops()),
-               SmallVector<OpFoldResult>(op.getNumLoops())};
-    AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
-    SmallVector<Range> ranges = cast<TilingInterface>(*op).getIterationDomain(b);
-    for (auto [loop, range] : llvm::enumerate(ranges)) {
-      loops.offsets[loop] = range.offset;
-      loops.sizes[loop] = range.size;
+  /// A parallel loop over tiles, and over `first` before them if that is not 0. `body` writes an
+  /// iteration and what it yields.
+  scf::ForallOp emitLoop(int64_t first, ValueRange outs,
+                         function_ref<void(const Tile &, scf::ForallOp)> body) {
+    SmallVector<OpFoldResult> lower, upper, steps;
+    auto addLoop = [&](OpFoldResult end, int64_t step) {
+      lower.push_back(b.getIndexAttr(0));
+      upper.push_back(end);
+      steps.push_back(b.getIndexAttr(step));
+    };
+    if (first)
+      addLoop(b.getIndexAttr(first), 1);
+    SmallVector<unsigned> looped;
+    for (auto [dim, size] : llvm::enumerate(sizes))
+      if (dim != match.time && size != 0) {
+        looped.push_back(dim);
+        addLoop(extents[dim], size);
+      }
+    if (lower.empty())
+      addLoop(b.getIndexAttr(1), 1);
+    auto loop = scf::ForallOp::create(b, loc, lower, upper, steps, outs, std::nullopt);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Tile tile{SmallVector<OpFoldResult>(extents.size(), b.getIndexAttr(0)), extents};
+    SmallVector<Value> ivs(loop.getInductionVars());
+    for (auto [dim, iv] : llvm::zip(looped, ArrayRef(ivs).drop_front(first ? 1 : 0))) {
+      tile.offsets[dim] = iv;
+      tile.sizes[dim] = tiles.tileSize(iv, extents[dim], sizes[dim]);
     }
-    for (auto [axis, result] : llvm::enumerate(out.getResults())) {
-      unsigned loop = cast<AffineDimExpr>(result).getPosition();
-      loops.offsets[loop] = tile.offsets[axis];
-      loops.sizes[loop] = tile.sizes[axis];
-    }
-    llvm::SmallDenseMap<OpOperand *, Value> given;
-    if (op.getNumParallelLoops() == op.getNumLoops()) {
-      for (OpOperand *input : op.getDpsInputOperands())
-        given[input] = scoresOf(input->get(), loops.through(op.getMatchingIndexingMap(input)));
-      given[op.getDpsInitOperand(0)] = empty(tile);
-    } else {
-      given[op.getDpsInitOperand(0)] = fill(0, empty(tile));
-    }
-    return tileOf(op, loops, given);
+    body(tile, loop);
+    return loop;
   }
 
-  //===--- the loop over time -----------------------------------------------===//
+  void yieldTile(scf::ForallOp loop, Value tile, Value whole, const Tile &place) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToEnd(loop.getTerminator().getBody());
+    tensor::ParallelInsertSliceOp::create(
+        b, loc, tile, whole, place.offsets, place.sizes,
+        SmallVector<OpFoldResult>(place.sizes.size(), b.getIndexAttr(1)));
+  }
+
+  /// The loops of the product for a tile of the scores.
+  Tile productOf(const Tile &scores) {
+    Tile product = tiles.wholeOf(match.mixed);
+    product.set(ofMass, scores);
+    return product;
+  }
+
+  //===--- each tile sees all positions -------------------------------------===//
+
+  void emitTiles() {
+    Value init = match.result.getDpsInits().front();
+    auto loop = emitLoop(0, init, [&](const Tile &tile, scf::ForallOp loop) {
+      Tile sums = productOf(tile).through(ofMixed), row = tile.through(ofRow);
+      Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+      Value end = value(tiles.visibleEnd(tile, extents[match.time]));
+      Value ofSums = tiles.empty(sums), ofHighest = tiles.empty(row), ofTotal = tiles.empty(row);
+      Carried carried = emitPositions(tile, zero, end, ofSums, ofHighest, ofTotal);
+      // The op that divides, on this tile.
+      Tile loops = tiles.wholeOf(match.result);
+      loops.set(match.result.getMatchingIndexingMap(match.resultOperand), sums);
+      OpOperand *dest = match.result.getDpsInitOperand(0);
+      Tile place = loops.through(match.result.getMatchingIndexingMap(dest));
+      Value whole = loop.getRegionIterArgs().front();
+      AttentionTiles::Given given{{dest, tiles.slice(whole, place)}};
+      for (OpOperand *input : match.result.getDpsInputOperands()) {
+        if (input->get() == match.mixed->getResult(0))
+          given[input] = carried[0];
+        if (input->get() == match.total->getResult(0))
+          given[input] = carried[2];
+      }
+      yieldTile(loop, tiles.tileOf(match.result, loops, given), whole, place);
+    });
+    b.replaceOp(match.result, loop.getResults());
+  }
+
+  //===--- each tile sees a part of the positions ---------------------------===//
+
+  /// Positions are shared out in `parts` parts of whole blocks, which are joined afterwards as
+  /// blocks are.
+  void emitInParts() {
+    Tile product = tiles.wholeOf(match.mixed).through(ofMixed);
+    Tile row =
+        Tile{SmallVector<OpFoldResult>(extents.size(), b.getIndexAttr(0)), extents}.through(ofRow);
+    auto ofParts = [&](const Tile &tile, OpFoldResult part, OpFoldResult size) {
+      Tile whole = tile;
+      whole.offsets.insert(whole.offsets.begin(), part);
+      whole.sizes.insert(whole.sizes.begin(), size);
+      return whole;
+    };
+    OpFoldResult none = b.getIndexAttr(0), one = b.getIndexAttr(1), all = b.getIndexAttr(parts);
+    Value outs[] = {tiles.empty(ofParts(product, none, all)), tiles.empty(ofParts(row, none, all)),
+                    tiles.empty(ofParts(row, none, all))};
+    auto loop = emitLoop(parts, outs, [&](const Tile &tile, scf::ForallOp loop) {
+      Value part = loop.getInductionVars().front();
+      OpFoldResult end = tiles.visibleEnd(tile, extents[match.time]);
+      AffineExpr e = b.getAffineSymbolExpr(0), p = b.getAffineSymbolExpr(1);
+      AffineExpr length = e.ceilDiv(columns * parts) * columns;
+      AffineMap limits = AffineMap::get(0, 2, {length * (p + 1), e}, b.getContext());
+      Value start = value(affine::makeComposedFoldedAffineApply(b, loc, length * p, {end, part}));
+      Value stop =
+          value(affine::makeComposedFoldedAffineMin(b, loc, limits, {end, OpFoldResult(part)}));
+      Tile sums = ofParts(productOf(tile).through(ofMixed), part, one),
+           rows = ofParts(tile.through(ofRow), part, one);
+      const Tile places[] = {sums, rows, rows};
+      Carried dests;
+      for (auto [whole, place] : llvm::zip(loop.getRegionIterArgs(), places))
+        dests.push_back(slicePart(whole, place));
+      Carried carried = emitPositions(tile, start, stop, dests[0], dests[1], dests[2]);
+      for (auto [tile, whole, place] : llvm::zip(carried, loop.getRegionIterArgs(), places))
+        yieldTile(loop, tile, whole, place);
+    });
+    joinParts(loop.getResults(), product, row);
+  }
+
+  /// Without the axis of the parts.
+  Value slicePart(Value whole, const Tile &place) {
+    SmallVector<int64_t> shape =
+        llvm::map_to_vector(ArrayRef(place.sizes).drop_front(), [](OpFoldResult size) {
+          return getConstantIntValue(size).value_or(ShapedType::kDynamic);
+        });
+    SmallVector<OpFoldResult> strides(place.sizes.size(), b.getIndexAttr(1));
+    return tensor::ExtractSliceOp::create(b, loc, RankedTensorType::get(shape, b.getF32Type()),
+                                          whole, place.offsets, place.sizes, strides);
+  }
+
+  void joinParts(ValueRange ofParts, const Tile &product, const Tile &row) {
+    unsigned rank = row.sizes.size() + 1;
+    AffineMap all = b.getMultiDimIdentityMap(rank), rowOnly = all.dropResult(0);
+    SmallVector<utils::IteratorType> kinds(rank, utils::IteratorType::parallel);
+    kinds[0] = utils::IteratorType::reduction;
+    Value lowest = tiles.fill(-std::numeric_limits<float>::max(), tiles.empty(row));
+    Value highest =
+        reduce(ofParts[1], {all, rowOnly}, lowest, [](OpBuilder &b, Location loc, ValueRange e) {
+          linalg::YieldOp::create(b, loc,
+                                  arith::MaximumFOp::create(b, loc, e[1], e[0]).getResult());
+        });
+    Value factors =
+        update(highest, {rowOnly, all}, ofParts[1], [](OpBuilder &b, Location loc, ValueRange e) {
+          Value below = arith::SubFOp::create(b, loc, e[1], e[0]);
+          linalg::YieldOp::create(b, loc, math::ExpOp::create(b, loc, below).getResult());
+        })[0];
+    auto addScaled = [](OpBuilder &b, Location loc, ValueRange e) {
+      Value scaled = arith::MulFOp::create(b, loc, e[0], e[1]);
+      linalg::YieldOp::create(b, loc, arith::AddFOp::create(b, loc, e[2], scaled).getResult());
+    };
+    Value total = reduce({ofParts[2], factors}, {all, all, rowOnly},
+                         tiles.fill(0, tiles.empty(row)), addScaled);
+    // The rows of the product, behind the axis of the parts.
+    unsigned axes = product.sizes.size() + 1;
+    AffineMap rowsOfParts = match.rowsOfMixed().shiftDims(1).insertResult(b.getAffineDimExpr(0), 0);
+    AffineMap id = b.getMultiDimIdentityMap(axes);
+    Value sums = reduce({ofParts[0], factors}, {id, rowsOfParts, id.dropResult(0)},
+                        tiles.fill(0, tiles.empty(product)), addScaled);
+    match.result->replaceUsesOfWith(match.mixed->getResult(0), sums);
+    match.result->replaceUsesOfWith(match.total->getResult(0), total);
+  }
+
+  //===--- the loop over positions ------------------------------------------===//
+
+  Value value(OpFoldResult index) { return getValueOrCreateConstantIndexOp(b, loc, index); }
 
   /// An elementwise op on `outs`, all of one shape, in place.
   SmallVector<Value> update(ValueRange ins, ArrayRef<AffineMap> maps, ValueRange outs,
@@ -208,78 +270,44 @@ private:
             .getResults());
   }
 
-  void emitRows(const Tile &tile, Value result, scf::InParallelOp yield) {
-    b.setInsertionPoint(yield);
-    linalg::LinalgOp mixed = match.mixed;
-    // Loops of the product: those of the scores, and the columns of the values.
-    AffineMap ofMass = mixed.getMatchingIndexingMap(match.massOperand),
-              ofMixed = mixed.getMatchingIndexingMap(mixed.getDpsInitOperand(0));
-    Tile product;
-    for (Range range : cast<TilingInterface>(*mixed).getIterationDomain(b)) {
-      product.offsets.push_back(range.offset);
-      product.sizes.push_back(range.size);
-    }
-    auto setProduct = [&](const Tile &scores) {
-      for (auto [axis, expr] : llvm::enumerate(ofMass.getResults())) {
-        unsigned loop = cast<AffineDimExpr>(expr).getPosition();
-        product.offsets[loop] = scores.offsets[axis];
-        product.sizes[loop] = scores.sizes[axis];
-      }
-    };
-    setProduct(tile);
-    Tile row =
-        tile.through(match.highest.getMatchingIndexingMap(match.highest.getDpsInitOperand(0)));
+  /// The same, where the first loop is a reduction.
+  Value reduce(ValueRange ins, ArrayRef<AffineMap> maps, Value out,
+               function_ref<void(OpBuilder &, Location, ValueRange)> body) {
+    SmallVector<utils::IteratorType> kinds(maps.front().getNumDims(),
+                                           utils::IteratorType::parallel);
+    kinds[0] = utils::IteratorType::reduction;
+    return linalg::GenericOp::create(b, loc, out.getType(), ins, out, maps, kinds, body)
+        .getResult(0);
+  }
 
-    // The result's tile holds the sums meanwhile where it has their shape.
-    Tile out = resultTile(product.through(ofMixed));
-    Value sums = fill(0, empty(product.through(ofMixed)));
-    Value highest = fill(-std::numeric_limits<float>::max(), empty(row));
-    Value total = fill(0, empty(row));
-
-    Value zero = arith::ConstantIndexOp::create(b, loc, 0);
+  /// What a tile has seen at the positions from `start` to `end`, in the storage that is given.
+  Carried emitPositions(const Tile &tile, Value start, Value end, Value sums, Value highest,
+                        Value total) {
+    Value inits[] = {tiles.fill(0, sums), tiles.fill(-std::numeric_limits<float>::max(), highest),
+                     tiles.fill(0, total)};
     Value step = arith::ConstantIndexOp::create(b, loc, columns);
-    OpFoldResult end = visibleEnd(tile);
-    auto loop = scf::ForOp::create(b, loc, zero, getValueOrCreateConstantIndexOp(b, loc, end), step,
-                                   ValueRange{sums, highest, total});
-    {
-      OpBuilder::InsertionGuard guard(b);
-      b.setInsertionPointToStart(loop.getBody());
-      Tile now = tile;
-      now.offsets[match.time] = loop.getInductionVar();
-      now.sizes[match.time] = tileSize(loop.getInductionVar(), end, columns);
-      setProduct(now);
-      SmallVector<Value> next = emitBlock(now, row, product, loop.getRegionIterArgs());
-      scf::YieldOp::create(b, loc, next);
-    }
-    // The op that divides, on this tile.
-    llvm::SmallDenseMap<OpOperand *, Value> given;
-    Tile loops = resultLoops(product.through(ofMixed));
-    for (OpOperand &operand : match.result->getOpOperands()) {
-      if (operand.get() == mixed->getResult(0))
-        given[&operand] = loop.getResult(0);
-      if (operand.get() == match.total->getResult(0))
-        given[&operand] = loop.getResult(2);
-    }
-    given[match.result.getDpsInitOperand(0)] = slice(result, out);
-    Value done = tileOf(match.result, loops, given);
-    b.setInsertionPointToEnd(yield.getBody());
-    tensor::ParallelInsertSliceOp::create(
-        b, loc, done, result, out.offsets, out.sizes,
-        SmallVector<OpFoldResult>(out.sizes.size(), b.getIndexAttr(1)));
+    auto loop = scf::ForOp::create(b, loc, start, end, step, inits);
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Tile now = tile;
+    now.offsets[match.time] = loop.getInductionVar();
+    now.sizes[match.time] = tiles.tileSize(loop.getInductionVar(), end, columns);
+    scf::YieldOp::create(b, loc, emitBlock(now, loop.getRegionIterArgs()));
+    return llvm::to_vector_of<Value>(loop.getResults());
   }
 
   /// One block of positions: the carried sums, highest scores and totals after it.
-  SmallVector<Value> emitBlock(const Tile &now, const Tile &row, const Tile &product,
-                               ValueRange carried) {
-    Value scores = scoresOf(match.scores, now);
-    Value lowest = fill(-std::numeric_limits<float>::max(), empty(row));
-    Value highest = tileOf(match.highest, now,
-                           {{match.highest.getDpsInputOperand(0), scores},
-                            {match.highest.getDpsInitOperand(0), lowest}});
+  Carried emitBlock(const Tile &now, ValueRange carried) {
+    Tile row = now.through(ofRow);
+    Value scores = tiles.scoresOf(match.scores, now);
+    Value lowest = tiles.fill(-std::numeric_limits<float>::max(), tiles.empty(row));
+    Value highest = tiles.tileOf(match.highest, now,
+                                 {{match.highest.getDpsInputOperand(0), scores},
+                                  {match.highest.getDpsInitOperand(0), lowest}});
     AffineMap id = b.getMultiDimIdentityMap(row.sizes.size());
     // The new highest scores, the totals relative to them, and the factors of both.
     SmallVector<Value> scaled =
-        update(highest, {id, id, id, id}, {carried[1], carried[2], empty(row)},
+        update(highest, {id, id, id, id}, {carried[1], carried[2], tiles.empty(row)},
                [](OpBuilder &b, Location loc, ValueRange e) {
                  Value now = arith::MaximumFOp::create(b, loc, e[1], e[0]);
                  Value below = arith::SubFOp::create(b, loc, e[1], now);
@@ -287,12 +315,12 @@ private:
                  Value total = arith::MulFOp::create(b, loc, e[2], factor);
                  linalg::YieldOp::create(b, loc, ValueRange{now, total, factor});
                });
-    Value mass =
-        tileOf(match.mass, now,
-               {{match.massScores, scores},
-                {match.massHighest, scaled[0]},
-                {match.mass.getDpsInitOperand(0), match.fused.empty() ? empty(now) : scores}});
-    Value total = tileOf(
+    Value mass = tiles.tileOf(
+        match.mass, now,
+        {{match.massScores, scores},
+         {match.massHighest, scaled[0]},
+         {match.mass.getDpsInitOperand(0), match.fused.empty() ? tiles.empty(now) : scores}});
+    Value total = tiles.tileOf(
         match.total, now,
         {{match.total.getDpsInputOperand(0), mass}, {match.total.getDpsInitOperand(0), scaled[1]}});
     Value sums =
@@ -302,72 +330,20 @@ private:
                  Value scaled = arith::MulFOp::create(b, loc, e[1], e[0]);
                  linalg::YieldOp::create(b, loc, scaled);
                })[0];
-    sums = tileOf(match.mixed, product,
-                  {{match.massOperand, mass}, {match.mixed.getDpsInitOperand(0), sums}});
+    sums = tiles.tileOf(match.mixed, productOf(now),
+                        {{match.massOperand, mass}, {match.mixed.getDpsInitOperand(0), sums}});
     return {sums, scaled[0], total};
   }
 
-  //===--- the op that divides ----------------------------------------------===//
-
-  /// Loops of the result's op for a tile of the product.
-  Tile resultLoops(const Tile &mixed) {
-    AffineMap map = match.result.getMatchingIndexingMap(match.resultOperand);
-    Tile loops = mixed;
-    for (auto [axis, expr] : llvm::enumerate(map.getResults())) {
-      unsigned loop = cast<AffineDimExpr>(expr).getPosition();
-      loops.offsets[loop] = mixed.offsets[axis];
-      loops.sizes[loop] = mixed.sizes[axis];
-    }
-    return loops;
-  }
-
-  Tile resultTile(const Tile &mixed) {
-    return resultLoops(mixed).through(
-        match.result.getMatchingIndexingMap(match.result.getDpsInitOperand(0)));
-  }
-
-  //===--- what is visible --------------------------------------------------===//
-
-  /// The largest value of an index in the tile; none where it is not known to grow with the
-  /// indices.
-  std::optional<OpFoldResult> largest(Value value, const Tile &tile) {
-    if (auto index = value.getDefiningOp<linalg::IndexOp>()) {
-      AffineExpr at = b.getAffineSymbolExpr(0), size = b.getAffineSymbolExpr(1);
-      return affine::makeComposedFoldedAffineApply(
-          b, loc, at + size - 1, {tile.offsets[index.getDim()], tile.sizes[index.getDim()]});
-    }
-    if (auto add = value.getDefiningOp<arith::AddIOp>()) {
-      std::optional<OpFoldResult> x = largest(add.getLhs(), tile), y = largest(add.getRhs(), tile);
-      if (!x || !y)
-        return std::nullopt;
-      return affine::makeComposedFoldedAffineApply(
-          b, loc, b.getAffineSymbolExpr(0) + b.getAffineSymbolExpr(1), {*x, *y});
-    }
-    if (match.scores.getDefiningOp()->isAncestor(value.getParentRegion()->getParentOp()))
-      return std::nullopt;
-    return OpFoldResult(value);
-  }
-
-  /// Where the positions end that a tile of rows sees: later ones have no mass.
-  OpFoldResult visibleEnd(const Tile &tile) {
-    OpFoldResult all = extents[match.time];
-    arith::CmpIOp visible = match.findVisible();
-    if (!visible)
-      return all;
-    std::optional<OpFoldResult> last = largest(visible.getRhs(), tile);
-    if (!last)
-      return all;
-    bool isInclusive = visible.getPredicate() == arith::CmpIPredicate::sle;
-    AffineExpr end = b.getAffineSymbolExpr(0) + (isInclusive ? 1 : 0);
-    AffineMap map = AffineMap::get(0, 2, {end, b.getAffineSymbolExpr(1)}, b.getContext());
-    return affine::makeComposedFoldedAffineMin(b, loc, map, {*last, all});
-  }
-
   IRRewriter &b;
-  Location loc;
+  AttentionTiles tiles;
   Attention match;
-  int64_t rows, columns;
+  Location loc;
+  int64_t rows, columns, parts;
   SmallVector<OpFoldResult> extents; // of the scores
+  SmallVector<int64_t> sizes;        // of tiles of these
+  AffineMap ofMass, ofMixed;         // of the product
+  AffineMap ofRow;                   // of the maximum
 };
 
 struct FuseAttentionPass : lowbit::impl::FuseAttentionBase<FuseAttentionPass> {
@@ -376,8 +352,8 @@ struct FuseAttentionPass : lowbit::impl::FuseAttentionBase<FuseAttentionPass> {
   Reporter report{getArgumentName(), "attention"};
 
   void runOnOperation() override {
-    if (rows < 1 || columns < 1) {
-      getOperation().emitError("rows and columns are at least 1");
+    if (rows < 1 || columns < 1 || parts < 1) {
+      getOperation().emitError("rows, columns and parts are at least 1");
       return signalPassFailure();
     }
     IRRewriter rewriter(&getContext());
@@ -392,10 +368,11 @@ struct FuseAttentionPass : lowbit::impl::FuseAttentionBase<FuseAttentionPass> {
       FailureOr<Attention> match = matchAttention(rewriter, op, reason);
       if (succeeded(match)) {
         report.passed(op, [&] {
-          return Facts{Fact("Rows", rows), Fact("Positions", columns),
-                       Fact("Mask", match->findVisible() ? "later positions are left out" : "none")};
+          return Facts{
+              Fact("Rows", rows), Fact("Positions", columns),
+              Fact("Mask", match->findVisible() ? "later positions are left out" : "none")};
         });
-        Emitter(rewriter, *match, rows, columns).emit();
+        Emitter(rewriter, *match, rows, columns, parts).emit();
         isFused = true;
       } else if (!reason.empty()) {
         report.missed(op, "a softmax whose scores are in memory as a whole", reason);

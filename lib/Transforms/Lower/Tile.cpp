@@ -166,6 +166,13 @@ static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t par
     legalizeTileSizes(sizes, cast<TilingInterface>(op.getOperation()));
     return sizes;
   }
+  // A few products are done before other threads have begun.
+  int64_t products = 1;
+  for (int64_t n : ranges)
+    products =
+        ShapedType::isDynamic(n) || products >= parallelElements ? parallelElements : products * n;
+  if (products < parallelElements)
+    return sizes;
   for (unsigned dim : dims->batch)
     sizes[dim] = 1;
   if (dims->m.size() > 1)

@@ -100,7 +100,8 @@ def FuseAttention : Pass<"lowbit-fuse-attention", "::mlir::func::FuncOp"> {
     the product carried along (FlashAttention, Dao et al. 2022, Algorithm 1). The scores are never in memory as a whole, keys
     and values are read, and decoded, a block at a time. What computes the scores (a contraction, scales, masks) is fused; where later positions are masked by
     comparing with a position of the row, blocks that no row of the tile sees are not computed. The division by the sum may come
-    before or after the product. The order of sums over positions follows from `columns`, not from the number of rows or threads.
+    before or after the product. Where there are only a few tiles, as for a single token, the positions are shared out
+    in `parts` parts, which are joined like blocks. The order of sums follows from `columns` and `parts`, not from the number of threads.
 
     A softmax of another form stays as it is, with a remark that says why.
 
@@ -161,6 +162,7 @@ def FuseAttention : Pass<"lowbit-fuse-attention", "::mlir::func::FuncOp"> {
   let options = [
     Option<"rows", "rows", "int64_t", /*default=*/"32", "Rows in a tile, at most">,
     Option<"columns", "columns", "int64_t", /*default=*/"128", "Positions in a block">,
+    Option<"parts", "parts", "int64_t", /*default=*/"4", "Where there are fewer than 64 tiles, the positions are shared out in so many parts">,
   ];
   let dependentDialects = Lowbit_TensorDialects;
 }
