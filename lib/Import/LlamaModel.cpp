@@ -206,42 +206,12 @@ Error Reader::readContext(const LlamaImportOptions &options) {
 }
 
 Error Reader::readCache(StringRef text) {
-  if (text == "f32")
-    return Error::success();
-  std::string given = text.str();
-  if (text == "int8" || text == "int4")
-    given = "int<" + text.take_back().str() + ">, scale = f16 per [1, 1, 32]";
-  std::string complaint;
-  ScopedDiagnosticHandler collect(context, [&](Diagnostic &diagnostic) {
-    complaint += (complaint.empty() ? ": " : "; ") + diagnostic.str();
-    return success();
-  });
-  EncodingAttrInterface encoding = parseEncoding("#lowbit.quantized<" + given + ">", context);
-  auto refuse = [&](const Twine &why) {
-    return makeError(
-        "a key-value cache of '" + text + "'" + why +
-        "; give f32, f16, int8, int4, or an encoding such as 'int<8>, scale = f16 per [1, 1, " +
-        Twine(model.headSize) + "]'");
-  };
+  Expected<Attribute> encoding =
+      parseCacheEncoding(text, RankedTensorType::get({model.kvHeads, model.context, model.headSize},
+                                                     Float32Type::get(context)));
   if (!encoding)
-    return refuse(complaint.empty() ? ": this is no encoding" : complaint);
-  auto type = RankedTensorType::get({model.kvHeads, model.context, model.headSize},
-                                    Float32Type::get(context), encoding);
-  if (failed(verifyEncodedType(type, [&] { return emitError(UnknownLoc::get(context)); })))
-    return refuse(complaint);
-  // Positions are written one by one, and it is by the components that a program's caller knows
-  // them.
-  bool isByPosition = encoding.getTileMultiples(type, TileUse::Encode)[1] == 1 &&
-                      encoding.getTileMultiples(type, TileUse::Decode)[1] == 1;
-  for (EncodingComponent &component : encoding.getComponents(type)) {
-    auto tensor = dyn_cast<RankedTensorType>(component.type);
-    isByPosition &= component.role == ComponentRole::Payload && tensor && tensor.getRank() == 3 &&
-                    tensor.getDimSize(1) == model.context;
-  }
-  if (!isByPosition)
-    return refuse(": its codes and scales do not belong to single positions, which are written one "
-                  "after the other");
-  model.kvCache = encoding;
+    return makeError(toString(encoding.takeError()));
+  model.kvCache = *encoding;
   return Error::success();
 }
 

@@ -57,6 +57,12 @@ struct LlamaModel {
                                          mlir::MLIRContext *context);
 };
 
+/// The encoding of a cache of type `plain`, [heads, positions, size], that `text` names
+/// (Import/Llama.h); null for f32. Fails for what is no encoding, does not fit the type, or has
+/// blocks that span positions.
+llvm::Expected<mlir::Attribute> parseCacheEncoding(llvm::StringRef text,
+                                                   mlir::RankedTensorType plain);
+
 } // namespace lowbit
 
 #endif // LOWBIT_LIB_IMPORT_LLAMAMODEL_H

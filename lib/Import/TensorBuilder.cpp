@@ -16,6 +16,10 @@ using namespace mlir;
 
 namespace lowbit {
 
+Value lowbit::constant(ImplicitLocOpBuilder &b, double value) {
+  return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
+}
+
 Location TensorBuilder::name(StringRef text) { return NameLoc::get(builder.getStringAttr(text)); }
 
 Value TensorBuilder::index(int64_t value) {

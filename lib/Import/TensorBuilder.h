@@ -21,6 +21,9 @@
 
 namespace lowbit {
 
+/// An f32 constant, in the body of a generic.
+mlir::Value constant(mlir::ImplicitLocOpBuilder &b, double value);
+
 class TensorBuilder {
 public:
   using Sizes = llvm::ArrayRef<mlir::OpFoldResult>;

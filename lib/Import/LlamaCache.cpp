@@ -1,0 +1,58 @@
+//===- LlamaCache.cpp - What keys and values are stored as ----------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "LlamaModel.h"
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "mlir/IR/Diagnostics.h"
+
+using namespace llvm;
+using namespace mlir;
+using namespace lowbit;
+
+/// Positions are written one by one, and it is by the components that a program's caller knows
+/// their number.
+static bool isByPosition(EncodingAttrInterface encoding, RankedTensorType type) {
+  for (EncodingComponent &component : encoding.getComponents(type)) {
+    auto tensor = dyn_cast<RankedTensorType>(component.type);
+    if (component.role != ComponentRole::Payload || !tensor || tensor.getRank() != 3 ||
+        tensor.getDimSize(1) != type.getDimSize(1))
+      return false;
+  }
+  return encoding.getTileMultiples(type, TileUse::Encode)[1] == 1 &&
+         encoding.getTileMultiples(type, TileUse::Decode)[1] == 1;
+}
+
+Expected<Attribute> lowbit::parseCacheEncoding(StringRef text, RankedTensorType plain) {
+  if (text == "f32")
+    return Attribute();
+  MLIRContext *context = plain.getContext();
+  std::string given = text.str();
+  if (text == "int8" || text == "int4")
+    given = "int<" + text.take_back().str() + ">, scale = f16 per [1, 1, 32]";
+  std::string complaint;
+  ScopedDiagnosticHandler collect(context, [&](Diagnostic &diagnostic) {
+    complaint += (complaint.empty() ? ": " : "; ") + diagnostic.str();
+    return success();
+  });
+  auto refuse = [&](const Twine &why) {
+    return createStringError("a key-value cache of '" + text + "'" + why +
+                             "; give f32, f16, int8, int4, or an encoding such as 'int<8>, scale = "
+                             "f16 per [1, 1, " +
+                             Twine(plain.getDimSize(2)) + "]'");
+  };
+  EncodingAttrInterface encoding = parseEncoding("#lowbit.quantized<" + given + ">", context);
+  if (!encoding)
+    return refuse(complaint.empty() ? ": this is no encoding" : complaint);
+  RankedTensorType type = plain.cloneWithEncoding(encoding);
+  if (failed(verifyEncodedType(type, [&] { return emitError(UnknownLoc::get(context)); })))
+    return refuse(complaint);
+  if (!isByPosition(encoding, type))
+    return refuse(": its codes and scales do not belong to single positions, which are written one "
+                  "after the other");
+  return Attribute(encoding);
+}
