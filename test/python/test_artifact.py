@@ -178,7 +178,7 @@ def test_command_line(q4_model, compiled, tmp_path, run_lowbit):
 def test_an_artifact_is_inspected_as_what_it_is(compiled, q4_model, run_lowbit, tmp_path):
     shown = json.loads(run_lowbit("inspect", compiled, "--json").stdout)
     assert shown["compiled"]["model"] == q4_model.name
-    assert shown["compiled"]["options"] == {"activations": "int15"}
+    assert shown["compiled"]["options"] == {"activations": "int15", "kv_cache": "f16"}
     assert shown["compiled"]["processor"] and shown["compiled"]["threads"] is True
     assert [entry["name"] for entry in shown["entries"]] == ["prefill", "decode"]
     assert shown["entries"][1]["arguments"][0] == "1xi64"
@@ -212,7 +212,7 @@ def test_a_model_is_compiled_once(q4_model, own_cache):
     assert second.compile_seconds == 0
     assert len(cache.entries()) == 1
     entry = cache.entries()[0]
-    assert entry.model == q4_model.name and entry.options == {"activations": "int15"}
+    assert entry.model == q4_model.name and entry.options == {"activations": "int15", "kv_cache": "f16"}
     # Another option, another code.
     assert Model(q4_model, activations="int8").compile_seconds > 0
     assert len(cache.entries()) == 2
@@ -253,7 +253,9 @@ def test_processes_that_compile_at_the_same_time(q4_model, own_cache):
 def test_the_oldest_entries_make_room(q4_model, own_cache, monkeypatch, run_lowbit):
     for activations, age in (("int15", 300), ("int8", 200)):
         Model(q4_model, activations=activations).load()
-        path = cache.path_of(str(q4_model), {"activations": activations})
+        path = cache.path_of(
+            str(q4_model), {"activations": activations, "kv_cache": "f16"}
+        )
         os.utime(path, (os.stat(path).st_atime, os.stat(path).st_mtime - age))
     size = cache.entries()[0].bytes
     monkeypatch.setenv("LOWBIT_COMPILE_CACHE_LIMIT", str(2.5 * size / (1 << 30)))

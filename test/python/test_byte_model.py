@@ -24,7 +24,7 @@ def byte_gguf(byte_model_path) -> GgufFile:
 
 @pytest.fixture(scope="module")
 def byte_model(byte_model_path) -> Model:
-    return Model(byte_model_path, activations="f32")
+    return Model(byte_model_path, activations="f32", kv_cache="f32")
 
 
 def test_logits_equal_the_reference(byte_model, byte_gguf, byte_model_held_out):
@@ -54,7 +54,8 @@ def test_perplexity_of_the_command_line(run_lowbit, byte_model, byte_model_path,
     text = "In the beginning was the Word.\n"
     (tmp_path / "text.txt").write_text(text)
     done = run_lowbit(
-        "perplexity", byte_model_path, "--text", tmp_path / "text.txt", "--json", "--activations", "f32"
+        *("perplexity", byte_model_path, "--text", tmp_path / "text.txt", "--json"),
+        *("--activations", "f32", "--kv-cache", "f32"),
     )
     result = json.loads(done.stdout)
     assert result["tokens"] == len(text)
@@ -107,7 +108,7 @@ def test_the_safetensors_is_the_same_model(byte_model, byte_model_path):
     for key in keys:
         assert archive.metadata(key) == gguf_archive.metadata(key), key
     tokens = list(b"And God said")
-    np.testing.assert_array_equal(*(list(m.logits(tokens))[0] for m in (byte_model, Model(path, activations="f32"))))
+    np.testing.assert_array_equal(*(list(m.logits(tokens))[0] for m in (byte_model, Model(path, activations="f32", kv_cache="f32"))))
 
 
 def test_the_weights_lie_on_no_grid(byte_gguf):

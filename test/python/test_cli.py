@@ -70,7 +70,8 @@ def test_logits_do_not_take_the_place_of_the_model(run_lowbit, byte_model_path, 
 def test_logits(run_lowbit, model_path, reference, tmp_path):
     out = tmp_path / "out.npy"
     run_lowbit(
-        "logits", model_path, "--tokens", "504,3575,282", "--output", out, "--activations", "f32"
+        *("logits", model_path, "--tokens", "504,3575,282", "--output", out),
+        *("--activations", "f32", "--kv-cache", "f32"),
     )
     reference.reset()
     logits = np.load(out)

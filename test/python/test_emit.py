@@ -58,7 +58,7 @@ def _numbers(program, *arguments) -> np.ndarray:
 
 
 def _session(model, **options):
-    return _lowbit.Session(str(model), options)
+    return _lowbit.Session(str(model), {"kv_cache": "f16", **options})
 
 
 def test_what_there_is(emitted):
@@ -107,7 +107,7 @@ static void run(void (*prefill)(void **), void (*decode)(void **), int64_t conte
   int64_t position = 0;
   void *arguments[11] = {&input, &position};
   for (int i = 0; i < 8; ++i) {
-    caches[i] = lowbit_make_array3(calloc(context * 2 * 64, sizeof(float)), context, 2, 64);
+    caches[i] = lowbit_make_array3(calloc(2 * context * 64, sizeof(uint16_t)), 2, context, 64);
     arguments[2 + i] = &caches[i];
   }
   arguments[10] = &output;
