@@ -162,7 +162,7 @@ Expected<CpuTarget> CpuTarget::create(StringRef name) {
       return found.takeError();
     triple = *found;
     target.cpu = processor == "aarch64" || processor == "arm64" ? "generic" : processor;
-    if (!extra.empty()) {
+    if (name.contains('+')) {
       Expected<std::string> features = readFeatures(triple, target.cpu, extra);
       if (!features)
         return features.takeError();

@@ -46,6 +46,12 @@ def _unicode(text: str) -> str:
     return text
 
 
+def _processor(text: str) -> str:
+    if not _unicode(text):
+        raise argparse.ArgumentTypeError("this names no processor; leave the option out for this machine's")
+    return text
+
+
 def _activations(text: str) -> str:
     if _unicode(text) not in ("f32", "int15", "int8") and "<" not in text:
         raise argparse.ArgumentTypeError(
@@ -146,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
         )
         sub.add_argument(
             "--kv-cache",
+            type=_unicode,
             metavar="TYPE",
             help="what keys and values are stored as: f32, f16 (default), int8 or int4 in blocks of 32, or an encoding, as "
             "'int<8>, scale = f16 per [1, 1, 64]'",
@@ -314,6 +321,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument(
         "--target-cpu",
+        type=_processor,
         metavar="NAME",
         help="the processor to compile for, as LLVM names it, of x86-64 or arm64: x86-64-v3, znver4, neoverse-n1, aarch64 for any arm64, "
         "or with features as x86-64-v3+avxvnni (this machine's)",

@@ -192,7 +192,7 @@ def test_an_artifact_is_inspected_as_what_it_is(compiled, q4_model, run_lowbit, 
     lines = run_lowbit("inspect", compiled).stdout.splitlines()
     assert len(lines) == 1 + len(shown["parameters"]) + 2 + 1
     assert "entry decode(1xi64, i64, 8 of " in lines[-2]
-    assert f"compiled from {q4_model.name} with activations=int15; for " in lines[-1]
+    assert f"compiled from {q4_model.name} with activations=int15, kv_cache=f16; for " in lines[-1]
 
     # It is no archive of weights, whatever its name.
     other = tmp_path / "model.safetensors"

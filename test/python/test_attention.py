@@ -137,3 +137,37 @@ def test_a_row_that_sees_nothing_so_far():
     np.testing.assert_allclose(
         found, reference(q, keys, values, CAPACITY, False), rtol=2e-5, atol=2e-5
     )
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+def test_what_else_computes_scores(parts):
+    """A scalar operand, and a mask of bits that is spread over the rows: neither is an f32 tensor to be cut."""
+    text = softmax_program("", "7", False, "late")
+    text = text.replace("%dest: tensor", "%limit: index, %keep: tensor<48xi1>, %dest: tensor")
+    text = text.replace("array<i64: 4>", "array<i64: 6>")
+    scores = f"tensor<{HEADS}x7x?xf32>"
+    masks = f"""
+      %eb = tensor.empty(%length) : tensor<{HEADS}x7x?xi1>
+      %cut = tensor.extract_slice %keep[0] [%length] [1] : tensor<48xi1> to tensor<?xi1>
+      %spread = linalg.broadcast ins(%cut : tensor<?xi1>) outs(%eb : tensor<{HEADS}x7x?xi1>) dimensions = [0, 1]
+      %seen = linalg.generic {{indexing_maps = [#hmt, #hmt, affine_map<(h, m, t) -> ()>, #hmt], iterator_types = ["parallel", "parallel", "parallel"]}}
+          ins(%s, %spread, %limit : {scores}, tensor<{HEADS}x7x?xi1>, index) outs(%e : {scores}) {{
+        ^bb0(%in: f32, %keeps: i1, %end: index, %out: f32):
+          %t = linalg.index 2 : index
+          %early = arith.cmpi slt, %t, %end : index
+          %x = arith.select %keeps, %in, %minus : f32
+          %z = arith.select %early, %x, %minus : f32
+          linalg.yield %z : f32
+      }} -> {scores}
+      %er ="""
+    text = text.replace("%er =", masks, 1).replace("ins(%s : ", "ins(%seen : ").replace("ins(%s, %highest", "ins(%seen, %highest")
+    program = _lowbit.Program(text, pipeline=f"cpu{{attention-columns=8 attention-parts={parts}}}")
+    generator = np.random.default_rng(3)
+    q = generator.normal(size=(HEADS, 7, SIZE)).astype(np.float32)
+    keys, values = generator.normal(size=(2, HEADS, CAPACITY, SIZE)).astype(np.float32)
+    keep, limit = generator.integers(0, 2, CAPACITY).astype(bool), 41
+    inputs = [q, keys, values, np.int64(CAPACITY), np.int64(limit), keep, q]
+    (found,) = program.run("attention", inputs)
+    kept = np.flatnonzero(keep[:limit])
+    expected = reference(q, keys[:, kept], values[:, kept], len(kept), False)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)

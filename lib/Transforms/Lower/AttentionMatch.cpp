@@ -27,6 +27,8 @@ static bool isPlain(linalg::LinalgOp op) {
                       [](AffineMap map) { return map.isProjectedPermutation(); });
 }
 
+static bool isF32(Value tensor) { return getElementTypeOrSelf(tensor.getType()).isF32(); }
+
 /// The operand that `value`, an argument of the body of `op`, stands for.
 static OpOperand *operandOf(linalg::GenericOp op, Value value) {
   auto argument = dyn_cast<BlockArgument>(value);
@@ -128,7 +130,7 @@ arith::CmpIOp Attention::findVisible() const {
 /// Collects what computes `scores` and is read by nothing else than `readers`.
 static void collectScores(Value scores, ArrayRef<Operation *> readers, Attention &match) {
   auto op = scores.getDefiningOp<linalg::LinalgOp>();
-  if (!op || !isPlain(op) || isa<linalg::FillOp>(*op) ||
+  if (!op || !isPlain(op) || !isF32(scores) || isa<linalg::FillOp>(*op) ||
       !llvm::all_of(scores.getUsers(),
                     [&](Operation *user) { return llvm::is_contained(readers, user); }))
     return;
@@ -246,12 +248,13 @@ FailureOr<Attention> lowbit::matchAttention(RewriterBase &rewriter, linalg::Lina
   };
 
   // From here on there is a softmax.
-  if (!getElementTypeOrSelf(match.scores.getType()).isF32())
-    return refuse("the scores are not f32");
+  if (!isF32(match.scores) || !isF32(match.highest->getResult(0)) ||
+      !isF32(match.mass->getResult(0)) || !isF32(mixed->getResult(0)))
+    return refuse("the scores, the masses or the product are not f32");
   match.total = onlyUserBut(match.mass->getResult(0),
                             division ? division.getOperation() : mixed.getOperation());
   std::optional<unsigned> axis = reducedAxis<arith::AddFOp>(match.total);
-  if (!axis || *axis != match.time)
+  if (!axis || *axis != match.time || !isF32(match.total->getResult(0)))
     return refuse("the masses are read by more than the product and their sum");
   if (match.total.getIndexingMapsArray() != match.highest.getIndexingMapsArray() ||
       !isFilledWith(match.total.getDpsInitOperand(0)->get(), isZero) ||
@@ -291,6 +294,15 @@ FailureOr<Attention> lowbit::matchAttention(RewriterBase &rewriter, linalg::Lina
   for (OpOperand *input : match.result.getDpsInputOperands())
     if (input->get() == match.mixed->getResult(0))
       match.resultOperand = input;
+  // Each tile of the result needs the same tile of the product, and its rows of the sum.
+  AffineMap ofProduct = match.result.getMatchingIndexingMap(match.resultOperand),
+            ofTotal = match.rowsOfMixed().compose(ofProduct);
+  for (OpOperand *input : match.result.getDpsInputOperands()) {
+    AffineMap map = match.result.getMatchingIndexingMap(input);
+    if ((input->get() == match.mixed->getResult(0) && map != ofProduct) ||
+        (input->get() == match.total->getResult(0) && map != ofTotal))
+      return refuse("what divides the product by the sum of the masses reads other places of them");
+  }
   if (!match.result.getMatchingIndexingMap(match.resultOperand).isPermutation() ||
       !match.result.getMatchingIndexingMap(match.result.getDpsInitOperand(0)).isPermutation())
     return refuse("what divides the product by the sum of the masses changes its shape");

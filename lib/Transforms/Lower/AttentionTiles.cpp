@@ -56,6 +56,8 @@ OpFoldResult AttentionTiles::tileSize(Value start, OpFoldResult extent, int64_t 
 }
 
 Value AttentionTiles::slice(Value tensor, const Tile &tile) {
+  if (!isa<RankedTensorType>(tensor.getType())) // a scalar is the same for all
+    return tensor;
   SmallVector<OpFoldResult> strides(tile.offsets.size(), b.getIndexAttr(1));
   return tensor::ExtractSliceOp::create(b, loc, tensor, tile.offsets, tile.sizes, strides);
 }
