@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
+import pytest
 from lowbit import _lowbit
 
 PIPELINES = ["cpu", "reference"]
 
 BLOCK = 32
 """The block of most encodings under test: rows of special values are written block by block."""
+
+
+def flags_of_this_machine() -> set[str]:
+    info = Path("/proc/cpuinfo")
+    return set(re.findall(r"\w+", info.read_text())) if info.exists() else set()
+
+
+def those_of_this_machine(needs: dict[str, set[str]]) -> list:
+    """Parameters of a test by what each needs of the processor, in /proc/cpuinfo's words: others are skipped."""
+    missing = {name: needed - flags_of_this_machine() for name, needed in needs.items()}
+    return [
+        pytest.param(
+            name,
+            marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"),
+        )
+        for name, absent in missing.items()
+    ]
 
 
 def tensor_type(shape, encoding: str | None = None, dynamic: bool = False) -> str:

@@ -8,7 +8,6 @@ of 16 columns or more, whose own sums are exact; 8 are the roundings of an eleme
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import gguf
 import kernels
@@ -58,28 +57,12 @@ SHAPES = [(1, 16, 32), (1, 64, 128), (5, 100, 256), (13, 192, 576)]
 """Rows of activations, outputs, inputs."""
 
 
-def flags_of_this_machine() -> set[str]:
-    info = Path("/proc/cpuinfo")
-    return set(re.findall(r"\w+", info.read_text())) if info.exists() else set()
-
-
 LANES = {
     "generic": set(),
     "avx2": {"avx2"},
     "vnni256": {"avx512_vnni", "avx512vl"},
     "vnni512": {"avx512_vnni", "avx512bw"},
 }
-
-
-def lanes_params() -> list:
-    missing = {lanes: needed - flags_of_this_machine() for lanes, needed in LANES.items()}
-    return [
-        pytest.param(
-            lanes,
-            marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"),
-        )
-        for lanes, absent in missing.items()
-    ]
 
 
 def tiled(text: str) -> str:
@@ -182,7 +165,7 @@ def test_product(name, activations, rows, n, k):
 
 
 # What differs by the instructions: codes of one and more planes, of a table, beyond seven bits.
-@pytest.mark.parametrize("lanes", lanes_params())
+@pytest.mark.parametrize("lanes", kernels.those_of_this_machine(LANES))
 @pytest.mark.parametrize("activations", ["blocks", "two-planes"])
 @pytest.mark.parametrize("name", ["int3", "uint8", "iq4_nl", "uint4-zero"])
 def test_instructions(name, activations, lanes):
@@ -191,7 +174,7 @@ def test_instructions(name, activations, lanes):
 
 
 needs_amx = pytest.mark.skipif(
-    "amx_int8" not in flags_of_this_machine(), reason="no amx_int8 here"
+    "amx_int8" not in kernels.flags_of_this_machine(), reason="no amx_int8 here"
 )
 
 
@@ -250,7 +233,7 @@ def test_options(options):
         kernels.assert_same_bits(check(*case, **options), check(*case), "by other options")
 
 
-@pytest.mark.parametrize("lanes", lanes_params())
+@pytest.mark.parametrize("lanes", kernels.those_of_this_machine(LANES))
 @pytest.mark.parametrize(
     "text",
     ["int<8>", "uint<8>", "int<5>", "e2m1", "codebook<iq4_nl>", "codebook<[2.0, -0.5, 1.0]>"],

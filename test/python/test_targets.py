@@ -18,7 +18,6 @@ from test_contractions import (
     WEIGHTS,
     check_call,
     exact_and_magnitude,
-    flags_of_this_machine,
     pipeline_of,
     program,
     rounded,
@@ -38,17 +37,6 @@ LEVELS = {
     "x86-64-v4+avx512vnni": V4 | {"avx512_vnni"},
     "native": set(),
 }
-
-
-def level_params() -> list:
-    missing = {level: needed - flags_of_this_machine() for level, needed in LEVELS.items()}
-    return [
-        pytest.param(
-            level,
-            marks=pytest.mark.skipif(bool(absent), reason=f"no {', '.join(sorted(absent))} here"),
-        )
-        for level, absent in missing.items()
-    ]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +85,7 @@ def product(target_cpu: str, name: str, activations: str, rows: int, **options) 
     return check_call(compiled, rows, shape, text, activations)
 
 
-@pytest.mark.parametrize("level", level_params())
+@pytest.mark.parametrize("level", kernels.those_of_this_machine(LEVELS))
 @pytest.mark.parametrize("name, activations", SAMPLE)
 def test_products(name, activations, level):
     y = product(level, name, activations, 5)
@@ -121,7 +109,7 @@ def exact_case(text: str):
     return text, shape, x, components, (exact + 0.0).astype(np.float32)
 
 
-@pytest.mark.parametrize("level", level_params())
+@pytest.mark.parametrize("level", kernels.those_of_this_machine(LEVELS))
 @pytest.mark.parametrize("text", ["uint<8>", "int<5>", "codebook<iq4_nl>"])
 def test_integers_are_exact(text, level):
     text, shape, x, components, exact = exact_case(text)
@@ -133,7 +121,7 @@ def test_integers_are_exact(text, level):
     kernels.assert_same_bits(y + np.float32(0), exact, "products")
 
 
-@pytest.mark.parametrize("level", level_params())
+@pytest.mark.parametrize("level", kernels.those_of_this_machine(LEVELS))
 @pytest.mark.parametrize("encoding", [
     "int<4>, scale = f16 per [1, 32]", "codebook<nf4>, scale = bf16 per [1, 32]", "e4m3, scale = f32 per [1, 32]",
 ])  # fmt: skip

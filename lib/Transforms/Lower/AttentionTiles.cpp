@@ -55,15 +55,13 @@ OpFoldResult AttentionTiles::tileSize(Value start, OpFoldResult extent, int64_t 
   return affine::makeComposedFoldedAffineMin(b, loc, map, {OpFoldResult(start), extent});
 }
 
-Value AttentionTiles::slice(Value tensor, const Tile &tile) {
-  if (!isa<RankedTensorType>(tensor.getType())) // a scalar is the same for all
-    return tensor;
-  SmallVector<OpFoldResult> strides(tile.offsets.size(), b.getIndexAttr(1));
-  return tensor::ExtractSliceOp::create(b, loc, tensor, tile.offsets, tile.sizes, strides);
+Value AttentionTiles::slice(Value value, const Tile &tile, ArrayRef<int64_t> dropped) {
+  return isa<RankedTensorType>(value.getType()) ? TileBuilder(b, loc).slice(value, tile, dropped)
+                                                : value;
 }
 
 Value AttentionTiles::empty(const Tile &tile) {
-  return tensor::EmptyOp::create(b, loc, tile.sizes, b.getF32Type());
+  return TileBuilder(b, loc).empty(tile.sizes, b.getF32Type());
 }
 
 Value AttentionTiles::fill(double value, Value dest) {

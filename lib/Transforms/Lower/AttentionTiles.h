@@ -8,14 +8,13 @@
 #define LOWBIT_LIB_TRANSFORMS_LOWER_ATTENTIONTILES_H
 
 #include "AttentionMatch.h"
+#include "lowbit/IR/TileBuilder.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace lowbit {
 
 /// Offsets and sizes of a tile, by the loops of an op or the axes of a tensor.
-struct Tile {
-  llvm::SmallVector<mlir::OpFoldResult> offsets, sizes;
-
+struct Tile : Box {
   /// The part that `map` shows of a tile of loops.
   Tile through(mlir::AffineMap map) const;
   /// Takes the place of the loops that `map` shows from a tile of its results.
@@ -31,7 +30,9 @@ public:
   Tile wholeOf(mlir::linalg::LinalgOp op);
   /// min(size, extent - start)
   mlir::OpFoldResult tileSize(mlir::Value start, mlir::OpFoldResult extent, int64_t size);
-  mlir::Value slice(mlir::Value tensor, const Tile &tile);
+  /// The tile without the axes `dropped`, along which it has one element; a scalar is the same for
+  /// all.
+  mlir::Value slice(mlir::Value value, const Tile &tile, llvm::ArrayRef<int64_t> dropped = {});
   mlir::Value empty(const Tile &tile);
   mlir::Value fill(double value, mlir::Value dest);
 

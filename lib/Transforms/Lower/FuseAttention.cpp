@@ -205,7 +205,7 @@ private:
       const Tile places[] = {sums, rows, rows};
       Carried dests;
       for (auto [whole, place] : llvm::zip(loop.getRegionIterArgs(), places))
-        dests.push_back(slicePart(whole, place));
+        dests.push_back(tiles.slice(whole, place, /*dropped=*/ArrayRef<int64_t>{0}));
       Carried carried = emitPositions(tile, start, stop, dests[0], dests[1], dests[2]);
       for (auto [tile, whole, place] : llvm::zip(carried, loop.getRegionIterArgs(), places))
         yieldTile(loop, tile, whole, place);
@@ -213,22 +213,9 @@ private:
     joinParts(loop.getResults(), product, row);
   }
 
-  /// Without the axis of the parts.
-  Value slicePart(Value whole, const Tile &place) {
-    SmallVector<int64_t> shape =
-        llvm::map_to_vector(ArrayRef(place.sizes).drop_front(), [](OpFoldResult size) {
-          return getConstantIntValue(size).value_or(ShapedType::kDynamic);
-        });
-    SmallVector<OpFoldResult> strides(place.sizes.size(), b.getIndexAttr(1));
-    return tensor::ExtractSliceOp::create(b, loc, RankedTensorType::get(shape, b.getF32Type()),
-                                          whole, place.offsets, place.sizes, strides);
-  }
-
   void joinParts(ValueRange ofParts, const Tile &product, const Tile &row) {
     unsigned rank = row.sizes.size() + 1;
     AffineMap all = b.getMultiDimIdentityMap(rank), rowOnly = all.dropResult(0);
-    SmallVector<utils::IteratorType> kinds(rank, utils::IteratorType::parallel);
-    kinds[0] = utils::IteratorType::reduction;
     Value lowest = tiles.fill(-std::numeric_limits<float>::max(), tiles.empty(row));
     Value highest =
         reduce(ofParts[1], {all, rowOnly}, lowest, [](OpBuilder &b, Location loc, ValueRange e) {
@@ -260,24 +247,22 @@ private:
 
   Value value(OpFoldResult index) { return getValueOrCreateConstantIndexOp(b, loc, index); }
 
+  using Body = function_ref<void(OpBuilder &, Location, ValueRange)>;
+
   /// An elementwise op on `outs`, all of one shape, in place.
-  SmallVector<Value> update(ValueRange ins, ArrayRef<AffineMap> maps, ValueRange outs,
-                            function_ref<void(OpBuilder &, Location, ValueRange)> body) {
+  SmallVector<Value> update(ValueRange ins, ArrayRef<AffineMap> maps, ValueRange outs, Body body,
+                            utils::IteratorType first = utils::IteratorType::parallel) {
     SmallVector<utils::IteratorType> kinds(maps.front().getNumDims(),
                                            utils::IteratorType::parallel);
+    kinds[0] = first;
     return llvm::to_vector_of<Value>(
         linalg::GenericOp::create(b, loc, outs.getTypes(), ins, outs, maps, kinds, body)
             .getResults());
   }
 
   /// The same, where the first loop is a reduction.
-  Value reduce(ValueRange ins, ArrayRef<AffineMap> maps, Value out,
-               function_ref<void(OpBuilder &, Location, ValueRange)> body) {
-    SmallVector<utils::IteratorType> kinds(maps.front().getNumDims(),
-                                           utils::IteratorType::parallel);
-    kinds[0] = utils::IteratorType::reduction;
-    return linalg::GenericOp::create(b, loc, out.getType(), ins, out, maps, kinds, body)
-        .getResult(0);
+  Value reduce(ValueRange ins, ArrayRef<AffineMap> maps, Value out, Body body) {
+    return update(ins, maps, out, body, utils::IteratorType::reduction)[0];
   }
 
   /// What a tile has seen at the positions from `start` to `end`, in the storage that is given.
