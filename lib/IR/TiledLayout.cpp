@@ -10,86 +10,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lowbit/Numerics/TiledLayout.h"
-#include "lowbit/IR/LowbitAttrs.h"
-#include "lowbit/IR/TileBuilder.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "InnerTiles.h"
 
 using namespace mlir;
 using namespace lowbit;
 using numerics::InnerTile;
-using Ofrs = SmallVector<OpFoldResult>;
-constexpr auto parallel = utils::IteratorType::parallel;
-constexpr auto reduction = utils::IteratorType::reduction;
-
-namespace {
-/// The codes of one level of a scale or zero point.
-struct StoredLevel {
-  std::string name;
-  FormatAttrInterface format;
-  SmallVector<int64_t> block, grid; ///< on the tensor
-  bool isTiled;                     ///< it has a value for each row
-
-  SmallVector<int64_t> storedShape() const {
-    if (!isTiled)
-      return grid;
-    return {(int64_t)llvm::divideCeil(grid[0], InnerTile::rows), grid[1], InnerTile::rows};
-  }
-  /// Stored elements without the bits beyond the code's own, which are whatever they are.
-  Value codesOf(OpBuilder &b, Location loc, Value elements) const {
-    auto type = dyn_cast<IntegerType>(getElementTypeOrSelf(elements.getType()));
-    unsigned bits = format.getReference().bits();
-    if (!type || type.getWidth() == bits)
-      return elements;
-    TypedAttr mask = b.getIntegerAttr(type, (int64_t(1) << bits) - 1);
-    if (auto lanes = dyn_cast<VectorType>(elements.getType()))
-      mask = DenseElementsAttr::get(lanes, Attribute(mask));
-    return arith::AndIOp::create(b, loc, elements, arith::ConstantOp::create(b, loc, mask));
-  }
-  Box gridRegion(TileBuilder &t, const Box &region) const {
-    Box part;
-    for (int64_t axis = 0; axis < 2; ++axis) {
-      bool whole = block[axis] == kWhole;
-      part.offsets.push_back(whole ? t.index(0) : t.floorDiv(region.offsets[axis], block[axis]));
-      part.sizes.push_back(whole ? t.index(1) : t.ceilDiv(region.sizes[axis], block[axis]));
-    }
-    return part;
-  }
-  Box storedRegion(TileBuilder &t, const Box &region) const {
-    Box part = gridRegion(t, region);
-    if (!isTiled)
-      return part;
-    return {{t.floorDiv(part.offsets[0], InnerTile::rows), part.offsets[1], t.index(0)},
-            {t.ceilDiv(part.sizes[0], InnerTile::rows), part.sizes[1], t.index(InnerTile::rows)}};
-  }
-};
-} // namespace
-
-static SmallVector<StoredLevel> levelsOf(QuantizedAttr term, ArrayRef<int64_t> shape) {
-  SmallVector<StoredLevel> all;
-  for (ScaleLevel &level : term.getAllLevels(shape)) {
-    StoredLevel stored{
-        level.suffix, cast<FormatAttrInterface>(level.format), level.block, {}, false};
-    for (auto [n, block] : llvm::zip(shape, level.block))
-      stored.grid.push_back(block == kWhole ? 1 : llvm::divideCeil(n, block));
-    stored.isTiled = stored.grid[0] == shape[0];
-    all.push_back(std::move(stored));
-  }
-  return all;
-}
-
-static std::vector<numerics::Plane> planesOf(QuantizedAttr term) {
-  return numerics::planesOf(term.getCodeFormat().getReference().bits());
-}
-
-/// What is flipped in a code: the sign bit of int<k>.
-static int64_t signBitOf(QuantizedAttr term) {
-  numerics::Format format = term.getCodeFormat().getReference();
-  return format.kind() == numerics::FormatKind::Int ? int64_t(1) << (format.bits() - 1) : 0;
-}
 
 std::shared_ptr<const numerics::Layout> TiledLayoutAttr::getReference() const {
   return numerics::tiledLayout();
@@ -113,7 +38,7 @@ SmallVector<EncodingComponent> TiledLayoutAttr::getComponents(const QuantizedAtt
               InnerTile::bytes},
              IntegerType::get(getContext(), 8)),
          ComponentRole::Payload});
-  for (const StoredLevel &level : levelsOf(term, type.getShape()))
+  for (const StoredLevel &level : storedLevelsOf(term, type.getShape()))
     all.push_back({level.name,
                    RankedTensorType::get(level.storedShape(), level.format.getCodeType()),
                    ComponentRole::Payload});
@@ -144,135 +69,17 @@ Box TiledLayoutAttr::getComponentRegion(OpBuilder &b, Location loc, const Quanti
   std::vector<numerics::Plane> planes = planesOf(term);
   if (index < planes.size())
     return planeRegion(t, planes[index], region);
-  return levelsOf(term, type.getShape())[index - planes.size()].storedRegion(t, region);
-}
-
-//===----------------------------------------------------------------------===//
-// Unpacking
-//===----------------------------------------------------------------------===//
-
-/// The lowest bit of the field of loop `loop`.
-static Value shiftOf(TileBuilder &t, unsigned loop, numerics::Plane plane) {
-  Value at = linalg::IndexOp::create(t.b, t.loc, loop);
-  at = arith::IndexCastOp::create(t.b, t.loc, t.b.getI8Type(), at);
-  return arith::MulIOp::create(t.b, t.loc, at, t.i8(plane.width));
-}
-
-static Value masked(TileBuilder &t, Value bits, numerics::Plane plane) {
-  return arith::AndIOp::create(t.b, t.loc, bits, t.i8((1 << plane.width) - 1));
-}
-
-/// [groups, vectors, 64] to [rows, columns]: the fields of a plane at their place in the code.
-static Value unpackPlane(TileBuilder &t, Value vectors, numerics::Plane plane) {
-  Value view = t.splitLast(vectors, {InnerTile::columns});
-  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, view);
-  // Loops: group, row, vector, field, column.
-  Value fields = t.generic(
-      view,
-      t.empty({sizes[0], sizes[2], sizes[1], t.index(8 / plane.width), sizes[3]}, t.b.getI8Type()),
-      {t.map(5, {0, 2, 1, 4}), t.b.getMultiDimIdentityMap(5)},
-      SmallVector<utils::IteratorType>(5, parallel),
-      [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-        Value bits = arith::ShRUIOp::create(t.b, t.loc, a[0], shiftOf(t, 3, plane));
-        bits = masked(t, bits, plane);
-        return {arith::ShLIOp::create(t.b, t.loc, bits, t.i8(plane.shift))};
-      })[0];
-  SmallVector<ReassociationIndices> groups{{0, 1}, {2, 3, 4}};
-  return tensor::CollapseShapeOp::create(t.b, t.loc, fields, groups);
-}
-
-/// [groups, blocks, 16], or the grid itself, to [rows, blocks].
-static Value unpackLevel(TileBuilder &t, const StoredLevel &level, Value stored) {
-  auto codes = [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    return {level.codesOf(t.b, t.loc, a[0])};
-  };
-  Type type = cast<RankedTensorType>(stored.getType()).getElementType();
-  if (!level.isTiled)
-    return t.elementwise(stored, type, codes);
-  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, stored);
-  Value rows = t.generic(stored, t.empty({sizes[0], sizes[2], sizes[1]}, type),
-                         {t.map(3, {0, 2, 1}), t.b.getMultiDimIdentityMap(3)},
-                         SmallVector<utils::IteratorType>(3, parallel), codes)[0];
-  SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
-  return tensor::CollapseShapeOp::create(t.b, t.loc, rows, groups);
-}
-
-static Value flipped(TileBuilder &t, Value codes, int64_t bit) {
-  return t.elementwise(codes, t.b.getI8Type(), [&](TileBuilder &t, ValueRange a) {
-    return SmallVector<Value>{arith::XOrIOp::create(t.b, t.loc, a[0], t.i8(bit))};
-  });
+  return storedLevelsOf(term, type.getShape())[index - planes.size()].storedRegion(t, region);
 }
 
 Fields TiledLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const QuantizedAttr &term,
                                     RankedTensorType type, ValueRange components,
                                     const Box &region) const {
   TileBuilder t(b, loc);
-  Fields fields;
-  unsigned next = 0;
-  for (numerics::Plane plane : planesOf(term)) {
-    Value vectors = t.slice(components[next++], planeRegion(t, plane, region));
-    Value part = t.cut(unpackPlane(t, vectors, plane), region.sizes);
-    fields.codes = !fields.codes
-                       ? part
-                       : t.elementwise({fields.codes, part}, b.getI8Type(),
-                                       [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                                         return {arith::OrIOp::create(t.b, t.loc, a[0], a[1])};
-                                       });
-  }
-  if (int64_t bit = signBitOf(term))
-    fields.codes = flipped(t, fields.codes, bit);
-  for (const StoredLevel &level : levelsOf(term, type.getShape())) {
-    Value stored = t.slice(components[next++], level.storedRegion(t, region));
-    Value codes = unpackLevel(t, level, stored);
-    fields.levels.push_back(t.cut(codes, level.gridRegion(t, region).sizes));
-  }
-  return fields;
-}
-
-//===----------------------------------------------------------------------===//
-// Packing
-//===----------------------------------------------------------------------===//
-
-/// [n0, n1] as [groups, 16, n1 / inner, inner...], extended by zeros.
-static Value splitTile(TileBuilder &t, Value v, ArrayRef<int64_t> inner) {
-  int64_t columns = 1;
-  for (int64_t n : inner)
-    columns *= n;
-  v = t.padded(t.padded(v, 0, InnerTile::rows), 1, columns);
-  auto type = cast<RankedTensorType>(v.getType());
-  Ofrs own = tensor::getMixedSizes(t.b, t.loc, v);
-  Ofrs sizes{t.floorDiv(own[0], InnerTile::rows), t.index(InnerTile::rows),
-             t.floorDiv(own[1], columns)};
-  SmallVector<ReassociationIndices> groups{{0, 1}, {2}};
-  for (int64_t n : inner) {
-    groups[1].push_back(sizes.size());
-    sizes.push_back(t.index(n));
-  }
-  auto result = RankedTensorType::get(decomposeMixedValues(sizes).first, type.getElementType());
-  return tensor::ExpandShapeOp::create(t.b, t.loc, result, v, groups, sizes);
-}
-
-static Value packPlane(TileBuilder &t, Value codes, numerics::Plane plane, Value destination) {
-  Value view = splitTile(t, codes, {8 / plane.width, InnerTile::columns});
-  Value zero = linalg::FillOp::create(t.b, t.loc, t.i8(0), destination).getResult(0);
-  Value vectors = t.splitLast(zero, {InnerTile::columns});
-  // Loops: group, vector, row, column, field.
-  Value packed = t.generic(
-      view, vectors, {t.map(5, {0, 2, 1, 4, 3}), t.map(5, {0, 1, 2, 3})},
-      {parallel, parallel, parallel, parallel, reduction},
-      [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-        Value field = arith::ShRUIOp::create(t.b, t.loc, a[0], t.i8(plane.shift));
-        field = arith::ShLIOp::create(t.b, t.loc, masked(t, field, plane), shiftOf(t, 4, plane));
-        return {arith::OrIOp::create(t.b, t.loc, a[1], field)};
-      })[0];
-  return t.joinFrom(packed, 2);
-}
-
-static Value packLevel(TileBuilder &t, Value grid, Value destination) {
-  return t.generic(splitTile(t, grid, {}), destination,
-                   {t.map(3, {0, 2, 1}), t.b.getMultiDimIdentityMap(3)},
-                   SmallVector<utils::IteratorType>(3, parallel),
-                   [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
+  SmallVector<Value> parts;
+  for (auto [i, component] : llvm::enumerate(components))
+    parts.push_back(t.slice(component, getComponentRegion(b, loc, term, type, i, region)));
+  return unpackInnerTiles(t, term, type, parts, region);
 }
 
 FailureOr<SmallVector<Value>> TiledLayoutAttr::buildPack(OpBuilder &b, Location loc,
@@ -281,27 +88,8 @@ FailureOr<SmallVector<Value>> TiledLayoutAttr::buildPack(OpBuilder &b, Location 
                                                          const Fields &fields,
                                                          ValueRange destinations) const {
   TileBuilder t(b, loc);
-  SmallVector<Value> packed;
-  Value codes = fields.codes;
-  if (int64_t bit = signBitOf(term); bit && !isEmptyTensor(codes))
-    codes = flipped(t, codes, bit);
-  auto pack = [&](function_ref<Value(Value)> into) {
-    Value destination = destinations[packed.size()];
-    packed.push_back(isEmptyTensor(destination) ? destination : into(destination));
-  };
-  for (numerics::Plane plane : planesOf(term))
-    pack([&](Value destination) { return packPlane(t, codes, plane, destination); });
-  for (auto [i, level] : llvm::enumerate(levelsOf(term, type.getShape())))
-    pack([&, i = i, isTiled = level.isTiled](Value destination) {
-      return isTiled ? packLevel(t, fields.levels[i], destination)
-                     : t.copyInto(fields.levels[i], destination);
-    });
-  return packed;
+  return packInnerTiles(t, term, type, fields, destinations);
 }
-
-//===----------------------------------------------------------------------===//
-// Vector by vector
-//===----------------------------------------------------------------------===//
 
 bool TiledLayoutAttr::hasInnerTiles() const { return true; }
 
@@ -309,29 +97,9 @@ Value TiledLayoutAttr::buildInnerTile(OpBuilder &b, Location loc, const Quantize
                                       RankedTensorType, ValueRange components, Value group,
                                       const StepColumn &at) const {
   TileBuilder t(b, loc);
-  auto bytes = VectorType::get({InnerTile::bytes}, b.getI8Type());
-  auto splat = [&](int64_t v) -> Value {
-    return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(bytes, b.getI8IntegerAttr(v)));
-  };
-  Value codes;
-  std::vector<numerics::Plane> planes = planesOf(term);
-  for (auto [component, plane] : llvm::zip(components, planes)) {
-    int64_t quad = at.offset / InnerTile::columns, fields = 8 / plane.width;
-    Value vector = t.blockOf(at, numerics::columnsPerVector(plane));
-    Value part = vector::LoadOp::create(b, loc, bytes, component,
-                                        ValueRange{group, vector, t.constantIndex(0)});
-    // Straight to the field's place in the code.
-    int64_t right = quad % fields * plane.width - plane.shift;
-    if (right > 0)
-      part = arith::ShRUIOp::create(b, loc, part, splat(right));
-    if (right < 0)
-      part = arith::ShLIOp::create(b, loc, part, splat(-right));
-    if (plane.width < 8)
-      part = arith::AndIOp::create(b, loc, part,
-                                   splat(int8_t(((1 << plane.width) - 1) << plane.shift)));
-    codes = codes ? arith::OrIOp::create(b, loc, codes, part) : part;
-  }
-  return codes;
+  return buildInnerCodes(t, term, at, [&](unsigned component, int64_t columns, VectorType type) {
+    return loadUnit(t, components[component], columns, type, group, at);
+  });
 }
 
 void TiledLayoutAttr::buildInnerPrefetch(OpBuilder &b, Location loc, const QuantizedAttr &term,
@@ -342,41 +110,22 @@ void TiledLayoutAttr::buildInnerPrefetch(OpBuilder &b, Location loc, const Quant
   std::vector<numerics::Plane> planes = planesOf(term);
   // The same columns of every component.
   int64_t ahead = distance / InnerTile::bytes * numerics::columnsPerVector(planes[0]);
-  auto prefetch = [&](Value component, int64_t columns) {
-    if (at.extent % columns != 0 || at.offset % columns != 0)
-      return;
-    Value place = t.blockOf({at.step, at.extent, at.offset + ahead}, columns);
-    memref::PrefetchOp::create(b, loc, component, ValueRange{group, place, t.constantIndex(0)},
-                               /*isWrite=*/false, locality, /*isDataCache=*/true);
-  };
   for (auto [component, plane] : llvm::zip(components, planes))
-    prefetch(component, numerics::columnsPerVector(plane));
+    prefetchUnit(t, component, numerics::columnsPerVector(plane), ahead, group, at, locality);
   for (auto [component, level] :
-       llvm::zip(components.drop_front(planes.size()), levelsOf(term, type.getShape())))
+       llvm::zip(components.drop_front(planes.size()), storedLevelsOf(term, type.getShape())))
     if (level.isTiled && level.block[1] != kWhole)
-      prefetch(component, level.block[1]);
+      prefetchUnit(t, component, level.block[1], ahead, group, at, locality);
 }
 
 Value TiledLayoutAttr::buildInnerLevel(OpBuilder &b, Location loc, const QuantizedAttr &term,
                                        RankedTensorType type, ValueRange components, unsigned level,
                                        Value group, const StepColumn &at) const {
   TileBuilder t(b, loc);
-  StoredLevel stored = levelsOf(term, type.getShape())[level];
-  Value component = components[planesOf(term).size() + level];
-  Value block = t.constantIndex(0);
-  if (int64_t columns = stored.block[1]; columns != kWhole)
-    block = t.blockOf(at, columns);
-  if (stored.isTiled) {
-    auto lanes = VectorType::get({InnerTile::rows}, stored.format.getCodeType());
-    return stored.codesOf(b, loc,
-                          vector::LoadOp::create(b, loc, lanes, component,
-                                                 ValueRange{group, block, t.constantIndex(0)}));
-  }
-  int64_t rows = stored.block[0];
-  if (rows != kWhole && rows % InnerTile::rows != 0)
-    return {};
-  Value row = t.constantIndex(0);
-  if (rows != kWhole)
-    row = t.value(t.floorDiv(group, rows / InnerTile::rows));
-  return stored.codesOf(b, loc, memref::LoadOp::create(b, loc, component, ValueRange{row, block}));
+  unsigned component = planesOf(term).size() + level;
+  return lowbit::buildInnerLevel(
+      t, storedLevelsOf(term, type.getShape())[level], component, components[component], group, at,
+      [&](unsigned component, int64_t columns, VectorType type) {
+        return loadUnit(t, components[component], columns, type, group, at);
+      });
 }

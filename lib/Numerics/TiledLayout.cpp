@@ -16,15 +16,7 @@ public:
   std::string str() const override { return "tiled"; }
 
   std::optional<std::string> check(const Quantized &term, const Shape &shape) const override {
-    if (shape.size() != 2)
-      return "layout tiled holds tensors of 2 axes, not " + std::to_string(shape.size());
-    if (term.format.isFloat() || term.format.bits() > 8 || term.levels)
-      return "layout tiled holds codes of up to 8 bits whose levels are not data, not " +
-             term.format.str();
-    for (const std::optional<Scale> &tree : {term.scale, term.zero})
-      if (tree && tree->rank1)
-        return "layout tiled holds scales by blocks, not rank1";
-    return std::nullopt;
+    return checkInnerTiles(str(), term, shape);
   }
 
   std::vector<Component> components(const Quantized &term, const Shape &shape) const override {
@@ -145,6 +137,19 @@ private:
   }
 };
 } // namespace
+
+std::optional<std::string> checkInnerTiles(const std::string &layout, const Quantized &term,
+                                           const Shape &shape) {
+  if (shape.size() != 2)
+    return "layout " + layout + " holds tensors of 2 axes, not " + std::to_string(shape.size());
+  if (term.format.isFloat() || term.format.bits() > 8 || term.levels)
+    return "layout " + layout + " holds codes of up to 8 bits whose levels are not data, not " +
+           term.format.str();
+  for (const std::optional<Scale> &tree : {term.scale, term.zero})
+    if (tree && tree->rank1)
+      return "layout " + layout + " holds scales by blocks, not rank1";
+  return std::nullopt;
+}
 
 int64_t columnsPerVector(Plane plane) { return InnerTile::columns * (8 / plane.width); }
 

@@ -42,6 +42,7 @@ llvm::Error CpuPipelineOptions::adaptTo(const CpuTarget &target) {
   fill(registerVectors, target.tuning.registerVectors);
   fill(prefetch, target.tuning.prefetchDistance);
   fill(prefetchLocality, target.tuning.prefetchLocality);
+  fill(inlineScales, target.tuning.inlineScales);
   fill(iterationGroups, target.tuning.iterationGroups);
   return llvm::Error::success();
 }
@@ -173,6 +174,7 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
 void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &options) {
   buildExplicitPipeline(pm);
   ChooseLayoutsOptions layouts;
+  layouts.inlineScales = options.inlineScales;
   layouts.failOnFallback = options.failOnFallback;
   pm.addPass(createChooseLayouts(layouts));
   pm.addPass(createPackParameters());

@@ -1,4 +1,4 @@
-"""What is measured of this machine, once: how far ahead kernels prefetch weights, and the size of their tiles.
+"""What is measured of this machine, once: how far ahead kernels prefetch weights, whether scales lie between codes, and the size of their tiles.
 
 `lowbit tune` measures a product of one row of activations with 4-bit weights in several variants, and keeps what was best in the folder of compiled
 models (lowbit.cache), under a name that digests the processor and the compiler. Nothing else measures: without such a file, or with
@@ -26,6 +26,7 @@ from . import _runtime, cache
 _CANDIDATES = {
     "prefetch": [0, 1024, 4096],
     "prefetch-locality": [2],
+    "inline-scales": [1],
     "register-groups": [2, 4, 8],
     "iteration-groups": [4, 16],
 }
@@ -34,12 +35,14 @@ _CANDIDATES = {
 _LIMITS = {
     "prefetch": range(0, 65537),
     "prefetch-locality": range(0, 4),
+    "inline-scales": range(0, 2),
     "register-groups": range(1, 17),
     "iteration-groups": range(1, 1025),
 }
 
 _SHAPE = (4096, 4096)
-_ENCODING = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>"
+_LAYOUTS = ["tiled", "records"]
+"""Without and with inline-scales."""
 _ACTIVATIONS = "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>"  # as models have them
 _MOST_BYTES = 512 << 20
 _ROUNDS = 15
@@ -94,6 +97,10 @@ def _descriptor(array: np.ndarray) -> np.ndarray:
     return np.array([address, address, 0, *array.shape, *strides], np.int64)
 
 
+def _encoding(layout: str) -> str:
+    return f"#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = {layout}>"
+
+
 class _Product:
     """y += x wT by one variant, called where the data lies."""
 
@@ -101,7 +108,9 @@ class _Product:
         from ._lowbit import Program
 
         n, k = _SHAPE
-        x, w, y = f"tensor<1x{k}xf32>", f"tensor<{n}x{k}xf32, {_ENCODING}>", f"tensor<1x{n}xf32>"
+        self.layout = _LAYOUTS[chosen.get("inline-scales", 0)]
+        w = f"tensor<{n}x{k}xf32, {_encoding(self.layout)}>"
+        x, y = f"tensor<1x{k}xf32>", f"tensor<1x{n}xf32>"
         maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
         text = f"""
 func.func @main(%x: {x}, %w: {w}, %y: {y}) -> {y} attributes {{lowbit.entry, lowbit.updates = array<i64: 2>}} {{
@@ -127,27 +136,29 @@ class _Weights:
 
         n, k = _SHAPE
         generator = np.random.default_rng(0)
-        group = encode(generator.normal(size=(16, k)).astype(np.float32), _ENCODING)
+        rows = generator.normal(size=(16, k)).astype(np.float32)
+        groups = {layout: encode(rows, _encoding(layout)).values() for layout in _LAYOUTS}
         free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-        matrix = sum(array.nbytes for array in group.values()) * n // 16
-        self.bytes = matrix
-        count = max(2, min(_MOST_BYTES, free // 8) // matrix)
+        # Of a matrix; no more in records, since K is whole records.
+        self.bytes = sum(array.nbytes for array in groups["tiled"]) * n // 16
+        self._count = max(2, min(_MOST_BYTES, free // 8) // self.bytes)
         # All in one block for each component, one matrix after the other.
-        self._components = [
-            np.tile(array, (count, n // 16, *[1] * (array.ndim - 1))) for array in group.values()
-        ]
+        self._components = {
+            layout: [np.tile(array, (self._count, n // 16, *[1] * (array.ndim - 1))) for array in group]
+            for layout, group in groups.items()
+        }
         self._x = generator.normal(size=(1, k)).astype(np.float32)
         self._y = np.zeros((1, n), np.float32)
-        self._count, self._next = count, 0
+        self._next = 0
 
-    def arguments(self) -> list[np.ndarray]:
+    def arguments(self, layout: str) -> list[np.ndarray]:
         i = self._next
         self._next = (i + 1) % self._count
-        return [self._x, *(component[i] for component in self._components), self._y]
+        return [self._x, *(component[i] for component in self._components[layout]), self._y]
 
 
 def _sample(product: _Product, weights: _Weights) -> float:
-    calls = [weights.arguments() for _ in range(_CALLS)]
+    calls = [weights.arguments(product.layout) for _ in range(_CALLS)]
     start = time.perf_counter()
     for arrays in calls:
         product(arrays)

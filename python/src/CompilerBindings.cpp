@@ -158,6 +158,7 @@ static nb::dict describeTarget(const std::string &name) {
   record["register-groups"] = target.tuning.registerGroups;
   record["register-vectors"] = target.tuning.registerVectors;
   record["iteration-groups"] = target.tuning.iterationGroups;
+  record["inline-scales"] = int64_t(target.tuning.inlineScales);
   return record;
 }
 

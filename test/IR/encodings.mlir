@@ -26,8 +26,8 @@ func.func private @scales() attributes {
   rank1 = [#lowbit.rank1_scale<f32 rank1<min>>, #lowbit.rank1_scale<f32 rank1<product>>, #lowbit.rank1_scale<f16 rank1<geo<0.15>>>],
   // CHECK-DAG: rules = [#lowbit.encode_rule<rule = mse>, #lowbit.encode_rule<rounding = half_up>, #lowbit.encode_rule<rule = percentile<99.5>, rounding = stochastic<7>>]
   rules = [#lowbit.encode_rule<rule = mse<steps = 16>>, #lowbit.encode_rule<rounding = half_up>, #lowbit.encode_rule<rule = percentile<99.5>, rounding = stochastic<7>>],
-  // CHECK-DAG: layouts = [#lowbit.planes, #lowbit.tiled, #lowbit.ggml<q4_0>, #lowbit.ggml<q4_1>, #lowbit.ggml<q8_0>]
-  layouts = [#lowbit.planes, #lowbit.tiled, #lowbit.ggml<q4_0>, #lowbit.ggml<q4_1>, #lowbit.ggml<q8_0>]
+  // CHECK-DAG: layouts = [#lowbit.planes, #lowbit.tiled, #lowbit.records, #lowbit.ggml<q4_0>, #lowbit.ggml<q4_1>, #lowbit.ggml<q8_0>]
+  layouts = [#lowbit.planes, #lowbit.tiled, #lowbit.records, #lowbit.ggml<q4_0>, #lowbit.ggml<q4_1>, #lowbit.ggml<q8_0>]
 }
 
 // One attribute for each line: what was written is what is printed.
@@ -152,6 +152,8 @@ func.func private @bnb(tensor<8x64xf32, #lowbit.quantized<codebook<fp4>, scale =
 func.func private @bnb_ragged(tensor<99xf32, #lowbit.quantized<codebook<nf4>, scale = f32 per [16384] * codebook<dynamic, 8> per [64] + f32 per tensor, layout = checkpoint<bnb>>>)
 // CHECK-DAG: = #lowbit.quantized<uint<3>, scale = f16 per [1, 64] * uint<6> per [1, 32], min = f16 per axis 0, layout = tiled>
 func.func private @tiled(tensor<5x33xf32, #lowbit.quantized<uint<3>, scale = f16 per [1, 64] * uint<6> per [1, 32], min = f16 per axis 0, layout = tiled>>)
+// CHECK-DAG: = #lowbit.quantized<uint<3>, scale = f16 per [1, 64] * uint<6> per [1, 32], min = f16 per axis 0, layout = records>
+func.func private @records(tensor<5x33xf32, #lowbit.quantized<uint<3>, scale = f16 per [1, 64] * uint<6> per [1, 32], min = f16 per axis 0, layout = records>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
 func.func private @q4_0(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>>)
 // CHECK-DAG: = #lowbit.quantized<uint<4>, scale = f16 per [1, 32], min = f16 per [1, 32], layout = ggml<q4_1>>

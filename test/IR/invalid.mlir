@@ -420,6 +420,11 @@ func.func private @f(tensor<8x8x64xf32, #lowbit.quantized<int<4>, scale = f16 pe
 
 // -----
 
+// expected-error @below {{layout records needs a tensor of static shape}}
+func.func private @f(tensor<?x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = records>>)
+
+// -----
+
 // expected-error @below {{layout tiled holds codes of up to 8 bits whose levels are not data, not int<9>}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<9>, scale = f16 per [1, 32], layout = tiled>>)
 

@@ -120,7 +120,7 @@ class Choices:
             if self.chance(0.15):
                 text += f", rounding = {self.one(['half_away', 'half_up', 'stochastic<5>'])}"
         if rank == 2 and self.chance(0.3):
-            text += ", layout = tiled"
+            text += f", layout = {self.one(['tiled', 'records'])}"
         return f"#lowbit.quantized<{text}>"
 
     # ------------------------------------------------------------------------------------------

@@ -65,16 +65,16 @@ LANES = {
 }
 
 
-def tiled(text: str) -> str:
-    return f"#lowbit.quantized<{text}, layout = tiled>"
+def tiled(text: str, layout: str = "tiled") -> str:
+    return f"#lowbit.quantized<{text}, layout = {layout}>"
 
 
-def program(rows, shape, text: str) -> str:
+def program(rows, shape, text: str, layout: str = "tiled") -> str:
     """@main(x, w, y) -> y + x wT; `rows` may be "?"."""
     n, k = shape
     x, w, y = (
         f"tensor<{rows}x{k}xf32>",
-        kernels.tensor_type(shape, tiled(text)),
+        kernels.tensor_type(shape, tiled(text, layout)),
         f"tensor<{rows}x{n}xf32>",
     )
     maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
@@ -171,6 +171,27 @@ def test_product(name, activations, rows, n, k):
 def test_instructions(name, activations, lanes):
     case = (5, (100, 256), WEIGHTS[name], ACTIVATIONS[activations])
     kernels.assert_same_bits(check(*case, lanes=lanes), check(*case), "by other instructions")
+
+
+@pytest.mark.parametrize("rows", [1, 5, 39])
+@pytest.mark.parametrize("activations", ["f32", "blocks", "two-planes"])
+@pytest.mark.parametrize("name", WEIGHTS)
+def test_records(name, activations, rows):
+    """Where a code lies changes no sum."""
+    if activations != "f32" and name in FLOATS:
+        pytest.skip("the activations stay f32")
+    shape, text, activations = (100, 256), WEIGHTS[name], ACTIVATIONS[activations]
+    generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
+    weights = generator.normal(size=shape).astype(np.float32)
+    x = generator.normal(size=(rows, shape[1])).astype(np.float32)
+    results = []
+    for layout in ("tiled", "records"):
+        module = program(rows, shape, text, layout)
+        assert len(contractions(module, activations)) == 1
+        components = _lowbit.encode(weights, tiled(text, layout))
+        y = np.zeros((rows, shape[0]), np.float32)
+        results += kernels.run(module, [x, *components.values(), y], pipeline_of(activations))
+    kernels.assert_same_bits(*results, "of records")
 
 
 needs_amx = pytest.mark.skipif(

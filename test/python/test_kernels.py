@@ -165,7 +165,11 @@ TILED = [
     "int4-square-blocks", "int4-stochastic", "uint1-min", "uint4-min", "uint4-zero", "uint8-zero", "int8-min", "e2m1", "e3m2",
     "e4m3", "nvfp4", "nf4", "ternary", "dynamic8", "k-quant", "nested-four", "scale-offset", "uint12-scale", "int8-unscaled",
 ]  # fmt: skip
-QUANTIZED |= {f"{name}-tiled": f"{QUANTIZED[name]}, layout = tiled" for name in TILED}
+QUANTIZED |= {
+    f"{name}-{layout}": f"{QUANTIZED[name]}, layout = {layout}"
+    for name in TILED
+    for layout in ("tiled", "records")
+}
 ENCODINGS = {name: f"#lowbit.quantized<{text}>" for name, text in QUANTIZED.items()}
 
 _int4, _int8 = ENCODINGS["int4"], ENCODINGS["int8-row"]

@@ -63,6 +63,21 @@ def Lowbit_TiledLayoutAttr : Lowbit_Layout<"TiledLayout", "tiled",
   let assemblyFormat = "";
 }
 
+def Lowbit_RecordsLayoutAttr : Lowbit_Layout<"RecordsLayout", "records",
+    ["buildPack", "hasInnerTiles", "buildInnerTile", "buildInnerPrefetch", "buildInnerLevel"]> {
+  let summary = "inner tiles with their scales, in one sequential stream for each 16 rows";
+  let description = [{
+    What `tiled` holds, in another order: the vectors of codes and the scales of 16 rows and some 64 columns lie together. Some
+    processors read one stream faster than several, others do not: which layout weights get is an option (`lowbit-choose-layouts`) that
+    `lowbit tune` measures. See docs/Numerics.md, "Storage".
+
+    ```mlir
+    #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = records>
+    ```
+  }];
+  let assemblyFormat = "";
+}
+
 def Lowbit_CheckpointLayoutAttr : Lowbit_Layout<"CheckpointLayout", "checkpoint", ["buildPack"]> {
   let summary = "words or bytes of codes, as in quantized checkpoints";
   let description = [{

@@ -34,6 +34,10 @@ int64_t columnsPerVector(Plane plane);
 /// `tiled`: 2-D tensors, codes of up to 8 bits.
 std::shared_ptr<const Layout> tiledLayout();
 
+/// What a layout of inner tiles can hold: an error message, or nothing.
+std::optional<std::string> checkInnerTiles(const std::string &layout, const Quantized &term,
+                                           const Shape &shape);
+
 } // namespace lowbit::numerics
 
 #endif // LOWBIT_NUMERICS_TILEDLAYOUT_H

@@ -71,6 +71,10 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<unsigned> prefetchLocality{*this, "prefetch-locality",
                                     llvm::cl::desc("3: into all caches, 2: all but the first"),
                                     llvm::cl::init(CpuTuning().prefetchLocality)};
+  Option<bool> inlineScales{*this, "inline-scales",
+                            llvm::cl::desc("Weights get the layout records: scales lie between the "
+                                           "codes that they belong to"),
+                            llvm::cl::init(CpuTuning().inlineScales)};
   Option<int64_t> iterationGroups{
       *this, "iteration-groups",
       llvm::cl::desc("Groups of 16 outputs in an iteration of a parallel loop, at most"),

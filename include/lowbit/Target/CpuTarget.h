@@ -30,6 +30,7 @@ namespace lowbit {
 struct CpuTuning {
   int64_t prefetchDistance = 2048; ///< in bytes; 0: no prefetches
   unsigned prefetchLocality = 3;   ///< 3: into all caches, 2: all but the first
+  bool inlineScales = false;       ///< weights in one stream of codes and scales for 16 rows
   int64_t registerGroups = 4;      ///< vectors of 16 outputs in a register tile, at most
   int64_t registerVectors = 24;    ///< vectors of 16 sums in it, at most
   int64_t iterationGroups = 8;     ///< vectors of 16 outputs in an iteration of a parallel loop

@@ -19,8 +19,8 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-/// `type` in the layout `tiled`; null, with the reason, where no contraction could read it so.
-static RankedTensorType tiledType(Type given, std::string &reason) {
+/// `type` in a layout of inner tiles; null, with the reason, where no contraction could read it so.
+static RankedTensorType typeIn(Attribute layout, Type given, std::string &reason) {
   auto type = dyn_cast<RankedTensorType>(given);
   auto term = type ? dyn_cast_or_null<QuantizedAttr>(type.getEncoding()) : QuantizedAttr();
   if (!term || type.getRank() != 2 || !type.hasStaticShape() || term.getStorage().hasInnerTiles()) {
@@ -28,7 +28,7 @@ static RankedTensorType tiledType(Type given, std::string &reason) {
     return {};
   }
   MLIRContext *context = type.getContext();
-  QuantizedAttr tiled = term.inLayout(TiledLayoutAttr::get(context));
+  QuantizedAttr tiled = term.inLayout(layout);
   // What the layout cannot hold is no error here.
   ScopedDiagnosticHandler silent(context, [&](Diagnostic &diagnostic) {
     reason = "has weights that the layout cannot hold: " + diagnostic.str();
@@ -42,11 +42,6 @@ static RankedTensorType tiledType(Type given, std::string &reason) {
   return succeeded(planInnerTiles(x, result, reason)) ? result : RankedTensorType();
 }
 
-static RankedTensorType tiledType(Type given) {
-  std::string ignored;
-  return tiledType(given, ignored);
-}
-
 namespace {
 struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
   using ChooseLayoutsBase::ChooseLayoutsBase;
@@ -54,6 +49,18 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
   Reporter report{getArgumentName(), "layout"};
   /// Arguments of private functions that take tiles from all callers.
   llvm::SetVector<BlockArgument> arguments;
+
+  RankedTensorType tiledType(Type given, std::string &reason) {
+    MLIRContext *context = given.getContext();
+    if (inlineScales)
+      if (RankedTensorType type = typeIn(RecordsLayoutAttr::get(context), given, reason))
+        return type;
+    return typeIn(TiledLayoutAttr::get(context), given, reason);
+  }
+  RankedTensorType tiledType(Type given) {
+    std::string ignored;
+    return tiledType(given, ignored);
+  }
 
   /// The argument that a call passes `use` on to.
   BlockArgument argumentOf(OpOperand &use) {
@@ -67,7 +74,7 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
 
   /// Products get a decode of their own where something else reads the values, too.
   void separateProducts() {
-    getOperation().walk([](DecodeOp decode) {
+    getOperation().walk([this](DecodeOp decode) {
       auto isProduct = [](OpOperand &use) { return isWeightOfProduct(use); };
       if (!tiledType(decode.getSource().getType()) || llvm::none_of(decode->getUses(), isProduct) ||
           llvm::all_of(decode->getUses(), isProduct))
@@ -115,7 +122,7 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
 
   /// Why the weights that a product reads from `source` stay in their layout, as the rest of a
   /// sentence that begins with "it".
-  static std::string reasonToStay(Value source) {
+  std::string reasonToStay(Value source) {
     std::string reason;
     if (!tiledType(source.getType(), reason))
       return reason;

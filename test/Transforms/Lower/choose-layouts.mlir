@@ -1,4 +1,13 @@
 // RUN: lowbit-opt %s -verify-diagnostics --lowbit-choose-layouts | FileCheck %s
+// RUN: lowbit-opt %s -verify-diagnostics --lowbit-choose-layouts=inline-scales | FileCheck %s --check-prefix=INLINE
+
+// Where records do not fill the columns: in tiles.
+// INLINE-DAG:   #[[$RECORDS:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = records>
+// INLINE-DAG:   #[[$TILED:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+// INLINE-LABEL: func @two_uses(
+// INLINE:       lowbit.convert {{.*}} to tensor<64x64xf32, #[[$RECORDS]]>
+// INLINE-LABEL: func @half_a_record(
+// INLINE:       lowbit.convert {{.*}} to tensor<64x32xf32, #[[$TILED]]>
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>
@@ -109,4 +118,12 @@ func.func private @shared(%x: tensor<1x64xf32>, %w: tensor<64x64xf32, #q4_0>) ->
 func.func private @reads(%w: tensor<64x64xf32, #q4_0>) -> tensor<64x64xf32> {
   %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
   return %d : tensor<64x64xf32>
+}
+
+func.func @half_a_record(%x: tensor<1x32xf32>, %y: tensor<1x64xf32>) -> tensor<1x64xf32> {
+  %w = lowbit.parameter "half" : tensor<64x32xf32, #q4_0>
+  %d = lowbit.decode %w : tensor<64x32xf32, #q4_0>
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x32xf32>, tensor<64x32xf32>)
+                     outs(%y : tensor<1x64xf32>) -> tensor<1x64xf32>
+  return %r : tensor<1x64xf32>
 }

@@ -6,6 +6,7 @@
 #a15 = #lowbit.quantized<int<15>, scale = f32 per [1, 8], layout = planes<7, 8>>
 #iq4 = #lowbit.quantized<codebook<iq4_nl>, scale = f16 per [1, 8], min = f16 per [1, 8], layout = tiled>
 #uint3 = #lowbit.quantized<uint<3>, scale = f16 per [1, 32] * uint<6> per [1, 16], zero = uint<3> per [1, 32], layout = tiled>
+#records = #lowbit.quantized<uint<4>, scale = f16 per [1, 32], layout = records>
 #nf4 = #lowbit.quantized<codebook<nf4>, layout = tiled>
 #int8 = #lowbit.quantized<int<8>, scale = f32 per [32, 8], layout = tiled>
 
@@ -140,5 +141,23 @@ func.func @planes(%x: memref<1x8xi8>, %x1: memref<1x8xi8>, %xs: memref<1x1xf32>,
   %first = arith.constant 0 : index
   lowbit.contract tensor<1x8xf32, #a15> (%x, %x1, %xs) by tensor<16x8xf32, #int8> (%w, %s) from %first sums(%sums) into %y
     : (memref<1x8xi8>, memref<1x8xi8>, memref<1x1xf32>, memref<1x2x64xi8>, memref<1x1xf32>, index, memref<1x1xi32>, memref<1x16xf32>) -> ()
+  return
+}
+
+// Codes and scales out of one stream of records.
+// CHECK-LABEL: func @records(
+// CHECK-SAME:    %{{.*}}: memref<1x64xf32>, %[[R:[a-z0-9]*]]: memref<1x1x576xi8>
+// CHECK:       vector.load %[[R]][%{{.*}}, %{{.*}}, %c0] : memref<1x1x576xi8>, vector<64xi8>
+// CHECK:       %[[FIRST:.*]] = vector.load %[[R]][%{{.*}}, %{{.*}}, %c512] : memref<1x1x576xi8>, vector<32xi8>
+// CHECK:       vector.bitcast %[[FIRST]] : vector<32xi8> to vector<16xf16>
+// CHECK:       vector.load %[[R]][%{{.*}}, %{{.*}}, %c544] : memref<1x1x576xi8>, vector<32xi8>
+
+// Nine lines, four columns each but for the last ones; the second line of the next record but two.
+// FETCH-LABEL: func @records(
+// FETCH:       memref.prefetch %{{.*}}[%{{.*}}, %{{.*}}, %c128], read, locality<1>, data : memref<1x1x576xi8>
+func.func @records(%x: memref<1x64xf32>, %w: memref<1x1x576xi8>, %y: memref<1x16xf32>) {
+  %first = arith.constant 0 : index
+  lowbit.contract tensor<1x64xf32> (%x) by tensor<16x64xf32, #records> (%w) from %first into %y
+    : (memref<1x64xf32>, memref<1x1x576xi8>, index, memref<1x16xf32>) -> ()
   return
 }

@@ -8,7 +8,7 @@ def ChooseLayouts : Pass<"lowbit-choose-layouts", "::mlir::ModuleOp"> {
   let summary = "Give the weights of products a layout that kernels read vector by vector";
   let description = [{
     Where the values of a parameter are the weights of products `x[m, k] * w[n, k]`, in this function or in those that it is passed to,
-    they are decoded from a conversion to the layout `tiled`; other uses, such as look-ups of rows, read it as it is stored. Arguments of
+    they are decoded from a conversion to the layout `tiled`, or with `inline-scales` to `records`; other uses, such as look-ups of rows, read it as it is stored. Arguments of
     private functions take the type that all callers give them. What no kernel could read so keeps its layout, and so does what is
     no parameter; products of it get a remark that says why, or with `fail-on-fallback` an error. After `lowbit-materialize`.
 
@@ -43,7 +43,11 @@ def ChooseLayouts : Pass<"lowbit-choose-layouts", "::mlir::ModuleOp"> {
     }
     ```
   }];
-  let options = [Lowbit_FailOnFallback];
+  let options = [
+    Option<"inlineScales", "inline-scales", "bool", "false",
+           "Scales lie between the codes that they belong to: layout records, where whole records fill the columns">,
+    Lowbit_FailOnFallback,
+  ];
   let dependentDialects = ["::lowbit::LowbitDialect"];
 }
 
