@@ -28,7 +28,7 @@ _CANDIDATES = {
     "prefetch-locality": [2],
     "inline-scales": [1],
     "register-groups": [2, 4, 8],
-    "iteration-groups": [4, 16],
+    "iteration-groups": [8, 32],
 }
 """Options of lowbit-cpu-pipeline, each tried with the best of those before it."""
 

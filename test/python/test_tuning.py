@@ -31,12 +31,12 @@ def test_the_best_of_each_option_is_chosen(monkeypatch):
     def seconds(options):
         time = 1.0 if options["prefetch"] == 4096 else 1.2
         time *= 1.0 if options["prefetch-locality"] == 2 else 1.1
-        return time * (1.0 if options["iteration-groups"] == 16 else 1.3)
+        return time * (1.0 if options["iteration-groups"] == 32 else 1.3)
 
     Machine(monkeypatch, seconds)
     tried = []
     best = tuning.measure(tried.append)
-    assert best.options == {"prefetch": 4096, "prefetch-locality": 2, "iteration-groups": 16}
+    assert best.options == {"prefetch": 4096, "prefetch-locality": 2, "iteration-groups": 32}
     assert tried[0].options == {} and best in tried
     assert best.gain == pytest.approx(1 - 1 / 1.3)
 

@@ -33,7 +33,7 @@ struct CpuTuning {
   bool inlineScales = false;       ///< weights in one stream of codes and scales for 16 rows
   int64_t registerGroups = 4;      ///< vectors of 16 outputs in a register tile, at most
   int64_t registerVectors = 24;    ///< vectors of 16 sums in it, at most
-  int64_t iterationGroups = 8;     ///< vectors of 16 outputs in an iteration of a parallel loop
+  int64_t iterationGroups = 16;    ///< vectors of 16 outputs in an iteration of a parallel loop
 };
 
 struct CpuTarget {

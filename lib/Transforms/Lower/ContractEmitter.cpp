@@ -65,7 +65,7 @@ void ContractEmitter::emitFinish(OpBuilder &b, const RegisterTile &tile, ValueRa
       Value sum = sums[g * rows.size() + m];
       if (Value all = buildProduct(b, loc, factor, xFactors[m]))
         sum = arith::MulFOp::create(b, loc, sum, lanes(b, all));
-      addToOutput(b, rows[m], emitOffset(b, loc, tile.group, g), sum);
+      addToOutput(b, rows[m], emitOffset(b, loc, tile.group, g * tile.groupStride), sum);
     }
   }
 }

@@ -49,6 +49,7 @@ private:
   struct RegisterTile {
     Value group, row;
     int64_t groups, rows;
+    int64_t groupStride; ///< from one group to the next
 
     int64_t size() const { return groups * rows; }
   };

@@ -78,14 +78,22 @@ void ContractEmitter::emitVectorTiles(OpBuilder &b, OpFoldResult firstRow, OpFol
             Fact("VectorsOfSums", (plan.planeCount() + 1) * most * rows),
             Fact("BlockColumns", plan.block)};
   });
+  // The groups of a tile are far apart: each is followed, in the next tile, by the one behind it in
+  // memory, so that what is read is a few streams that run through all tiles.
+  int64_t tiles = getConstantIntValue(groupCount).value_or(0) / widths[0];
   emitStrips(b, loc, groupCount, widths, {},
              [&](OpBuilder &b, Value group, int64_t groups, ValueRange) -> Values {
+               int64_t stride = 1;
+               if (tiles > 0 && groups == widths[0]) {
+                 group = TileBuilder(b, loc).value(TileBuilder(b, loc).floorDiv(group, groups));
+                 stride = tiles;
+               }
                emitStrips(b, loc, rowCount, rowWidths(groups), {},
                           [&](OpBuilder &b, Value row, int64_t rows, ValueRange) -> Values {
                             TileBuilder t(b, loc);
                             Value first = t.value(t.apply(
                                 b.getAffineDimExpr(0) + b.getAffineDimExpr(1), {row, firstRow}));
-                            emitTile(b, {group, first, groups, rows});
+                            emitTile(b, {group, first, groups, rows, stride});
                             return {};
                           });
                return {};
@@ -96,7 +104,7 @@ void ContractEmitter::startTile(OpBuilder &b, const RegisterTile &tile) {
   Value group = arith::AddIOp::create(b, loc, firstGroup, tile.group);
   groups.clear();
   for (int64_t g = 0; g < tile.groups; ++g)
-    groups.push_back(emitOffset(b, loc, group, g));
+    groups.push_back(emitOffset(b, loc, group, g * tile.groupStride));
   rows.clear();
   for (int64_t m = 0; m < tile.rows; ++m)
     rows.push_back(emitOffset(b, loc, tile.row, m));

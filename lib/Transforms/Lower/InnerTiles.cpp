@@ -154,9 +154,9 @@ static SmallVector<Value> buildSums(TileBuilder &t, const InnerTilePlan &plan, V
 }
 
 /// Groups of 16 rows for one iteration of the parallel loop: enough for a register tile, and such
-/// that iterations share out evenly.
+/// that iterations share out evenly; no more than leave some for each of several threads.
 static int64_t groupsOfIteration(int64_t groups, int64_t most) {
-  most = std::min(groups, most);
+  most = std::min({groups, most, std::max<int64_t>(groups / 4, 4)});
   int64_t best = most;
   auto rank = [&](int64_t n) {
     int64_t iterations = llvm::divideCeil(groups, n);

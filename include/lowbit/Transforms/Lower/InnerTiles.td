@@ -180,7 +180,7 @@ def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [
-    Option<"groupsAtOnce", "groups", "int64_t", /*default=*/"8",
+    Option<"groupsAtOnce", "groups", "int64_t", /*default=*/"16",
            "Groups of 16 outputs in an iteration of the parallel loop, at most">,
     Lowbit_FailOnFallback,
   ];
