@@ -105,6 +105,16 @@ Expected<std::vector<ComponentType>> TensorEncoding::getComponents(ArrayRef<int6
   return types;
 }
 
+Expected<SmallVector<int64_t>> TensorEncoding::getEncodeMultiples(ArrayRef<int64_t> shape) const {
+  if (!attribute)
+    return SmallVector<int64_t>(shape.size(), 1);
+  EncodingAttrInterface encoding = getAttribute(attribute);
+  Expected<mlir::RankedTensorType> type = getEncodedType(encoding, shape);
+  if (!type)
+    return type.takeError();
+  return encoding.getTileMultiples(*type, TileUse::Encode);
+}
+
 Expected<std::optional<uint64_t>> TensorEncoding::getBytes(ArrayRef<int64_t> shape) const {
   if (!attribute) {
     std::optional<uint64_t> bytes = countBytes(DType::F32, shape);

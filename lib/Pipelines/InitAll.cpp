@@ -9,6 +9,7 @@
 #include "lowbit/IR/LowbitDialect.h"
 #include "lowbit/Pipelines/Pipelines.h"
 #include "lowbit/Transforms/Lower/Passes.h"
+#include "lowbit/Transforms/Optimizers/Passes.h"
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
 #include "mlir/InitAllPasses.h"
@@ -24,5 +25,6 @@ void lowbit::registerAllDialects(mlir::DialectRegistry &registry) {
 void lowbit::registerAllPasses() {
   mlir::registerAllPasses();
   registerLowbitLowerPasses();
+  registerLowbitOptimizersPasses();
   registerPipelines();
 }

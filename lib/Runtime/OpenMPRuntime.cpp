@@ -42,7 +42,11 @@ Expected<const OpenMPRuntime *> OpenMPRuntime::get() {
                              "LD_LIBRARY_PATH");
   auto setNumThreads = library.getAddressOfSymbol("omp_set_num_threads");
   auto getMaxThreads = library.getAddressOfSymbol("omp_get_max_threads");
-  if (!library.getAddressOfSymbol(forkCall) || !setNumThreads || !getMaxThreads)
+  // GCC's interface to the same, which takes a plain function.
+  auto startRegion = library.getAddressOfSymbol("GOMP_parallel");
+  auto getThreadNumber = library.getAddressOfSymbol("omp_get_thread_num");
+  if (!library.getAddressOfSymbol(forkCall) || !setNumThreads || !getMaxThreads ||
+      !getThreadNumber || !startRegion)
     return createStringError(StringRef(path) +
                              " is not LLVM's OpenMP library: install libomp-22-dev (Debian)");
   // A waiting thread that yields gives its core away for milliseconds where anything else runs,
@@ -52,6 +56,14 @@ Expected<const OpenMPRuntime *> OpenMPRuntime::get() {
   if (setDefaults && !std::getenv("KMP_USE_YIELD") && !std::getenv("OMP_WAIT_POLICY"))
     reinterpret_cast<void (*)(const char *)>(setDefaults)("KMP_USE_YIELD=0|KMP_BLOCKTIME=5");
   runtime.getMaxThreads = reinterpret_cast<int (*)()>(getMaxThreads);
+  runtime.getThreadNumber = reinterpret_cast<int (*)()>(getThreadNumber);
+  runtime.startRegion = reinterpret_cast<decltype(runtime.startRegion)>(startRegion);
   runtime.setNumThreads = reinterpret_cast<void (*)(int)>(setNumThreads);
   return &runtime;
+}
+
+void OpenMPRuntime::parallel(unsigned threads, function_ref<void(unsigned)> body) const {
+  auto inThread = [&] { body(getThreadNumber()); };
+  auto call = [](void *data) { (*static_cast<decltype(inThread) *>(data))(); };
+  startRegion(call, &inThread, threads, /*flags=*/0);
 }

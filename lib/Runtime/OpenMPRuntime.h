@@ -8,6 +8,7 @@
 #ifndef LOWBIT_RUNTIME_OPENMPRUNTIME_H
 #define LOWBIT_RUNTIME_OPENMPRUNTIME_H
 
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/Error.h"
 
 namespace lowbit {
@@ -22,11 +23,15 @@ public:
   /// Threads of the parallel regions that the calling thread starts from now on.
   void setThreads(int count) const { setNumThreads(count); }
   int getThreads() const { return getMaxThreads(); }
+  /// Calls `body` with the number of each thread of a parallel region of so many.
+  void parallel(unsigned threads, llvm::function_ref<void(unsigned)> body) const;
 
 private:
   OpenMPRuntime() = default;
   void (*setNumThreads)(int) = nullptr;
   int (*getMaxThreads)() = nullptr;
+  int (*getThreadNumber)() = nullptr;
+  void (*startRegion)(void (*)(void *), void *, unsigned, unsigned) = nullptr;
 };
 
 } // namespace lowbit

@@ -23,6 +23,10 @@
 #include <nanobind/stl/filesystem.h>
 #include <stdexcept>
 
+namespace lowbit {
+class Program;
+} // namespace lowbit
+
 namespace lowbit::python {
 
 namespace nb = nanobind;
@@ -75,6 +79,8 @@ nb::class_<Archive> bindArchive(nb::module_ &module);
 void bindDecode(nb::class_<Archive> archive);
 void bindEncodings(nb::module_ &module);
 void bindPrograms(nb::module_ &module);
+/// What it adds to programs, bindPrograms() calls it for.
+void bindOptimizers(nb::module_ &module, nb::class_<Program> program);
 void bindCompiler(nb::module_ &module);
 
 } // namespace lowbit::python

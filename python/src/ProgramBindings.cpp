@@ -66,35 +66,39 @@ static std::string runPasses(const std::string &text, const std::string &pipelin
 }
 
 void python::bindPrograms(nb::module_ &module) {
-  nb::class_<Program>(module, "Program",
-                      "A compiled MLIR module with its parameters, which come from archives; one "
-                      "that the module declares as plain f32 is read in the encoding its archive "
-                      "has. pipeline: 'cpu', 'reference', 'none' or passes as "
-                      "'builtin.module(...)'. name: of the text, in errors.")
-      .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<Path>(),
-           nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("target_cpu") = "",
-           nb::arg("name") = "module")
-      .def(
-          "run", &run, nb::arg("entry"), nb::arg("inputs"),
-          "Calls an entry. An encoded argument is as many inputs as it has components; the results "
-          "come in the function's order, whether fresh or in the storage of an argument (the "
-          "inputs themselves are not written to).")
-      .def(
-          "lookup",
-          [](Program &program, const std::string &entry) {
-            return reinterpret_cast<uintptr_t>(unwrap(program.getSession().lookup(entry)));
-          },
-          nb::arg("entry"),
-          "The address of an entry as `void (void **arguments)`, which stays valid as long as the "
-          "program: to call it where the data lies, by ctypes or from another language. Each "
-          "argument points to a scalar or to a memref descriptor, results last; nothing is "
-          "checked, and OpenMP's number of threads is the caller's.")
-      .def_prop_ro("compile_seconds",
-                   [](const Program &program) { return program.getTimes().total(); });
+  auto program =
+      nb::class_<Program>(
+          module, "Program",
+          "A compiled MLIR module with its parameters, which come from archives; one "
+          "that the module declares as plain f32 is read in the encoding its archive "
+          "has. pipeline: 'cpu', 'reference', 'none' or passes as "
+          "'builtin.module(...)'. name: of the text, in errors.")
+          .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<Path>(),
+               nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("target_cpu") = "",
+               nb::arg("name") = "module")
+          .def("run", &run, nb::arg("entry"), nb::arg("inputs"),
+               "Calls an entry. An encoded argument is as many inputs as it has components; the "
+               "results "
+               "come in the function's order, whether fresh or in the storage of an argument (the "
+               "inputs themselves are not written to).")
+          .def(
+              "lookup",
+              [](Program &program, const std::string &entry) {
+                return reinterpret_cast<uintptr_t>(unwrap(program.getSession().lookup(entry)));
+              },
+              nb::arg("entry"),
+              "The address of an entry as `void (void **arguments)`, which stays valid as long as "
+              "the "
+              "program: to call it where the data lies, by ctypes or from another language. Each "
+              "argument points to a scalar or to a memref descriptor, results last; nothing is "
+              "checked, and OpenMP's number of threads is the caller's.")
+          .def_prop_ro("compile_seconds",
+                       [](const Program &program) { return program.getTimes().total(); });
   module.def("run_module", &runModule, nb::arg("text"), nb::arg("entry"), nb::arg("inputs"),
              nb::arg("pipeline") = "cpu", nb::arg("parameters") = std::vector<Path>(),
              nb::arg("threads") = 0, nb::arg("target_cpu") = "",
              "Program(...).run(...), for a module that is called once.");
   module.def("opt", &runPasses, nb::arg("text"), nb::arg("pipeline"),
              "The text of a module after a pipeline, named as for run_module.");
+  bindOptimizers(module, program);
 }

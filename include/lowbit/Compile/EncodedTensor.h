@@ -55,6 +55,10 @@ public:
   /// The bytes of all components of a tensor of this shape, exactly; nothing where only the values
   /// decide. Fails if the encoding does not fit the shape.
   llvm::Expected<std::optional<uint64_t>> getBytes(llvm::ArrayRef<int64_t> shape) const;
+  /// Per axis: at multiples of this a tensor can be cut into parts that are encoded by themselves;
+  /// -1: nowhere along this axis. Fails if the encoding does not fit the shape (-1: any extent).
+  llvm::Expected<llvm::SmallVector<int64_t>>
+  getEncodeMultiples(llvm::ArrayRef<int64_t> shape) const;
   /// Rounds row-major values into components.
   llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
                                                        llvm::ArrayRef<float> values) const;

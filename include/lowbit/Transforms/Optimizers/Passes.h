@@ -1,0 +1,21 @@
+//===- Passes.h - What optimizer states are stored in -----------*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_TRANSFORMS_OPTIMIZERS_PASSES_H
+#define LOWBIT_TRANSFORMS_OPTIMIZERS_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+namespace lowbit {
+
+#define GEN_PASS_DECL
+#define GEN_PASS_REGISTRATION
+#include "lowbit/Transforms/Optimizers/Passes.h.inc"
+
+} // namespace lowbit
+
+#endif // LOWBIT_TRANSFORMS_OPTIMIZERS_PASSES_H

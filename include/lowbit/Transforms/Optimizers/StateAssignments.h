@@ -1,0 +1,51 @@
+//===- StateAssignments.h - Which state is stored in what -------*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_TRANSFORMS_OPTIMIZERS_STATEASSIGNMENTS_H
+#define LOWBIT_TRANSFORMS_OPTIMIZERS_STATEASSIGNMENTS_H
+
+#include "lowbit/IR/LowbitAttrs.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/Support/GlobPattern.h"
+
+namespace lowbit {
+
+/// Attributes of a rule's arguments; see `lowbit-assign-states`.
+constexpr llvm::StringLiteral kNameAttrName = "lowbit.name";
+constexpr llvm::StringLiteral kNonnegativeAttrName = "lowbit.nonnegative";
+/// Of a scalar, for callers that give none.
+constexpr llvm::StringLiteral kDefaultAttrName = "lowbit.default";
+
+/// The list of `lowbit-assign-states`.
+class StateAssignments {
+public:
+  /// Nothing, and a diagnostic, for what is no such list.
+  static mlir::FailureOr<StateAssignments>
+  parse(llvm::StringRef text, mlir::MLIRContext *context,
+        llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+
+  /// What a rule's argument is stored in, given its name, the parameter's and the number of
+  /// elements (dynamic: as many as it takes); null: in no encoding.
+  EncodingAttrInterface find(mlir::FunctionOpInterface rule, unsigned argument,
+                             llvm::StringRef parameter, int64_t elements) const;
+
+private:
+  struct Assignment {
+    std::optional<llvm::GlobPattern> names, parameters;
+    std::optional<bool> nonnegative;
+    int64_t elements = 0;
+    EncodingAttrInterface encoding;
+  };
+  static mlir::FailureOr<Assignment>
+  parse(mlir::Attribute attribute, llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
+
+  llvm::SmallVector<Assignment> list;
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_TRANSFORMS_OPTIMIZERS_STATEASSIGNMENTS_H

@@ -1,0 +1,73 @@
+//===- AssignStates.cpp - Types of an optimizer's tensors -----------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/IR/LowbitDialect.h"
+#include "lowbit/Transforms/Optimizers/Passes.h"
+#include "lowbit/Transforms/Optimizers/StateAssignments.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Interfaces/DestinationStyleOpInterface.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_ASSIGNSTATES
+#include "lowbit/Transforms/Optimizers/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+
+/// Gives `value` a type, and with it every result that is computed in its place.
+static void setType(Value value, Type type) {
+  value.setType(type);
+  for (OpOperand &use : value.getUses())
+    if (auto op = dyn_cast<DestinationStyleOpInterface>(use.getOwner()); op && op.isDpsInit(&use))
+      setType(op.getTiedOpResult(&use), type);
+}
+
+namespace {
+struct AssignStatesPass : lowbit::impl::AssignStatesBase<AssignStatesPass> {
+  using AssignStatesBase::AssignStatesBase;
+
+  LogicalResult assign(func::FuncOp rule, const StateAssignments &states) {
+    if (rule.isExternal())
+      return success();
+    for (BlockArgument argument : rule.getArguments()) {
+      auto type = dyn_cast<RankedTensorType>(argument.getType());
+      if (!type || type.getEncoding())
+        continue;
+      int64_t elements =
+          type.hasStaticShape() ? type.getNumElements() : (int64_t)ShapedType::kDynamic;
+      EncodingAttrInterface encoding =
+          states.find(rule, argument.getArgNumber(), parameter, elements);
+      if (!encoding)
+        continue;
+      RankedTensorType encoded = type.cloneWithEncoding(encoding);
+      if (failed(verifyEncodedType(encoded, [&] {
+            return rule.emitError() << "argument " << argument.getArgNumber() << ", "
+                                    << rule.getArgAttr(argument.getArgNumber(), kNameAttrName)
+                                    << ", cannot be stored so: ";
+          })))
+        return failure();
+      setType(argument, encoded);
+    }
+    auto end = dyn_cast<func::ReturnOp>(rule.getBody().back().getTerminator());
+    if (end)
+      rule.setType(FunctionType::get(&getContext(), rule.getBody().getArgumentTypes(),
+                                     end.getOperandTypes()));
+    return success();
+  }
+
+  void runOnOperation() override {
+    auto states = StateAssignments::parse(assignments, &getContext(),
+                                          [&] { return getOperation().emitError(); });
+    if (failed(states))
+      return signalPassFailure();
+    for (auto rule : getOperation().getOps<func::FuncOp>())
+      if (failed(assign(rule, *states)))
+        return signalPassFailure();
+  }
+};
+} // namespace

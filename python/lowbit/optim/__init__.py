@@ -1,0 +1,16 @@
+"""Optimizers whose states are stored in few bits: any rule, any encoding, one fused kernel for all tensors.
+
+>>> opt = lowbit.optim.compile("adamw", {"w": (768, 768), "b": (768,)}, states="dynamic8")
+>>> state = opt.init()
+>>> opt.step(params, grads, state, lr=1e-3)     # numpy arrays or torch tensors, in place
+
+A rule is a short MLIR program (lowbit/optim/rules/*.mlir, or your own); docs/Optimizers.md tells how to write one.
+"""
+
+from __future__ import annotations
+
+from .functional import Optimizer, State, compile
+from .rule import Rule, load, names
+from .states import NAMED
+
+__all__ = ["NAMED", "Optimizer", "Rule", "State", "compile", "load", "names"]

@@ -1,0 +1,219 @@
+"""compile(): a rule for a set of parameters, as kernels that update them and their states in place."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit
+from ..errors import LowbitError
+from .arrays import Borrowed, zeros
+from .rule import Rule, load
+from .states import assignments
+
+Tensors = Mapping[str, Any] | Sequence[Any]
+"""Arrays by the names of their parameters, or in their order."""
+
+_PIECE = 1 << 15
+"""Elements of a tensor that a thread takes at a time, at least: some 100 microseconds of work."""
+_SCALARS = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32}
+
+
+@dataclass
+class State:
+    """What is kept from step to step."""
+
+    tensors: dict[str, dict[str, dict[str, NDArray[Any]]]]
+    """By the names of parameter, state and component ('codes', 'scale', …; 'values' of what is not encoded)."""
+    step: int = 0
+    """Steps that were taken."""
+
+    @property
+    def bytes(self) -> int:
+        return sum(
+            array.nbytes
+            for states in self.tensors.values()
+            for components in states.values()
+            for array in components.values()
+        )
+
+
+@dataclass
+class _Kernel:
+    """The rule with one choice of encodings, and the parameters that it is for."""
+
+    encodings: tuple[str, ...]  # of the rule's tensors, in their order
+    program: Any
+    columns: list[int]  # of each argument in a piece; -1: it is taken whole, 0: a number for all
+    extents: list[int]  # of each tensor, how many of its extents follow its components
+    names: list[str] = field(default_factory=list)
+
+
+class Optimizer:
+    """A compiled rule; see compile()."""
+
+    def __init__(self, rule: Rule, shapes: dict[str, tuple[int, ...]], states: str, flatten: bool, threads: int):
+        self.rule, self.shapes, self._threads = rule, shapes, threads
+        self._views = {name: _view(shape, flatten) for name, shape in shapes.items()}
+        try:
+            table = _lowbit.assign_states(
+                rule.text, rule.name, states, [(name, list(view)) for name, view in self._views.items()]
+            )
+            kernels: dict[tuple[str, ...], _Kernel] = {}
+            for name, encodings in zip(shapes, table):
+                key = tuple(e for e, a in zip(encodings, rule.arguments) if a.tensor)
+                if key not in kernels:
+                    kernels[key] = self._compile(key, flatten)
+                kernels[key].names.append(name)
+        except RuntimeError as error:
+            raise LowbitError(str(error)) from None
+        self._kernels = list(kernels.values())
+
+    def _compile(self, encodings: tuple[str, ...], flatten: bool) -> _Kernel:
+        tensors = self.rule.tensors
+        chosen = ", ".join(
+            f'{{names = "{a.name}", encoding = {e}}}' for a, e in zip(tensors, encodings) if e
+        )
+        text = _lowbit.opt(
+            self.rule.text, f"builtin.module(lowbit-assign-states{{assignments='[{chosen}]'}})"
+        )
+        multiples = [_lowbit.encode_multiples(e, [-1, -1])[1] for e in encodings]
+        piece = -1
+        if flatten and self.rule.elementwise and -1 not in multiples:
+            piece = math.lcm(*multiples)
+            piece *= -(-_PIECE // piece)
+        columns, extents = [], []
+        stored = iter(encodings)
+        for argument in self.rule.arguments:
+            if not argument.tensor:
+                columns.append(0)
+                continue
+            encoding = next(stored)
+            if piece > 0:
+                columns += [shape[1] for _, _, shape in _lowbit.component_types(encoding, [1, piece])]
+            else:
+                columns += [-1] * len(_lowbit.component_types(encoding, [1, 1]))
+            # Where components alone do not tell how large the tensor is.
+            indices = [shape for _, _, shape in _lowbit.component_types(encoding, [-1, -1]) if not shape]
+            columns += [piece] * len(indices)
+            extents.append(len(indices))
+        pipeline = "cpu{parallel=false}" if piece > 0 else "cpu"
+        program = _lowbit.Program(text, pipeline=pipeline, threads=self._threads, name=self.rule.name)
+        return _Kernel(encodings, program, columns, extents)
+
+    def encodings(self, name: str) -> dict[str, str]:
+        """What each state of a parameter is stored in; '' is f32."""
+        for kernel in self._kernels:
+            if name in kernel.names:
+                stored = dict(zip((a.name for a in self.rule.tensors), kernel.encodings))
+                return {state: stored[state] for state in self.rule.states}
+        raise KeyError(name)
+
+    def init(self) -> State:
+        """States of zeros."""
+        tensors: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
+        for name in self.shapes:
+            tensors[name] = {
+                state: zeros(encoding, self._views[name])
+                for state, encoding in self.encodings(name).items()
+            }
+        return State(tensors)
+
+    def step(self, params: Tensors, grads: Tensors, state: State, **scalars: float) -> None:
+        """One step: `params` and `state` are updated in place. scalars: 'lr' and the rule's others; those that it has a default
+        for may be left out. What is not contiguous is copied, and back."""
+        given = self._named(params, "parameters"), self._named(grads, "gradients")
+        state.step += 1
+        values = self._scalars(scalars | {"step": state.step})
+        for kernel in self._kernels:
+            borrowed = [
+                Borrowed(given[0][name], self.shapes[name], self._views[name], f"parameter '{name}'", True)
+                for name in kernel.names
+            ]
+            lent = [
+                Borrowed(given[1][name], self.shapes[name], self._views[name], f"gradient of '{name}'")
+                for name in kernel.names
+            ]
+            arrays = []
+            for name, parameter, gradient in zip(kernel.names, borrowed, lent):
+                row: list[NDArray[Any]] = []
+                for argument, extents in zip(self.rule.tensors, kernel.extents):
+                    if argument.name == "gradient":
+                        row.append(gradient.array)
+                    elif argument.name == "parameter":
+                        row.append(parameter.array)
+                    else:
+                        row.extend(state.tensors[name][argument.name].values())
+                    row += [np.array(n, np.int64) for n in self._views[name][2 - extents :]]
+                arrays.append(row)
+            try:
+                kernel.program.update("step", kernel.columns, arrays, values, self._threads)
+            except RuntimeError as error:
+                raise LowbitError(str(error)) from None
+            for parameter in borrowed:
+                parameter.give_back()
+
+    def _named(self, tensors: Tensors, what: str) -> Mapping[str, Any]:
+        if not isinstance(tensors, Mapping):
+            if len(tensors) != len(self.shapes):
+                raise LowbitError(f"there are {len(tensors)} {what} for {len(self.shapes)} shapes")
+            return dict(zip(self.shapes, tensors))
+        if missing := self.shapes.keys() - tensors.keys():
+            raise LowbitError(f"{what} lack {', '.join(sorted(missing))}")
+        return tensors
+
+    def _scalars(self, given: dict[str, float]) -> list[NDArray[Any]]:
+        known = [argument.name for argument in self.rule.scalars]
+        if unknown := given.keys() - set(known) - {"step"}:
+            raise LowbitError(
+                f"rule '{self.rule.name}' has no {', '.join(sorted(unknown))}", hint=f"it has {', '.join(known)}"
+            )
+        values = []
+        for argument in self.rule.scalars:
+            value = given.get(argument.name, argument.default)
+            if value is None:
+                raise LowbitError(f"rule '{self.rule.name}' needs a value for {argument.name}")
+            values.append(np.array(value, _SCALARS[argument.dtype]))
+        return values
+
+
+def _view(shape: tuple[int, ...], flatten: bool) -> tuple[int, int]:
+    """[1, n], or the matrix of the first axis and all others."""
+    if flatten or len(shape) < 2:
+        return 1, math.prod(shape)
+    return shape[0], math.prod(shape[1:])
+
+
+def compile(
+    rule: str | Path | Rule,
+    shapes: Mapping[str, Sequence[int]] | Sequence[Sequence[int]],
+    states: str | Mapping[str, str] = "f32",
+    *,
+    parameters: str = "f32",
+    gradients: str = "f32",
+    flatten: bool | None = None,
+    threads: int = 0,
+) -> Optimizer:
+    """Compiles a rule for parameters of these shapes.
+
+    rule: the name of one that comes with Lowbit (names()), the path of an .mlir file, MLIR text, or what load() gave.
+    shapes: of the parameters, by name or in order.
+    states: what states are stored in: 'f32', 'bf16', 'dynamic8', 'fp8', 'int4', an encoding, encodings by the states' names, or
+        assignments as lowbit-assign-states takes them.
+    parameters, gradients: 'f32', 'bf16' or 'f16'.
+    flatten: parameters are seen as [1, n], whatever their shape, as by default by rules that are elementwise; False: as
+        matrices, which encodings by rows and columns need.
+    threads: of OpenMP; 0: what it takes by itself.
+    """
+    found = rule if isinstance(rule, Rule) else load(rule)
+    named = shapes if isinstance(shapes, Mapping) else {str(i): shape for i, shape in enumerate(shapes)}
+    extents = {name: tuple(int(n) for n in shape) for name, shape in named.items()}
+    flat = found.elementwise if flatten is None else flatten
+    if flat and not found.elementwise:
+        raise LowbitError(f"rule '{found.name}' looks at a parameter as a matrix: it cannot be flattened")
+    return Optimizer(found, extents, assignments(states, parameters, gradients), flat, threads)

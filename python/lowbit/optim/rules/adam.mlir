@@ -1,0 +1,58 @@
+// Adam: weight decay as an L2 term of the gradient. Kingma and Ba, "Adam: A Method for Stochastic Optimization", 2015, Algorithm 1.
+//
+//   g <- g + decay p
+//   m <- beta1 m + (1 - beta1) g
+//   v <- beta2 v + (1 - beta2) g^2
+//   p <- p - lr / (1 - beta1^t) * m / (sqrt(v) / sqrt(1 - beta2^t) + eps)
+
+#e = affine_map<(i, j) -> (i, j)>
+!T = tensor<?x?xf32>
+
+func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parameter"},
+                %m: !T {lowbit.name = "m"}, %v: !T {lowbit.name = "v", lowbit.nonnegative},
+                %t: f64 {lowbit.name = "step"}, %lr: f64 {lowbit.name = "lr", lowbit.default = 1.0e-3},
+                %beta1: f64 {lowbit.name = "beta1", lowbit.default = 0.9},
+                %beta2: f64 {lowbit.name = "beta2", lowbit.default = 0.999},
+                %eps: f64 {lowbit.name = "eps", lowbit.default = 1.0e-8},
+                %decay: f64 {lowbit.name = "decay", lowbit.default = 0.0}) -> (!T, !T, !T)
+    attributes {lowbit.entry, lowbit.updates = array<i64: 1, 2, 3>} {
+  // Once for all elements, in f64.
+  %one = arith.constant 1.0 : f64
+  %power1 = math.powf %beta1, %t : f64
+  %power2 = math.powf %beta2, %t : f64
+  %bias1 = arith.subf %one, %power1 : f64
+  %bias2 = arith.subf %one, %power2 : f64
+  %root2 = math.sqrt %bias2 : f64
+  %size64 = arith.divf %lr, %bias1 : f64
+  %alpha1 = arith.subf %one, %beta1 : f64
+  %alpha2 = arith.subf %one, %beta2 : f64
+  %b1 = arith.truncf %beta1 : f64 to f32
+  %a1 = arith.truncf %alpha1 : f64 to f32
+  %b2 = arith.truncf %beta2 : f64 to f32
+  %a2 = arith.truncf %alpha2 : f64 to f32
+  %root = arith.truncf %root2 : f64 to f32
+  %size = arith.truncf %size64 : f64 to f32
+  %l2 = arith.truncf %decay : f64 to f32
+  %e = arith.truncf %eps : f64 to f32
+  %0:3 = linalg.generic {indexing_maps = [#e, #e, #e, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%g : !T) outs(%p, %m, %v : !T, !T, !T) {
+    ^bb0(%gi: f32, %pi: f32, %mi: f32, %vi: f32):
+      %weight = arith.mulf %l2, %pi : f32
+      %gradient = arith.addf %gi, %weight : f32
+      %m0 = arith.mulf %b1, %mi : f32
+      %m1 = arith.mulf %a1, %gradient : f32
+      %m2 = arith.addf %m0, %m1 : f32
+      %square = arith.mulf %gradient, %gradient : f32
+      %v0 = arith.mulf %b2, %vi : f32
+      %v1 = arith.mulf %a2, %square : f32
+      %v2 = arith.addf %v0, %v1 : f32
+      %deviation = math.sqrt %v2 : f32
+      %corrected = arith.divf %deviation, %root : f32
+      %denominator = arith.addf %corrected, %e : f32
+      %direction = arith.divf %m2, %denominator : f32
+      %change = arith.mulf %size, %direction : f32
+      %p1 = arith.subf %pi, %change : f32
+      linalg.yield %p1, %m2, %v2 : f32, f32, f32
+  } -> (!T, !T, !T)
+  return %0#0, %0#1, %0#2 : !T, !T, !T
+}

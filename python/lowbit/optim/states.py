@@ -1,0 +1,76 @@
+"""What states are stored in: named schemes, encodings, or assignments as `lowbit-assign-states` takes them."""
+
+from __future__ import annotations
+
+from typing import Mapping
+
+from ..errors import LowbitError
+
+
+def _blocks(format: str, block: int) -> str:
+    return f"#lowbit.quantized<{format}, scale = f32 per [1, {block}]>"
+
+
+def _scheme(signed: str, nonnegative: str, least: int) -> str:
+    """Assignments of one encoding for states of either sign and one for those without; small tensors stay f32."""
+    return (
+        f"{{nonnegative = true, elements = {least}, encoding = {nonnegative}}}, "
+        f"{{nonnegative = false, elements = {least}, encoding = {signed}}}"
+    )
+
+
+NAMED = {
+    "f32": "",
+    "bf16": "{encoding = #lowbit.quantized<bf16>}",
+    # bitsandbytes' 8-bit states: dynamic codes, blocks of 256, tensors from 4096 elements on. Dettmers et al., "8-bit
+    # Optimizers via Block-wise Quantization", 2021.
+    "dynamic8": _scheme(
+        _blocks("codebook<dynamic, 8>", 256), _blocks("codebook<dynamic_unsigned, 8>", 256), 4096
+    ),
+    # torchao's: E4M3 in blocks of 256.
+    "fp8": _scheme(_blocks("e4m3", 256), _blocks("e4m3", 256), 4096),
+    # Dynamic exponent for what has a sign, linear without zero for what has none, blocks of 128, tensors of more than 4096
+    # elements. Li, Chen and Zhu, "Memory Efficient Optimizers with 4-bit States", 2023 (its fused kernel; with rank-1 scales
+    # the second moment is `int4-rank1`).
+    "int4": _scheme(
+        _blocks("codebook<dynamic, 4>", 128), _blocks("codebook<linear_nonzero, 4>", 128), 4097
+    ),
+}
+"""Schemes by name: assignments without the brackets around them, for parameters that are seen as [1, n]."""
+
+_FLOATS = {"f32": "", "bf16": ", encoding = #lowbit.quantized<bf16>", "f16": ", encoding = #lowbit.quantized<f16>"}
+
+
+def _assignments(states: str) -> str:
+    if states in NAMED:
+        return NAMED[states]
+    text = states.strip()
+    if text.startswith("#"):
+        return f"{{encoding = {text}}}"
+    if text.startswith("[") and text.endswith("]"):
+        return text[1:-1].strip()
+    raise LowbitError(
+        f"states '{states}' are no scheme",
+        hint=f"known are {', '.join(NAMED)}; or give an encoding, as '#lowbit.quantized<int<8>, scale = f32 per [1, 256]>'",
+    )
+
+
+def assignments(states: str | Mapping[str, str], parameters: str, gradients: str) -> str:
+    """The list that `lowbit-assign-states` takes.
+
+    states: a scheme of NAMED, an encoding for all states, a list of assignments as text, or encodings by patterns of the
+        states' names, as {'m': '#lowbit…', '*': 'f32'}.
+    parameters, gradients: 'f32', 'bf16' or 'f16'.
+    """
+    fields = []
+    for name, dtype in (("parameter", parameters), ("gradient", gradients)):
+        if dtype not in _FLOATS:
+            raise LowbitError(f"{name}s are f32, bf16 or f16, not '{dtype}'")
+        fields.append(f'{{names = "{name}"{_FLOATS[dtype]}}}')
+    if isinstance(states, str):
+        fields.append(_assignments(states))
+    else:
+        for pattern, encoding in states.items():
+            stored = "" if encoding == "f32" else f", encoding = {encoding}"
+            fields.append(f'{{names = "{pattern}"{stored}}}')
+    return f"[{', '.join(filter(None, fields))}]"

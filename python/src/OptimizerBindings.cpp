@@ -1,0 +1,118 @@
+//===- OptimizerBindings.cpp - Rules, and steps on many tensors -----------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bindings.h"
+
+#include "lowbit/Compile/EncodedTensor.h"
+#include "lowbit/Compile/Program.h"
+#include "lowbit/Compile/Rule.h"
+#include "lowbit/Runtime/TensorBatch.h"
+
+#include <nanobind/stl/pair.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+using namespace llvm;
+using namespace lowbit;
+using namespace lowbit::python;
+
+static nb::dict describeRule(const std::string &text, const std::string &name) {
+  Rule rule = unwrap(readRule(text, name));
+  nb::list arguments;
+  for (const RuleArgument &argument : rule.arguments) {
+    nb::dict fields;
+    fields["name"] = argument.name;
+    fields["tensor"] = argument.isTensor;
+    fields["updated"] = argument.isUpdated;
+    fields["nonnegative"] = argument.isNonnegative;
+    fields["dtype"] = getDTypeName(argument.dtype).str();
+    fields["default"] =
+        argument.defaultValue ? nb::cast(*argument.defaultValue) : nb::object(nb::none());
+    arguments.append(fields);
+  }
+  nb::dict result;
+  result["arguments"] = arguments;
+  result["elementwise"] = rule.isElementwise;
+  return result;
+}
+
+static std::vector<std::vector<std::string>>
+assign(const std::string &text, const std::string &name, const std::string &assignments,
+       const std::vector<std::pair<std::string, std::vector<int64_t>>> &tensors) {
+  std::vector<RuleTensor> given;
+  for (const auto &[tensor, shape] : tensors)
+    given.push_back({tensor, SmallVector<int64_t, 2>(shape.begin(), shape.end())});
+  return unwrap(assignStates(text, name, assignments, given));
+}
+
+static std::vector<std::tuple<std::string, std::string, std::vector<int64_t>>>
+describeComponents(const std::string &text, const std::vector<int64_t> &shape) {
+  EncodingContext encodings;
+  std::vector<std::tuple<std::string, std::string, std::vector<int64_t>>> result;
+  for (const ComponentType &type : unwrap(unwrap(encodings.read(text)).getComponents(shape)))
+    result.emplace_back(type.name, getDTypeName(type.dtype).str(),
+                        std::vector<int64_t>(type.shape.begin(), type.shape.end()));
+  return result;
+}
+
+static std::vector<int64_t> getEncodeMultiples(const std::string &text,
+                                               const std::vector<int64_t> &shape) {
+  EncodingContext encodings;
+  SmallVector<int64_t> multiples = unwrap(unwrap(encodings.read(text)).getEncodeMultiples(shape));
+  return std::vector<int64_t>(multiples.begin(), multiples.end());
+}
+
+static void update(Program &program, const std::string &entry, const std::vector<int64_t> &columns,
+                   const std::vector<std::vector<InputArray>> &tensors,
+                   const std::vector<InputArray> &shared, unsigned threads) {
+  TensorBatch batch = unwrap(TensorBatch::create(program.getSession(), entry, columns));
+  for (const std::vector<InputArray> &arrays : tensors) {
+    SmallVector<ArrayView, 8> views;
+    for (const InputArray &array : arrays)
+      views.push_back({getDType(array), getShape(array), const_cast<void *>(array.data())});
+    raise(batch.add(views));
+  }
+  const EntrySignature &signature = *unwrap(program.getSession().getSignature().find(entry));
+  SmallVector<void *> numbers;
+  for (auto [type, width] : zip_equal(signature.arguments, columns)) {
+    if (width != TensorBatch::shared || numbers.size() == shared.size())
+      continue;
+    const InputArray &number = shared[numbers.size()];
+    if (number.ndim() != 0 || !type.acceptsDType(getDType(number)))
+      throw Failure("number " + std::to_string(numbers.size()) + " of '" + entry + "' is no " +
+                    type.str() + " of rank 0");
+    numbers.push_back(const_cast<void *>(number.data()));
+  }
+  if (numbers.size() != shared.size())
+    throw Failure("entry '" + entry + "' takes " + std::to_string(numbers.size()) + " numbers");
+  Error error = [&] {
+    nb::gil_scoped_release unlocked;
+    return batch.run(numbers, threads);
+  }();
+  raise(std::move(error));
+}
+
+void python::bindOptimizers(nb::module_ &module, nb::class_<Program> program) {
+  module.def("rule", &describeRule, nb::arg("text"), nb::arg("name"),
+             "The arguments of an optimizer's rule, and whether it is elementwise.");
+  module.def("assign_states", &assign, nb::arg("text"), nb::arg("name"), nb::arg("assignments"),
+             nb::arg("tensors"),
+             "For each (name, shape) the encoding of each argument of the rule, '' where there is "
+             "none, as lowbit-assign-states gives them.");
+  module.def("component_types", &describeComponents, nb::arg("encoding"), nb::arg("shape"),
+             "Name, element type and shape of each component.");
+  module.def("encode_multiples", &getEncodeMultiples, nb::arg("encoding"), nb::arg("shape"),
+             "Per axis: at multiples of this a tensor can be cut into parts that are encoded by "
+             "themselves; -1: nowhere.");
+  program.def("update", &update, nb::arg("entry"), nb::arg("columns"), nb::arg("tensors"),
+              nb::arg("shared"), nb::arg("threads") = 0,
+              "Calls an entry that updates its arguments for each of many tensors, where their "
+              "arrays lie, in pieces that threads share. columns: for each argument 0 (a number "
+              "for all), the columns of a piece, or -1 (taken whole); tensors: for each its arrays "
+              "and, as int64 of rank 0, extents; shared: the numbers, arrays of rank 0.");
+}
