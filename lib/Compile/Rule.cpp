@@ -143,17 +143,21 @@ Expected<std::vector<std::vector<std::string>>> lowbit::assignStates(StringRef t
   std::vector<std::vector<std::string>> table;
   for (const RuleTensor &tensor : tensors) {
     std::vector<std::string> &row = table.emplace_back();
-    int64_t elements = 1;
-    for (int64_t extent : tensor.shape)
-      elements *= extent;
     for (auto [number, type] : enumerate(step->getArgumentTypes())) {
       auto plain = dyn_cast<mlir::RankedTensorType>(type);
+      SmallVector<int64_t, 2> shape;
+      int64_t elements = 1;
+      if (plain && plain.getRank() == int64_t(tensor.shape.size()))
+        for (auto [own, extent] : zip_equal(plain.getShape(), tensor.shape)) {
+          shape.push_back(mlir::ShapedType::isDynamic(own) ? extent : own);
+          elements *= shape.back();
+        }
       EncodingAttrInterface encoding =
           plain ? states->find(*step, number, tensor.name, elements) : EncodingAttrInterface();
       std::string &written = row.emplace_back();
       if (!encoding)
         continue;
-      auto stored = mlir::RankedTensorType::get(tensor.shape, plain.getElementType(), encoding);
+      auto stored = mlir::RankedTensorType::get(shape, plain.getElementType(), encoding);
       if (failed(verifyEncodedType(
               stored, [&] { return mlir::emitError(mlir::UnknownLoc::get(context.get())); })))
         return createStringError("'" + tensor.name + "': " + diagnostics.takeText());

@@ -30,6 +30,7 @@ static nb::dict describeRule(const std::string &text, const std::string &name) {
     fields["tensor"] = argument.isTensor;
     fields["updated"] = argument.isUpdated;
     fields["nonnegative"] = argument.isNonnegative;
+    fields["shape"] = std::vector<int64_t>(argument.shape.begin(), argument.shape.end());
     fields["dtype"] = getDTypeName(argument.dtype).str();
     fields["default"] =
         argument.defaultValue ? nb::cast(*argument.defaultValue) : nb::object(nb::none());

@@ -82,7 +82,8 @@ class Optimizer:
         text = _lowbit.opt(
             self.rule.text, f"builtin.module(lowbit-assign-states{{assignments='[{chosen}]'}})"
         )
-        multiples = [_lowbit.encode_multiples(e, [-1, -1])[1] for e in encodings]
+        dynamic = [list(argument.shape) for argument in tensors]
+        multiples = [_lowbit.encode_multiples(e, s)[1] for e, s in zip(encodings, dynamic)]
         piece = -1
         if flatten and self.rule.elementwise and -1 not in multiples:
             piece = math.lcm(*multiples)
@@ -99,7 +100,8 @@ class Optimizer:
             else:
                 columns += [-1] * len(_lowbit.component_types(encoding, [1, 1]))
             # Where components alone do not tell how large the tensor is.
-            indices = [shape for _, _, shape in _lowbit.component_types(encoding, [-1, -1]) if not shape]
+            components = _lowbit.component_types(encoding, list(argument.shape))
+            indices = [shape for _, _, shape in components if not shape]
             columns += [piece] * len(indices)
             extents.append(len(indices))
         pipeline = "cpu{parallel=false}" if piece > 0 else "cpu"
@@ -118,9 +120,11 @@ class Optimizer:
         """States of zeros."""
         tensors: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
         for name in self.shapes:
+            stored = self.encodings(name)
             tensors[name] = {
-                state: zeros(encoding, self._views[name])
-                for state, encoding in self.encodings(name).items()
+                argument.name: zeros(stored[argument.name], argument.view(self._views[name]))
+                for argument in self.rule.tensors
+                if argument.name in stored
             }
         return State(tensors)
 
@@ -128,8 +132,7 @@ class Optimizer:
         """One step: `params` and `state` are updated in place. scalars: 'lr' and the rule's others; those that it has a default
         for may be left out. What is not contiguous is copied, and back."""
         given = self._named(params, "parameters"), self._named(grads, "gradients")
-        state.step += 1
-        values = self._scalars(scalars | {"step": state.step})
+        values = self._scalars(scalars | {"step": state.step + 1})
         for kernel in self._kernels:
             borrowed = [
                 Borrowed(given[0][name], self.shapes[name], self._views[name], f"parameter '{name}'", True)
@@ -149,7 +152,8 @@ class Optimizer:
                         row.append(parameter.array)
                     else:
                         row.extend(state.tensors[name][argument.name].values())
-                    row += [np.array(n, np.int64) for n in self._views[name][2 - extents :]]
+                    view = argument.view(self._views[name])
+                    row += [np.array(n, np.int64) for n in view[2 - extents :]]
                 arrays.append(row)
             try:
                 kernel.program.update("step", kernel.columns, arrays, values, self._threads)
@@ -157,6 +161,7 @@ class Optimizer:
                 raise LowbitError(str(error)) from None
             for parameter in borrowed:
                 parameter.give_back()
+        state.step += 1
 
     def _named(self, tensors: Tensors, what: str) -> Mapping[str, Any]:
         if not isinstance(tensors, Mapping):

@@ -19,10 +19,17 @@ class Argument:
     tensor: bool
     updated: bool
     nonnegative: bool
+    shape: tuple[int, ...]
+    """Of a tensor: -1 for the extent that the parameter has there, or 1."""
     dtype: str
     """Of a scalar: 'F64', 'F32', 'I64', …"""
     default: float | None
     """Of a scalar; None: each step must be given one."""
+
+    def view(self, parameter: tuple[int, int]) -> tuple[int, int]:
+        """The extents for a parameter that is seen so."""
+        rows, columns = (own if own > 0 else n for own, n in zip(self.shape, parameter))
+        return rows, columns
 
 
 @dataclass(frozen=True)
@@ -74,5 +81,5 @@ def load(rule: str | Path) -> Rule:
         found = _lowbit.rule(text, name)
     except RuntimeError as error:
         raise LowbitError(str(error)) from None
-    arguments = tuple(Argument(**fields) for fields in found["arguments"])
+    arguments = tuple(Argument(**fields | {"shape": tuple(fields["shape"])}) for fields in found["arguments"])
     return Rule(name, text, arguments, found["elementwise"])
