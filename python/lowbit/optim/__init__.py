@@ -4,6 +4,7 @@
 >>> state = opt.init()
 >>> opt.step(params, grads, state, lr=1e-3)     # numpy arrays or torch tensors, in place
 
+For torch there are drop-in optimizers: AdamW, Adam, Lion, SGD, and RuleOptimizer for any rule (lowbit/optim/torch.py).
 A rule is a short MLIR program (lowbit/optim/rules/*.mlir, or your own); docs/Optimizers.md tells how to write one.
 """
 
@@ -12,5 +13,21 @@ from __future__ import annotations
 from .functional import Optimizer, State, compile
 from .rule import Rule, load, names
 from .states import NAMED
+from .trace import exp, log, maximum, minimum, rule, sign, sqrt, where
 
-__all__ = ["NAMED", "Optimizer", "Rule", "State", "compile", "load", "names"]
+_TORCH = ("AdamW", "Adam", "Lion", "RuleOptimizer", "SGD")
+
+__all__ = [
+    *("NAMED", "Optimizer", "Rule", "State", "compile", "load", "names"),
+    *("exp", "log", "maximum", "minimum", "rule", "sign", "sqrt", "where"),
+    *_TORCH,
+]
+
+
+def __getattr__(name: str):
+    # On demand: torch is an extra.
+    if name in _TORCH:
+        from . import torch
+
+        return getattr(torch, name)
+    raise AttributeError(f"module 'lowbit.optim' has no attribute '{name}'")

@@ -16,6 +16,9 @@ from .arrays import Borrowed, zeros
 from .rule import Rule, load
 from .states import assignments
 
+Components = dict[str, NDArray[Any]]
+"""By name: 'codes', 'scale', …; 'values' of what is not encoded."""
+
 Tensors = Mapping[str, Any] | Sequence[Any]
 """Arrays by the names of their parameters, or in their order."""
 
@@ -28,8 +31,8 @@ _SCALARS = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int
 class State:
     """What is kept from step to step."""
 
-    tensors: dict[str, dict[str, dict[str, NDArray[Any]]]]
-    """By the names of parameter, state and component ('codes', 'scale', …; 'values' of what is not encoded)."""
+    tensors: dict[str, dict[str, Components]]
+    """By the names of parameter and state."""
     step: int = 0
     """Steps that were taken."""
 
@@ -118,50 +121,50 @@ class Optimizer:
 
     def init(self) -> State:
         """States of zeros."""
-        tensors: dict[str, dict[str, dict[str, NDArray[Any]]]] = {}
-        for name in self.shapes:
-            stored = self.encodings(name)
-            tensors[name] = {
-                argument.name: zeros(stored[argument.name], argument.view(self._views[name]))
-                for argument in self.rule.tensors
-                if argument.name in stored
-            }
-        return State(tensors)
+        return State({name: self.zeros(name) for name in self.shapes})
+
+    def zeros(self, name: str) -> dict[str, Components]:
+        """The states of one parameter, before its first step."""
+        stored = self.encodings(name)
+        return {
+            argument.name: zeros(stored[argument.name], argument.view(self._views[name]))
+            for argument in self.rule.tensors
+            if argument.name in stored
+        }
 
     def step(self, params: Tensors, grads: Tensors, state: State, **scalars: float) -> None:
         """One step: `params` and `state` are updated in place. scalars: 'lr' and the rule's others; those that it has a default
         for may be left out. What is not contiguous is copied, and back."""
-        given = self._named(params, "parameters"), self._named(grads, "gradients")
-        values = self._scalars(scalars | {"step": state.step + 1})
+        p, g = self._named(params, "parameters"), self._named(grads, "gradients")
+        self.apply({n: (p[n], g[n], state.tensors[n]) for n in self.shapes}, state.step + 1, scalars)
+        state.step += 1
+
+    def apply(
+        self, given: Mapping[str, tuple[Any, Any, dict[str, Components]]], step: int, scalars: Mapping[str, float]
+    ) -> None:
+        """Step number `step`, from 1, of some parameters: (parameter, gradient, states) by name."""
+        numbers = self._scalars({**scalars, "step": step})
         for kernel in self._kernels:
-            borrowed = [
-                Borrowed(given[0][name], self.shapes[name], self._views[name], f"parameter '{name}'", True)
-                for name in kernel.names
-            ]
-            lent = [
-                Borrowed(given[1][name], self.shapes[name], self._views[name], f"gradient of '{name}'")
-                for name in kernel.names
-            ]
-            arrays = []
-            for name, parameter, gradient in zip(kernel.names, borrowed, lent):
+            names = [name for name in kernel.names if name in given]
+            rows, borrowed = [], []
+            for name in names:
+                parameter, gradient, states = given[name]
+                what, view = (self.shapes[name], self._views[name]), self._views[name]
+                borrowed.append(Borrowed(parameter, *what, f"parameter '{name}'", is_updated=True))
+                lent = Borrowed(gradient, *what, f"gradient of '{name}'")
+                own = {"parameter": [borrowed[-1].array], "gradient": [lent.array]}
                 row: list[NDArray[Any]] = []
                 for argument, extents in zip(self.rule.tensors, kernel.extents):
-                    if argument.name == "gradient":
-                        row.append(gradient.array)
-                    elif argument.name == "parameter":
-                        row.append(parameter.array)
-                    else:
-                        row.extend(state.tensors[name][argument.name].values())
-                    view = argument.view(self._views[name])
-                    row += [np.array(n, np.int64) for n in view[2 - extents :]]
-                arrays.append(row)
+                    row += own.get(argument.name) or states[argument.name].values()
+                    if extents:
+                        row += [np.array(n, np.int64) for n in argument.view(view)[2 - extents :]]
+                rows.append(row)
             try:
-                kernel.program.update("step", kernel.columns, arrays, values, self._threads)
+                kernel.program.update("step", kernel.columns, rows, numbers, self._threads)
             except RuntimeError as error:
                 raise LowbitError(str(error)) from None
             for parameter in borrowed:
                 parameter.give_back()
-        state.step += 1
 
     def _named(self, tensors: Tensors, what: str) -> Mapping[str, Any]:
         if not isinstance(tensors, Mapping):

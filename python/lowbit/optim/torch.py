@@ -1,0 +1,229 @@
+"""Drop-in optimizers for torch, on the CPU: lowbit.optim.AdamW(model.parameters(), lr=1e-3, states="dynamic8").
+
+State tensors have the names 'STATE.COMPONENT' ('m.codes', 'm.scale', …; 'm' where a state is not encoded).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Callable, Iterable
+
+import numpy as np
+import torch
+
+from ..errors import LowbitError
+from .functional import Components, Optimizer, compile
+from .rule import Rule, load
+
+_DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
+
+
+def _to_torch(array: np.ndarray) -> torch.Tensor:
+    """The same memory; 16-bit floats as the bits that they are."""
+    return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    array = tensor.detach().numpy()
+    return array.view(np.uint16) if array.dtype == np.int16 else array
+
+
+class RuleOptimizer(torch.optim.Optimizer):
+    """Any rule: of Lowbit's, of a file or of text.
+
+    params: as torch.optim has them; groups may differ in every scalar.
+    states: as lowbit.optim.compile has them.
+    threads: of OpenMP; 0: what it takes by itself.
+    scalars: the rule's own, by its names; torch's 'betas' and 'weight_decay' stand for 'beta1', 'beta2', … and 'decay'.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        rule: str | Path | Rule,
+        states: Any = "f32",
+        *,
+        threads: int = 0,
+        **scalars: Any,
+    ) -> None:
+        self.rule = rule if isinstance(rule, Rule) else load(rule)
+        self._encodings, self._threads = states, threads
+        self._compiled: dict[tuple[int, str, str], tuple[list[int], Optimizer]] = {}
+        defaults = {a.name: a.default for a in self.rule.scalars if a.name != "step"}
+        for name in _names(scalars):
+            if name not in defaults:
+                known = ", ".join(defaults)
+                raise LowbitError(f"rule '{self.rule.name}' has no {name}", hint=f"it has {known}")
+            defaults.pop(name)
+        super().__init__(params, defaults | scalars)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Compiled code is made again.
+        return super().__getstate__() | {
+            "rule": self.rule,
+            "_encodings": self._encodings,
+            "_threads": self._threads,
+            "_compiled": {},
+        }
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for index, group in enumerate(self.param_groups):
+            scalars = {k: v for k, v in _scalars(group).items() if k != "params"}
+            by_kind: dict[tuple[str, str, int], list[torch.Tensor]] = {}
+            for p in group["params"]:
+                if p.grad is not None:
+                    kind = (_kind(p, "parameter"), _kind(p.grad, "gradient"))
+                    step = self.state[p].get("step", 0) + 1
+                    by_kind.setdefault((*kind, step), []).append(p)
+            for (parameters, gradients, step), members in by_kind.items():
+                optimizer = self._get(index, parameters, gradients)
+                numbers = {id(p): str(i) for i, p in enumerate(group["params"])}
+                given = {}
+                for p in members:
+                    name = numbers[id(p)]
+                    states = self._states_of(p, optimizer, name)
+                    given[name] = (p, p.grad, states)
+                optimizer.apply(given, step, {n: float(v) for n, v in scalars.items()})
+                for p in members:
+                    self.state[p]["step"] = step
+        return loss
+
+    def _get(self, index: int, parameters: str, gradients: str) -> Optimizer:
+        """Compiled for the parameters of a group that are of this type."""
+        members = self.param_groups[index]["params"]
+        ids = [id(p) for p in members]
+        known = self._compiled.get((index, parameters, gradients))
+        if known and known[0] == ids:
+            return known[1]
+        shapes = {
+            str(i): tuple(p.shape) for i, p in enumerate(members) if _DTYPES.get(p.dtype) == parameters
+        }
+        made = compile(
+            self.rule, shapes, self._encodings, parameters=parameters, gradients=gradients, threads=self._threads
+        )
+        self._compiled[index, parameters, gradients] = (ids, made)
+        return made
+
+    def _states_of(self, p: torch.Tensor, optimizer: Optimizer, name: str) -> dict[str, Components]:
+        kept = self.state[p]
+        if "step" not in kept:
+            kept["step"] = 0
+            for state, components in optimizer.zeros(name).items():
+                for component, array in components.items():
+                    key = state if component == "values" else f"{state}.{component}"
+                    kept[key] = _to_torch(array)
+        states: dict[str, Components] = {}
+        for key, tensor in kept.items():
+            if key != "step":
+                state, _, component = key.partition(".")
+                states.setdefault(state, {})[component or "values"] = _to_numpy(tensor)
+        return states
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict)
+        # torch makes floats of the parameter's type of everything: codes are taken as they are.
+        groups = zip(state_dict["param_groups"], self.param_groups)
+        for saved, group in groups:
+            for number, p in zip(saved["params"], group["params"]):
+                if number in state_dict["state"]:
+                    self.state[p] = {
+                        key: value.detach().clone().contiguous() if torch.is_tensor(value) else value
+                        for key, value in state_dict["state"][number].items()
+                    }
+
+
+def _kind(tensor: torch.Tensor, what: str) -> str:
+    if tensor.device.type != "cpu":
+        raise LowbitError(f"a {what} is on {tensor.device}: these optimizers run on the CPU")
+    if tensor.is_sparse or tensor.dtype not in _DTYPES:
+        raise LowbitError(f"a {what} is {tensor.layout} of {tensor.dtype}, not dense float32, bfloat16 or float16")
+    return _DTYPES[tensor.dtype]
+
+
+def _names(scalars: dict[str, Any]) -> list[str]:
+    return list(_scalars(scalars))
+
+
+def _scalars(group: dict[str, Any]) -> dict[str, Any]:
+    """By the rule's names."""
+    named = dict(group)
+    for i, beta in enumerate(named.pop("betas", ())):
+        named[f"beta{i + 1}"] = beta
+    if "weight_decay" in named:
+        named["decay"] = named.pop("weight_decay")
+    return named
+
+
+class AdamW(RuleOptimizer):
+    """Adam with decoupled weight decay, in the place of torch.optim.AdamW."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        *,
+        states: Any = "dynamic8",
+        threads: int = 0,
+    ) -> None:
+        super().__init__(
+            params, "adamw", states, threads=threads, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay
+        )
+
+
+class Adam(RuleOptimizer):
+    """Adam with an L2 term, in the place of torch.optim.Adam."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        *,
+        states: Any = "dynamic8",
+        threads: int = 0,
+    ) -> None:
+        super().__init__(
+            params, "adam", states, threads=threads, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay
+        )
+
+
+class SGD(RuleOptimizer):
+    """SGD with momentum, in the place of torch.optim.SGD without dampening."""
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        *,
+        states: Any = "dynamic8",
+        threads: int = 0,
+    ) -> None:
+        super().__init__(
+            params, "sgd", states, threads=threads, lr=lr, momentum=momentum, weight_decay=weight_decay
+        )
+
+
+class Lion(RuleOptimizer):
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        *,
+        states: Any = "dynamic8",
+        threads: int = 0,
+    ) -> None:
+        super().__init__(params, "lion", states, threads=threads, lr=lr, betas=betas, weight_decay=weight_decay)

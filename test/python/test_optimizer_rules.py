@@ -1,0 +1,145 @@
+"""Rules: from Python functions, from files, and those of docs/Optimizers.md."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernels import assert_same_bits
+from lowbit import optim
+from lowbit.errors import LowbitError
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/Optimizers.md").read_text()
+SHAPES = {"w": (41, 131)}
+
+
+def run(rule, states: str, steps: int = 3, **scalars) -> tuple[np.ndarray, dict]:
+    optimizer, generator = optim.compile(rule, SHAPES, states), np.random.default_rng(0)
+    params = {"w": generator.normal(size=SHAPES["w"]).astype(np.float32)}
+    state = optimizer.init()
+    for _ in range(steps):
+        grads = {"w": generator.normal(size=SHAPES["w"]).astype(np.float32)}
+        optimizer.step(params, grads, state, **scalars)
+    return params["w"], state.tensors["w"]
+
+
+def adamw(g, p, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, decay=1e-2):
+    m = beta1 * m + (1 - beta1) * g
+    v = beta2 * v + (1 - beta2) * g**2
+    direction = m / (optim.sqrt(v) / optim.sqrt(1 - beta2**step) + eps)
+    return (1 - lr * decay) * p - lr / (1 - beta1**step) * direction, m, v
+
+
+def lion(g, p, m, *, lr=1e-4, beta1=0.9, beta2=0.99, decay=0.0):
+    change = lr * optim.sign(beta1 * m + (1 - beta1) * g)
+    return (1 - lr * decay) * p - change, beta2 * m + (1 - beta2) * g
+
+
+def sgd(g, p, m, *, lr=1e-3, momentum=0.9, decay=0.0):
+    m = momentum * m + (g + decay * p)
+    return p - lr * m, m
+
+
+@pytest.mark.parametrize("states", ["f32", "dynamic8", "int4"])
+@pytest.mark.parametrize("function, nonnegative", [(adamw, ["v"]), (lion, []), (sgd, [])])
+def test_a_function_is_the_program_that_comes_with_lowbit(function, nonnegative, states):
+    traced = optim.rule(function, nonnegative)
+    shipped = optim.load(function.__name__)
+    assert traced.states == shipped.states and traced.elementwise
+    assert {(a.name, a.default) for a in traced.scalars} == {(a.name, a.default) for a in shipped.scalars}
+    (ours, ours_state), (theirs, theirs_state) = (run(r, states, decay=0.1) for r in (traced, shipped))
+    assert_same_bits(ours, theirs, "parameter")
+    for name, components in theirs_state.items():
+        for component, array in components.items():
+            assert_same_bits(ours_state[name][component], array, f"{name} {component}")
+
+
+def test_every_operation():
+    def everything(g, p, a, *, x=0.5, y=2):
+        number = optim.maximum(x, y) ** 0.5 + optim.exp(-x) / 2 - optim.log(y + 1.0)
+        first = optim.where(g >= a, optim.minimum(g, x), -g) + optim.where(p < 0, 1.0, y)
+        second = abs(g) ** 2 / (1 + optim.exp(optim.sign(a))) + optim.where(p <= g, 0.25, a)
+        return first * number, 3 - second
+
+    w, state = run(optim.rule(everything), "f32", 1)
+    generator, f = np.random.default_rng(0), np.float32
+    p = generator.normal(size=SHAPES["w"]).astype(f)
+    g, a, x, y = generator.normal(size=SHAPES["w"]).astype(f), np.zeros_like(p), f(0.5), f(2)
+    number = f(2**0.5 + np.exp(-0.5) / 2 - np.log(3.0))
+    first = np.where(g >= a, np.minimum(g, x), -g) + np.where(p < 0, f(1), y)
+    second = np.abs(g) ** 2 / (1 + np.exp(np.sign(a))) + np.where(p <= g, f(0.25), a)
+    np.testing.assert_allclose(w, first * number, rtol=1e-6)
+    np.testing.assert_allclose(state["a"]["values"].reshape(SHAPES["w"]), 3 - second, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "function, message",
+    [
+        (lambda g: g, "a rule is f"),
+        (lambda g, p, *rest: p, "a rule is f"),
+        (lambda g, p, m: p, "returns 1 values, not the parameter and 1 states"),
+        (lambda g, p: p if g > 0 else g, "no branches"),
+        (lambda g, p: p + "1", "computes with numbers, not with str"),
+    ],
+)
+def test_what_is_no_rule(function, message):
+    with pytest.raises(LowbitError, match=message):
+        optim.rule(function)
+
+
+def test_unknown_states_are_not_nonnegative():
+    with pytest.raises(LowbitError, match="u is no state"):
+        optim.rule(sgd, ["u"])
+
+
+def test_a_number_without_a_default_is_needed():
+    def plain(g, p, *, lr):
+        return p - lr * g
+
+    with pytest.raises(LowbitError, match="needs a value for lr"):
+        run(optim.rule(plain), "f32")
+    run(optim.rule(plain), "f32", lr=0.1)
+
+
+STEP = "func.func @step({}) -> !T attributes {{lowbit.entry, lowbit.updates = array<i64: 1>}} {{ return %p : !T }}"
+GRADIENT, PARAMETER = '%g: !T {lowbit.name = "gradient"}', '%p: !T {lowbit.name = "parameter"}'
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("func.func @step() {\n return\n", r"rule:\d+:\d+: "),
+        (STEP.format(f"{GRADIENT}, %p: !T"), "argument 1 of the rule has no name"),
+        (STEP.format(f"{GRADIENT}, {PARAMETER}, {GRADIENT.replace('%g', '%h')}"), "two arguments .* are named 'gradient'"),
+        (STEP.format(f'%g: !T {{lowbit.name = "grad"}}, {PARAMETER}'), "does not update 'grad'"),
+        (STEP.format(f'%g: f32 {{lowbit.name = "x"}}, {PARAMETER}'), "has no argument named 'gradient'"),
+        (STEP.format(f"{GRADIENT}, {PARAMETER}").replace("!T", "tensor<?xf32>"), "no tensor of f32 with two axes"),
+        (STEP.format(f"{GRADIENT}, {PARAMETER}").replace("i64: 1", "i64: -1"), "lowbit.updates says which"),
+        (STEP.format(f'{GRADIENT}, {PARAMETER}, %x: f32 {{lowbit.name = "x", lowbit.default = "y"}}'), "a default that is no number"),
+    ],
+)
+def test_what_is_no_rule_in_mlir(text, message):
+    with pytest.raises(LowbitError, match=message):
+        optim.load(f"!T = tensor<?x?xf32>\n{text}")
+
+
+def test_the_page(tmp_path, monkeypatch):
+    """The tutorial, from top to bottom."""
+    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
+    assert len(blocks) >= 3
+    exec("\n".join(blocks), {})
+    (name, text) = re.search(r"^```mlir\n// (\S+)\n(.*?)^```", PAGE, re.M | re.S).groups()
+    (tmp_path / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    run(name, "int4")
+
+
+def test_the_page_lists_all_rules_and_schemes():
+    rules, schemes = (
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", part, re.M)))
+        for part in PAGE.split("## What states are stored in")
+    )
+    assert sorted(rules) == optim.names()
+    assert schemes == list(optim.NAMED)
