@@ -74,6 +74,13 @@ std::vector<numerics::Plane> lowbit::planesOf(QuantizedAttr term) {
   return numerics::planesOf(term.getCodeFormat().getReference().bits());
 }
 
+int64_t lowbit::innerColumnsOf(QuantizedAttr term) {
+  int64_t columns = 1;
+  for (numerics::Plane plane : planesOf(term))
+    columns = joinMultiples(columns, numerics::columnsPerVector(plane));
+  return columns;
+}
+
 /// What is flipped in a code: the sign bit of int<k>.
 static int64_t signBitOf(QuantizedAttr term) {
   numerics::Format format = term.getCodeFormat().getReference();

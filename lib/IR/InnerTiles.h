@@ -35,6 +35,8 @@ struct StoredLevel {
 /// In the order of their components, which follow those of the planes.
 llvm::SmallVector<StoredLevel> storedLevelsOf(QuantizedAttr term, llvm::ArrayRef<int64_t> shape);
 std::vector<numerics::Plane> planesOf(QuantizedAttr term);
+/// Columns that whole vectors of all planes hold.
+int64_t innerColumnsOf(QuantizedAttr term);
 
 /// The fields of a tile from the parts of the components of `tiled` that belong to it; they may go
 /// on beyond it.

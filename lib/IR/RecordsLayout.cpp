@@ -227,10 +227,18 @@ FailureOr<SmallVector<Value>> RecordsLayoutAttr::buildPack(OpBuilder &b, Locatio
 
 bool RecordsLayoutAttr::hasInnerTiles() const { return true; }
 
-/// Of the record that `at` lies in, or of one after it, all of which a step holds as a whole.
-static Value recordAt(TileBuilder &t, const Record &record, StepColumn at, int64_t after = 0) {
-  at.offset += after * record.columns;
-  return t.blockOf(at, record.columns);
+int64_t RecordsLayoutAttr::getInnerColumns(const QuantizedAttr &term) const {
+  return innerColumnsOf(term);
+}
+
+/// The indices of the unit of `part` that `at` lies in, and `ahead` bytes after it. Steps need not
+/// be whole records.
+static SmallVector<Value> placeOf(TileBuilder &t, const Record &record, const RecordPart &part,
+                                  Value group, const StepColumn &at, int64_t ahead = 0) {
+  AffineExpr column = t.b.getAffineDimExpr(0) * at.extent + at.offset;
+  AffineExpr unit = (column % record.columns).floorDiv(part.columns);
+  return {group, t.blockOf(at, record.columns),
+          t.value(t.apply(unit * part.bytes + (part.offset + ahead), {at.step}))};
 }
 
 /// A unit of a component of `tiled`.
@@ -241,11 +249,9 @@ static Value load(TileBuilder &t, const Record &record, ValueRange components, u
     size_t i = llvm::find(record.apart, component) - record.apart.begin();
     return loadUnit(t, components[1 + i], columns, type, group, at);
   }
-  int64_t byte = part->offset + at.offset % record.columns / part->columns * part->bytes;
   auto bytes = VectorType::get({part->bytes}, t.b.getI8Type());
-  Value unit =
-      vector::LoadOp::create(t.b, t.loc, bytes, components[0],
-                             ValueRange{group, recordAt(t, record, at), t.constantIndex(byte)});
+  Value unit = vector::LoadOp::create(t.b, t.loc, bytes, components[0],
+                                      placeOf(t, record, *part, group, at));
   return bytes == type ? unit : vector::BitCastOp::create(t.b, t.loc, type, unit).getResult();
 }
 
@@ -265,17 +271,12 @@ void RecordsLayoutAttr::buildInnerPrefetch(OpBuilder &b, Location loc, const Qua
                                            unsigned locality) const {
   TileBuilder t(b, loc);
   Record record = recordOf(term, type);
-  int64_t lines = record.bytes / InnerTile::bytes, column = at.offset % record.columns;
-  // The lines of a record, shared out over its columns.
-  int64_t first = column * lines / record.columns,
-          end = (column + InnerTile::columns) * lines / record.columns;
-  for (int64_t line = first; line < end; ++line) {
-    int64_t ahead = line + distance / InnerTile::bytes;
-    Value byte = t.constantIndex(ahead % lines * InnerTile::bytes);
-    memref::PrefetchOp::create(b, loc, components[0],
-                               ValueRange{group, recordAt(t, record, at, ahead / lines), byte},
-                               /*isWrite=*/false, locality, /*isDataCache=*/true);
-  }
+  // Bytes after a place are those after it in memory, also beyond its record.
+  for (const RecordPart &part : record.parts)
+    if (at.extent % part.columns == 0 && at.offset % part.columns == 0)
+      memref::PrefetchOp::create(b, loc, components[0],
+                                 placeOf(t, record, part, group, at, distance),
+                                 /*isWrite=*/false, locality, /*isDataCache=*/true);
 }
 
 Value RecordsLayoutAttr::buildInnerLevel(OpBuilder &b, Location loc, const QuantizedAttr &term,

@@ -47,10 +47,7 @@ SmallVector<EncodingComponent> TiledLayoutAttr::getComponents(const QuantizedAtt
 
 SmallVector<int64_t> TiledLayoutAttr::getTileMultiples(const QuantizedAttr &term,
                                                        RankedTensorType type) const {
-  SmallVector<int64_t> multiples{InnerTile::rows, 1};
-  for (numerics::Plane plane : planesOf(term))
-    multiples[1] = joinMultiples(multiples[1], numerics::columnsPerVector(plane));
-  return multiples;
+  return {InnerTile::rows, innerColumnsOf(term)};
 }
 
 /// The vectors of a plane that belong to a region.
@@ -92,6 +89,10 @@ FailureOr<SmallVector<Value>> TiledLayoutAttr::buildPack(OpBuilder &b, Location 
 }
 
 bool TiledLayoutAttr::hasInnerTiles() const { return true; }
+
+int64_t TiledLayoutAttr::getInnerColumns(const QuantizedAttr &term) const {
+  return innerColumnsOf(term);
+}
 
 Value TiledLayoutAttr::buildInnerTile(OpBuilder &b, Location loc, const QuantizedAttr &term,
                                       RankedTensorType, ValueRange components, Value group,

@@ -38,6 +38,14 @@ class Archive:
         The rows of a GPTQ tensor in act-order come in the order of their groups, as `permuted` has them: a copy.
         """
 
+def write_archive(
+    path: str,
+    metadata: dict[str, str],
+    tensors: Sequence[tuple[str, Sequence[int], str, dict[str, NDArray[Any]]]],
+) -> None:
+    """Write an archive under a temporary name, then rename it. metadata: texts by key; tensors: (name, shape, encoding or '', arrays by
+    component)."""
+
 def encode_archive(
     path: str,
     out: str,
@@ -87,8 +95,37 @@ class Program:
         int64), results last. Nothing is checked, and OpenMP's number of threads is the caller's.
         """
 
+    def update(
+        self,
+        entry: str,
+        columns: Sequence[int],
+        tensors: Sequence[Sequence[NDArray[Any]]],
+        shared: Sequence[NDArray[Any]],
+        threads: int = 0,
+    ) -> None:
+        """Call an entry that updates its arguments for each of many tensors, where their arrays lie, in pieces that threads share.
+
+        columns: for each argument 0 (a number for all), the columns of a piece, or -1 (taken whole).
+        tensors: for each its arrays and, as int64 of rank 0, extents; shared: the numbers, arrays of rank 0.
+        """
+
     @property
     def compile_seconds(self) -> float: ...
+
+def rule(text: str, name: str) -> dict[str, Any]:
+    """Of an optimizer's rule the 'arguments' (each a dict: 'name', 'tensor', 'updated', 'nonnegative', 'shape', 'dtype', 'default') and whether it
+    is 'elementwise'."""
+
+def assign_states(
+    text: str, name: str, assignments: str, tensors: Sequence[tuple[str, Sequence[int]]]
+) -> list[list[str]]:
+    """For each (name, shape) the encoding of each argument of the rule, '' where there is none, as lowbit-assign-states gives them."""
+
+def component_types(encoding: str, shape: Sequence[int]) -> list[tuple[str, str, list[int]]]:
+    """Name, element type and shape of each component; -1 for an extent of the shape, or of a component, that is open."""
+
+def encode_multiples(encoding: str, shape: Sequence[int]) -> list[int]:
+    """Per axis: at multiples of this a tensor can be cut into parts that are encoded by themselves; -1: nowhere."""
 
 def encode(values: NDArray[np.float32], encoding: str) -> dict[str, NDArray[Any]]:
     """The components of `values`, rounded by the scalar reference: lowbit.encode."""

@@ -349,8 +349,8 @@ def _parser() -> argparse.ArgumentParser:
     sub = commands.add_parser(
         "tune",
         help="measure once how this machine likes its kernels",
-        description="Measure products with 4-bit weights in several variants (how far ahead weights are prefetched, the size of tiles), for some seconds and with up to "
-        "512 MiB, and keep the best one's options beside the compiled models. Models that are compiled from then on for this machine have them; results stay the same. "
+        description="Measure products with 4-bit weights in several variants (how far ahead weights are prefetched, whether scales lie between codes, the size of tiles), for some seconds "
+        "and with up to 512 MiB in each of two layouts, and keep the best one's options beside the compiled models. Models that are compiled from then on for this machine have them; results stay the same. "
         "LOWBIT_TUNING=off: they are not used.",
     )
     sub.set_defaults(run="tune")

@@ -70,7 +70,7 @@ def options(target_cpu: str | None = None) -> dict[str, int]:
             return dict(sorted(chosen.items()))
     except OSError:
         return {}
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     warnings.warn(f"{path()} is damaged: run `lowbit tune` again", RuntimeWarning, stacklevel=3)
     return {}

@@ -9,7 +9,9 @@
 
 #include "lowbit/Archive/Archive.h"
 
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/vector.h>
 
 using namespace llvm;
@@ -53,6 +55,46 @@ static nb::dict getComponents(nb::handle self, const std::string &name) {
   for (const Component &component : unwrap(archive.getComponents(*unwrap(archive.find(name)))))
     components[component.name.c_str()] = viewOf(component, self);
   return components;
+}
+
+using StoredTensor = std::tuple<std::string, std::vector<int64_t>, std::string, nb::dict>;
+
+static void writeArchive(const Path &path, const std::map<std::string, std::string> &metadata,
+                         const std::vector<StoredTensor> &tensors) {
+  Metadata model(path.native());
+  for (const auto &[key, text] : metadata)
+    model.insert(model.internString(key), MetadataValue::makeString(model.internString(text)));
+  std::vector<ArchiveWriter::TensorDeclaration> declarations;
+  std::vector<InputArray> arrays;
+  for (const auto &[name, shape, encoding, components] : tensors) {
+    auto &declaration = declarations.emplace_back();
+    declaration.name = name;
+    declaration.shape.assign(shape.begin(), shape.end());
+    declaration.encoding = encoding;
+    for (auto [component, array] : components) {
+      const InputArray &input = arrays.emplace_back(nb::cast<InputArray>(array));
+      declaration.components.push_back(
+          {nb::cast<std::string>(component), getDType(input), getShape(input)});
+    }
+  }
+  raise([&]() -> Error {
+    nb::gil_scoped_release unlocked;
+    auto writer = ArchiveWriter::create(path.native(), declarations, model);
+    if (!writer)
+      return writer.takeError();
+    for (const InputArray &array : arrays)
+      if (Error error = (*writer)->append(
+              ArrayRef(static_cast<const uint8_t *>(array.data()), array.nbytes())))
+        return error;
+    return (*writer)->commit();
+  }());
+}
+
+void python::bindArchiveWriter(nb::module_ &module) {
+  module.def("write_archive", &writeArchive, nb::arg("path"), nb::arg("metadata"),
+             nb::arg("tensors"),
+             "Writes an archive under a temporary name, then renames it. metadata: texts by key; "
+             "tensors: (name, shape, encoding or '', arrays by component).");
 }
 
 nb::object python::lookup(const Metadata &metadata, const std::string &key) {

@@ -75,6 +75,7 @@ nb::object toNumpy(Array array);
 nb::object lookup(const Metadata &metadata, const std::string &key);
 
 nb::class_<Archive> bindArchive(nb::module_ &module);
+void bindArchiveWriter(nb::module_ &module);
 /// Adds what needs the encodings' dialect.
 void bindDecode(nb::class_<Archive> archive);
 void bindEncodings(nb::module_ &module);

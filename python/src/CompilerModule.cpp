@@ -13,6 +13,7 @@ NB_MODULE(_lowbit, module) {
   module.doc() = "The compiler: archives, encodings and compiled programs; see _lowbit.pyi.";
   nb::exception<Failure>(module, "Error", PyExc_RuntimeError);
   bindDecode(bindArchive(module));
+  bindArchiveWriter(module);
   bindEncodings(module);
   bindPrograms(module);
   bindCompiler(module);

@@ -340,3 +340,67 @@ def test_what_cannot_be_stepped():
         with pytest.raises(LowbitError, match=message):
             optimizer.step(params, grads, state, **scalars)
     assert state.step == 0 and not w.any()
+
+
+# --------------------------------------------------------------------------------------------------
+# Files
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("states", STATES)
+def test_a_file_goes_on_as_if_it_had_not_stopped(states, tmp_path):
+    optimizer = optim.compile("adamw", SHAPES, states)
+    params, state = parameters(SHAPES), optimizer.init()
+    for step in range(3):
+        optimizer.step(params, gradients(SHAPES, step), state)
+    optim.save_state(tmp_path / "states", optimizer, state)
+    kept = copy.deepcopy(params)
+    again = optim.compile("adamw", SHAPES, states)
+    loaded = optim.load_state(tmp_path / "states", again)
+    assert loaded.step == 3
+    for step in range(3, 5):
+        optimizer.step(params, gradients(SHAPES, step), state)
+        again.step(kept, gradients(SHAPES, step), loaded)
+    for name in SHAPES:
+        assert_same_bits(kept[name], params[name], name)
+
+
+def test_another_encoding_is_a_conversion(tmp_path):
+    from lowbit import _lowbit
+
+    plain, eight = (optim.compile("adamw", {"w": (70, 61)}, states) for states in ("f32", "dynamic8"))
+    params, state = parameters(plain.shapes), plain.init()
+    plain.step(params, gradients(plain.shapes, 0), state)
+    optim.save_state(tmp_path / "states", plain, state)
+    loaded = optim.load_state(tmp_path / "states", eight)
+    for key, encoding in eight.encodings("w").items():
+        expected = _lowbit.encode(state.tensors["w"][key]["values"], encoding)
+        for component, array in expected.items():
+            assert_same_bits(loaded.tensors["w"][key][component], array, f"{key} {component}")
+
+
+def test_files_that_do_not_fit(tmp_path):
+    path, shapes = tmp_path / "states", {"w": (70, 61)}
+    optimizer = optim.compile("adamw", shapes, "dynamic8")
+    optim.save_state(path, optimizer, optimizer.init())
+    whole = path.read_bytes()
+    for other, message in [
+        (optim.compile("lion", shapes), "states of rule 'adamw', not 'lion'"),
+        (optim.compile("adamw", {"v": (70, 61)}), "there is no 'v/m'"),
+        (optim.compile("adamw", {"w": (70, 62)}), r"'w/m' has shape \[1, 4270\], not \[1, 4340\]"),
+    ]:
+        with pytest.raises(LowbitError, match=message):
+            optim.load_state(path, other)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(LowbitError, match="states"):
+        optim.load_state(path, optimizer)
+    damaged = bytearray(whole)
+    damaged[-100] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(LowbitError, match="is damaged"):
+        optim.load_state(path, optimizer)
+    with pytest.raises(LowbitError, match="none"):
+        optim.load_state(tmp_path / "none", optimizer)
+    with pytest.raises(LowbitError):
+        optim.save_state(tmp_path / "no" / "folder", optimizer, optimizer.init())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["states"]

@@ -49,7 +49,7 @@ def Lowbit_GgmlLayoutAttr : Lowbit_Layout<"GgmlLayout", "ggml", ["buildPack"]> {
 }
 
 def Lowbit_TiledLayoutAttr : Lowbit_Layout<"TiledLayout", "tiled",
-    ["buildPack", "hasInnerTiles", "buildInnerTile", "buildInnerPrefetch", "buildInnerLevel"]> {
+    ["buildPack", "hasInnerTiles", "getInnerColumns", "buildInnerTile", "buildInnerPrefetch", "buildInnerLevel"]> {
   let summary = "inner tiles of 16 rows x 4 columns, which a contraction reads vector by vector";
   let description = [{
     Of a matrix with codes of up to 8 bits, `[outputs, inputs]` as a contraction reads it: 64 bytes hold the codes of 16 rows and
@@ -64,7 +64,7 @@ def Lowbit_TiledLayoutAttr : Lowbit_Layout<"TiledLayout", "tiled",
 }
 
 def Lowbit_RecordsLayoutAttr : Lowbit_Layout<"RecordsLayout", "records",
-    ["buildPack", "hasInnerTiles", "buildInnerTile", "buildInnerPrefetch", "buildInnerLevel"]> {
+    ["buildPack", "hasInnerTiles", "getInnerColumns", "buildInnerTile", "buildInnerPrefetch", "buildInnerLevel"]> {
   let summary = "inner tiles with their scales, in one sequential stream for each 16 rows";
   let description = [{
     What `tiled` holds, in another order: the vectors of codes and the scales of 16 rows and some 64 columns lie together. Some

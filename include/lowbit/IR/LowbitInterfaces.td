@@ -132,9 +132,10 @@ def LayoutAttrInterface : AttrInterface<"LayoutAttrInterface"> {
            "::mlir::ValueRange":$destinations), "", "return ::mlir::failure();">,
     InterfaceMethod<"The scalar reference of this layout.",
       "::std::shared_ptr<const ::lowbit::numerics::Layout>", "getReference", (ins)>,
-    InterfaceMethod<[{Whether a contraction can read a matrix [outputs, inputs] vector by vector, by the two methods that follow, in
-                     steps of getTileMultiples columns.}],
+    InterfaceMethod<[{Whether a contraction can read a matrix [outputs, inputs] vector by vector, by the methods that follow.}],
       "bool", "hasInnerTiles", (ins), "", "return false;">,
+    InterfaceMethod<"Columns that whole vectors of inner tiles hold: places in a step of a multiple of them are known.",
+      "int64_t", "getInnerColumns", (ins "const ::lowbit::QuantizedAttr &":$term), "", "return 1;">,
     InterfaceMethod<[{IR on buffers: a vector of 64 x i8, row by row, with the codes of the 16 rows from 16 * `group` on and the 4
                      columns from `at` on; the highest bit of a code of int<k> is flipped.}],
       "::mlir::Value", "buildInnerTile",

@@ -265,7 +265,26 @@ namespace {
 struct EmitContractionsPass : lowbit::impl::EmitContractionsBase<EmitContractionsPass> {
   using EmitContractionsBase::EmitContractionsBase;
 
+  LogicalResult checkOptions() {
+    auto refuse = [&](StringRef option, int64_t least, int64_t most,
+                      int64_t value) -> LogicalResult {
+      return getOperation().emitError() << getArgumentName() << ": " << option << " is " << least
+                                        << " to " << most << ", not " << value;
+    };
+    if (groupsAtOnce < 1 || groupsAtOnce > 64)
+      return refuse("groups", 1, 64, groupsAtOnce);
+    if (vectorsAtOnce < 1 || vectorsAtOnce > 1024)
+      return refuse("vectors", 1, 1024, vectorsAtOnce);
+    if (prefetchDistance < 0 || prefetchDistance > 1 << 20)
+      return refuse("prefetch", 0, 1 << 20, prefetchDistance);
+    if (prefetchLocality > 3)
+      return refuse("prefetch-locality", 0, 3, prefetchLocality);
+    return success();
+  }
+
   void runOnOperation() override {
+    if (failed(checkOptions()))
+      return signalPassFailure();
     SmallVector<ContractOp> found;
     getOperation().walk([&](ContractOp op) { found.push_back(op); });
     Reporter report{getArgumentName(), "register-tile"};

@@ -144,14 +144,18 @@ FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType r
   if (plan.isInteger()) {
     int64_t block = lastBlockOf(plan.activations.getScaleTree(), rhs.getShape());
     plan.activationsVary = block != plan.columns;
+    // The sums of whole blocks are scaled.
+    int64_t stored = *plan.activations.getScaleTree().getLevels(rhs.getShape())[0].block.rbegin();
+    if (stored != kWhole && plan.columns % stored != 0 && plan.hasSums())
+      return refuse("has zero points or minima, and activations in blocks of " + Twine(stored) +
+                    " that do not fill " + Twine(plan.columns) + " columns");
     plan.block = std::gcd(plan.block, block);
     numerics::Format codes = plan.activations.getCodeFormat().getReference();
     plan.activationPlanes = cast<PlanesLayoutAttr>(plan.activations.getLayout()).getPlanes(codes);
     if (plan.block > (int64_t(1) << 31) / (int64_t(255) << (codes.bits() - 1)))
       return refuse("has blocks whose sums do not fit 32 bits");
   }
-  int64_t multiple = plan.multiple =
-      plan.weights.getStorage().getTileMultiples(plan.weights, rhs)[1];
+  int64_t multiple = plan.multiple = plan.weights.getStorage().getInnerColumns(plan.weights);
   if (plan.block % 4 != 0)
     return refuse("has blocks of " + Twine(plan.block) +
                   " columns over which all scales are constant: a multiple of 4 is needed");

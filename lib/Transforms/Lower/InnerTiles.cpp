@@ -343,6 +343,11 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
   }
 
   void runOnOperation() override {
+    if (groupsAtOnce < 1) {
+      getOperation().emitError() << getArgumentName() << ": groups is at least 1, not "
+                                 << int64_t(groupsAtOnce);
+      return signalPassFailure();
+    }
     std::vector<Job> waiting;
     bool isError = false;
     getOperation().walk([&](linalg::LinalgOp op) {

@@ -10,6 +10,8 @@ A rule is a short MLIR program (lowbit/optim/rules/*.mlir, or your own); docs/Op
 
 from __future__ import annotations
 
+from .checkpoint import load as load_state
+from .checkpoint import save as save_state
 from .functional import Optimizer, State, compile
 from .rule import Rule, load, names
 from .states import NAMED
@@ -18,7 +20,7 @@ from .trace import exp, log, maximum, minimum, rule, sign, sqrt, where
 _TORCH = ("AdamW", "Adam", "Lion", "RuleOptimizer", "SGD")
 
 __all__ = [
-    *("NAMED", "Optimizer", "Rule", "State", "compile", "load", "names"),
+    *("NAMED", "Optimizer", "Rule", "State", "compile", "load", "names", "load_state", "save_state"),
     *("exp", "log", "maximum", "minimum", "rule", "sign", "sqrt", "where"),
     *_TORCH,
 ]

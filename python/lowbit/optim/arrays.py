@@ -63,7 +63,7 @@ def zeros(encoding: str, shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
     columns = max(columns, min(4096 // columns * columns, shape[1]))
     if shape[0] != 1 or shape[1] < 2 * columns:
         whole = _lowbit.encode(np.zeros(shape, np.float32), encoding)
-        return {name: _copy(array) for name, array in whole.items()}
+        return {name: copy_of(array) for name, array in whole.items()}
     rest = shape[1] % columns
     first = _lowbit.encode(np.zeros((1, columns), np.float32), encoding)
     last = _lowbit.encode(np.zeros((1, rest), np.float32), encoding)
@@ -78,7 +78,7 @@ def zeros(encoding: str, shape: tuple[int, int]) -> dict[str, NDArray[Any]]:
     return components
 
 
-def _copy(array: NDArray[Any]) -> NDArray[Any]:
+def copy_of(array: NDArray[Any]) -> NDArray[Any]:
     own = aligned(array.shape, array.dtype)
     own[...] = array
     return own

@@ -123,14 +123,15 @@ class Optimizer:
         """States of zeros."""
         return State({name: self.zeros(name) for name in self.shapes})
 
+    def view(self, name: str, state: str) -> tuple[int, int]:
+        """The extents of a parameter's state."""
+        (argument,) = (a for a in self.rule.tensors if a.name == state)
+        return argument.view(self._views[name])
+
     def zeros(self, name: str) -> dict[str, Components]:
         """The states of one parameter, before its first step."""
         stored = self.encodings(name)
-        return {
-            argument.name: zeros(stored[argument.name], argument.view(self._views[name]))
-            for argument in self.rule.tensors
-            if argument.name in stored
-        }
+        return {state: zeros(encoding, self.view(name, state)) for state, encoding in stored.items()}
 
     def step(self, params: Tensors, grads: Tensors, state: State, **scalars: float) -> None:
         """One step: `params` and `state` are updated in place. scalars: 'lr' and the rule's others; those that it has a default

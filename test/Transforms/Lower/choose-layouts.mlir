@@ -1,13 +1,12 @@
 // RUN: lowbit-opt %s -verify-diagnostics --lowbit-choose-layouts | FileCheck %s
 // RUN: lowbit-opt %s -verify-diagnostics --lowbit-choose-layouts=inline-scales | FileCheck %s --check-prefix=INLINE
 
-// Where records do not fill the columns: in tiles.
+// Records need not fill the columns.
 // INLINE-DAG:   #[[$RECORDS:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = records>
-// INLINE-DAG:   #[[$TILED:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
 // INLINE-LABEL: func @two_uses(
 // INLINE:       lowbit.convert {{.*}} to tensor<64x64xf32, #[[$RECORDS]]>
 // INLINE-LABEL: func @half_a_record(
-// INLINE:       lowbit.convert {{.*}} to tensor<64x32xf32, #[[$TILED]]>
+// INLINE:       lowbit.convert {{.*}} to tensor<64x32xf32, #[[$RECORDS]]>
 
 #mk = affine_map<(m, n, k) -> (m, k)>
 #nk = affine_map<(m, n, k) -> (n, k)>

@@ -1,3 +1,11 @@
+// RUN: not lowbit-opt %s --lowbit-emit-contractions=groups=0 2>&1 | FileCheck %s --check-prefix=GROUPS
+// RUN: not lowbit-opt %s --lowbit-emit-contractions=vectors=-1 2>&1 | FileCheck %s --check-prefix=VECTORS
+// RUN: not lowbit-opt %s --lowbit-emit-contractions=prefetch-locality=4 2>&1 | FileCheck %s --check-prefix=LOCALITY
+// RUN: not lowbit-opt %s --lowbit-inner-tiles=groups=-1 2>&1 | FileCheck %s --check-prefix=ITERATION
+// GROUPS: lowbit-emit-contractions: groups is 1 to 64, not 0
+// VECTORS: lowbit-emit-contractions: vectors is 1 to 1024, not -1
+// LOCALITY: lowbit-emit-contractions: prefetch-locality is 0 to 3, not 4
+// ITERATION: lowbit-inner-tiles: groups is at least 1, not -1
 // RUN: lowbit-opt %s -split-input-file -verify-diagnostics --lowbit-emit-contractions
 
 #w8 = #lowbit.quantized<int<8>, layout = tiled>

@@ -144,20 +144,21 @@ func.func @planes(%x: memref<1x8xi8>, %x1: memref<1x8xi8>, %xs: memref<1x1xf32>,
   return
 }
 
-// Codes and scales out of one stream of records.
+// Codes and scales out of one stream of records: a step is half of one.
 // CHECK-LABEL: func @records(
-// CHECK-SAME:    %{{.*}}: memref<1x64xf32>, %[[R:[a-z0-9]*]]: memref<1x1x576xi8>
-// CHECK:       vector.load %[[R]][%{{.*}}, %{{.*}}, %c0] : memref<1x1x576xi8>, vector<64xi8>
-// CHECK:       %[[FIRST:.*]] = vector.load %[[R]][%{{.*}}, %{{.*}}, %c512] : memref<1x1x576xi8>, vector<32xi8>
-// CHECK:       vector.bitcast %[[FIRST]] : vector<32xi8> to vector<16xf16>
-// CHECK:       vector.load %[[R]][%{{.*}}, %{{.*}}, %c544] : memref<1x1x576xi8>, vector<32xi8>
+// CHECK-SAME:    %{{.*}}: memref<1x128xf32>, %[[R:[a-z0-9]*]]: memref<1x2x576xi8>
+// CHECK:       scf.for %[[STEP:.*]] = %{{.*}} to %c4
+// CHECK-DAG:     %[[RECORD:.*]] = affine.apply #{{.*}}(%[[STEP]])
+// CHECK-DAG:     %[[BYTE:.*]] = affine.apply #{{.*}}(%[[STEP]])
+// CHECK:         vector.load %[[R]][%{{.*}}, %[[RECORD]], %[[BYTE]]] : memref<1x2x576xi8>, vector<64xi8>
+// CHECK:         %[[SCALES:.*]] = vector.load %[[R]][%{{.*}}, %[[RECORD]], %{{.*}}] : memref<1x2x576xi8>, vector<32xi8>
+// CHECK-NEXT:    vector.bitcast %[[SCALES]] : vector<32xi8> to vector<16xf16>
 
-// Nine lines, four columns each but for the last ones; the second line of the next record but two.
 // FETCH-LABEL: func @records(
-// FETCH:       memref.prefetch %{{.*}}[%{{.*}}, %{{.*}}, %c128], read, locality<1>, data : memref<1x1x576xi8>
-func.func @records(%x: memref<1x64xf32>, %w: memref<1x1x576xi8>, %y: memref<1x16xf32>) {
+// FETCH:       memref.prefetch %{{.*}}[%{{.*}}, %{{.*}}, %{{.*}}], read, locality<1>, data : memref<1x2x576xi8>
+func.func @records(%x: memref<1x128xf32>, %w: memref<1x2x576xi8>, %y: memref<1x16xf32>) {
   %first = arith.constant 0 : index
-  lowbit.contract tensor<1x64xf32> (%x) by tensor<16x64xf32, #records> (%w) from %first into %y
-    : (memref<1x64xf32>, memref<1x1x576xi8>, index, memref<1x16xf32>) -> ()
+  lowbit.contract tensor<1x128xf32> (%x) by tensor<16x128xf32, #records> (%w) from %first into %y
+    : (memref<1x128xf32>, memref<1x2x576xi8>, index, memref<1x16xf32>) -> ()
   return
 }

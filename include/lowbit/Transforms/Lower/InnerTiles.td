@@ -45,7 +45,7 @@ def ChooseLayouts : Pass<"lowbit-choose-layouts", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"inlineScales", "inline-scales", "bool", "false",
-           "Scales lie between the codes that they belong to: layout records, where whole records fill the columns">,
+           "Scales lie between the codes that they belong to: layout records">,
     Lowbit_FailOnFallback,
   ];
   let dependentDialects = ["::lowbit::LowbitDialect"];

@@ -1,0 +1,165 @@
+"""Drop-in optimizers for torch, where it is installed (an extra of a user's own; the tests of this repository do not need it)."""
+
+from __future__ import annotations
+
+import copy
+import io
+
+import numpy as np
+import pytest
+from kernels import assert_same_bits
+from lowbit import optim
+from lowbit.errors import LowbitError
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+
+
+def model(seed: int = 0, dtype=torch.float32):
+    torch.manual_seed(seed)
+    layers = torch.nn.Sequential(torch.nn.Linear(64, 96), torch.nn.Tanh(), torch.nn.Linear(96, 8))
+    return layers.to(dtype)
+
+
+def train(layers, optimizer, steps: int, first: int = 0) -> float:
+    for step in range(first, first + steps):
+        generator = torch.Generator().manual_seed(step)
+        x = torch.randn(32, 64, generator=generator).to(next(layers.parameters()).dtype)
+        y = torch.sin(x[:, :8] * 2)
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(layers(x), y)
+        loss.backward()
+        optimizer.step()
+    return float(loss.detach())
+
+
+PAIRS = {
+    "AdamW": (torch.optim.AdamW, dict(lr=1e-2, betas=(0.8, 0.99), weight_decay=0.1)),
+    "Adam": (torch.optim.Adam, dict(lr=1e-2, weight_decay=0.01)),
+    "SGD": (torch.optim.SGD, dict(lr=1e-2, momentum=0.9, weight_decay=0.01)),
+}
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_f32_states_are_torchs(name):
+    theirs, options = PAIRS[name]
+    ours, reference = model(), model()
+    train(ours, getattr(optim, name)(ours.parameters(), states="f32", **options), 20)
+    train(reference, theirs(reference.parameters(), **options), 20)
+    for p, q in zip(ours.parameters(), reference.parameters()):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("states", ["dynamic8", "int4", "fp8"])
+def test_it_trains(states):
+    layers = model()
+    first = train(layers, optimizer := optim.AdamW(layers.parameters(), lr=1e-2, states=states), 1)
+    assert train(layers, optimizer, 200, 1) < first / 4
+    state = optimizer.state[layers[0].weight]  # 6,144 elements
+    assert state["m.codes"].dtype == torch.uint8 and state["step"] == 201
+    assert optimizer.state[layers[0].bias]["m"].dtype == torch.float32
+
+
+def test_groups_and_schedules():
+    layers = model()
+    groups = [{"params": [layers[0].weight], "lr": 0.0}, {"params": list(layers[2].parameters()), "weight_decay": 0.5}]
+    before = copy.deepcopy(layers.state_dict())
+    optimizer = optim.AdamW(groups, lr=1e-2)
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
+    train(layers, optimizer, 2)
+    scheduler.step()
+    assert [g["lr"] for g in optimizer.param_groups] == [0.0, 5e-3]
+    after = layers.state_dict()
+    assert torch.equal(before["0.weight"], after["0.weight"]) and torch.equal(before["0.bias"], after["0.bias"])
+    assert not torch.equal(before["2.weight"], after["2.weight"])
+    optimizer.add_param_group({"params": [layers[0].bias]})
+    train(layers, optimizer, 1)
+    assert not torch.equal(before["0.bias"], layers.state_dict()["0.bias"])
+
+
+def test_closures():
+    layers = model()
+    x, y = torch.ones(4, 64), torch.zeros(4, 8)
+    optimizer = optim.AdamW(layers.parameters(), lr=1e-2)
+
+    def closure():
+        optimizer.zero_grad()
+        loss = torch.nn.functional.mse_loss(layers(x), y)
+        loss.backward()
+        return loss
+
+    assert float(optimizer.step(closure)) > float(optimizer.step(closure))
+
+
+@pytest.mark.parametrize("states", ["dynamic8", "int4"])
+def test_a_loaded_state_goes_on_bit_for_bit(states):
+    layers = model()
+    optimizer = optim.AdamW(layers.parameters(), lr=1e-2, states=states)
+    train(layers, optimizer, 5)
+    file = io.BytesIO()
+    torch.save({"model": layers.state_dict(), "optimizer": optimizer.state_dict()}, file)
+    file.seek(0)
+    kept = torch.load(file, weights_only=True)
+    train(layers, optimizer, 5, 5)
+    other = model(1)
+    other.load_state_dict(kept["model"])
+    resumed = optim.AdamW(other.parameters(), lr=1.0, states=states)
+    resumed.load_state_dict(kept["optimizer"])
+    train(other, resumed, 5, 5)
+    for p, q in zip(layers.parameters(), other.parameters()):
+        assert_same_bits(p.detach().numpy(), q.detach().numpy(), "parameters")
+        for name, value in optimizer.state[p].items():
+            if name != "step":
+                assert_same_bits(value.numpy(), resumed.state[q][name].numpy(), name)
+
+
+def test_copies_and_pickles():
+    layers = model()
+    optimizer = optim.AdamW(layers.parameters())
+    train(layers, optimizer, 2)
+    again = copy.deepcopy(optimizer)
+    assert again.state_dict()["param_groups"] == optimizer.state_dict()["param_groups"]
+    again.step()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_16_bits(dtype):
+    layers = model(dtype=dtype)
+    before = copy.deepcopy(layers[0].weight)
+    train(layers, optim.AdamW(layers.parameters(), lr=1e-2), 3)
+    assert layers[0].weight.dtype == dtype and not torch.equal(before, layers[0].weight)
+    assert torch.isfinite(layers[0].weight).all()
+
+
+def test_parameters_without_gradients_and_views():
+    base = torch.zeros(20, 10)
+    used = torch.nn.Parameter(base.t())  # not contiguous
+    unused = torch.nn.Parameter(torch.ones(5))
+    optimizer = optim.SGD([used, unused], lr=1.0, momentum=0.0)
+    (used * torch.arange(20.0)).sum().backward()
+    optimizer.step()
+    assert torch.equal(used.detach()[0], -torch.arange(20.0)) and torch.equal(base[:, 3], -torch.arange(20.0))
+    assert torch.equal(unused.detach(), torch.ones(5)) and unused not in optimizer.state
+
+
+def test_a_rule_of_ones_own():
+    layers = model()
+
+    def signs(g, p, m, *, lr=1e-3, beta=0.9):
+        m = beta * m + (1 - beta) * optim.sign(g)
+        return p - lr * m, m
+
+    optimizer = optim.RuleOptimizer(layers.parameters(), optim.rule(signs), "int4", lr=3e-3)
+    first = train(layers, optimizer, 1)
+    assert train(layers, optimizer, 100, 1) < first
+
+
+def test_mistakes():
+    layers = model()
+    with pytest.raises(LowbitError, match="has no rho"):
+        optim.RuleOptimizer(layers.parameters(), "sgd", rho=1)
+    double = torch.nn.Parameter(torch.zeros(3, dtype=torch.float64))
+    double.grad = torch.zeros_like(double)
+    with pytest.raises(LowbitError, match="not dense float32"):
+        optim.AdamW([double]).step()
+    with pytest.raises(LowbitError, match="no scheme"):
+        train(layers, optim.AdamW(layers.parameters(), states="int5"), 1)
