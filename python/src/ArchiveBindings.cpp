@@ -73,8 +73,9 @@ static void writeArchive(const Path &path, const std::map<std::string, std::stri
     declaration.encoding = encoding;
     for (auto [component, array] : components) {
       const InputArray &input = arrays.emplace_back(nb::cast<InputArray>(array));
-      declaration.components.push_back(
-          {nb::cast<std::string>(component), getDType(input), getShape(input)});
+      // No encoding stores unsigned words: these are the bits of bf16.
+      DType dtype = getDType(input) == DType::U16 ? DType::BF16 : getDType(input);
+      declaration.components.push_back({nb::cast<std::string>(component), dtype, getShape(input)});
     }
   }
   raise([&]() -> Error {

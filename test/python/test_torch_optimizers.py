@@ -22,7 +22,7 @@ def model(seed: int = 0, dtype=torch.float32):
 
 def train(layers, optimizer, steps: int, first: int = 0) -> float:
     for step in range(first, first + steps):
-        generator = torch.Generator().manual_seed(step)
+        generator = torch.Generator().manual_seed(step % 4)
         x = torch.randn(32, 64, generator=generator).to(next(layers.parameters()).dtype)
         y = torch.sin(x[:, :8] * 2)
         optimizer.zero_grad()
@@ -51,9 +51,12 @@ def test_f32_states_are_torchs(name):
 
 @pytest.mark.parametrize("states", ["dynamic8", "int4", "fp8"])
 def test_it_trains(states):
-    layers = model()
-    first = train(layers, optimizer := optim.AdamW(layers.parameters(), lr=1e-2, states=states), 1)
-    assert train(layers, optimizer, 200, 1) < first / 4
+    """About as far as torch's own does."""
+    layers, reference = model(), model()
+    first = train(layers, optimizer := optim.AdamW(layers.parameters(), lr=3e-3, states=states), 1)
+    last = train(layers, optimizer, 200, 1)
+    theirs = train(reference, torch.optim.AdamW(reference.parameters(), lr=3e-3), 201)
+    assert last < 0.1 * first and last < (3 if states == "int4" else 1.5) * theirs
     state = optimizer.state[layers[0].weight]  # 6,144 elements
     assert state["m.codes"].dtype == torch.uint8 and state["step"] == 201
     assert optimizer.state[layers[0].bias]["m"].dtype == torch.float32
@@ -79,7 +82,7 @@ def test_groups_and_schedules():
 def test_closures():
     layers = model()
     x, y = torch.ones(4, 64), torch.zeros(4, 8)
-    optimizer = optim.AdamW(layers.parameters(), lr=1e-2)
+    optimizer = optim.AdamW(layers.parameters(), lr=1e-3)
 
     def closure():
         optimizer.zero_grad()
@@ -87,7 +90,7 @@ def test_closures():
         loss.backward()
         return loss
 
-    assert float(optimizer.step(closure)) > float(optimizer.step(closure))
+    assert optimizer.step(closure).item() > optimizer.step(closure).item()
 
 
 @pytest.mark.parametrize("states", ["dynamic8", "int4"])

@@ -21,7 +21,7 @@ def _as_numpy(array: Any) -> NDArray[Any]:
         if str(array.dtype) == "torch.bfloat16":
             import torch
 
-            array = array.view(torch.int16)
+            return array.view(torch.int16).numpy().view(np.uint16)
         array = array.numpy()
     elif not isinstance(array, np.ndarray):
         array = np.from_dlpack(array)

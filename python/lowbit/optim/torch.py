@@ -73,7 +73,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for index, group in enumerate(self.param_groups):
-            scalars = {k: v for k, v in _scalars(group).items() if k != "params"}
+            # Schedules keep numbers of their own in a group, too.
+            own = {argument.name for argument in self.rule.scalars}
+            scalars = {name: v for name, v in _scalars(group).items() if name in own}
             by_kind: dict[tuple[str, str, int], list[torch.Tensor]] = {}
             for p in group["params"]:
                 if p.grad is not None:
