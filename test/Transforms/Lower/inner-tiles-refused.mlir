@@ -208,3 +208,24 @@ func.func @odd_blocks(%x: tensor<1x1088xf32>, %w0: tensor<2x34x64xi8>, %w1: tens
                      outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
   return %r : tensor<1x32xf32>
 }
+
+// -----
+
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+#mn = affine_map<(m, n, k) -> (m, n)>
+#w = #lowbit.quantized<uint<8>, scale = f32 per axis 0, min = f32 per axis 0, layout = tiled>
+#a = #lowbit.quantized<int<8>, scale = f32 per [1, 12]>
+
+// The sums that minima are multiplied with are those of the activations' blocks.
+// CHECK-LABEL: func @partial_block(
+func.func @partial_block(%codes: tensor<1x64xi8>, %scales: tensor<1x6xf32>, %w0: tensor<2x16x64xi8>, %w1: tensor<2x1x16xf32>, %w2: tensor<2x1x16xf32>,
+                         %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
+  %x = lowbit.decode_region tensor<1x64xf32, #a> (%codes, %scales) [0, 0] [1, 64] : tensor<1x64xi8>, tensor<1x6xf32> -> tensor<1x64xf32>
+  %d = lowbit.decode_region tensor<32x64xf32, #w> (%w0, %w1, %w2) [0, 0] [32, 64]
+    : tensor<2x16x64xi8>, tensor<2x1x16xf32>, tensor<2x1x16xf32> -> tensor<32x64xf32>
+  // expected-remark @below {{contraction not on inner tiles: it has zero points or minima, and activations in blocks of 12 that do not fill 64 columns}}
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<32x64xf32>)
+                     outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
+  return %r : tensor<1x32xf32>
+}
