@@ -17,6 +17,7 @@ __all__ = [
     "decode",
     "decode_ggml",
     "encode",
+    "optim",
 ]
 
 
@@ -30,6 +31,10 @@ def __getattr__(name: str):
         from . import arrays
 
         return getattr(arrays, name)
+    if name == "optim":
+        import importlib
+
+        return importlib.import_module(".optim", __name__)
     if name == "Tokenizer":
         from .tokenizer import Tokenizer
 

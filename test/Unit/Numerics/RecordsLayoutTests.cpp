@@ -67,8 +67,8 @@ TEST(RecordsLayout, ARecordHoldsCodesThenScales) {
 }
 
 TEST(RecordsLayout, LevelsOfMoreThanARecordStayApart) {
-  Quantized term = records(Format::integer(2), {level(Format::float16(), {1, 256}),
-                                                level(Format::integer(8), {1, 16})});
+  Quantized term = records(
+      Format::integer(2), {level(Format::float16(), {1, 256}), level(Format::integer(8), {1, 16})});
   std::vector<Component> components = term.layout->components(term, {32, 512});
   ASSERT_EQ(components.size(), 2u);
   EXPECT_EQ(components[0].shape, (Shape{2, 8, 4 * 64 + 4 * 16}));
@@ -79,7 +79,8 @@ TEST(RecordsLayout, LevelsOfMoreThanARecordStayApart) {
 TEST(RecordsLayout, ARecordFillsCacheLines) {
   for (unsigned bits = 1; bits <= 8; ++bits)
     for (int64_t block : {8, 12, 16, 32, 48, 64}) {
-      Quantized term = records(Format::integer(bits), {level(Format::unsignedInteger(8), {1, block})});
+      Quantized term =
+          records(Format::integer(bits), {level(Format::unsignedInteger(8), {1, block})});
       Record record = recordOf(term, {16, 4096});
       EXPECT_EQ(record.bytes % 64, 0);
       EXPECT_GE(record.columns, 64);
