@@ -144,7 +144,9 @@ class _Weights:
         self._count = max(2, min(_MOST_BYTES, free // 8) // self.bytes)
         # All in one block for each component, one matrix after the other.
         self._components = {
-            layout: [np.tile(array, (self._count, n // 16, *[1] * (array.ndim - 1))) for array in group]
+            layout: [
+                np.tile(array, (self._count, n // 16, *[1] * (array.ndim - 1))) for array in group
+            ]
             for layout, group in groups.items()
         }
         self._x = generator.normal(size=(1, k)).astype(np.float32)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from lowbit import _lowbit
+from kernels import assert_same_bits
+from lowbit import _lowbit, optim
 
 f = np.float32
 
@@ -75,9 +76,7 @@ def lamb(g, p, s, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-6, decay=1e-2):
     return p - lr * ratio * u, {"m": m, "v": v}
 
 
-def adafactor(
-    g, p, s, step, lr=1e-2, decay_rate=-0.8, eps1=1e-30, eps2=1e-3, clip=1.0, decay=0.0
-):
+def adafactor(g, p, s, step, lr=1e-2, decay_rate=-0.8, eps1=1e-30, eps2=1e-3, clip=1.0, decay=0.0):
     beta = 1 - step**decay_rate
     r = beta * s["r"] + (1 - beta) * np.mean(g * g + eps1, 1, keepdims=True)
     c = beta * s["c"] + (1 - beta) * np.mean(g * g + eps1, 0, keepdims=True)
@@ -100,9 +99,7 @@ def muon(g, p, s, step, lr=0.02, beta=0.95, decay=0.0):
 MATRIX_RULES = {rule.__name__: rule for rule in (adafactor, lamb, muon)}
 """In whatever precision they are given: sums have no order of their own."""
 
-RULES = {
-    rule.__name__: rule for rule in (adam, adamw, ademamix, adagrad, lion, rmsprop, sgd)
-}
+RULES = {rule.__name__: rule for rule in (adam, adamw, ademamix, adagrad, lion, rmsprop, sgd)}
 
 
 class Reference:
@@ -133,3 +130,49 @@ class Reference:
             state: _lowbit.encode(states[state], encoding)
             for state, encoding in self.encodings.items()
         }
+
+
+STATES = ["f32", "bf16", "dynamic8", "fp8", "int4"]
+# Whole pieces and blocks, parts of both; small ones stay f32.
+SHAPES = {
+    "matrix": (96, 512),
+    "ragged": (67, 83),
+    "vector": (4097,),
+    "small": (33,),
+    "one": (1,),
+    "none": (0, 4),
+}
+
+
+def gradients(shapes, seed: int) -> dict[str, np.ndarray]:
+    """Of sizes that differ by decades from element to element and from step to step."""
+    generator = np.random.default_rng(seed)
+    return {
+        name: (generator.normal(size=shape) * 10.0 ** generator.uniform(-4, 0, shape)).astype(
+            np.float32
+        )
+        for name, shape in shapes.items()
+    }
+
+
+def parameters(shapes) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(0)
+    return {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+
+
+def check(optimizer, steps: int, grads=gradients, **scalars) -> tuple[dict, optim.State]:
+    params, state = parameters(optimizer.shapes), optimizer.init()
+    references = {name: Reference(optimizer, name, p) for name, p in params.items()}
+    for step in range(steps):
+        given = grads(optimizer.shapes, step)
+        optimizer.step(params, given, state, **scalars)
+        for name, reference in references.items():
+            reference.step(given[name], **scalars)
+    for name, reference in references.items():
+        assert_same_bits(params[name].reshape(1, -1), reference.p, f"{name} after {steps} steps")
+        for of, components in reference.states.items():
+            for component, expected in components.items():
+                assert_same_bits(
+                    state.tensors[name][of][component], expected, f"{name}: {of} {component}"
+                )
+    return params, state

@@ -180,7 +180,11 @@ def test_records(name, activations, rows):
     """Where a code lies changes no sum; columns need not be whole records."""
     if activations != "f32" and name in FLOATS:
         pytest.skip("the activations stay f32")
-    shape, text, activations = (100, 288 if rows == 5 else 256), WEIGHTS[name], ACTIVATIONS[activations]
+    shape, text, activations = (
+        (100, 288 if rows == 5 else 256),
+        WEIGHTS[name],
+        ACTIVATIONS[activations],
+    )
     generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
     weights = generator.normal(size=shape).astype(np.float32)
     x = generator.normal(size=(rows, shape[1])).astype(np.float32)
@@ -211,7 +215,9 @@ def test_matrix_unit(name, activations):
 
 
 @needs_amx
-@pytest.mark.parametrize("columns", [800, 1056, 1280])  # chunks of 24, 12 and 1 blocks of 32, or of 20
+@pytest.mark.parametrize(
+    "columns", [800, 1056, 1280]
+)  # chunks of 24, 12 and 1 blocks of 32, or of 20
 @pytest.mark.parametrize("name", ["int4", "uint4-min", "nested-int", "uint8"])
 def test_matrix_unit_on_chunks_of_rows_and_columns(name, columns):
     case = (150, (20, columns), WEIGHTS[name], ACTIVATIONS["two-planes"])

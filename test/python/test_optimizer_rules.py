@@ -48,8 +48,12 @@ def test_a_function_is_the_program_that_comes_with_lowbit(function, nonnegative,
     traced = optim.rule(function, nonnegative)
     shipped = optim.load(function.__name__)
     assert traced.states == shipped.states and traced.elementwise
-    assert {(a.name, a.default) for a in traced.scalars} == {(a.name, a.default) for a in shipped.scalars}
-    (ours, ours_state), (theirs, theirs_state) = (run(r, states, decay=0.1) for r in (traced, shipped))
+    assert {(a.name, a.default) for a in traced.scalars} == {
+        (a.name, a.default) for a in shipped.scalars
+    }
+    (ours, ours_state), (theirs, theirs_state) = (
+        run(r, states, decay=0.1) for r in (traced, shipped)
+    )
     assert_same_bits(ours, theirs, "parameter")
     for name, components in theirs_state.items():
         for component, array in components.items():
@@ -112,12 +116,29 @@ GRADIENT, PARAMETER = '%g: !T {lowbit.name = "gradient"}', '%p: !T {lowbit.name 
     [
         ("func.func @step() {\n return\n", r"rule:\d+:\d+: "),
         (STEP.format(f"{GRADIENT}, %p: !T"), "argument 1 of the rule has no name"),
-        (STEP.format(f"{GRADIENT}, {PARAMETER}, {GRADIENT.replace('%g', '%h')}"), "two arguments .* are named 'gradient'"),
+        (
+            STEP.format(f"{GRADIENT}, {PARAMETER}, {GRADIENT.replace('%g', '%h')}"),
+            "two arguments .* are named 'gradient'",
+        ),
         (STEP.format(f'%g: !T {{lowbit.name = "grad"}}, {PARAMETER}'), "does not update 'grad'"),
-        (STEP.format(f'%g: f32 {{lowbit.name = "x"}}, {PARAMETER}'), "has no argument named 'gradient'"),
-        (STEP.format(f"{GRADIENT}, {PARAMETER}").replace("!T", "tensor<?xf32>"), "no tensor of f32 with two axes"),
-        (STEP.format(f"{GRADIENT}, {PARAMETER}").replace("i64: 1", "i64: -1"), "lowbit.updates says which"),
-        (STEP.format(f'{GRADIENT}, {PARAMETER}, %x: f32 {{lowbit.name = "x", lowbit.default = "y"}}'), "a default that is no number"),
+        (
+            STEP.format(f'%g: f32 {{lowbit.name = "x"}}, {PARAMETER}'),
+            "has no argument named 'gradient'",
+        ),
+        (
+            STEP.format(f"{GRADIENT}, {PARAMETER}").replace("!T", "tensor<?xf32>"),
+            "no tensor of f32 with two axes",
+        ),
+        (
+            STEP.format(f"{GRADIENT}, {PARAMETER}").replace("i64: 1", "i64: -1"),
+            "lowbit.updates says which",
+        ),
+        (
+            STEP.format(
+                f'{GRADIENT}, {PARAMETER}, %x: f32 {{lowbit.name = "x", lowbit.default = "y"}}'
+            ),
+            "a default that is no number",
+        ),
     ],
 )
 def test_what_is_no_rule_in_mlir(text, message):
@@ -130,7 +151,7 @@ def test_the_page(tmp_path, monkeypatch):
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
     assert len(blocks) >= 3
     exec("\n".join(blocks), {})
-    (name, text) = re.search(r"^```mlir\n// (\S+)\n(.*?)^```", PAGE, re.M | re.S).groups()
+    name, text = re.search(r"^```mlir\n// (\S+)\n(.*?)^```", PAGE, re.M | re.S).groups()
     (tmp_path / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     run(name, "int4")

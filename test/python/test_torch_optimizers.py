@@ -64,7 +64,10 @@ def test_it_trains(states):
 
 def test_groups_and_schedules():
     layers = model()
-    groups = [{"params": [layers[0].weight], "lr": 0.0}, {"params": list(layers[2].parameters()), "weight_decay": 0.5}]
+    groups = [
+        {"params": [layers[0].weight], "lr": 0.0},
+        {"params": list(layers[2].parameters()), "weight_decay": 0.5},
+    ]
     before = copy.deepcopy(layers.state_dict())
     optimizer = optim.AdamW(groups, lr=1e-2)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 1, 0.5)
@@ -72,7 +75,9 @@ def test_groups_and_schedules():
     scheduler.step()
     assert [g["lr"] for g in optimizer.param_groups] == [0.0, 5e-3]
     after = layers.state_dict()
-    assert torch.equal(before["0.weight"], after["0.weight"]) and torch.equal(before["0.bias"], after["0.bias"])
+    assert torch.equal(before["0.weight"], after["0.weight"]) and torch.equal(
+        before["0.bias"], after["0.bias"]
+    )
     assert not torch.equal(before["2.weight"], after["2.weight"])
     optimizer.add_param_group({"params": [layers[0].bias]})
     train(layers, optimizer, 1)
@@ -140,7 +145,9 @@ def test_parameters_without_gradients_and_views():
     optimizer = optim.SGD([used, unused], lr=1.0, momentum=0.0)
     (used * torch.arange(20.0)).sum().backward()
     optimizer.step()
-    assert torch.equal(used.detach()[0], -torch.arange(20.0)) and torch.equal(base[:, 3], -torch.arange(20.0))
+    assert torch.equal(used.detach()[0], -torch.arange(20.0)) and torch.equal(
+        base[:, 3], -torch.arange(20.0)
+    )
     assert torch.equal(unused.detach(), torch.ones(5)) and unused not in optimizer.state
 
 

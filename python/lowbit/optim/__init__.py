@@ -20,7 +20,17 @@ from .trace import exp, log, maximum, minimum, rule, sign, sqrt, where
 _TORCH = ("AdamW", "Adam", "Lion", "RuleOptimizer", "SGD")
 
 __all__ = [
-    *("NAMED", "Optimizer", "Rule", "State", "compile", "load", "names", "load_state", "save_state"),
+    *(
+        "NAMED",
+        "Optimizer",
+        "Rule",
+        "State",
+        "compile",
+        "load",
+        "names",
+        "load_state",
+        "save_state",
+    ),
     *("exp", "log", "maximum", "minimum", "rule", "sign", "sqrt", "where"),
     *_TORCH,
 ]

@@ -31,12 +31,21 @@ def _as_numpy(array: Any) -> NDArray[Any]:
 class Borrowed:
     """An array of the caller's, seen as `view`; what is not contiguous is a copy of it."""
 
-    def __init__(self, array: Any, shape: tuple[int, ...], view: tuple[int, int], what: str, is_updated: bool = False):
+    def __init__(
+        self,
+        array: Any,
+        shape: tuple[int, ...],
+        view: tuple[int, int],
+        what: str,
+        is_updated: bool = False,
+    ):
         self._own = _as_numpy(array)
         if self._own.shape != shape:
             raise LowbitError(f"the {what} has shape {self._own.shape}, not {shape}")
         if is_updated and not self._own.flags.writeable:
-            raise LowbitError(f"the {what} is read-only, but is updated in place", hint="pass a copy")
+            raise LowbitError(
+                f"the {what} is read-only, but is updated in place", hint="pass a copy"
+            )
         flags = self._own.flags
         self._is_copy = not (flags.c_contiguous and flags.aligned)
         self.array = (np.array(self._own, order="C") if self._is_copy else self._own).reshape(view)

@@ -60,12 +60,22 @@ class _Kernel:
 class Optimizer:
     """A compiled rule; see compile()."""
 
-    def __init__(self, rule: Rule, shapes: dict[str, tuple[int, ...]], states: str, flatten: bool, threads: int):
+    def __init__(
+        self,
+        rule: Rule,
+        shapes: dict[str, tuple[int, ...]],
+        states: str,
+        flatten: bool,
+        threads: int,
+    ):
         self.rule, self.shapes, self._threads = rule, shapes, threads
         self._views = {name: _view(shape, flatten) for name, shape in shapes.items()}
         try:
             table = _lowbit.assign_states(
-                rule.text, rule.name, states, [(name, list(view)) for name, view in self._views.items()]
+                rule.text,
+                rule.name,
+                states,
+                [(name, list(view)) for name, view in self._views.items()],
             )
             kernels: dict[tuple[str, ...], _Kernel] = {}
             for name, encodings in zip(shapes, table):
@@ -99,7 +109,9 @@ class Optimizer:
                 continue
             encoding = next(stored)
             if piece > 0:
-                columns += [shape[1] for _, _, shape in _lowbit.component_types(encoding, [1, piece])]
+                columns += [
+                    shape[1] for _, _, shape in _lowbit.component_types(encoding, [1, piece])
+                ]
             else:
                 columns += [-1] * len(_lowbit.component_types(encoding, [1, 1]))
             # Where components alone do not tell how large the tensor is.
@@ -108,7 +120,9 @@ class Optimizer:
             columns += [piece] * len(indices)
             extents.append(len(indices))
         pipeline = "cpu{parallel=false}" if piece > 0 else "cpu"
-        program = _lowbit.Program(text, pipeline=pipeline, threads=self._threads, name=self.rule.name)
+        program = _lowbit.Program(
+            text, pipeline=pipeline, threads=self._threads, name=self.rule.name
+        )
         return _Kernel(encodings, program, columns, extents)
 
     def encodings(self, name: str) -> dict[str, str]:
@@ -131,17 +145,24 @@ class Optimizer:
     def zeros(self, name: str) -> dict[str, Components]:
         """The states of one parameter, before its first step."""
         stored = self.encodings(name)
-        return {state: zeros(encoding, self.view(name, state)) for state, encoding in stored.items()}
+        return {
+            state: zeros(encoding, self.view(name, state)) for state, encoding in stored.items()
+        }
 
     def step(self, params: Tensors, grads: Tensors, state: State, **scalars: float) -> None:
         """One step: `params` and `state` are updated in place. scalars: 'lr' and the rule's others; those that it has a default
         for may be left out. What is not contiguous is copied, and back."""
         p, g = self._named(params, "parameters"), self._named(grads, "gradients")
-        self.apply({n: (p[n], g[n], state.tensors[n]) for n in self.shapes}, state.step + 1, scalars)
+        self.apply(
+            {n: (p[n], g[n], state.tensors[n]) for n in self.shapes}, state.step + 1, scalars
+        )
         state.step += 1
 
     def apply(
-        self, given: Mapping[str, tuple[Any, Any, dict[str, Components]]], step: int, scalars: Mapping[str, float]
+        self,
+        given: Mapping[str, tuple[Any, Any, dict[str, Components]]],
+        step: int,
+        scalars: Mapping[str, float],
     ) -> None:
         """Step number `step`, from 1, of some parameters: (parameter, gradient, states) by name."""
         numbers = self._scalars({**scalars, "step": step})
@@ -180,7 +201,8 @@ class Optimizer:
         known = [argument.name for argument in self.rule.scalars]
         if unknown := given.keys() - set(known) - {"step"}:
             raise LowbitError(
-                f"rule '{self.rule.name}' has no {', '.join(sorted(unknown))}", hint=f"it has {', '.join(known)}"
+                f"rule '{self.rule.name}' has no {', '.join(sorted(unknown))}",
+                hint=f"it has {', '.join(known)}",
             )
         values = []
         for argument in self.rule.scalars:
@@ -220,9 +242,13 @@ def compile(
     threads: of OpenMP; 0: what it takes by itself.
     """
     found = rule if isinstance(rule, Rule) else load(rule)
-    named = shapes if isinstance(shapes, Mapping) else {str(i): shape for i, shape in enumerate(shapes)}
+    named = (
+        shapes if isinstance(shapes, Mapping) else {str(i): shape for i, shape in enumerate(shapes)}
+    )
     extents = {name: tuple(int(n) for n in shape) for name, shape in named.items()}
     flat = found.elementwise if flatten is None else flatten
     if flat and not found.elementwise:
-        raise LowbitError(f"rule '{found.name}' looks at a parameter as a matrix: it cannot be flattened")
+        raise LowbitError(
+            f"rule '{found.name}' looks at a parameter as a matrix: it cannot be flattened"
+        )
     return Optimizer(found, extents, assignments(states, parameters, gradients), flat, threads)

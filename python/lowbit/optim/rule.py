@@ -81,5 +81,7 @@ def load(rule: str | Path) -> Rule:
         found = _lowbit.rule(text, name)
     except RuntimeError as error:
         raise LowbitError(str(error)) from None
-    arguments = tuple(Argument(**fields | {"shape": tuple(fields["shape"])}) for fields in found["arguments"])
+    arguments = tuple(
+        Argument(**fields | {"shape": tuple(fields["shape"])}) for fields in found["arguments"]
+    )
     return Rule(name, text, arguments, found["elementwise"])

@@ -38,7 +38,11 @@ NAMED = {
 }
 """Schemes by name: assignments without the brackets around them, for parameters that are seen as [1, n]."""
 
-_FLOATS = {"f32": "", "bf16": ", encoding = #lowbit.quantized<bf16>", "f16": ", encoding = #lowbit.quantized<f16>"}
+_FLOATS = {
+    "f32": "",
+    "bf16": ", encoding = #lowbit.quantized<bf16>",
+    "f16": ", encoding = #lowbit.quantized<f16>",
+}
 
 
 def _assignments(states: str) -> str:

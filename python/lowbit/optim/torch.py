@@ -103,10 +103,17 @@ class RuleOptimizer(torch.optim.Optimizer):
         if known and known[0] == ids:
             return known[1]
         shapes = {
-            str(i): tuple(p.shape) for i, p in enumerate(members) if _DTYPES.get(p.dtype) == parameters
+            str(i): tuple(p.shape)
+            for i, p in enumerate(members)
+            if _DTYPES.get(p.dtype) == parameters
         }
         made = compile(
-            self.rule, shapes, self._encodings, parameters=parameters, gradients=gradients, threads=self._threads
+            self.rule,
+            shapes,
+            self._encodings,
+            parameters=parameters,
+            gradients=gradients,
+            threads=self._threads,
         )
         self._compiled[index, parameters, gradients] = (ids, made)
         return made
@@ -134,7 +141,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             for number, p in zip(saved["params"], group["params"]):
                 if number in state_dict["state"]:
                     self.state[p] = {
-                        key: value.detach().clone().contiguous() if torch.is_tensor(value) else value
+                        key: (
+                            value.detach().clone().contiguous() if torch.is_tensor(value) else value
+                        )
                         for key, value in state_dict["state"][number].items()
                     }
 
@@ -143,7 +152,9 @@ def _kind(tensor: torch.Tensor, what: str) -> str:
     if tensor.device.type != "cpu":
         raise LowbitError(f"a {what} is on {tensor.device}: these optimizers run on the CPU")
     if tensor.is_sparse or tensor.dtype not in _DTYPES:
-        raise LowbitError(f"a {what} is {tensor.layout} of {tensor.dtype}, not dense float32, bfloat16 or float16")
+        raise LowbitError(
+            f"a {what} is {tensor.layout} of {tensor.dtype}, not dense float32, bfloat16 or float16"
+        )
     return _DTYPES[tensor.dtype]
 
 
@@ -176,7 +187,14 @@ class AdamW(RuleOptimizer):
         threads: int = 0,
     ) -> None:
         super().__init__(
-            params, "adamw", states, threads=threads, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay
+            params,
+            "adamw",
+            states,
+            threads=threads,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
         )
 
 
@@ -195,7 +213,14 @@ class Adam(RuleOptimizer):
         threads: int = 0,
     ) -> None:
         super().__init__(
-            params, "adam", states, threads=threads, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay
+            params,
+            "adam",
+            states,
+            threads=threads,
+            lr=lr,
+            betas=betas,
+            eps=eps,
+            weight_decay=weight_decay,
         )
 
 
@@ -213,7 +238,13 @@ class SGD(RuleOptimizer):
         threads: int = 0,
     ) -> None:
         super().__init__(
-            params, "sgd", states, threads=threads, lr=lr, momentum=momentum, weight_decay=weight_decay
+            params,
+            "sgd",
+            states,
+            threads=threads,
+            lr=lr,
+            momentum=momentum,
+            weight_decay=weight_decay,
         )
 
 
@@ -228,4 +259,6 @@ class Lion(RuleOptimizer):
         states: Any = "dynamic8",
         threads: int = 0,
     ) -> None:
-        super().__init__(params, "lion", states, threads=threads, lr=lr, betas=betas, weight_decay=weight_decay)
+        super().__init__(
+            params, "lion", states, threads=threads, lr=lr, betas=betas, weight_decay=weight_decay
+        )

@@ -10,7 +10,13 @@ from ..errors import LowbitError
 from .rule import Rule, load
 
 _BINARY = {"add": "arith.addf", "sub": "arith.subf", "mul": "arith.mulf", "div": "arith.divf"}
-_UNARY = {"neg": "arith.negf", "sqrt": "math.sqrt", "exp": "math.exp", "log": "math.log", "abs": "math.absf"}
+_UNARY = {
+    "neg": "arith.negf",
+    "sqrt": "math.sqrt",
+    "exp": "math.exp",
+    "log": "math.log",
+    "abs": "math.absf",
+}
 
 
 class _Trace:
@@ -31,7 +37,9 @@ class _Trace:
             self._known[key] = f"%{self._count}"
             # Constants belong before the loop, too.
             lines = self.elements if type != "f64" and "truncf" not in operation else self.numbers
-            lines.append(f"%{self._count} = {key}" + (f" to {result}" if "truncf" in operation else ""))
+            lines.append(
+                f"%{self._count} = {key}" + (f" to {result}" if "truncf" in operation else "")
+            )
         return Value(self, self._known[key], result)
 
     def value(self, x: Any) -> Value:
@@ -193,12 +201,28 @@ def rule(function: Callable[..., Any], nonnegative: Iterable[str] = ()) -> Rule:
     )
     results = list(results) if isinstance(results, (tuple, list)) else [results]
     if len(results) != 1 + len(states):
-        raise LowbitError(f"the rule returns {len(results)} values, not the parameter and {len(states)} states")
-    return load(_text(function.__name__, trace, [trace.element(r) for r in results], tensors, numbers, nonnegative))
+        raise LowbitError(
+            f"the rule returns {len(results)} values, not the parameter and {len(states)} states"
+        )
+    return load(
+        _text(
+            function.__name__,
+            trace,
+            [trace.element(r) for r in results],
+            tensors,
+            numbers,
+            nonnegative,
+        )
+    )
 
 
 def _text(
-    name: str, trace: _Trace, results: list[Value], tensors: list[str], numbers: list[Any], nonnegative: set[str]
+    name: str,
+    trace: _Trace,
+    results: list[Value],
+    tensors: list[str],
+    numbers: list[Any],
+    nonnegative: set[str],
 ) -> str:
     def argument(i: int, tensor: str) -> str:
         named = ("gradient", "parameter")[i] if i < 2 else tensor

@@ -1,0 +1,196 @@
+"""States of optimizers: their encodings and sizes, their files, and what callers get wrong."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from kernels import assert_same_bits
+from lowbit import optim
+from lowbit.errors import LowbitError
+from optimizer_reference import SHAPES, STATES, check, gradients, parameters
+
+# --------------------------------------------------------------------------------------------------
+# Encodings and sizes
+# --------------------------------------------------------------------------------------------------
+
+
+def test_bytes_of_a_parameter():
+    def per_parameter(states):
+        optimizer = optim.compile("adamw", {"w": (1024, 256)}, states)
+        return optimizer.init().bytes / (1024 * 256)
+
+    # optimizers.md, section 7: codes and f32 scales of both states.
+    assert per_parameter("f32") == 8
+    assert per_parameter("bf16") == 4
+    assert per_parameter("dynamic8") == 2 * (1 + 4 / 256)
+    assert per_parameter("int4") == 2 * (0.5 + 4 / 128)
+
+
+def test_small_tensors_stay_f32():
+    optimizer = optim.compile("adamw", {"small": (4095,), "large": (4096,)}, "dynamic8")
+    assert optimizer.encodings("small") == {"m": "", "v": ""}
+    assert "dynamic, 8" in optimizer.encodings("large")["m"]
+    assert "dynamic_unsigned, 8" in optimizer.encodings("large")["v"]
+
+
+def test_encodings_by_name():
+    m8 = "#lowbit.quantized<int<8>, scale = f32 per [1, 32]>"
+    optimizer = optim.compile("adamw", {"w": (10, 10)}, {"v": "f32", "*": m8})
+    assert optimizer.encodings("w") == {"m": m8, "v": ""}
+    check(optimizer, 3)
+
+
+def test_assignments_by_parameter():
+    m8 = "#lowbit.quantized<int<8>, scale = f32 per [1, 32]>"
+    optimizer = optim.compile(
+        "adamw",
+        {"embed.w": (10, 10), "head.w": (10, 10)},
+        f'[{{parameters = "embed*"}}, {{encoding = {m8}}}]',
+    )
+    assert optimizer.encodings("embed.w") == {"m": "", "v": ""}
+    assert optimizer.encodings("head.w") == {"m": m8, "v": m8}
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    [
+        "#lowbit.quantized<uint<8>, scale = f32 per [1, 64], min = f32 per [1, 64]>",
+        "#lowbit.quantized<codebook<log2_signed, 8, 20>, scale = f32 per [1, 256]>",
+        "#lowbit.quantized<int<3>, scale = bf16 per [1, 96]>",
+        "#lowbit.quantized<int<8>, scale = f32 per tensor>",
+    ],
+)
+def test_any_encoding(encoding):
+    check(optim.compile("lion", {"w": (31, 500), "v": (40000,)}, encoding), 3)
+
+
+def test_scales_of_rows_and_columns():
+    """Parameters as matrices: the second moment's scale is the smaller one of its row's and its column's."""
+    rank1 = "#lowbit.quantized<codebook<linear_nonzero, 4>, scale = f32 rank1<min>>"
+    optimizer = optim.compile("adamw", {"w": (48, 80)}, {"v": rank1, "m": "f32"}, flatten=False)
+    from lowbit import _lowbit
+
+    params, state, given = (
+        parameters(optimizer.shapes),
+        optimizer.init(),
+        gradients(optimizer.shapes, 0),
+    )
+    before = params["w"].copy()
+    optimizer.step(params, given, state)
+    v = np.float32(1 - 0.999) * (given["w"] * given["w"])
+    for name, expected in _lowbit.encode(v, rank1).items():
+        assert_same_bits(state.tensors["w"]["v"][name], expected, name)
+    assert not np.array_equal(before, params["w"])
+
+
+# --------------------------------------------------------------------------------------------------
+# Mistakes
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "rule, states, message",
+    [
+        ("adamm", "f32", "there is no rule 'adamm'"),
+        ("none.mlir", "f32", "none.mlir: .*No such file"),
+        ("adamw", "int5", "states 'int5' are no scheme"),
+        ("adamw", "#lowbit.nothing", "nothing"),
+        ("adamw", "[{name = 1}]", "unknown field 'name'"),
+        ("adamw", "#lowbit.quantized<int<8>, scale = f32 per [2, 2, 2]>", "'w'"),
+        ("func.func @other() {\n return\n}", "f32", "a rule has a function 'step'"),
+    ],
+)
+def test_what_cannot_be_compiled(rule, states, message):
+    with pytest.raises(LowbitError, match=message):
+        optim.compile(rule, {"w": (64, 64)}, states)
+
+
+def test_what_cannot_be_stepped():
+    optimizer = optim.compile("adamw", {"w": (4, 4)})
+    w, g, state = (
+        np.zeros((4, 4), np.float32),
+        {"w": np.zeros((4, 4), np.float32)},
+        optimizer.init(),
+    )
+    frozen = w.copy()
+    frozen.flags.writeable = False
+    for params, grads, scalars, message in [
+        ({}, g, {}, "parameters lack w"),
+        ([w, w], g, {}, "there are 2 parameters for 1 shapes"),
+        ({"w": w[:2]}, g, {}, r"the parameter 'w' has shape \(2, 4\), not \(4, 4\)"),
+        ({"w": w}, {"w": w[0]}, {}, "the gradient of 'w' has shape"),
+        ({"w": frozen}, g, {}, "the parameter 'w' is read-only"),
+        ({"w": w.astype(np.float64)}, g, {}, "array 1 is f64"),
+        ({"w": w}, g, {"lrr": 1.0}, "rule 'adamw' has no lrr"),
+    ]:
+        with pytest.raises(LowbitError, match=message):
+            optimizer.step(params, grads, state, **scalars)
+    assert state.step == 0 and not w.any()
+
+
+# --------------------------------------------------------------------------------------------------
+# Files
+# --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("states", STATES)
+def test_a_file_goes_on_as_if_it_had_not_stopped(states, tmp_path):
+    optimizer = optim.compile("adamw", SHAPES, states)
+    params, state = parameters(SHAPES), optimizer.init()
+    for step in range(3):
+        optimizer.step(params, gradients(SHAPES, step), state)
+    optim.save_state(tmp_path / "states", optimizer, state)
+    kept = copy.deepcopy(params)
+    again = optim.compile("adamw", SHAPES, states)
+    loaded = optim.load_state(tmp_path / "states", again)
+    assert loaded.step == 3
+    for step in range(3, 5):
+        optimizer.step(params, gradients(SHAPES, step), state)
+        again.step(kept, gradients(SHAPES, step), loaded)
+    for name in SHAPES:
+        assert_same_bits(kept[name], params[name], name)
+
+
+def test_another_encoding_is_a_conversion(tmp_path):
+    from lowbit import _lowbit
+
+    plain, eight = (
+        optim.compile("adamw", {"w": (70, 61)}, states) for states in ("f32", "dynamic8")
+    )
+    params, state = parameters(plain.shapes), plain.init()
+    plain.step(params, gradients(plain.shapes, 0), state)
+    optim.save_state(tmp_path / "states", plain, state)
+    loaded = optim.load_state(tmp_path / "states", eight)
+    for key, encoding in eight.encodings("w").items():
+        expected = _lowbit.encode(state.tensors["w"][key]["values"], encoding)
+        for component, array in expected.items():
+            assert_same_bits(loaded.tensors["w"][key][component], array, f"{key} {component}")
+
+
+def test_files_that_do_not_fit(tmp_path):
+    path, shapes = tmp_path / "states", {"w": (70, 61)}
+    optimizer = optim.compile("adamw", shapes, "dynamic8")
+    optim.save_state(path, optimizer, optimizer.init())
+    whole = path.read_bytes()
+    for other, message in [
+        (optim.compile("lion", shapes), "states of rule 'adamw', not 'lion'"),
+        (optim.compile("adamw", {"v": (70, 61)}), "there is no 'v/m'"),
+        (optim.compile("adamw", {"w": (70, 62)}), r"'w/m' has shape \[1, 4270\], not \[1, 4340\]"),
+    ]:
+        with pytest.raises(LowbitError, match=message):
+            optim.load_state(path, other)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(LowbitError, match="states"):
+        optim.load_state(path, optimizer)
+    damaged = bytearray(whole)
+    damaged[-100] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(LowbitError, match="is damaged"):
+        optim.load_state(path, optimizer)
+    with pytest.raises(LowbitError, match="none"):
+        optim.load_state(tmp_path / "none", optimizer)
+    with pytest.raises(LowbitError):
+        optim.save_state(tmp_path / "no" / "folder", optimizer, optimizer.init())
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["states"]
