@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <omp.h>
 #if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
 #include <immintrin.h>
@@ -142,6 +143,28 @@ double probe_read(const char *data, size_t bytes, int streams, int prefetch, siz
   double seconds =
       timeThreads(threads, [=](int thread) { reader(data + thread * part, stride, distance); });
   return double(stride) * streams * threads / seconds;
+}
+
+/// Bytes per second, read and written, of a step like an optimizer's: an array is read, three
+/// others are read and written in place, `count` f32 each, one after the other in memory from
+/// `data` on.
+double probe_update(float *data, size_t count, int threads) {
+  constexpr size_t lanes = sizeof(Floats) / sizeof(float);
+  size_t part = count / threads / lanes * lanes;
+  double seconds = timeThreads(threads, [=](int thread) {
+    const float *read = data + thread * part;
+    float *a = data + count + thread * part, *b = a + count, *c = b + count;
+    for (size_t i = 0; i < part; i += lanes) {
+      auto at = [i](float *array) -> Floats & { return *reinterpret_cast<Floats *>(array + i); };
+      Floats x = *reinterpret_cast<const Floats *>(read + i);
+      for (float *array : {a, b, c}) {
+        __builtin_prefetch(array + i + 512, 1, 3);
+        at(array) = at(array) * 0.5f + x;
+      }
+      __builtin_prefetch(read + i + 512, 0, 3);
+    }
+  });
+  return 7.0 * sizeof(float) * part * threads / seconds;
 }
 
 /// f32 operations per second of fused multiply-adds in registers, each counted as two.

@@ -63,6 +63,8 @@ def compile_probe() -> ctypes.CDLL:
         ctypes.c_size_t,
         ctypes.c_int,
     ]
+    loaded.probe_update.restype = ctypes.c_double
+    loaded.probe_update.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     for name in ("probe_f32", "probe_int8"):
         function = getattr(loaded, name)
         function.restype = ctypes.c_double

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Speed of AdamW steps with states in several encodings, against torch's and other libraries' on the CPU, and against what the
+machine can read and write.
+
+Peers are those of torch (fused), torchao and bitsandbytes that are installed beside lowbit and benchmarks/requirements.txt; none
+is needed. docs/Benchmarks.md tells what the columns mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any, Iterator
+
+import machine
+import numpy as np
+from commandline import Run, number, numbers, say, write_runs
+from probe import compile_probe
+from report import Spread
+
+try:
+    from lowbit import optim
+except ModuleNotFoundError as error:
+    sys.exit(f"optimizers: error: {error}: run .venv/bin/python, which scripts/setup.sh makes")
+
+Shapes = list[int]
+STATES = ["f32", "bf16", "dynamic8", "fp8", "int4"]
+PAUSE = 0.25
+"""Seconds after which the threads of another library have gone to sleep."""
+
+
+class Workload(ABC):
+    name: str
+    bytes: float
+    """Read and written by a step: gradient, parameter twice, states twice."""
+
+    @abstractmethod
+    def run(self) -> None: ...
+
+
+class Ours(Workload):
+    def __init__(self, states: str, arrays: dict[str, dict[str, np.ndarray]], threads: int) -> None:
+        self.name = f"lowbit {states}"
+        params, self.grads = arrays["params"], arrays["grads"]
+        self.params = {name: array.copy() for name, array in params.items()}
+        shapes = {name: array.shape for name, array in params.items()}
+        self.optimizer = optim.compile("adamw", shapes, states, threads=threads)
+        self.state = self.optimizer.init()
+        self.bytes = 3 * sum(array.nbytes for array in params.values()) + 2 * self.state.bytes
+
+    def run(self) -> None:
+        self.optimizer.step(self.params, self.grads, self.state, lr=1e-4)
+
+
+class Torch(Workload):
+    """torch.optim's, or one with its interface; `state` bytes a parameter."""
+
+    def __init__(
+        self, name: str, make: Any, state: float, arrays: dict[str, dict[str, np.ndarray]]
+    ) -> None:
+        import torch
+
+        self.name = name
+        params = [torch.nn.Parameter(torch.from_numpy(a.copy())) for a in arrays["params"].values()]
+        for parameter, gradient in zip(params, arrays["grads"].values()):
+            parameter.grad = torch.from_numpy(gradient)
+        self.optimizer = make(params)
+        self.bytes = sum(p.numel() for p in params) * (12 + 2 * state)
+
+    def run(self) -> None:
+        self.optimizer.step()
+
+
+def peers(arrays: dict[str, dict[str, np.ndarray]], threads: int) -> Iterator[Workload]:
+    try:
+        import torch
+    except ImportError:
+        say("torch is not installed: no peers")
+        return
+    torch.set_num_threads(threads)
+    yield Torch("torch fused f32", lambda p: torch.optim.AdamW(p, lr=1e-4, fused=True), 8, arrays)
+    try:
+        from torchao import optim as ao
+    except ImportError:
+        say("torchao is not installed")
+    else:
+        yield Torch("torchao 8-bit", lambda p: ao.AdamW8bit(p, lr=1e-4), 2 + 8 / 256, arrays)
+        yield Torch("torchao 4-bit", lambda p: ao.AdamW4bit(p, lr=1e-4), 1 + 8 / 128, arrays)
+        yield Torch("torchao fp8", lambda p: ao.AdamWFp8(p, lr=1e-4), 2 + 8 / 256, arrays)
+    try:
+        import bitsandbytes as bnb
+    except ImportError:
+        say("bitsandbytes is not installed")
+    else:
+        yield Torch(
+            "bitsandbytes 8-bit", lambda p: bnb.optim.AdamW8bit(p, lr=1e-4), 2 + 8 / 256, arrays
+        )
+
+
+class Probe:
+    """The rate of a step that only moves memory."""
+
+    def __init__(self) -> None:
+        self.library = compile_probe()
+        self.count = 32 << 20
+        self.memory = machine.Memory(4 * 4 * self.count, huge_pages=True)
+        self.memory.bytes.view(np.float32)[:] = 1
+
+    def rate(self, threads: int) -> float:
+        address = self.memory.bytes.ctypes.data
+        return self.library.probe_update(address, self.count, threads)
+
+
+def make_arrays(sizes: Shapes) -> dict[str, dict[str, np.ndarray]]:
+    generator = np.random.default_rng(0)
+    block = generator.normal(size=1 << 20).astype(np.float32)
+
+    def tensors(scale: float) -> dict[str, np.ndarray]:
+        return {str(i): np.resize(block, size) * np.float32(scale) for i, size in enumerate(sizes)}
+
+    return {"params": tensors(0.02), "grads": tensors(1e-3)}
+
+
+def measure(workloads: list[Workload], probe: Probe, threads: int, rounds: int) -> list[dict]:
+    records = [{"name": w.name, "bytes": w.bytes, "seconds": [], "rate": []} for w in workloads]
+    for workload in workloads:
+        workload.run()
+    for _ in range(rounds):
+        for workload, record in zip(workloads, records):
+            time.sleep(PAUSE)
+            record["rate"].append(probe.rate(threads))
+            time.sleep(PAUSE)
+            start = time.perf_counter()
+            workload.run()
+            record["seconds"].append(time.perf_counter() - start)
+    return records
+
+
+def table(run: Run) -> str:
+    count = run["parameters"]
+    rates = Spread.of([rate / 1e9 for w in run["workloads"] for rate in w["rate"]])
+    lines = [
+        f"{count / 1e6:.1f} M parameters in {run['tensors']} tensors, {run['threads']} threads; "
+        f"read and written by a plain step: {rates.format(1)} GB/s",
+        f"  {'':20}{'bytes':>7}{'ms':>9}{'M/s':>8}{'GB/s':>7}   {'% of bound':16}"
+        "times as fast as f32, as torch fused",
+    ]
+    by_name = {w["name"]: w for w in run["workloads"]}
+    for w in run["workloads"]:
+        seconds = statistics.median(w["seconds"])
+        share = Spread.of([100 * w["bytes"] / r / s for r, s in zip(w["rate"], w["seconds"])])
+        ratios = [
+            Spread.of([a / b for a, b in zip(by_name[other]["seconds"], w["seconds"])]).format(2)
+            for other in ("lowbit f32", "torch fused f32")
+            if other in by_name
+        ]
+        lines.append(
+            f"  {w['name']:20}{w['bytes'] / count:7.2f}{seconds * 1e3:9.1f}{count / seconds / 1e6:8.0f}"
+            f"{w['bytes'] / seconds / 1e9:7.1f}   {share.format(0):16}{', '.join(ratios)}"
+        )
+    return "\n".join(lines)
+
+
+def plot(data: dict[str, Any], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as pyplot
+
+    figure, axes = pyplot.subplots(
+        len(data["runs"]), squeeze=False, figsize=(8, 4 * len(data["runs"]))
+    )
+    for axis, run in zip(axes[:, 0], data["runs"]):
+        names = [w["name"] for w in run["workloads"]]
+        speeds = [
+            run["parameters"] / statistics.median(w["seconds"]) / 1e6 for w in run["workloads"]
+        ]
+        axis.barh(names, speeds)
+        axis.invert_yaxis()
+        axis.set_xlabel("million parameters a second")
+        axis.set_title(f"{run['tensors']} tensors, {run['threads']} threads")
+    figure.tight_layout()
+    figure.savefig(path)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--parameters",
+        type=number,
+        default=32 << 20,
+        metavar="N",
+        help="of one tensor (%(default)s)",
+    )
+    parser.add_argument(
+        "--small", action="store_true", help="5,000 tensors of 1 to 100,000 elements instead"
+    )
+    parser.add_argument(
+        "--threads", type=numbers, metavar="N,...", help="(1 and one for each core)"
+    )
+    parser.add_argument(
+        "--states", default=",".join(STATES), metavar="NAME,...", help="of ours (%(default)s)"
+    )
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--rounds", type=number, default=7, metavar="N", help="(%(default)s)")
+    output = machine.BUILD / "optimizers"
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=output,
+        metavar="PATH",
+        help=f"PATH.json and PATH.png ({output})",
+    )
+    arguments = parser.parse_args()
+    sizes = [arguments.parameters]
+    if arguments.small:
+        sizes = np.random.default_rng(1).integers(1, 100_001, 5_000).tolist()
+
+    def runs() -> Iterator[Run]:
+        arrays, probe = make_arrays(sizes), Probe()
+        for threads in arguments.threads or sorted({1, os.cpu_count() or 1}):
+            say(f"compiling; threads: {threads}, rounds: {arguments.rounds}")
+            workloads: list[Workload] = [
+                Ours(states, arrays, threads) for states in arguments.states.split(",")
+            ]
+            if not arguments.no_peers:
+                workloads += peers(arrays, threads)
+            yield {
+                "parameters": sum(sizes),
+                "tensors": len(sizes),
+                "threads": threads,
+                "workloads": measure(workloads, probe, threads, arguments.rounds),
+            }
+
+    write_runs(runs(), arguments.output, table, plot)
+
+
+if __name__ == "__main__":
+    main()
