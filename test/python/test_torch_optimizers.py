@@ -173,3 +173,49 @@ def test_mistakes():
         optim.AdamW([double]).step()
     with pytest.raises(LowbitError, match="no scheme"):
         train(layers, optim.AdamW(layers.parameters(), states="int5"), 1)
+
+
+def states_of(library: str):
+    """Optimizers of a library, by the scheme that stores what they do."""
+    if library == "torch":
+        return {"f32": torch.optim.AdamW}
+    if library == "bitsandbytes":
+        return {"dynamic8": pytest.importorskip("bitsandbytes").optim.AdamW8bit}
+    ao = pytest.importorskip("torchao").optim
+    return {"dynamic8": ao.AdamW8bit, "int4": ao.AdamW4bit, "fp8": ao.AdamWFp8}
+
+
+@pytest.mark.parametrize("library", ["torch", "bitsandbytes", "torchao"])
+def test_states_of_other_libraries(library):
+    """Code for code; training goes on as far as theirs does."""
+    for scheme, theirs in states_of(library).items():
+        layers = model()
+        reference = theirs(layers.parameters(), lr=3e-3)
+        train(layers, reference, 20)
+        ours = copy.deepcopy(layers)
+        optimizer = optim.AdamW(ours.parameters(), lr=3e-3, states=scheme)
+        optimizer.load_state_dict(reference.state_dict())
+        saved, own = reference.state[layers[0].weight], optimizer.state[ours[0].weight]
+        assert own["step"] == 20
+        if library == "bitsandbytes":
+            pairs = [(saved["state1"], own["m.codes"]), (saved["absmax2"], own["v.scale"])]
+        elif library == "torch":
+            pairs = [(saved["exp_avg"], own["m"]), (saved["exp_avg_sq"], own["v"])]
+        else:
+            pairs = [(saved["exp_avg"].scale, own["m.scale"])]
+            if scheme == "dynamic8":
+                pairs.append((saved["exp_avg_sq"].codes, own["v.codes"]))
+            decoded = saved["exp_avg"].dequantize().reshape(1, -1).numpy()
+            from lowbit import _lowbit
+
+            compiled = optim.compile("adamw", {"w": layers[0].weight.shape}, scheme)
+            ours_decoded = _lowbit.decode(
+                compiled.encodings("w")["m"],
+                list(decoded.shape),
+                {"codes": own["m.codes"].numpy(), "scale": own["m.scale"].numpy()},
+            )
+            np.testing.assert_allclose(ours_decoded, decoded, rtol=1e-6)
+        for given, taken in pairs:
+            assert torch.equal(given.reshape(-1), taken.reshape(-1))
+        a, b = train(layers, reference, 40, 20), train(ours, optimizer, 40, 20)
+        assert b < 1.3 * a

@@ -30,8 +30,8 @@ NAMED = {
     # torchao's: E4M3 in blocks of 256.
     "fp8": _scheme(_blocks("e4m3", 256), _blocks("e4m3", 256), 4096),
     # Dynamic exponent for what has a sign, linear without zero for what has none, blocks of 128, tensors of more than 4096
-    # elements. Li, Chen and Zhu, "Memory Efficient Optimizers with 4-bit States", 2023 (its fused kernel; with rank-1 scales
-    # the second moment is `int4-rank1`).
+    # elements. Li, Chen and Zhu, "Memory Efficient Optimizers with 4-bit States", 2023: its fused kernel, which has no rank-1
+    # scales.
     "int4": _scheme(
         _blocks("codebook<dynamic, 4>", 128), _blocks("codebook<linear_nonzero, 4>", 128), 4097
     ),

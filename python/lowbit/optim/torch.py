@@ -134,18 +134,42 @@ class RuleOptimizer(torch.optim.Optimizer):
         return states
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What state_dict() gave, or that of torch's, bitsandbytes' or torchao's optimizer of the same rule: its states become ours, code
+        for code where these are stored in the same encoding."""
         super().load_state_dict(state_dict)
         # torch makes floats of the parameter's type of everything: codes are taken as they are.
-        groups = zip(state_dict["param_groups"], self.param_groups)
-        for saved, group in groups:
-            for number, p in zip(saved["params"], group["params"]):
+        for index, saved in enumerate(state_dict["param_groups"]):
+            members = self.param_groups[index]["params"]
+            for i, (number, p) in enumerate(zip(saved["params"], members)):
                 if number in state_dict["state"]:
-                    self.state[p] = {
-                        key: (
-                            value.detach().clone().contiguous() if torch.is_tensor(value) else value
-                        )
-                        for key, value in state_dict["state"][number].items()
+                    own = state_dict["state"][number]
+                    self.state[p] = self._adopt(index, str(i), p, own) or {
+                        key: value.detach().clone() if torch.is_tensor(value) else value
+                        for key, value in own.items()
                     }
+
+    def _adopt(
+        self, index: int, name: str, p: torch.Tensor, saved: dict[str, Any]
+    ) -> dict[str, Any]:
+        """The state of a parameter that another library saved; {} if it is none."""
+        from . import peers
+
+        found = peers.recognize(saved)
+        if found is None:
+            return {}
+        if len(found) != len(self.rule.states):
+            raise LowbitError(
+                f"saved states of {len(found)} kinds are none of rule '{self.rule.name}', which has "
+                f"{', '.join(self.rule.states) or 'none'}"
+            )
+        kind = _kind(p, "parameter")
+        encodings = self._get(index, kind, kind).encodings(name)
+        adopted: dict[str, Any] = {"step": int(saved["step"])}
+        for (state, encoding), stored in zip(encodings.items(), found):
+            for component, array in peers.convert(stored, encoding, p.numel()).items():
+                key = state if component == "values" else f"{state}.{component}"
+                adopted[key] = _to_torch(np.array(array, order="C"))
+        return adopted
 
 
 def _kind(tensor: torch.Tensor, what: str) -> str:
