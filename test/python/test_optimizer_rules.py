@@ -150,10 +150,10 @@ def test_the_page(tmp_path, monkeypatch):
     """The tutorial, from top to bottom."""
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.M | re.S)
     assert len(blocks) >= 3
+    monkeypatch.chdir(tmp_path)
     exec("\n".join(blocks), {})
     name, text = re.search(r"^```mlir\n// (\S+)\n(.*?)^```", PAGE, re.M | re.S).groups()
     (tmp_path / name).write_text(text)
-    monkeypatch.chdir(tmp_path)
     run(name, "int4")
 
 

@@ -86,6 +86,68 @@ def test_scales_of_rows_and_columns():
 
 
 # --------------------------------------------------------------------------------------------------
+# All gradients together
+# --------------------------------------------------------------------------------------------------
+
+
+def one_step(factor: float = 1.0, **options):
+    optimizer = optim.compile("adamw", SHAPES, "dynamic8")
+    params, state = parameters(SHAPES), optimizer.init()
+    grads = {name: g * np.float32(factor) for name, g in gradients(SHAPES, 0).items()}
+    return params, state, optimizer.step(params, grads, state, **options)
+
+
+def test_a_loss_scale_is_taken_out():
+    """Powers of two: nothing is rounded."""
+    (plain, _, done), (scaled, _, _) = one_step(), one_step(4096, gradient_scale=1 / 4096)
+    assert done.norm is None and not done.skipped
+    for name in SHAPES:
+        assert_same_bits(scaled[name], plain[name], name)
+
+
+def test_a_norm_is_clipped():
+    flat = np.concatenate([g.reshape(-1) for g in gradients(SHAPES, 0).values()]).astype(np.float64)
+    norm = np.sqrt(np.sum(flat**2))
+    params, state, done = one_step(8, gradient_scale=1 / 8, max_norm=norm / 2)
+    assert done.norm == pytest.approx(norm, rel=1e-12)
+    expected, expected_state, _ = one_step(8, gradient_scale=(norm / 2 / done.norm) / 8)
+    for name in SHAPES:
+        assert_same_bits(params[name], expected[name], name)
+    untouched, _, _ = one_step(max_norm=norm * 1.01)
+    for name, array in one_step()[0].items():
+        assert_same_bits(untouched[name], array, name)
+
+
+def test_the_norm_does_not_depend_on_threads():
+    shapes = {"w": (300, 1001), **{f"b{i}": (i,) for i in range(40)}}
+    norms = set()
+    for threads in (1, 2, 5):
+        optimizer = optim.compile("sgd", shapes, threads=threads)
+        done = optimizer.step(
+            parameters(shapes), gradients(shapes, 0), optimizer.init(), max_norm=1.0
+        )
+        norms.add(done.norm)
+    assert len(norms) == 1
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_a_step_with_what_is_no_number_is_skipped(value):
+    optimizer = optim.compile("adamw", SHAPES, "dynamic8")
+    params, state, grads = parameters(SHAPES), optimizer.init(), gradients(SHAPES, 0)
+    grads["matrix"][5, 7] = value
+    before, kept = copy.deepcopy(params), copy.deepcopy(state)
+    done = optimizer.step(params, grads, state, skip_nonfinite=True)
+    assert done.skipped and not np.isfinite(done.norm) and state.step == 0
+    for name in SHAPES:
+        assert_same_bits(params[name], before[name], name)
+        for of, components in state.tensors[name].items():
+            for component, array in components.items():
+                assert_same_bits(array, kept.tensors[name][of][component], f"{name} {of}")
+    grads["matrix"][5, 7] = 0
+    assert not optimizer.step(params, grads, state, skip_nonfinite=True).skipped and state.step == 1
+
+
+# --------------------------------------------------------------------------------------------------
 # Mistakes
 # --------------------------------------------------------------------------------------------------
 

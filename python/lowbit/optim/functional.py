@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from .. import _lowbit
 from ..errors import LowbitError
 from .arrays import Borrowed, zeros
+from .gradients import PIECE, Norm
 from .rule import Rule, load
 from .states import assignments
 
@@ -22,8 +23,6 @@ Components = dict[str, NDArray[Any]]
 Tensors = Mapping[str, Any] | Sequence[Any]
 """Arrays by the names of their parameters, or in their order."""
 
-_PIECE = 1 << 15
-"""Elements of a tensor that a thread takes at a time, at least: some 100 microseconds of work."""
 _SCALARS = {"F64": np.float64, "F32": np.float32, "I64": np.int64, "I32": np.int32}
 
 
@@ -44,6 +43,16 @@ class State:
             for components in states.values()
             for array in components.values()
         )
+
+
+@dataclass
+class Step:
+    """What became of a step."""
+
+    norm: float | None
+    """Of all gradients, unscaled; None: it was not needed."""
+    skipped: bool
+    """A gradient had an element that is no number, so nothing was updated."""
 
 
 @dataclass
@@ -86,6 +95,7 @@ class Optimizer:
         except RuntimeError as error:
             raise LowbitError(str(error)) from None
         self._kernels = list(kernels.values())
+        self._measure: Norm | None = None
 
     def _compile(self, encodings: tuple[str, ...], flatten: bool) -> _Kernel:
         tensors = self.rule.tensors
@@ -93,14 +103,15 @@ class Optimizer:
             f'{{names = "{a.name}", encoding = {e}}}' for a, e in zip(tensors, encodings) if e
         )
         text = _lowbit.opt(
-            self.rule.text, f"builtin.module(lowbit-assign-states{{assignments='[{chosen}]'}})"
+            self.rule.text,
+            f"builtin.module(lowbit-assign-states{{assignments='[{chosen}]'}},lowbit-scale-gradients)",
         )
         dynamic = [list(argument.shape) for argument in tensors]
         multiples = [_lowbit.encode_multiples(e, s)[1] for e, s in zip(encodings, dynamic)]
         piece = -1
         if flatten and self.rule.elementwise and -1 not in multiples:
             piece = math.lcm(*multiples)
-            piece *= -(-_PIECE // piece)
+            piece *= -(-PIECE // piece)
         columns, extents = [], []
         stored = iter(encodings)
         for argument in self.rule.arguments:
@@ -119,6 +130,7 @@ class Optimizer:
             indices = [shape for _, _, shape in components if not shape]
             columns += [piece] * len(indices)
             extents.append(len(indices))
+        columns.append(0)  # gradient_scale
         pipeline = "cpu{parallel=false}" if piece > 0 else "cpu"
         program = _lowbit.Program(
             text, pipeline=pipeline, threads=self._threads, name=self.rule.name
@@ -149,44 +161,101 @@ class Optimizer:
             state: zeros(encoding, self.view(name, state)) for state, encoding in stored.items()
         }
 
-    def step(self, params: Tensors, grads: Tensors, state: State, **scalars: float) -> None:
-        """One step: `params` and `state` are updated in place. scalars: 'lr' and the rule's others; those that it has a default
-        for may be left out. What is not contiguous is copied, and back."""
+    def step(
+        self,
+        params: Tensors,
+        grads: Tensors,
+        state: State,
+        *,
+        gradient_scale: float = 1.0,
+        max_norm: float | None = None,
+        skip_nonfinite: bool = False,
+        **scalars: float,
+    ) -> Step:
+        """One step: `params` and `state` are updated in place. What is not contiguous is copied, and back.
+
+        gradient_scale: what gradients are multiplied by, as the inverse of a loss scale.
+        max_norm: gradients whose norm, over all parameters and after gradient_scale, is larger are scaled down to it.
+        skip_nonfinite: where a gradient has an infinity or a NaN nothing is updated, and the step does not count.
+        scalars: 'lr' and the rule's others; those that it has a default for may be left out.
+        """
         p, g = self._named(params, "parameters"), self._named(grads, "gradients")
-        self.apply(
-            {n: (p[n], g[n], state.tensors[n]) for n in self.shapes}, state.step + 1, scalars
-        )
-        state.step += 1
+        given = {n: (p[n], g[n], state.tensors[n]) for n in self.shapes}
+        done = self.apply(given, state.step + 1, scalars, gradient_scale, max_norm, skip_nonfinite)
+        state.step += not done.skipped
+        return done
 
     def apply(
         self,
         given: Mapping[str, tuple[Any, Any, dict[str, Components]]],
         step: int,
         scalars: Mapping[str, float],
-    ) -> None:
+        gradient_scale: float = 1.0,
+        max_norm: float | None = None,
+        skip_nonfinite: bool = False,
+    ) -> Step:
         """Step number `step`, from 1, of some parameters: (parameter, gradient, states) by name."""
         numbers = self._scalars({**scalars, "step": step})
+        borrowed = {
+            name: (
+                self._borrow(name, parameter, f"parameter '{name}'", is_updated=True),
+                self._borrow(name, gradient, f"gradient of '{name}'"),
+            )
+            for name, (parameter, gradient, _) in given.items()
+        }
+        norm = None
+        if max_norm is not None or skip_nonfinite:
+            norm = (
+                self._norm([gradient.array for _, gradient in borrowed.values()]) * gradient_scale
+            )
+            if skip_nonfinite and not math.isfinite(norm):
+                return Step(norm, skipped=True)
+            if max_norm is not None and norm > max_norm:
+                gradient_scale *= max_norm / norm
+        numbers.append(np.array(gradient_scale, np.float32))
         for kernel in self._kernels:
-            names = [name for name in kernel.names if name in given]
-            rows, borrowed = [], []
-            for name in names:
-                parameter, gradient, states = given[name]
-                what, view = (self.shapes[name], self._views[name]), self._views[name]
-                borrowed.append(Borrowed(parameter, *what, f"parameter '{name}'", is_updated=True))
-                lent = Borrowed(gradient, *what, f"gradient of '{name}'")
-                own = {"parameter": [borrowed[-1].array], "gradient": [lent.array]}
-                row: list[NDArray[Any]] = []
-                for argument, extents in zip(self.rule.tensors, kernel.extents):
-                    row += own.get(argument.name) or states[argument.name].values()
-                    if extents:
-                        row += [np.array(n, np.int64) for n in argument.view(view)[2 - extents :]]
-                rows.append(row)
+            rows = [
+                self._row(kernel, name, borrowed[name], given[name][2])
+                for name in kernel.names
+                if name in given
+            ]
             try:
                 kernel.program.update("step", kernel.columns, rows, numbers, self._threads)
             except RuntimeError as error:
                 raise LowbitError(str(error)) from None
-            for parameter in borrowed:
-                parameter.give_back()
+        for parameter, _ in borrowed.values():
+            parameter.give_back()
+        return Step(norm, skipped=False)
+
+    def _borrow(self, name: str, array: Any, what: str, is_updated: bool = False) -> Borrowed:
+        return Borrowed(array, self.shapes[name], self._views[name], what, is_updated)
+
+    def _norm(self, gradients: list[NDArray[Any]]) -> float:
+        if self._measure is None:
+            place = [argument.name for argument in self.rule.tensors].index("gradient")
+            stored = self._kernels[0].encodings[place] if self._kernels else ""
+            self._measure = Norm(stored, self._threads)
+        try:
+            return math.sqrt(self._measure.squares([g.reshape(1, -1) for g in gradients]))
+        except RuntimeError as error:
+            raise LowbitError(str(error)) from None
+
+    def _row(
+        self,
+        kernel: _Kernel,
+        name: str,
+        borrowed: tuple[Borrowed, Borrowed],
+        states: dict[str, Components],
+    ) -> list[NDArray[Any]]:
+        """What the kernel takes of one parameter."""
+        own = {"parameter": [borrowed[0].array], "gradient": [borrowed[1].array]}
+        row: list[NDArray[Any]] = []
+        for argument, extents in zip(self.rule.tensors, kernel.extents):
+            row += own.get(argument.name) or states[argument.name].values()
+            if extents:
+                view = argument.view(self._views[name])
+                row += [np.array(n, np.int64) for n in view[2 - extents :]]
+        return row
 
     def _named(self, tensors: Tensors, what: str) -> Mapping[str, Any]:
         if not isinstance(tensors, Mapping):

@@ -10,6 +10,16 @@
 
 #include "mlir/Pass/Pass.h"
 
+namespace mlir::arith {
+class ArithDialect;
+} // namespace mlir::arith
+namespace mlir::linalg {
+class LinalgDialect;
+} // namespace mlir::linalg
+namespace mlir::tensor {
+class TensorDialect;
+} // namespace mlir::tensor
+
 namespace lowbit {
 
 #define GEN_PASS_DECL

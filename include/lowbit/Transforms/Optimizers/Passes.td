@@ -54,4 +54,48 @@ def AssignStates : Pass<"lowbit-assign-states", "::mlir::ModuleOp"> {
   let dependentDialects = ["::lowbit::LowbitDialect"];
 }
 
+def ScaleGradients : Pass<"lowbit-scale-gradients", "::mlir::ModuleOp"> {
+  let summary = "Let a rule multiply its gradient by a number of the call";
+  let description = [{
+    A rule, a function with an argument named "gradient", gets one more argument, an f32 named "gradient_scale", with which every element
+    of the gradient is multiplied before anything else reads it: the inverse of a loss scale, or what clips a norm. In an elementwise
+    rule `lowbit-fuse-elementwise` makes one loop of both. Before `lowbit-materialize`.
+
+    ```mlir
+    // lowbit-opt --lowbit-scale-gradients
+    #e = affine_map<(i, j) -> (i, j)>
+    func.func @step(%g: tensor<1x64xf32> {lowbit.name = "gradient"}, %m: tensor<1x64xf32>) -> tensor<1x64xf32> {
+      %r = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%g : tensor<1x64xf32>) outs(%m : tensor<1x64xf32>) {
+        ^bb0(%x: f32, %m0: f32):
+          %s = arith.addf %x, %m0 : f32
+          linalg.yield %s : f32
+      } -> tensor<1x64xf32>
+      return %r : tensor<1x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #e = affine_map<(i, j) -> (i, j)>
+    func.func @step(%g: tensor<1x64xf32> {lowbit.name = "gradient"}, %m: tensor<1x64xf32>, %scale: f32 {lowbit.name = "gradient_scale"}) -> tensor<1x64xf32> {
+      %empty = tensor.empty() : tensor<1x64xf32>
+      %scaled = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%g : tensor<1x64xf32>) outs(%empty : tensor<1x64xf32>) {
+        ^bb0(%x: f32, %unused: f32):
+          %y = arith.mulf %x, %scale : f32
+          linalg.yield %y : f32
+      } -> tensor<1x64xf32>
+      %r = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%scaled : tensor<1x64xf32>) outs(%m : tensor<1x64xf32>) {
+        ^bb0(%x: f32, %m0: f32):
+          %s = arith.addf %x, %m0 : f32
+          linalg.yield %s : f32
+      } -> tensor<1x64xf32>
+      return %r : tensor<1x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // LOWBIT_TRANSFORMS_OPTIMIZERS_PASSES_TD
