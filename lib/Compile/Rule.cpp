@@ -20,14 +20,25 @@
 using namespace llvm;
 using namespace lowbit;
 
-/// The function, or an error that a diagnostic would be.
-static Expected<mlir::func::FuncOp> findStep(mlir::ModuleOp module, StringRef name) {
-  auto step = module.lookupSymbol<mlir::func::FuncOp>(kRuleEntry);
-  if (step && !step.isExternal() && step->hasAttr(LowbitDialect::kEntryAttrName))
-    return step;
-  return createStringError(name + ": a rule has a function '" + kRuleEntry +
-                           "' with the attribute " + LowbitDialect::kEntryAttrName);
-}
+namespace {
+/// A module with the function of a rule.
+struct ParsedRule {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  mlir::func::FuncOp step;
+
+  static Expected<ParsedRule> parse(StringRef text, StringRef name) {
+    ParsedRule rule;
+    if (Error error = parseModule(text, name, rule.context.get()).moveInto(rule.module))
+      return std::move(error);
+    rule.step = rule.module->lookupSymbol<mlir::func::FuncOp>(kRuleEntry);
+    if (!rule.step || rule.step.isExternal() || !rule.step->hasAttr(LowbitDialect::kEntryAttrName))
+      return createStringError(name + ": a rule has a function '" + kRuleEntry +
+                               "' with the attribute " + LowbitDialect::kEntryAttrName);
+    return rule;
+  }
+};
+} // namespace
 
 static bool isElementwise(mlir::func::FuncOp step) {
   auto hasTensor = [](mlir::Operation &op) {
@@ -111,14 +122,10 @@ static Error inFile(StringRef name, Error error) {
 }
 
 Expected<Rule> lowbit::readRule(StringRef text, StringRef name) {
-  std::unique_ptr<mlir::MLIRContext> context = makeContext();
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
-  if (!module)
-    return module.takeError();
-  Expected<mlir::func::FuncOp> step = findStep(**module, name);
-  if (!step)
-    return step.takeError();
-  Expected<Rule> rule = ::readRule(*step);
+  Expected<ParsedRule> parsed = ParsedRule::parse(text, name);
+  if (!parsed)
+    return parsed.takeError();
+  Expected<Rule> rule = ::readRule(parsed->step);
   if (!rule)
     return inFile(name, rule.takeError());
   return rule;
@@ -127,23 +134,19 @@ Expected<Rule> lowbit::readRule(StringRef text, StringRef name) {
 Expected<std::vector<std::vector<std::string>>> lowbit::assignStates(StringRef text, StringRef name,
                                                                      StringRef assignments,
                                                                      ArrayRef<RuleTensor> tensors) {
-  std::unique_ptr<mlir::MLIRContext> context = makeContext();
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
-  if (!module)
-    return module.takeError();
-  Expected<mlir::func::FuncOp> step = findStep(**module, name);
-  if (!step)
-    return step.takeError();
-  DiagnosticCollector diagnostics(context.get());
-  auto states = StateAssignments::parse(assignments, context.get(), [&] {
-    return mlir::emitError(mlir::UnknownLoc::get(context.get()));
-  });
+  Expected<ParsedRule> parsed = ParsedRule::parse(text, name);
+  if (!parsed)
+    return parsed.takeError();
+  mlir::MLIRContext *context = parsed->context.get();
+  DiagnosticCollector diagnostics(context);
+  auto states = StateAssignments::parse(
+      assignments, context, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); });
   if (failed(states))
     return createStringError(diagnostics.takeText());
   std::vector<std::vector<std::string>> table;
   for (const RuleTensor &tensor : tensors) {
     std::vector<std::string> &row = table.emplace_back();
-    for (auto [number, type] : enumerate(step->getArgumentTypes())) {
+    for (auto [number, type] : enumerate(parsed->step.getArgumentTypes())) {
       auto plain = dyn_cast<mlir::RankedTensorType>(type);
       SmallVector<int64_t, 2> shape;
       int64_t elements = 1;
@@ -153,13 +156,14 @@ Expected<std::vector<std::vector<std::string>>> lowbit::assignStates(StringRef t
           elements *= shape.back();
         }
       EncodingAttrInterface encoding =
-          plain ? states->find(*step, number, tensor.name, elements) : EncodingAttrInterface();
+          plain ? states->find(parsed->step, number, tensor.name, elements)
+                : EncodingAttrInterface();
       std::string &written = row.emplace_back();
       if (!encoding)
         continue;
       auto stored = mlir::RankedTensorType::get(shape, plain.getElementType(), encoding);
       if (failed(verifyEncodedType(
-              stored, [&] { return mlir::emitError(mlir::UnknownLoc::get(context.get())); })))
+              stored, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); })))
         return createStringError("'" + tensor.name + "': " + diagnostics.takeText());
       raw_string_ostream(written) << encoding;
     }

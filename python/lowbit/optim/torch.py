@@ -206,20 +206,11 @@ class AdamW(RuleOptimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
-        *,
-        states: Any = "dynamic8",
-        threads: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            params,
-            "adamw",
-            states,
-            threads=threads,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
-        )
+        """options: states ('dynamic8'), threads."""
+        given = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        super().__init__(params, "adamw", **given | {"states": "dynamic8"} | options)
 
 
 class Adam(RuleOptimizer):
@@ -232,20 +223,11 @@ class Adam(RuleOptimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
-        *,
-        states: Any = "dynamic8",
-        threads: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            params,
-            "adam",
-            states,
-            threads=threads,
-            lr=lr,
-            betas=betas,
-            eps=eps,
-            weight_decay=weight_decay,
-        )
+        """options: states ('dynamic8'), threads."""
+        given = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
+        super().__init__(params, "adam", **given | {"states": "dynamic8"} | options)
 
 
 class SGD(RuleOptimizer):
@@ -257,19 +239,11 @@ class SGD(RuleOptimizer):
         lr: float = 1e-3,
         momentum: float = 0.9,
         weight_decay: float = 0.0,
-        *,
-        states: Any = "dynamic8",
-        threads: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            params,
-            "sgd",
-            states,
-            threads=threads,
-            lr=lr,
-            momentum=momentum,
-            weight_decay=weight_decay,
-        )
+        """options: states ('dynamic8'), threads."""
+        given = dict(lr=lr, momentum=momentum, weight_decay=weight_decay)
+        super().__init__(params, "sgd", **given | {"states": "dynamic8"} | options)
 
 
 class Lion(RuleOptimizer):
@@ -279,10 +253,8 @@ class Lion(RuleOptimizer):
         lr: float = 1e-4,
         betas: tuple[float, float] = (0.9, 0.99),
         weight_decay: float = 0.0,
-        *,
-        states: Any = "dynamic8",
-        threads: int = 0,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            params, "lion", states, threads=threads, lr=lr, betas=betas, weight_decay=weight_decay
-        )
+        """options: states ('dynamic8'), threads."""
+        given = dict(lr=lr, betas=betas, weight_decay=weight_decay)
+        super().__init__(params, "lion", **given | {"states": "dynamic8"} | options)
