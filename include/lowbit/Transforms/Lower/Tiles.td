@@ -297,6 +297,9 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
            "Decoded weights in a tile, at most: it is to stay in a cache next to the core">,
     Option<"parallelElements", "parallel-elements", "int64_t", /*default=*/"16384",
            "An op that is no contraction runs in parallel from this many elements on">,
+    Option<"updateElements", "update-elements", "int64_t", /*default=*/"2048",
+           "Elements in a tile of an op that decodes or encodes and is no contraction, as far as blocks allow: "
+           "what lies between its passes is to stay in the cache next to the core">,
     Lowbit_FailOnFallback
   ];
   let dependentDialects = Lowbit_TensorDialects;
