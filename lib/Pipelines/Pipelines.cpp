@@ -86,6 +86,8 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createBuildTiles());
   addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createFuseDecodes());
+  addCleanup(pm);
 }
 
 void lowbit::buildBufferizationPipeline(OpPassManager &pm, bool parallel) {

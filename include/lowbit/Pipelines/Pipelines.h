@@ -42,7 +42,7 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<int64_t> updateElements{
       *this, "update-elements",
       llvm::cl::desc("Elements in a tile of an op that decodes or encodes and is no contraction"),
-      llvm::cl::init(2048)};
+      llvm::cl::init(256)};
   Option<int64_t> attentionRows{*this, "attention-rows",
                                 llvm::cl::desc("Rows in a tile of fused attention, at most"),
                                 llvm::cl::init(32)};

@@ -7,8 +7,6 @@
 
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
-#include "lowbit/Transforms/Lower/Patterns.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Bufferization/IR/Bufferization.h"
@@ -58,10 +56,6 @@ struct BuildTilesPass : lowbit::impl::BuildTilesBase<BuildTilesPass> {
       return WalkResult::skip();
     });
     if (result.wasInterrupted())
-      return signalPassFailure();
-    RewritePatternSet patterns(&getContext());
-    populateFuseDecodesPatterns(patterns);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }
 };

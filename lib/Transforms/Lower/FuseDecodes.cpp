@@ -5,12 +5,24 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
-#include "lowbit/Transforms/Lower/Patterns.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Bufferization/IR/Bufferization.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Linalg/Transforms/Transforms.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_FUSEDECODES
+#include "lowbit/Transforms/Lower/Passes.h.inc"
+} // namespace lowbit
 
 using namespace mlir;
 
@@ -29,9 +41,11 @@ static linalg::GenericOp findProducer(Value value) {
   return op && isElementwise(op) && op.getNumResults() == 1 ? op : nullptr;
 }
 
+/// Not what is broadcast, which the reader would compute many times.
 static bool shouldFuse(OpOperand *fused) {
-  auto consumer = dyn_cast<linalg::GenericOp>(fused->getOwner());
-  return consumer && isElementwise(consumer) && findProducer(fused->get());
+  auto reader = dyn_cast<linalg::GenericOp>(fused->getOwner());
+  return reader && isElementwise(reader) && reader.getMatchingIndexingMap(fused).isPermutation() &&
+         findProducer(fused->get());
 }
 
 /// Its loops get the shape of the decode's blocks.
@@ -49,7 +63,7 @@ struct ReadInitAsInput : OpRewritePattern<linalg::GenericOp> {
       return failure();
     for (OpOperand &init : op.getDpsInitsMutable()) {
       BlockArgument old = op.getMatchingBlockArgument(&init);
-      if (old.use_empty() || !findProducer(init.get()))
+      if (old.use_empty() || !shouldFuse(&init))
         continue;
       unsigned position = op.getNumDpsInputs();
       SmallVector<AffineMap> maps = op.getIndexingMapsArray();
@@ -71,10 +85,15 @@ struct ReadInitAsInput : OpRewritePattern<linalg::GenericOp> {
     return failure();
   }
 };
-} // namespace
 
-void lowbit::populateFuseDecodesPatterns(RewritePatternSet &patterns) {
-  patterns.add<ReadInitAsInput>(patterns.getContext());
-  linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
-  linalg::populateFoldReshapeOpsByExpansionPatterns(patterns, shouldExpand);
-}
+struct FuseDecodesPass : lowbit::impl::FuseDecodesBase<FuseDecodesPass> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<ReadInitAsInput>(&getContext());
+    linalg::populateElementwiseOpsFusionPatterns(patterns, shouldFuse);
+    linalg::populateFoldReshapeOpsByExpansionPatterns(patterns, shouldExpand);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -109,7 +109,7 @@ Sizes lowbit::parallelTileSizes(TilingInterface op, const UpdateTiles &limits) {
       continue;
     }
     int64_t wanted = n / int64_t(llvm::divideCeil(enough, iterations));
-    size = std::max<int64_t>({size, isLast ? shortest : 1, wanted / size * size});
+    size = std::max<int64_t>(isLast ? llvm::alignTo(shortest, size) : size, wanted / size * size);
     // Equal tiles: a ragged last one would need buffers of a size known only at run time.
     for (int64_t step = isLast ? least[i] : -least[i]; n % least[i] == 0 && n % size != 0;)
       size += step;

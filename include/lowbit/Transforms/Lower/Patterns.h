@@ -23,9 +23,6 @@ void populateFoldSliceOfDecodePatterns(mlir::RewritePatternSet &patterns);
 /// A contraction reads the input of a `linalg.transpose` instead of its result.
 void populateFoldTransposePatterns(mlir::RewritePatternSet &patterns);
 
-/// An elementwise op computes what it reads by decodes itself, in loops over their blocks.
-void populateFuseDecodesPatterns(mlir::RewritePatternSet &patterns);
-
 /// A decode of codes whose planes end `bits` below their top reads the planes above that alone.
 void populateTakePrefixPatterns(mlir::RewritePatternSet &patterns, unsigned bits);
 
