@@ -1,6 +1,7 @@
 // RUN: lowbit-opt %s --pass-pipeline='builtin.module(lowbit-explicit-pipeline,lowbit-tiling-pipeline,lowbit-bufferization-pipeline)' -o %t
 // RUN: FileCheck %s --input-file=%t --implicit-check-not='memref.alloc(' --implicit-check-not=memref.clone \
 // RUN:   --implicit-check-not='memref.copy {{.*}}<512x{{[0-9]}}' --implicit-check-not='alloca{{.*}}<512x{{[0-9]}}'
+// RUN: lowbit-opt %s --pass-pipeline='builtin.module(lowbit-explicit-pipeline,lowbit-tiling-pipeline{fail-on-fallback=true})' -o /dev/null
 
 // An optimizer step whose states are encoded: one parallel loop decodes, updates and encodes a tile of everything. States
 // are updated in place; nothing of their size is allocated or copied.

@@ -242,6 +242,23 @@ static Sizes reductionTileSizes(linalg::LinalgOp op, int64_t tileElements) {
   return sizes;
 }
 
+/// A state's old value gave a loop an output that every tile writes and, once its encode is in the
+/// loop too, no one reads: another tensor of that shape does.
+static void dropUnreadDecodes(RewriterBase &rewriter, scf::ForallOp loop) {
+  for (OpOperand &initial : loop.getOutputsMutable()) {
+    auto decode = initial.get().getDefiningOp<DecodeRegionOp>();
+    auto isWritten = [](Operation *user) { return isa<tensor::ParallelInsertSliceOp>(user); };
+    if (!decode || !loop.getTiedOpResult(&initial).use_empty() ||
+        !llvm::all_of(loop.getTiedBlockArgument(&initial).getUsers(), isWritten))
+      continue;
+    rewriter.setInsertionPoint(loop);
+    Value empty = tensor::EmptyOp::create(rewriter, loop.getLoc(), decode.getTensorRegion().sizes,
+                                          decode.getType().getElementType());
+    if (empty.getType() == decode.getType())
+      rewriter.modifyOpInPlace(loop, [&] { initial.set(empty); });
+  }
+}
+
 static bool isTiled(ArrayRef<int64_t> sizes) {
   return llvm::any_of(sizes, [](int64_t size) { return size != 0; });
 }
@@ -327,6 +344,7 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
     memref::populateResolveRankedShapedTypeResultDimsPatterns(shapes);
     if (failed(applyPatternsGreedily(getOperation(), std::move(shapes))))
       return failure();
+    getOperation().walk([&](scf::ForallOp loop) { dropUnreadDecodes(rewriter, loop); });
     // A decode that something else needs as a whole.
     SmallVector<DecodeRegionOp> decodes;
     getOperation().walk([&](DecodeRegionOp op) {
