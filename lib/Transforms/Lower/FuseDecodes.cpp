@@ -48,9 +48,10 @@ static bool shouldFuse(OpOperand *fused) {
          findProducer(fused->get());
 }
 
-/// Its loops get the shape of the decode's blocks.
+/// The reader's loops get the shape of the decode's blocks, unless it asks for their indices.
 static bool shouldExpand(OpOperand *fused) {
-  return fused->get().getDefiningOp<tensor::CollapseShapeOp>() && shouldFuse(fused);
+  return fused->get().getDefiningOp<tensor::CollapseShapeOp>() && shouldFuse(fused) &&
+         !cast<linalg::GenericOp>(fused->getOwner()).hasIndexSemantics();
 }
 
 namespace {

@@ -266,7 +266,13 @@ FailureOr<StripPlan> planStrips(linalg::LinalgOp op, int64_t vectorLength, std::
   }
   if (op.getNumLoops() == 0)
     return failure();
-  return StripPlanner(op, vectorLength).run(reason);
+  FailureOr<StripPlan> plan = StripPlanner(op, vectorLength).run(reason);
+  int64_t elements = 1;
+  for (int64_t extent : op.getStaticLoopRanges())
+    elements = ShapedType::isDynamic(extent) ? vectorLength : elements * extent;
+  if (failed(plan) && elements < vectorLength)
+    reason.clear();
+  return plan;
 }
 
 } // namespace lowbit

@@ -39,7 +39,8 @@ struct StripPlan {
 };
 
 /// Chooses the strip for `op` with vectors of `vectorLength` 32-bit elements. On failure `reason`
-/// says what is in the way; it is empty if `op` is a contraction or a single element.
+/// says what is in the way; it is empty if `op` is a contraction or has less elements than a
+/// vector.
 mlir::FailureOr<StripPlan> planStrips(mlir::linalg::LinalgOp op, int64_t vectorLength,
                                       std::string &reason);
 
