@@ -10,63 +10,9 @@
 #include "lowbit/Numerics/Codebooks.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Tensor/IR/Tensor.h"
-
-#include <limits>
 
 using namespace mlir;
 using namespace lowbit;
-
-//===----------------------------------------------------------------------===//
-// Tables of levels: what a format of up to 8 bits gets without saying more
-//===----------------------------------------------------------------------===//
-
-/// A constant table of 2^bits entries, so that no code can read past it.
-static Value tableOf(OpBuilder &b, Location loc, ArrayRef<float> values) {
-  auto type = RankedTensorType::get({(int64_t)values.size()}, b.getF32Type());
-  return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, values));
-}
-
-Value lowbit::buildTableDecode(OpBuilder &b, Location loc, const numerics::Format &format,
-                               Value code) {
-  SmallVector<float> levels;
-  for (uint32_t c = 0; c < (1u << format.bits()); ++c)
-    levels.push_back(format.decode(c));
-  Value i = arith::IndexCastUIOp::create(b, loc, b.getIndexType(), code);
-  return tensor::ExtractOp::create(b, loc, tableOf(b, loc, levels), i);
-}
-
-Value lowbit::buildTableRank(OpBuilder &b, Location loc, const numerics::Format &format,
-                             Value value) {
-  std::vector<float> thresholds = format.thresholds();
-  thresholds.resize((1u << format.bits()) - 1, std::numeric_limits<float>::quiet_NaN());
-  Value table = tableOf(b, loc, thresholds);
-  TileBuilder t(b, loc);
-  Value code = t.constantIndex(0);
-  for (unsigned step = 1u << (format.bits() - 1); step; step /= 2) {
-    Value at = arith::AddIOp::create(b, loc, code, t.constantIndex(step - 1));
-    Value threshold = tensor::ExtractOp::create(b, loc, table, at);
-    Value above = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::OGE, value, threshold);
-    Value next = arith::AddIOp::create(b, loc, code, t.constantIndex(step));
-    code = arith::SelectOp::create(b, loc, above, next, code);
-  }
-  return code;
-}
-
-Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Format &format,
-                               Value value) {
-  Value rank = buildTableRank(b, loc, format, TileBuilder(b, loc).withoutNaN(value));
-  ArrayRef<uint32_t> codes = format.codesByRank();
-  if (llvm::equal(codes, llvm::seq<uint32_t>(0, codes.size())))
-    return arith::IndexCastUIOp::create(b, loc, b.getI8Type(), rank);
-  // As many entries as the search can end at, though it never ends at those without a level.
-  SmallVector<int8_t> table(codes.begin(), codes.end());
-  table.resize(size_t(1) << format.bits());
-  auto type = RankedTensorType::get({(int64_t)table.size()}, b.getI8Type());
-  Value codeOf =
-      arith::ConstantOp::create(b, loc, DenseElementsAttr::get(type, ArrayRef<int8_t>(table)));
-  return tensor::ExtractOp::create(b, loc, codeOf, rank);
-}
 
 //===----------------------------------------------------------------------===//
 // Integers

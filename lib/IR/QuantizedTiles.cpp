@@ -19,6 +19,8 @@
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace lowbit;
 using numerics::Rounding;
@@ -103,15 +105,22 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
 // Encode: the codes
 //===----------------------------------------------------------------------===//
 
-/// x / s, as the rule says, 0 where s is.
-static Value divideByScale(TileBuilder &t, const Rule &rule, Value x, Value scale) {
+/// x / s, as the rule says, 0 where s is; or what has the same code if `either` zero and NaN have
+/// that of 0.
+static Value divideByScale(TileBuilder &t, const Rule &rule, Value x, Value scale, bool either) {
   Value isZero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, scale, t.f32(0));
-  if (rule.inverse == Rule::Inverse::Divide)
-    return arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0),
-                                   arith::DivFOp::create(t.b, t.loc, x, scale));
-  Value inverse = arith::DivFOp::create(t.b, t.loc, t.f32(1), scale);
-  return arith::MulFOp::create(t.b, t.loc, x,
-                               arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), inverse));
+  auto choose = [&](float ifZero, Value otherwise) -> Value {
+    return arith::SelectOp::create(t.b, t.loc, isZero, t.f32(ifZero), otherwise);
+  };
+  if (rule.inverse == Rule::Inverse::Reciprocal) {
+    Value inverse = arith::DivFOp::create(t.b, t.loc, t.f32(1), scale);
+    return arith::MulFOp::create(t.b, t.loc, x, choose(0, inverse));
+  }
+  // A choice of scales is one for each block, not for each element.
+  if (either)
+    return arith::DivFOp::create(t.b, t.loc, x,
+                                 choose(std::numeric_limits<float>::infinity(), scale));
+  return choose(0, arith::DivFOp::create(t.b, t.loc, x, scale));
 }
 
 /// The arithmetic of every code: numerics::encodeElement. `scale` and `zero` are null where the
@@ -120,13 +129,16 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
                            Value scale, Value zero, const ElementPlace &place) {
   FormatAttrInterface format = term.getCodeFormat();
   numerics::Format reference = format.getReference();
-  if (!reference.hasNaN())
+  // Codes of x and of x / s are the same for NaN and both zeros where nothing else looks at them.
+  bool either = (reference.isInteger() || reference.kind() == numerics::FormatKind::Codebook) &&
+                !rule.seed && !zero;
+  if (!reference.hasNaN() && !either)
     x = t.withoutNaN(x);
   Value random = rule.seed ? buildUniform(t, *rule.seed, place, x) : Value();
   if (zero && term.getAdditive())
     x = arith::SubFOp::create(t.b, t.loc, x, zero);
   if (scale)
-    x = divideByScale(t, rule, x, scale);
+    x = divideByScale(t, rule, x, scale, either);
   auto round = [&](Value x) {
     return random ? buildRoundStochastically(t, x, random)
                   : buildRound(t, x, *rule.rounding, reference.lowest());
@@ -184,15 +196,16 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
   ElementPlace place{&view, region.offsets, shape};
   FormatAttrInterface format = getCodeFormat();
   SmallVector<ScaleLevel> tables = format.getTables(shape);
-  Value codes = t.overBlocks(view, grids, tables.empty() ? format.getCodeType() : b.getF32Type(),
-                             [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                               Value scale = a.size() > 2 ? a[1] : Value(),
-                                     zero = a.size() > 3 ? a[2] : Value();
-                               if (tables.empty())
-                                 return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
-                               Value x = t.withoutNaN(a[0]);
-                               return {scale ? divideByScale(t, rule, x, scale) : x};
-                             });
+  Value codes =
+      t.overBlocks(view, grids, tables.empty() ? format.getCodeType() : b.getF32Type(),
+                   [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                     Value scale = a.size() > 2 ? a[1] : Value(),
+                           zero = a.size() > 3 ? a[2] : Value();
+                     if (tables.empty())
+                       return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
+                     Value x = t.withoutNaN(a[0]);
+                     return {scale ? divideByScale(t, rule, x, scale, /*either=*/false) : x};
+                   });
   fields.codes = t.unblocked(view, codes);
   if (!tables.empty())
     fields.codes =

@@ -159,22 +159,25 @@ static Value encodeTable(TileBuilder &t, const numerics::Format &format, Value x
       t.b, t.loc, DenseElementsAttr::get(tensorOf(t.b.getF32Type()), ArrayRef<float>(levels)));
   Value codeTable = arith::ConstantOp::create(
       t.b, t.loc, DenseElementsAttr::get(tensorOf(t.b.getI8Type()), ArrayRef<int8_t>(codes)));
-  auto levelAt = [&](Value i) -> Value {
-    return tensor::ExtractOp::create(t.b, t.loc, levelTable, i);
+  // Indices of 32 bits: in vectors they have the width of the levels.
+  auto lookUp = [&](Value table, Value i) -> Value {
+    Value index = arith::IndexCastUIOp::create(t.b, t.loc, t.b.getIndexType(), i);
+    return tensor::ExtractOp::create(t.b, t.loc, table, index);
   };
-  Value at = t.constantIndex(0);
+  auto levelAt = [&](Value i) { return lookUp(levelTable, i); };
+  Value at = t.i32(0);
   for (unsigned step = size / 2; step; step /= 2) {
-    Value next = arith::AddIOp::create(t.b, t.loc, at, t.constantIndex(step));
+    Value next = arith::AddIOp::create(t.b, t.loc, at, t.i32(step));
     Value reached = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OGE, x, levelAt(next));
     at = arith::SelectOp::create(t.b, t.loc, reached, next, at);
   }
-  at = arith::MinUIOp::create(t.b, t.loc, at, t.constantIndex(count - 2));
-  Value next = arith::AddIOp::create(t.b, t.loc, at, t.constantIndex(1));
+  at = arith::MinUIOp::create(t.b, t.loc, at, t.i32(count - 2));
+  Value next = arith::AddIOp::create(t.b, t.loc, at, t.i32(1));
   Value low = levelAt(at);
   Value step = arith::SubFOp::create(t.b, t.loc, levelAt(next), low);
   Value part = arith::DivFOp::create(t.b, t.loc, arith::SubFOp::create(t.b, t.loc, x, low), step);
   Value chosen = arith::SelectOp::create(t.b, t.loc, above(t, part, random), next, at);
-  return tensor::ExtractOp::create(t.b, t.loc, codeTable, chosen);
+  return lookUp(codeTable, chosen);
 }
 
 Value lowbit::buildEncodeStochastically(TileBuilder &t, FormatAttrInterface format, Value x,

@@ -331,13 +331,15 @@ Value TileBuilder::peakOf(const BlockedView &view) {
 }
 
 Value TileBuilder::largestMagnitudeOf(const BlockedView &view) {
-  return reduceBlocks(view, f32(0), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    // One op, which reductions in vectors know; neither NaN nor -0 gets there.
-    Value magnitude = math::AbsFOp::create(t.b, t.loc, t.withoutNaN(a[0]));
-    auto flags = arith::FastMathFlags::nnan | arith::FastMathFlags::nsz;
-    return {arith::MaximumFOp::create(t.b, t.loc, magnitude, a[1],
-                                      arith::FastMathFlagsAttr::get(t.b.getContext(), flags))};
+  // As integers, whose order is that of magnitudes: one instruction, which that of floats is not.
+  Value most = reduceBlocks(view, i32(0), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+    Value bits = arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), t.withoutNaN(a[0]));
+    Value magnitude = arith::AndIOp::create(t.b, t.loc, bits, t.i32(0x7fffffff));
+    return {arith::MaxUIOp::create(t.b, t.loc, magnitude, a[1])};
   })[0];
+  return elementwise(most, b.getF32Type(), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+    return {arith::BitcastOp::create(t.b, t.loc, t.b.getF32Type(), a[0])};
+  });
 }
 
 Ofrs TileBuilder::gridSizes(ArrayRef<Ofr> sizes, ArrayRef<int64_t> block) {

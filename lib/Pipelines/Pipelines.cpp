@@ -78,12 +78,15 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   tile.rows = options.rows;
   tile.tileElements = options.tileElements;
   tile.parallelElements = options.parallelElements;
+  tile.updateElements = options.updateElements;
   tile.failOnFallback = options.failOnFallback;
   pm.addNestedPass<func::FuncOp>(createTile(tile));
   // Left-over questions for the shape of a decode would keep the whole decode alive.
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createBuildTiles());
+  addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createFuseDecodes());
   addCleanup(pm);
 }
 

@@ -10,7 +10,7 @@
 // CHECK-DAG:     memref.subview %[[K]][%[[P]], 0] [1, 256] [1, 1]
 // CHECK-DAG:     memref.subview %[[V]][%[[P]], 0] [1, 256] [1, 1]
 // CHECK:         scf.forall (%[[I:[a-z0-9]*]]) = (0) to (256) step (16) {
-// CHECK:           memref.alloca() {{.*}} : memref<16x8x32xf32>
+// CHECK:           memref.alloca() {{.*}} : memref<16x8x2x16xf32>
 // CHECK:           linalg.matmul
 // CHECK:       func.func @decode(
 // CHECK-SAME:  llvm.emit_c_interface

@@ -1,6 +1,7 @@
 // RUN: lowbit-opt %s --pass-pipeline='builtin.module(lowbit-explicit-pipeline,lowbit-tiling-pipeline,lowbit-bufferization-pipeline)' -o %t
 // RUN: FileCheck %s --input-file=%t --implicit-check-not='memref.alloc(' --implicit-check-not=memref.clone \
 // RUN:   --implicit-check-not='memref.copy {{.*}}<512x{{[0-9]}}' --implicit-check-not='alloca{{.*}}<512x{{[0-9]}}'
+// RUN: lowbit-opt %s --pass-pipeline='builtin.module(lowbit-explicit-pipeline,lowbit-tiling-pipeline{fail-on-fallback=true})' -o /dev/null
 
 // An optimizer step whose states are encoded: one parallel loop decodes, updates and encodes a tile of everything. States
 // are updated in place; nothing of their size is allocated or copied.
@@ -15,10 +16,10 @@
 // CHECK-NEXT:  call @blocks.body(
 // CHECK:       func.func private @blocks.body(
 // CHECK-SAME:  %[[G:[a-z0-9]*]]: memref<512x128xf32>, %[[P:[a-z0-9]*]]: memref<512x128xf32>, %[[MC:[a-z0-9]*]]: memref<512x128xi8>, %[[MS:[a-z0-9]*]]: memref<512x2xf32>
-// CHECK:       scf.forall (%[[I:[a-z0-9]*]]) = (0) to (512) step (8) {
-// CHECK-DAG:   memref.subview %[[P]][%[[I]], 0] [8, 128]
-// CHECK-DAG:   memref.subview %[[MC]][%[[I]], 0] [8, 128]
-// CHECK-DAG:   memref.subview %[[MS]][%[[I]], 0] [8, 2]
+// CHECK:       scf.forall (%[[I:[a-z0-9]*]]) = (0) to (512) step (2) {
+// CHECK-DAG:   memref.subview %[[P]][%[[I]], 0] [2, 128]
+// CHECK-DAG:   memref.subview %[[MC]][%[[I]], 0] [2, 128]
+// CHECK-DAG:   memref.subview %[[MS]][%[[I]], 0] [2, 2]
 // CHECK:       math.sqrt
 // CHECK:       math.roundeven
 // CHECK:       math.roundeven
@@ -60,7 +61,7 @@ func.func @blocks(%g: !P, %p: !P, %m: !M, %v: !B) -> (!P, !M, !B)
 // CHECK:       scf.for
 // CHECK-NOT:   linalg.fill
 // CHECK:       iterator_types = ["reduction", "reduction"]
-// CHECK:       scf.forall (%{{.*}}) = (0) to (512) step (8) {
+// CHECK:       scf.forall (%{{.*}}) = (0) to (512) step (2) {
 // CHECK:       math.sqrt
 // CHECK-NOT:   scf.for
 // CHECK:       memref.copy %{{.*}}, %[[VR]] : memref<512xf32> to memref<512xf32>

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from differential import TILING, compare_after_each_pass, list_passes
 from kernels import mixed_values
 from lowbit import _lowbit
@@ -68,10 +69,28 @@ func.func @main(%x: tensor<3x64xf32>, %w: {rows}, %v: {outliers}) -> tensor<3x48
     check(module, inputs, tolerance=2e-2)
 
 
-def test_update_of_encoded_states():
-    """One generic with two encoded states, block scales and rank-1: equal bit for bit, whatever the lowering."""
-    m = "tensor<72x80xf32, #lowbit.quantized<int<8>, scale = f32 per [1, 32]>>"
-    v = "tensor<72x80xf32, #lowbit.quantized<uint<4>, scale = f32 rank1<min>>>"
+@pytest.mark.parametrize(
+    "first, second",
+    [
+        ("int<8>, scale = f32 per [1, 32]", "uint<4>, scale = f32 rank1<min>"),
+        (
+            "codebook<dynamic, 8>, scale = f32 per [1, 40]",
+            "codebook<dynamic_unsigned, 8>, scale = f32 per [1, 40]",
+        ),
+        (
+            "codebook<dynamic, 4>, scale = f32 per [1, 16]",
+            "codebook<linear_nonzero, 4>, scale = f32 per [1, 80]",
+        ),
+        (
+            "codebook<gaussian, 6>, scale = f16 per [8, 16]",
+            "e4m3, scale = f32 per [1, 32]",
+        ),
+    ],
+    ids=["int8-rank1", "dynamic8", "dynamic4", "gaussian6-e4m3"],
+)
+def test_update_of_encoded_states(first, second):
+    """One generic with two encoded states: equal bit for bit, whatever the lowering."""
+    m, v = (f"tensor<72x80xf32, #lowbit.quantized<{term}>>" for term in (first, second))
     p = "tensor<72x80xf32>"
     module = f"""
 #id = affine_map<(i, j) -> (i, j)>

@@ -39,6 +39,10 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
       *this, "parallel-elements",
       llvm::cl::desc("An op that is no contraction runs in parallel from this many elements on"),
       llvm::cl::init(16384)};
+  Option<int64_t> updateElements{
+      *this, "update-elements",
+      llvm::cl::desc("Elements in a tile of an op that decodes or encodes and is no contraction"),
+      llvm::cl::init(256)};
   Option<int64_t> attentionRows{*this, "attention-rows",
                                 llvm::cl::desc("Rows in a tile of fused attention, at most"),
                                 llvm::cl::init(32)};

@@ -61,6 +61,14 @@ static FailureOr<std::optional<unsigned>> findResult(AffineMap map, unsigned dim
   return found;
 }
 
+bool isFoldedOperand(linalg::LinalgOp op, const StripPlan &plan, unsigned operand) {
+  AffineMap map = op.getIndexingMapsArray()[operand];
+  if (!plan.foldedDim || map.getNumResults() == 0)
+    return false;
+  auto last = dyn_cast<AffineDimExpr>(map.getResults().back());
+  return last && last.getPosition() == *plan.foldedDim;
+}
+
 std::optional<SmallVector<int64_t>> getLaneOffsets(linalg::LinalgOp op, const StripPlan &plan,
                                                    unsigned operand, int64_t width) {
   SmallVector<int64_t> offsets(width * plan.getInnerLanes(), 0);
@@ -87,7 +95,8 @@ std::optional<SmallVector<int64_t>> getLaneOffsets(linalg::LinalgOp op, const St
   }
   // Lanes load the whole stretch and pick from it, which pays while most of it is used.
   int64_t last = *llvm::max_element(offsets);
-  if (last >= 2 * (int64_t)offsets.size() || (last > 0 && strides.back() != 1))
+  int64_t used = offsets.size() * (isFoldedOperand(op, plan, operand) ? plan.foldedSteps : 1);
+  if (last >= 2 * used || (last > 0 && strides.back() != 1))
     return std::nullopt;
   return offsets;
 }
@@ -167,11 +176,22 @@ private:
       }
       plan.dim = dim;
       plan.step = getStep(extent, lanes);
+      fold(plan);
       if (hasBF16 && !llvm::isPowerOf2_64(lanes)) // LLVM 22 aborts on a load of, say, 18 bf16
         return std::nullopt;
       return check(plan);
     }
     return std::nullopt;
+  }
+
+  /// Takes the last loop, if it is a reduction over no more neighbours than a byte has bits.
+  void fold(StripPlan &plan) {
+    unsigned last = op.getNumLoops() - 1;
+    if (op.getIteratorTypesArray()[last] != utils::IteratorType::reduction ||
+        ShapedType::isDynamic(extents[last]) || extents[last] > 8)
+      return;
+    plan.foldedDim = last;
+    plan.foldedSteps = extents[last];
   }
 
   std::optional<StripPlan> planReduction() {
@@ -246,7 +266,13 @@ FailureOr<StripPlan> planStrips(linalg::LinalgOp op, int64_t vectorLength, std::
   }
   if (op.getNumLoops() == 0)
     return failure();
-  return StripPlanner(op, vectorLength).run(reason);
+  FailureOr<StripPlan> plan = StripPlanner(op, vectorLength).run(reason);
+  int64_t elements = 1;
+  for (int64_t extent : op.getStaticLoopRanges())
+    elements = ShapedType::isDynamic(extent) ? vectorLength : elements * extent;
+  if (failed(plan) && elements < vectorLength)
+    reason.clear();
+  return plan;
 }
 
 } // namespace lowbit

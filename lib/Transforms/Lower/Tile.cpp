@@ -73,29 +73,47 @@ static Sizes loopRanges(TilingInterface op) {
   return Sizes(cast<EncodeRegionOp>(*op).getStaticSizes());
 }
 
-Sizes lowbit::parallelTileSizes(TilingInterface op, int64_t parallelElements) {
-  Sizes ranges = loopRanges(op), sizes(ranges.size(), 0);
+/// Whether tiles of `op` have buffers: of decoded operands, or of values that are encoded.
+static bool hasTileBuffers(TilingInterface op) {
+  auto structured = dyn_cast<linalg::LinalgOp>(*op);
+  return !structured || llvm::any_of(op->getOperands(), [](Value v) {
+    return v.getDefiningOp<DecodeRegionOp>() != nullptr;
+  }) || llvm::any_of(op->getUsers(), llvm::IsaPred<EncodeRegionOp>);
+}
+
+Sizes lowbit::parallelTileSizes(TilingInterface op, const UpdateTiles &limits) {
+  Sizes ranges = loopRanges(op), sizes(ranges.size(), 0), least(ranges.size(), 1);
   int64_t elements = 1;
   for (int64_t n : ranges)
     elements = ShapedType::isDynamic(n) || elements < 0 ? -1 : elements * n;
-  if (elements >= 0 && elements < parallelElements)
+  if (elements >= 0 && elements < limits.parallelElements)
     return sizes;
-  // Outer parallel loops until there are enough iterations for any number of threads that pays. The
-  // last loop runs along memory: pieces of it are long, or all of it.
-  constexpr int64_t enough = 64, shortest = 256;
-  int64_t iterations = 1;
+  // Outer parallel loops until there are enough iterations for any number of threads that pays, and
+  // for tiles whose buffers stay in a cache. The last loop runs along memory: pieces of it are
+  // long, or all of it.
+  int64_t enough = 64, iterations = 1;
+  constexpr int64_t shortest = 256;
+  if (elements >= 0 && hasTileBuffers(op))
+    enough = std::max<int64_t>(enough, llvm::divideCeil(elements, limits.elements));
+  legalizeTileSizes(least, op);
   for (auto [i, n, kind, size] : llvm::enumerate(ranges, op.getLoopIteratorTypes(), sizes)) {
-    bool isLast = i > 0 && i + 1 == ranges.size();
+    bool isLast = i > 0 && i + 1 == ranges.size(), isWhole = least[i] == 0;
     if (kind != utils::IteratorType::parallel || iterations >= enough ||
         (isLast && (ShapedType::isDynamic(n) || n <= shortest)))
       break;
-    size = ShapedType::isDynamic(n)
-               ? 1
-               : std::max<int64_t>(isLast ? shortest : 1, n / llvm::divideCeil(enough, iterations));
+    if (isWhole)
+      continue;
+    size = least[i];
+    if (ShapedType::isDynamic(n)) {
+      iterations *= enough;
+      continue;
+    }
+    int64_t wanted = n / int64_t(llvm::divideCeil(enough, iterations));
+    size = std::max<int64_t>(isLast ? llvm::alignTo(shortest, size) : size, wanted / size * size);
     // Equal tiles: a ragged last one would need buffers of a size known only at run time.
-    while (!ShapedType::isDynamic(n) && n % size != 0)
-      size += isLast ? 1 : -1;
-    iterations *= ShapedType::isDynamic(n) ? enough : n / std::max<int64_t>(size, 1);
+    for (int64_t step = isLast ? least[i] : -least[i]; n % least[i] == 0 && n % size != 0;)
+      size += step;
+    iterations *= n / std::max<int64_t>(size, 1);
   }
   legalizeTileSizes(sizes, op);
   return sizes;
@@ -143,7 +161,7 @@ static int64_t rowTileSize(int64_t extent, int64_t rows) {
 }
 
 /// The parallel loops of a contraction: rows of weights, or batches and heads.
-static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t parallelElements) {
+static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, const UpdateTiles &limits) {
   auto dims = linalg::inferContractionDims(op);
   Sizes sizes(op.getNumLoops(), 0), ranges = op.getStaticLoopRanges();
   if (llvm::is_contained(ranges, 0))
@@ -169,9 +187,10 @@ static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t par
   // A few products are done before other threads have begun.
   int64_t products = 1;
   for (int64_t n : ranges)
-    products =
-        ShapedType::isDynamic(n) || products >= parallelElements ? parallelElements : products * n;
-  if (products < parallelElements)
+    products = ShapedType::isDynamic(n) || products >= limits.parallelElements
+                   ? limits.parallelElements
+                   : products * n;
+  if (products < limits.parallelElements)
     return sizes;
   for (unsigned dim : dims->batch)
     sizes[dim] = 1;
@@ -187,7 +206,7 @@ static Sizes contractionTileSizes(linalg::LinalgOp op, int64_t rows, int64_t par
     sizes[dim] = rowTileSize(ranges[dim], rows);
     return sizes;
   }
-  return parallelTileSizes(cast<TilingInterface>(op.getOperation()), parallelElements);
+  return parallelTileSizes(cast<TilingInterface>(op.getOperation()), limits);
 }
 
 /// A sequential loop over the reduction where a tile of decoded weights would leave the cache; all
@@ -223,6 +242,23 @@ static Sizes reductionTileSizes(linalg::LinalgOp op, int64_t tileElements) {
   return sizes;
 }
 
+/// A state's old value gave a loop an output that every tile writes and, once its encode is in the
+/// loop too, no one reads: another tensor of that shape does.
+static void dropUnreadDecodes(RewriterBase &rewriter, scf::ForallOp loop) {
+  for (OpOperand &initial : loop.getOutputsMutable()) {
+    auto decode = initial.get().getDefiningOp<DecodeRegionOp>();
+    auto isWritten = [](Operation *user) { return isa<tensor::ParallelInsertSliceOp>(user); };
+    if (!decode || !loop.getTiedOpResult(&initial).use_empty() ||
+        !llvm::all_of(loop.getTiedBlockArgument(&initial).getUsers(), isWritten))
+      continue;
+    rewriter.setInsertionPoint(loop);
+    Value empty = tensor::EmptyOp::create(rewriter, loop.getLoc(), decode.getTensorRegion().sizes,
+                                          decode.getType().getElementType());
+    if (empty.getType() == decode.getType())
+      rewriter.modifyOpInPlace(loop, [&] { initial.set(empty); });
+  }
+}
+
 static bool isTiled(ArrayRef<int64_t> sizes) {
   return llvm::any_of(sizes, [](int64_t size) { return size != 0; });
 }
@@ -233,11 +269,12 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
 
   Reporter report{getArgumentName(), "decode"};
 
+  UpdateTiles limits() const { return {parallelElements, updateElements}; }
+
   /// Cuts what is left over at the end of a loop off into an op of its own, so that all tiles have
   /// one size.
   SmallVector<linalg::LinalgOp> peel(IRRewriter &rewriter, linalg::LinalgOp op) {
-    Sizes sizes = contractionTileSizes(op, rows, parallelElements),
-          ranges = op.getStaticLoopRanges();
+    Sizes sizes = contractionTileSizes(op, rows, limits()), ranges = op.getStaticLoopRanges();
     for (auto [dim, n] : llvm::enumerate(ranges)) {
       if (sizes[dim] == 0 || ShapedType::isDynamic(n) || n % sizes[dim] == 0 || n < sizes[dim])
         continue;
@@ -270,7 +307,7 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
     collect();
     for (linalg::LinalgOp op : contractions) {
       auto tilable = cast<TilingInterface>(op.getOperation());
-      Sizes sizes = contractionTileSizes(op, rows, parallelElements);
+      Sizes sizes = contractionTileSizes(op, rows, limits());
       TilingInterface inner = tilable;
       if (isTiled(sizes)) {
         auto loops = tileAndFuse(rewriter, tilable, sizes, /*isParallel=*/true);
@@ -298,7 +335,7 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
         others.push_back(cast<TilingInterface>(op));
     });
     for (TilingInterface op : others) {
-      Sizes sizes = parallelTileSizes(op, parallelElements);
+      Sizes sizes = parallelTileSizes(op, limits());
       if (isTiled(sizes) && failed(tileAndFuse(rewriter, op, sizes, /*isParallel=*/true)))
         return failure();
     }
@@ -307,6 +344,7 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
     memref::populateResolveRankedShapedTypeResultDimsPatterns(shapes);
     if (failed(applyPatternsGreedily(getOperation(), std::move(shapes))))
       return failure();
+    getOperation().walk([&](scf::ForallOp loop) { dropUnreadDecodes(rewriter, loop); });
     // A decode that something else needs as a whole.
     SmallVector<DecodeRegionOp> decodes;
     getOperation().walk([&](DecodeRegionOp op) {
@@ -326,7 +364,7 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
                                    failOnFallback));
       }
       auto tilable = cast<TilingInterface>(op.getOperation());
-      Sizes sizes = parallelTileSizes(tilable, parallelElements);
+      Sizes sizes = parallelTileSizes(tilable, limits());
       if (isTiled(sizes) && failed(tileAndFuse(rewriter, tilable, sizes, /*isParallel=*/true)))
         return failure();
     }
@@ -338,7 +376,7 @@ struct TilePass : lowbit::impl::TileBase<TilePass> {
     RewritePatternSet slices(&getContext());
     populateFoldSliceOfDecodePatterns(slices);
     if (failed(applyPatternsGreedily(getOperation(), std::move(slices))) ||
-        failed(tileEncodes(rewriter, getOperation(), parallelElements)) ||
+        failed(tileEncodes(rewriter, getOperation(), limits())) ||
         failed(tileContractions(rewriter)) || failed(tileOthers(rewriter)))
       return signalPassFailure();
     // A slice of a whole empty tensor would become a buffer of the whole.

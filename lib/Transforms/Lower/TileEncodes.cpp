@@ -113,7 +113,7 @@ static bool hasKnownSpans(EncodeRegionOp op) {
 }
 
 LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
-                                  int64_t parallelElements) {
+                                  const UpdateTiles &limits) {
   if (failed(tileStatistics(rewriter, function)))
     return failure();
   SmallVector<EncodeRegionOp> encodes;
@@ -133,8 +133,7 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
         });
     if (!isFused) {
       auto op = cast<TilingInterface>(*encode);
-      auto loops =
-          tileAndFuse(rewriter, op, parallelTileSizes(op, parallelElements), /*isParallel=*/true);
+      auto loops = tileAndFuse(rewriter, op, parallelTileSizes(op, limits), /*isParallel=*/true);
       if (failed(loops))
         return failure();
       if (!loops->loops.empty())
@@ -147,7 +146,7 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
       if (other != group.back())
         rewriter.moveOpAfter(other, producer);
     auto op = cast<TilingInterface>(*producer);
-    SmallVector<int64_t> sizes = parallelTileSizes(op, parallelElements);
+    SmallVector<int64_t> sizes = parallelTileSizes(op, limits);
     if (llvm::all_of(sizes, [](int64_t size) { return size == 0; }))
       continue; // small enough to be one tile
     auto loops = tileAndFuse(rewriter, op, sizes, /*isParallel=*/true);

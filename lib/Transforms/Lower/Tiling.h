@@ -32,13 +32,21 @@ llvm::FailureOr<mlir::scf::SCFTileAndFuseResult> tileAndFuse(mlir::RewriterBase 
                                                              llvm::ArrayRef<int64_t> sizes,
                                                              bool isParallel);
 
+/// How ops that are no contractions are tiled.
+struct UpdateTiles {
+  /// They run in parallel from this many elements on.
+  int64_t parallelElements;
+  /// Elements in a tile of one that decodes or encodes, as far as its blocks allow.
+  int64_t elements;
+};
+
 /// Tile sizes of a parallel loop over the outer parallel dimensions of `op`; all 0 where it does
 /// not pay.
-llvm::SmallVector<int64_t> parallelTileSizes(mlir::TilingInterface op, int64_t parallelElements);
+llvm::SmallVector<int64_t> parallelTileSizes(mlir::TilingInterface op, const UpdateTiles &limits);
 
 /// Statistics phases and encodes of a function, each encode with the op that produces its values.
 llvm::LogicalResult tileEncodes(mlir::RewriterBase &rewriter, mlir::func::FuncOp function,
-                                int64_t parallelElements);
+                                const UpdateTiles &limits);
 
 } // namespace lowbit
 

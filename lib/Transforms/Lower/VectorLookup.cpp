@@ -18,6 +18,21 @@ namespace lowbit {
 /// The largest table that is held in registers; larger ones are gathered from memory.
 static constexpr int64_t maxRegisterTable = 16;
 
+/// Indices as integers of `bits` bits. Index lanes, of 64 bits, would take two registers: mostly
+/// they come from narrower ones.
+static Value asIntegers(OpBuilder &b, Location loc, Value indices, unsigned bits) {
+  auto type = cast<VectorType>(indices.getType()).cloneWith({}, b.getIntegerType(bits));
+  auto cast = indices.getDefiningOp<arith::IndexCastUIOp>();
+  if (!cast)
+    return arith::IndexCastOp::create(b, loc, type, indices);
+  unsigned own = getElementTypeOrSelf(cast.getIn().getType()).getIntOrFloatBitWidth();
+  if (own < bits)
+    return arith::ExtUIOp::create(b, loc, type, cast.getIn());
+  if (own > bits)
+    return arith::TruncIOp::create(b, loc, type, cast.getIn());
+  return cast.getIn();
+}
+
 /// Lanes [first, first + count) of `indices`, looked up by extracting each: LLVM recognizes that as
 /// one permutation (`vpermps`, `vpshufb`) if table, indices and result have lanes of one width and
 /// number.
@@ -38,7 +53,7 @@ static Value pickLanes(OpBuilder &b, Location loc, Value table, Value indices, i
 static Value emitPermutation(OpBuilder &b, Location loc, Value table, Value indices,
                              VectorType type) {
   auto intType = type.cloneWith({}, b.getIntegerType(type.getElementTypeBitWidth()));
-  indices = arith::IndexCastOp::create(b, loc, intType, indices);
+  indices = asIntegers(b, loc, indices, type.getElementTypeBitWidth());
   auto splat = [&](int64_t value) -> Value {
     Attribute element = b.getIntegerAttr(intType.getElementType(), value);
     return arith::ConstantOp::create(b, loc, DenseElementsAttr::get(intType, element));
@@ -87,7 +102,8 @@ Value emitLookup(OpBuilder &b, Location loc, Value table, Value indices) {
   Value all = arith::ConstantOp::create(
       b, loc, DenseElementsAttr::get(type.cloneWith({}, b.getI1Type()), true));
   Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
-  return vector::GatherOp::create(b, loc, type, table, zero, indices, all, none);
+  return vector::GatherOp::create(b, loc, type, table, zero, asIntegers(b, loc, indices, 32), all,
+                                  none);
 }
 
 } // namespace lowbit

@@ -41,7 +41,7 @@ public:
     ranges = op.createLoopRanges(b, loc);
     ivs.resize(op.getNumLoops());
     for (unsigned dim = 0; dim < ranges.size(); ++dim)
-      if (!plan.varies(dim))
+      if (plan.isOuter(dim))
         outerDims.push_back(dim);
     // A strip covers these from their first index on.
     if (!plan.innerDims.empty()) {
@@ -73,11 +73,20 @@ private:
     emitStrips(b, loc, ranges[plan.dim].size, getWidths({plan.step, 1}), {},
                [&](OpBuilder &b, Value start, int64_t width, ValueRange) -> SmallVector<Value> {
                  ivs[plan.dim] = start;
-                 IRMapping values = uniform;
-                 emitBody(b, width, values);
-                 for (auto [operand, value] :
-                      llvm::zip_equal(op.getDpsInitsMutable(), yield->getOperands()))
-                   store(b, operand, toLanes(b, lookup(values, value), width), width);
+                 SmallVector<Value> results;
+                 for (foldedStep = 0; foldedStep < plan.foldedSteps; ++foldedStep) {
+                   if (plan.foldedDim)
+                     ivs[*plan.foldedDim] = arith::ConstantIndexOp::create(b, loc, foldedStep);
+                   IRMapping values = uniform;
+                   for (auto [argument, value] : llvm::zip(op.getRegionOutputArgs(), results))
+                     values.map(argument, value);
+                   emitBody(b, width, values);
+                   results = llvm::map_to_vector(yield->getOperands(), [&](Value value) {
+                     return toLanes(b, lookup(values, value), width);
+                   });
+                 }
+                 for (auto [operand, value] : llvm::zip_equal(op.getDpsInitsMutable(), results))
+                   store(b, operand, value, width);
                  return {};
                });
   }
@@ -152,14 +161,14 @@ private:
       AffineMap map = maps[input->getOperandNumber()];
       BlockArgument argument = op.getMatchingBlockArgument(input);
       bool varies = llvm::any_of(llvm::seq(op.getNumLoops()), [&](unsigned dim) {
-        return plan.varies(dim) && map.isFunctionOfDim(dim);
+        return !plan.isOuter(dim) && map.isFunctionOfDim(dim);
       });
       if (!varies && !argument.use_empty())
         values.map(argument, load(b, input->getOperandNumber(), 1));
     }
     for (Operation &inner : op.getBlock()->without_terminator()) {
       if (auto index = dyn_cast<linalg::IndexOp>(inner)) {
-        if (!plan.varies(index.getDim()))
+        if (plan.isOuter(index.getDim()))
           values.map(index.getResult(), ivs[index.getDim()]);
         continue;
       }
@@ -241,6 +250,13 @@ private:
     int64_t last = *llvm::max_element(offsets);
     if (last == 0)
       return memref::LoadOp::create(b, loc, source, indices);
+    if (isFoldedOperand(op, plan, operand)) {
+      // All steps of the reduction pick from one stretch.
+      indices.back() = arith::ConstantIndexOp::create(b, loc, 0);
+      for (int64_t &offset : offsets)
+        offset += foldedStep;
+      last += plan.foldedSteps - 1;
+    }
     Value stretch = vector::LoadOp::create(
         b, loc, VectorType::get({last + 1}, type.getElementType()), source, indices);
     if (llvm::equal(offsets, llvm::seq<int64_t>(last + 1)))
@@ -265,6 +281,7 @@ private:
   Operation *yield;
   /// The current index of each dimension of the op, for dimensions of the strip its first lane's.
   SmallVector<Value> ivs;
+  int64_t foldedStep = 0;
 };
 
 struct VectorizeStrips : OpInterfaceRewritePattern<linalg::LinalgOp> {

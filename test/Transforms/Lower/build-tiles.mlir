@@ -114,3 +114,77 @@ func.func @search(%x: tensor<8x49xf32>, %c: tensor<8x49xi8>, %s: tensor<8x2xf32>
   %0:2 = lowbit.encode_region tensor<8x49xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 49] : (tensor<8x49xf32>, tensor<8x49xi8>, tensor<8x2xf32>) -> (tensor<8x49xi8>, tensor<8x2xf32>)
   return %0#0, %0#1 : tensor<8x49xi8>, tensor<8x2xf32>
 }
+
+// -----
+
+// The nearest of 16 levels: four halvings of the thresholds, which a register holds.
+
+#w = #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 32]>
+
+// CHECK-LABEL: func @few_levels(
+// CHECK: arith.divf
+// CHECK-COUNT-4: arith.cmpf oge
+// CHECK-NOT: arith.cmpf oge
+// CHECK: return
+func.func @few_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>) {
+  %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>)
+  return %0#0, %0#1 : tensor<8x32xi8>, tensor<8x2xf32>
+}
+
+// -----
+
+// Of 256: one look-up in the bucket of the number's sign, exponent and first mantissa bits, and one comparison with the
+// threshold inside. What is divided by is chosen once for each block.
+
+#w = #lowbit.quantized<codebook<dynamic, 8>, scale = f32 per [1, 32]>
+
+// CHECK-LABEL: func @many_levels(
+// CHECK: %[[WORDS:.*]] = arith.constant dense<{{.*}}> : tensor<{{[0-9]*}}xi32>
+// CHECK: %[[DIVISOR:.*]] = arith.select
+// CHECK: %[[T:.*]] = arith.divf %{{.*}}, %[[DIVISOR]]
+// CHECK: %[[BITS:.*]] = arith.bitcast %[[T]] : f32 to i32
+// CHECK: arith.shrsi %[[BITS]], %{{.*}} : i32
+// CHECK: arith.maxsi
+// CHECK: arith.minui
+// CHECK: tensor.extract %[[WORDS]]
+// CHECK: arith.cmpi uge
+// CHECK-NOT: tensor.extract
+// CHECK: return
+func.func @many_levels(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>) {
+  %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x64xi8>, tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>)
+  return %0#0, %0#1 : tensor<8x64xi8>, tensor<8x2xf32>
+}
+
+// -----
+
+// Positive thresholds need no sign: negative numbers are below the least of them as integers, too.
+
+#w = #lowbit.quantized<codebook<dynamic_unsigned, 8>, scale = f32 per [1, 32]>
+
+// CHECK-LABEL: func @positive_levels(
+// CHECK: arith.divf
+// CHECK-NOT: arith.xori
+// CHECK: tensor.extract
+// CHECK: return
+func.func @positive_levels(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>) {
+  %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x64xi8>, tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>)
+  return %0#0, %0#1 : tensor<8x64xi8>, tensor<8x2xf32>
+}
+
+// -----
+
+// Two thresholds side by side would share every bucket: a search in memory.
+
+#w = #lowbit.quantized<codebook<[0.0, 1.0, 1.0000001, 1.0000002, 1.0000004, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0]>,
+                       scale = f32 per [1, 32], layout = planes<4, 1>>
+
+// CHECK-LABEL: func @close_levels(
+// CHECK: arith.divf
+// CHECK-COUNT-5: arith.cmpf oge
+// CHECK: return
+func.func @close_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %c1: tensor<8x8xi8>, %s: tensor<8x2xf32>)
+    -> (tensor<8x32xi8>, tensor<8x8xi8>, tensor<8x2xf32>) {
+  %0:3 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %c1, %s) with [] [0, 0] [8, 64]
+    : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x8xi8>, tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x8xi8>, tensor<8x2xf32>)
+  return %0#0, %0#1, %0#2 : tensor<8x32xi8>, tensor<8x8xi8>, tensor<8x2xf32>
+}

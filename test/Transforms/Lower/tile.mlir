@@ -1,5 +1,5 @@
 // RUN: lowbit-opt %s -split-input-file --pass-pipeline='builtin.module(lowbit-materialize,lowbit-components,canonicalize,cse,func.func(lowbit-tile{parallel-elements=4096}),resolve-ranked-shaped-type-result-dims,canonicalize,cse)' | FileCheck %s
-// RUN: lowbit-opt %s -split-input-file --pass-pipeline='builtin.module(lowbit-materialize,lowbit-components,canonicalize,cse,func.func(lowbit-tile{rows=32 tile-elements=65536}),resolve-ranked-shaped-type-result-dims,canonicalize,cse)' | FileCheck %s --check-prefix=OPTIONS
+// RUN: lowbit-opt %s -split-input-file --pass-pipeline='builtin.module(lowbit-materialize,lowbit-components,canonicalize,cse,func.func(lowbit-tile{rows=32 tile-elements=65536 update-elements=1024}),resolve-ranked-shaped-type-result-dims,canonicalize,cse)' | FileCheck %s --check-prefix=OPTIONS
 
 #w = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
 #nt = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
@@ -182,4 +182,41 @@ func.func @cut_block(%t: tensor<16x64xf32, #w>, %row: index) -> tensor<1x64xf32>
   %d = lowbit.decode %t : tensor<16x64xf32, #w>
   %r = tensor.extract_slice %d[%row, 0] [1, 64] [1, 1] : tensor<16x64xf32> to tensor<1x64xf32>
   return %r : tensor<1x64xf32>
+}
+
+// -----
+
+#w = #lowbit.quantized<int<8>, scale = f32 per [64]>
+
+// What several passes go over is tiled small: 256 elements, or as many as a block has; a plain op goes by large pieces.
+
+// CHECK-LABEL: func @small_tiles(
+// CHECK: scf.forall (%{{.*}}) = (0) to (65536) step (256)
+// CHECK: lowbit.encode_region
+// CHECK: scf.forall (%{{.*}}) = (0) to (65536) step (1024)
+// CHECK: arith.negf
+// OPTIONS-LABEL: func @small_tiles(
+// OPTIONS: scf.forall (%{{.*}}) = (0) to (65536) step (1024)
+// OPTIONS: lowbit.encode_region
+#id = affine_map<(i) -> (i)>
+func.func @small_tiles(%x: tensor<65536xf32>, %d: tensor<65536xf32, #w>) -> (tensor<65536xf32, #w>, tensor<65536xf32>) {
+  %0 = lowbit.encode %x into %d : tensor<65536xf32> into tensor<65536xf32, #w>
+  %e = tensor.empty() : tensor<65536xf32>
+  %1 = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]} ins(%x : tensor<65536xf32>) outs(%e : tensor<65536xf32>) {
+    ^bb0(%a: f32, %old: f32):
+      %n = arith.negf %a : f32
+      linalg.yield %n : f32
+  } -> tensor<65536xf32>
+  return %0, %1 : tensor<65536xf32, #w>, tensor<65536xf32>
+}
+
+// -----
+
+#w = #lowbit.quantized<int<8>, scale = f32 per [64, 512]>
+
+// CHECK-LABEL: func @large_blocks(
+// CHECK: scf.forall (%{{.*}}, %{{.*}}) = (0, 0) to (256, 4096) step (64, 512)
+func.func @large_blocks(%x: tensor<256x4096xf32>, %d: tensor<256x4096xf32, #w>) -> tensor<256x4096xf32, #w> {
+  %0 = lowbit.encode %x into %d : tensor<256x4096xf32> into tensor<256x4096xf32, #w>
+  return %0 : tensor<256x4096xf32, #w>
 }

@@ -167,7 +167,8 @@ func.func @transposed(%x: memref<32x64xf32>, %y: memref<64x32xf32>) {
 // CHECK-LABEL: func @codebook(
 // CHECK: %[[TABLE:.*]] = memref.get_global @levels
 // CHECK: %[[LEVELS:.*]] = vector.load %[[TABLE]][%c0] : memref<16xf32>, vector<16xf32>
-// CHECK: %[[LAST:.*]] = vector.extract %{{.*}}[15] : i32 from vector<16xi32>
+// CHECK: %[[INDICES:.*]] = arith.extui %{{.*}} : vector<16xi8> to vector<16xi32>
+// CHECK: %[[LAST:.*]] = vector.extract %[[INDICES]][15] : i32 from vector<16xi32>
 // CHECK: %[[AT:.*]] = arith.index_castui %[[LAST]] : i32 to index
 // CHECK: vector.extract %[[LEVELS]][%[[AT]]] : f32 from vector<16xf32>
 // CHECK: vector.from_elements {{.*}} : vector<16xf32>
@@ -187,8 +188,11 @@ func.func @codebook(%codes: memref<64xi8>, %y: memref<64xf32>) {
 
 // -----
 
+// Indices of 32 bits fill one register.
+
 // CHECK-LABEL: func @large_codebook(
-// CHECK: vector.gather
+// CHECK: %[[INDICES:.*]] = arith.extui %{{.*}} : vector<16xi8> to vector<16xi32>
+// CHECK: vector.gather %{{.*}}[%c0] [%[[INDICES]]]
 memref.global "private" constant @many_levels : memref<256xf32> = dense<1.0>
 func.func @large_codebook(%codes: memref<64xi8>, %y: memref<64xf32>) {
   %table = memref.get_global @many_levels : memref<256xf32>
@@ -263,5 +267,36 @@ func.func @unknown_combiner(%x: memref<4x64xf32>, %y: memref<4xf32>) {
 // CHECK: linalg.matmul
 func.func @contraction(%x: memref<8x8xf16>, %y: memref<8x8xf16>) {
   linalg.matmul ins(%x, %x : memref<8x8xf16>, memref<8x8xf16>) outs(%y : memref<8x8xf16>)
+  return
+}
+
+// -----
+
+// Two codes become one byte: the strip loads both for 64 bytes, keeps what it has of them in a register, and stores once.
+
+// CHECK-LABEL: func @pack(
+// CHECK-SAME: %[[CODES:.*]]: memref<128x2xi8>, %[[BYTES:.*]]: memref<128xi8>
+// CHECK: scf.for %[[I:.*]] = %c0 to %c128 step %c64 {
+// CHECK-NOT: scf.for
+// CHECK: %[[FIRST:.*]] = vector.load %[[CODES]][%[[I]], %c0] : memref<128x2xi8>, vector<128xi8>
+// CHECK: %[[LOW:.*]] = vector.shuffle %[[FIRST]], %[[FIRST]] [0, 2, 4, {{.*}}, 126]
+// CHECK: %[[OLD:.*]] = vector.load %[[BYTES]][%[[I]]] : memref<128xi8>, vector<64xi8>
+// CHECK: %[[HALF:.*]] = arith.ori %[[OLD]]
+// CHECK: vector.shuffle {{.*}} [1, 3, 5, {{.*}}, 127]
+// CHECK: %[[BOTH:.*]] = arith.ori %[[HALF]]
+// CHECK-NEXT: vector.store %[[BOTH]], %[[BYTES]][%[[I]]]
+func.func @pack(%codes: memref<128x2xi8>, %bytes: memref<128xi8>) {
+  %c4 = arith.constant 4 : i8
+  linalg.generic {
+      indexing_maps = [affine_map<(i, h) -> (i, h)>, affine_map<(i, h) -> (i)>], iterator_types = ["parallel", "reduction"]}
+      ins(%codes : memref<128x2xi8>) outs(%bytes : memref<128xi8>) {
+    ^bb0(%code: i8, %old: i8):
+      %half = linalg.index 1 : index
+      %h = arith.index_cast %half : index to i8
+      %shift = arith.muli %h, %c4 : i8
+      %field = arith.shli %code, %shift : i8
+      %new = arith.ori %old, %field : i8
+      linalg.yield %new : i8
+  }
   return
 }

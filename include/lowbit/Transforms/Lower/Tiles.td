@@ -251,7 +251,7 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
   let description = [{
     Contractions: a parallel loop over tiles of the result with the decode of the tile's weights inside. Encodes: a
     parallel loop over the encode's granularity, with the op that produces the values. Other ops: a parallel loop over an
-    outer dimension where that pays. Tile sizes are first made legal for every encoding involved; a large tensor
+    outer dimension where that pays; tiles of what decodes or encodes are small, since several passes go over each. Tile sizes are first made legal for every encoding involved; a large tensor
     that must be decoded as a whole gets a remark, or with `fail-on-fallback` an error.
 
     ```mlir
@@ -297,6 +297,9 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
            "Decoded weights in a tile, at most: it is to stay in a cache next to the core">,
     Option<"parallelElements", "parallel-elements", "int64_t", /*default=*/"16384",
            "An op that is no contraction runs in parallel from this many elements on">,
+    Option<"updateElements", "update-elements", "int64_t", /*default=*/"256",
+           "Elements in a tile of an op that decodes or encodes and is no contraction, as far as blocks allow: "
+           "what lies between its passes is to stay in the cache next to the core, and memory to be busy all the time">,
     Lowbit_FailOnFallback
   ];
   let dependentDialects = Lowbit_TensorDialects;
@@ -331,6 +334,61 @@ def BuildTiles : Pass<"lowbit-build-tiles", "::mlir::func::FuncOp"> {
           linalg.yield %x : f32
       } -> tensor<8x64xf32>
       return %v : tensor<8x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = Lowbit_TensorDialects;
+}
+
+def FuseDecodes : Pass<"lowbit-fuse-decodes", "::mlir::func::FuncOp"> {
+  let summary = "Fuse decodes into the elementwise ops that read them";
+  let description = [{
+    An elementwise op that is the only reader of what another one computes, such as a decode, computes it itself, so that no buffer lies
+    between them: decoding a state costs nothing beside the divisions of an optimizer step. Each element is computed once as before: what is
+    broadcast is not fused. The reader's loops get the shape of the decode's blocks (upstream's expansion of reshapes). An old value
+    that is read where the new one is written becomes an input, since upstream fuses these alone.
+
+    ```mlir
+    // lowbit-opt --lowbit-fuse-decodes -canonicalize
+    #ij = affine_map<(i, j) -> (i, j)>
+    #i = affine_map<(i, j) -> (i)>
+    #id = affine_map<(i) -> (i)>
+    func.func @update(%codes: tensor<2x64xi8>, %scales: tensor<2xf32>, %g: tensor<128xf32>) -> tensor<128xf32> {
+      %empty = tensor.empty() : tensor<2x64xf32>
+      %blocks = linalg.generic {indexing_maps = [#ij, #i, #ij], iterator_types = ["parallel", "parallel"]}
+          ins(%codes, %scales : tensor<2x64xi8>, tensor<2xf32>) outs(%empty : tensor<2x64xf32>) {
+        ^bb0(%code: i8, %s: f32, %out: f32):
+          %q = arith.sitofp %code : i8 to f32
+          %x = arith.mulf %s, %q : f32
+          linalg.yield %x : f32
+      } -> tensor<2x64xf32>
+      %state = tensor.collapse_shape %blocks [[0, 1]] : tensor<2x64xf32> into tensor<128xf32>
+      %new = linalg.generic {indexing_maps = [#id, #id], iterator_types = ["parallel"]}
+          ins(%g : tensor<128xf32>) outs(%state : tensor<128xf32>) {
+        ^bb0(%in: f32, %old: f32):
+          %sum = arith.addf %old, %in : f32
+          linalg.yield %sum : f32
+      } -> tensor<128xf32>
+      return %new : tensor<128xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #ij = affine_map<(i, j) -> (i, j)>
+    #i = affine_map<(i, j) -> (i)>
+    func.func @update(%codes: tensor<2x64xi8>, %scales: tensor<2xf32>, %g: tensor<128xf32>) -> tensor<128xf32> {
+      %gradient = tensor.expand_shape %g [[0, 1]] output_shape [2, 64] : tensor<128xf32> into tensor<2x64xf32>
+      %empty = tensor.empty() : tensor<2x64xf32>
+      %blocks = linalg.generic {indexing_maps = [#ij, #ij, #i, #ij], iterator_types = ["parallel", "parallel"]}
+          ins(%gradient, %codes, %scales : tensor<2x64xf32>, tensor<2x64xi8>, tensor<2xf32>) outs(%empty : tensor<2x64xf32>) {
+        ^bb0(%in: f32, %code: i8, %s: f32, %out: f32):
+          %q = arith.sitofp %code : i8 to f32
+          %x = arith.mulf %s, %q : f32
+          %sum = arith.addf %x, %in : f32
+          linalg.yield %sum : f32
+      } -> tensor<2x64xf32>
+      %new = tensor.collapse_shape %blocks [[0, 1]] : tensor<2x64xf32> into tensor<128xf32>
+      return %new : tensor<128xf32>
     }
     ```
   }];

@@ -25,17 +25,27 @@ struct StripPlan {
   llvm::SmallVector<int64_t> innerExtents;
   /// `dim` is a reduction that the outputs lack.
   bool isReduction = false;
+  /// A short reduction over neighbours in memory, such as the codes of a byte: each strip takes all
+  /// of its steps, and keeps the outputs in registers from one to the next.
+  std::optional<unsigned> foldedDim;
+  int64_t foldedSteps = 1;
 
   int64_t getInnerLanes() const;
   /// For a strip of `width` steps along `dim`: each lane's distance from the first along `which`.
   llvm::SmallVector<int64_t> getLaneIndices(unsigned which, int64_t width) const;
   bool varies(unsigned which) const { return which == dim || llvm::is_contained(innerDims, which); }
+  /// Dimensions that a loop around the strips goes over.
+  bool isOuter(unsigned which) const { return !varies(which) && which != foldedDim; }
 };
 
 /// Chooses the strip for `op` with vectors of `vectorLength` 32-bit elements. On failure `reason`
-/// says what is in the way; it is empty if `op` is a contraction or a single element.
+/// says what is in the way; it is empty if `op` is a contraction or has less elements than a
+/// vector.
 mlir::FailureOr<StripPlan> planStrips(mlir::linalg::LinalgOp op, int64_t vectorLength,
                                       std::string &reason);
+
+/// Whether the steps of `plan.foldedDim` are neighbours in `operand`.
+bool isFoldedOperand(mlir::linalg::LinalgOp op, const StripPlan &plan, unsigned operand);
 
 /// Where each lane of a strip of `width` steps finds its element of `operand`, as a distance in
 /// memory from the first lane's; nothing if that is not known or not a short forward distance.

@@ -18,7 +18,8 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
     - *parallel*: the outputs are contiguous along their last dimensions. Short last dimensions,
       such as the codes within a byte, join the strip of the dimension before them. Inputs are
       loaded as a vector, as a vector that is spread over the lanes (one byte for two codes), or
-      as a scalar.
+      as a scalar. A short reduction over neighbours (the codes of a byte that they are packed to)
+      is done in registers, in order.
     - *reduction*: an input is contiguous along a reduction dimension that the outputs lack, and
       each output is combined by one associative op. Four accumulators run in parallel, so sums of
       floats are added in another order than by plain loops.
