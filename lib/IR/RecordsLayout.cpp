@@ -241,14 +241,17 @@ static SmallVector<Value> placeOf(TileBuilder &t, const Record &record, const Re
           t.value(t.apply(unit * part.bytes + (part.offset + ahead), {at.step}))};
 }
 
+/// A component of `tiled` that is in no record.
+static Value apartOf(const Record &record, ValueRange components, unsigned component) {
+  return components[1 + (llvm::find(record.apart, component) - record.apart.begin())];
+}
+
 /// A unit of a component of `tiled`.
 static Value load(TileBuilder &t, const Record &record, ValueRange components, unsigned component,
                   int64_t columns, VectorType type, Value group, const StepColumn &at) {
   const RecordPart *part = record.find(component);
-  if (!part) {
-    size_t i = llvm::find(record.apart, component) - record.apart.begin();
-    return loadUnit(t, components[1 + i], columns, type, group, at);
-  }
+  if (!part)
+    return loadUnit(t, apartOf(record, components, component), columns, type, group, at);
   auto bytes = VectorType::get({part->bytes}, t.b.getI8Type());
   Value unit = vector::LoadOp::create(t.b, t.loc, bytes, components[0],
                                       placeOf(t, record, *part, group, at));
@@ -285,9 +288,7 @@ Value RecordsLayoutAttr::buildInnerLevel(OpBuilder &b, Location loc, const Quant
   TileBuilder t(b, loc);
   Record record = recordOf(term, type);
   unsigned component = planesOf(term).size() + level;
-  Value grid;
-  if (!record.find(component))
-    grid = components[1 + (llvm::find(record.apart, component) - record.apart.begin())];
+  Value grid = record.find(component) ? Value() : apartOf(record, components, component);
   return lowbit::buildInnerLevel(
       t, storedLevelsOf(term, type.getShape())[level], component, grid, group, at,
       [&](unsigned component, int64_t columns, VectorType vector) {

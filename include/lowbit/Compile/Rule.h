@@ -8,8 +8,8 @@
 // A rule is a module whose function `step` updates a parameter and its states in place
 // (`lowbit.updates`), given a gradient and scalars. Its arguments have names (`lowbit.name`):
 // tensors of f32 with two axes, "gradient", "parameter" and any number of states, and scalars. An
-// extent of a state is the parameter's (dynamic) or 1. How
-// tensors are stored is not its business: lowbit-assign-states, docs/Optimizers.md.
+// extent of a state is the parameter's (dynamic) or 1. How tensors are stored is not its business:
+// lowbit-assign-states, docs/Optimizers.md.
 //
 //===----------------------------------------------------------------------===//
 

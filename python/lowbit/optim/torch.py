@@ -18,6 +18,10 @@ from .rule import Rule, load
 _DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
 
+def _key(state: str, component: str) -> str:
+    return state if component == "values" else f"{state}.{component}"
+
+
 def _to_torch(array: np.ndarray) -> torch.Tensor:
     """The same memory; 16-bit floats as the bits that they are."""
     return torch.from_numpy(array.view(np.int16) if array.dtype == np.uint16 else array)
@@ -50,7 +54,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         self._encodings, self._threads = states, threads
         self._compiled: dict[tuple[int, str, str], tuple[list[int], Optimizer]] = {}
         defaults = {a.name: a.default for a in self.rule.scalars if a.name != "step"}
-        for name in _names(scalars):
+        for name in _scalars(scalars):
             if name not in defaults:
                 known = ", ".join(defaults)
                 raise LowbitError(f"rule '{self.rule.name}' has no {name}", hint=f"it has {known}")
@@ -124,8 +128,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             kept["step"] = 0
             for state, components in optimizer.zeros(name).items():
                 for component, array in components.items():
-                    key = state if component == "values" else f"{state}.{component}"
-                    kept[key] = _to_torch(array)
+                    kept[_key(state, component)] = _to_torch(array)
         states: dict[str, Components] = {}
         for key, tensor in kept.items():
             if key != "step":
@@ -167,8 +170,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         adopted: dict[str, Any] = {"step": int(saved["step"])}
         for (state, encoding), stored in zip(encodings.items(), found):
             for component, array in peers.convert(stored, encoding, p.numel()).items():
-                key = state if component == "values" else f"{state}.{component}"
-                adopted[key] = _to_torch(np.array(array, order="C"))
+                adopted[_key(state, component)] = _to_torch(np.array(array, order="C"))
         return adopted
 
 
@@ -180,10 +182,6 @@ def _kind(tensor: torch.Tensor, what: str) -> str:
             f"a {what} is {tensor.layout} of {tensor.dtype}, not dense float32, bfloat16 or float16"
         )
     return _DTYPES[tensor.dtype]
-
-
-def _names(scalars: dict[str, Any]) -> list[str]:
-    return list(_scalars(scalars))
 
 
 def _scalars(group: dict[str, Any]) -> dict[str, Any]:
