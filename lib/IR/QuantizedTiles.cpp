@@ -13,13 +13,14 @@
 #include "ChooseScale.h"
 #include "RoundCodes.h"
 #include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "lowbit/Numerics/Reference.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
-#include <limits>
+#include <cmath>
 
 using namespace mlir;
 using namespace lowbit;
@@ -105,22 +106,39 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
 // Encode: the codes
 //===----------------------------------------------------------------------===//
 
-/// x / s, as the rule says, 0 where s is; or what has the same code if `either` zero and NaN have
-/// that of 0.
-static Value divideByScale(TileBuilder &t, const Rule &rule, Value x, Value scale, bool either) {
+/// Whether no threshold lies where lowbit.quotient is not the quotient.
+static bool isQuotientEnough(const numerics::Format &format) {
+  if (format.isInteger())
+    return true;
+  bool isTable = format.kind() == numerics::FormatKind::Codebook ||
+                 format.kind() == numerics::FormatKind::Minifloat;
+  return isTable && llvm::all_of(format.thresholds(), [](float threshold) {
+           float magnitude = std::abs(threshold);
+           return magnitude == 0 || (magnitude > 0x1p-80f && magnitude < 0x1p60f);
+         });
+}
+
+/// x / s, as the rule says, 0 where s is; or what has the same code. `either`: zeros of both signs
+/// and NaN have that of 0.
+static Value divideByScale(TileBuilder &t, const Rule &rule, const numerics::Format &format,
+                           Value x, Value scale, bool either) {
   Value isZero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, scale, t.f32(0));
-  auto choose = [&](float ifZero, Value otherwise) -> Value {
-    return arith::SelectOp::create(t.b, t.loc, isZero, t.f32(ifZero), otherwise);
+  auto choose = [&](Value otherwise) -> Value {
+    return arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), otherwise);
   };
-  if (rule.inverse == Rule::Inverse::Reciprocal) {
-    Value inverse = arith::DivFOp::create(t.b, t.loc, t.f32(1), scale);
-    return arith::MulFOp::create(t.b, t.loc, x, choose(0, inverse));
-  }
-  // A choice of scales is one for each block, not for each element.
+  if (rule.inverse == Rule::Inverse::Reciprocal)
+    return arith::MulFOp::create(t.b, t.loc, x,
+                                 choose(arith::DivFOp::create(t.b, t.loc, t.f32(1), scale)));
+  if (rule.seed || !isQuotientEnough(format))
+    return choose(arith::DivFOp::create(t.b, t.loc, x, scale));
+  Value quotient = QuotientOp::create(t.b, t.loc, x, scale);
   if (either)
-    return arith::DivFOp::create(t.b, t.loc, x,
-                                 choose(std::numeric_limits<float>::infinity(), scale));
-  return choose(0, arith::DivFOp::create(t.b, t.loc, x, scale));
+    return quotient;
+  quotient = choose(math::CopySignOp::create(t.b, t.loc, quotient, x));
+  if (!format.hasNaN())
+    return quotient;
+  Value isNaN = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UNO, x, x);
+  return arith::SelectOp::create(t.b, t.loc, isNaN, x, quotient);
 }
 
 /// The arithmetic of every code: numerics::encodeElement. `scale` and `zero` are null where the
@@ -138,7 +156,7 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
   if (zero && term.getAdditive())
     x = arith::SubFOp::create(t.b, t.loc, x, zero);
   if (scale)
-    x = divideByScale(t, rule, x, scale, either);
+    x = divideByScale(t, rule, reference, x, scale, either);
   auto round = [&](Value x) {
     return random ? buildRoundStochastically(t, x, random)
                   : buildRound(t, x, *rule.rounding, reference.lowest());
@@ -196,16 +214,15 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
   ElementPlace place{&view, region.offsets, shape};
   FormatAttrInterface format = getCodeFormat();
   SmallVector<ScaleLevel> tables = format.getTables(shape);
-  Value codes =
-      t.overBlocks(view, grids, tables.empty() ? format.getCodeType() : b.getF32Type(),
-                   [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                     Value scale = a.size() > 2 ? a[1] : Value(),
-                           zero = a.size() > 3 ? a[2] : Value();
-                     if (tables.empty())
-                       return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
-                     Value x = t.withoutNaN(a[0]);
-                     return {scale ? divideByScale(t, rule, x, scale, /*either=*/false) : x};
-                   });
+  Value codes = t.overBlocks(
+      view, grids, tables.empty() ? format.getCodeType() : b.getF32Type(),
+      [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value scale = a.size() > 2 ? a[1] : Value(), zero = a.size() > 3 ? a[2] : Value();
+        if (tables.empty())
+          return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
+        Value x = t.withoutNaN(a[0]);
+        return {scale ? divideByScale(t, rule, format.getReference(), x, scale, false) : x};
+      });
   fields.codes = t.unblocked(view, codes);
   if (!tables.empty())
     fields.codes =

@@ -185,30 +185,28 @@ LogicalResult DecodeRegionOp::verify() {
   return success();
 }
 
-namespace {
-/// Offsets and sizes that turn out to be constant become part of the op, so that the tile has a
-/// static type.
-struct FoldConstantRegion : OpRewritePattern<DecodeRegionOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(DecodeRegionOp op, PatternRewriter &rw) const override {
-    Box region = op.getTensorRegion();
-    bool isFolded = succeeded(foldDynamicIndexList(region.offsets));
-    isFolded |= succeeded(foldDynamicIndexList(region.sizes, /*onlyNonNegative=*/true));
-    if (!isFolded)
-      return rw.notifyMatchFailure(op, "nothing is constant");
-    Value tile =
-        DecodeRegionOp::create(rw, op.getLoc(), op.getWholeType(), op.getComponents(), region);
-    if (tile.getType() != op.getType())
-      tile = tensor::CastOp::create(rw, op.getLoc(), op.getType(), tile);
-    rw.replaceOp(op, tile);
-    return success();
-  }
-};
-} // namespace
+/// Offsets and sizes that turn out to be constant become part of the op, so that tiles have static
+/// types.
+template <typename Op> static std::optional<Box> foldConstants(Op op, PatternRewriter &rw) {
+  Box region = op.getTensorRegion();
+  bool isFolded = succeeded(foldDynamicIndexList(region.offsets));
+  isFolded |= succeeded(foldDynamicIndexList(region.sizes, /*onlyNonNegative=*/true));
+  if (isFolded)
+    return region;
+  (void)rw.notifyMatchFailure(op, "nothing is constant");
+  return std::nullopt;
+}
 
-void DecodeRegionOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
-                                                 MLIRContext *context) {
-  patterns.add<FoldConstantRegion>(context);
+LogicalResult DecodeRegionOp::canonicalize(DecodeRegionOp op, PatternRewriter &rw) {
+  std::optional<Box> region = foldConstants(op, rw);
+  if (!region)
+    return failure();
+  Value tile =
+      DecodeRegionOp::create(rw, op.getLoc(), op.getWholeType(), op.getComponents(), *region);
+  if (tile.getType() != op.getType())
+    tile = tensor::CastOp::create(rw, op.getLoc(), op.getType(), tile);
+  rw.replaceOp(op, tile);
+  return success();
 }
 
 SmallVector<utils::IteratorType> DecodeRegionOp::getLoopIteratorTypes() {
@@ -286,6 +284,15 @@ LogicalResult EncodeRegionOp::verify() {
       return failure();
   if (getResultTypes() != TypeRange(getPayload().getTypes()))
     return emitOpError() << "the results have the types of the payload";
+  return success();
+}
+
+LogicalResult EncodeRegionOp::canonicalize(EncodeRegionOp op, PatternRewriter &rw) {
+  std::optional<Box> region = foldConstants(op, rw);
+  if (!region)
+    return failure();
+  rw.replaceOpWithNewOp<EncodeRegionOp>(op, op.getWholeType(), op.getSource(), op.getPayload(),
+                                        op.getInputs(), *region);
   return success();
 }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "RoundCodes.h"
+#include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Numerics/EncodeRules.h"
 #include "lowbit/Numerics/Philox.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -74,21 +75,27 @@ Value lowbit::buildUniform(TileBuilder &t, uint64_t seed, const ElementPlace &pl
       leading = arith::MulIOp::create(t.b, t.loc, leading, t.i32(place.shape[axis]));
     leading = arith::AddIOp::create(t.b, t.loc, leading, indexOn(t, place, axis));
   }
-  Value c[] = {indexOn(t, place, rank - 1), rank > 1 ? indexOn(t, place, rank - 2) : t.i32(0),
-               leading, arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x)};
-  auto key = numerics::philoxKey(seed);
-  auto mix = [&](Value a, Value b, uint32_t word) -> Value {
-    return arith::XOrIOp::create(t.b, t.loc, arith::XOrIOp::create(t.b, t.loc, a, b), t.i32(word));
+  auto origin = DrawOriginOp::create(t.b, t.loc);
+  auto word = [&](Value wide) -> Value {
+    return arith::TruncIOp::create(t.b, t.loc, t.b.getI32Type(), wide);
+  };
+  Value column = indexOn(t, place, rank - 1);
+  column = arith::AddIOp::create(t.b, t.loc, column, word(origin.getColumn()));
+  Value c[] = {column, rank > 1 ? indexOn(t, place, rank - 2) : t.i32(0), leading,
+               arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x)};
+  auto seeds = numerics::philoxKey(seed);
+  Value upper = arith::AddIOp::create(t.b, t.loc, word(origin.getNumber()), t.i32(seeds[1]));
+  auto mix = [&](Value a, Value b, Value key) -> Value {
+    return arith::XOrIOp::create(t.b, t.loc, arith::XOrIOp::create(t.b, t.loc, a, b), key);
   };
   for (unsigned round = 0; round < Philox::rounds; ++round) {
     auto [highA, lowA] = multiplyWords(t, Philox::multipliers[0], c[0]);
     auto [highB, lowB] = multiplyWords(t, Philox::multipliers[1], c[2]);
-    c[0] = mix(highB, c[1], key[0]);
-    c[2] = mix(highA, c[3], key[1]);
+    c[0] = mix(highB, c[1], t.i32(seeds[0] + round * Philox::weyl[0]));
+    c[2] = mix(highA, c[3], upper);
     c[1] = lowB;
     c[3] = lowA;
-    key[0] += Philox::weyl[0];
-    key[1] += Philox::weyl[1];
+    upper = arith::AddIOp::create(t.b, t.loc, upper, t.i32(Philox::weyl[1]));
   }
   // Below 2^24, a signed conversion does.
   Value high = arith::ShRUIOp::create(t.b, t.loc, c[0], t.i32(8));

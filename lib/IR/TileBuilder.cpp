@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/IR/TileBuilder.h"
+
+#include "lowbit/IR/LowbitOps.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Arith/Utils/Utils.h"
@@ -73,6 +75,8 @@ Value TileBuilder::i32(uint32_t v) {
 }
 Value TileBuilder::constantIndex(int64_t v) { return arith::ConstantIndexOp::create(b, loc, v); }
 Value TileBuilder::withoutNaN(Value x) {
+  if (x.getDefiningOp<QuotientOp>())
+    return x;
   Value isNaN = arith::CmpFOp::create(b, loc, arith::CmpFPredicate::UNO, x, x);
   return arith::SelectOp::create(b, loc, isNaN, f32(0), x);
 }
@@ -332,13 +336,18 @@ Value TileBuilder::peakOf(const BlockedView &view) {
 
 Value TileBuilder::largestMagnitudeOf(const BlockedView &view) {
   // As integers, whose order is that of magnitudes: one instruction, which that of floats is not.
-  Value most = reduceBlocks(view, i32(0), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    Value bits = arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), t.withoutNaN(a[0]));
-    Value magnitude = arith::AndIOp::create(t.b, t.loc, bits, t.i32(0x7fffffff));
-    return {arith::MaxUIOp::create(t.b, t.loc, magnitude, a[1])};
-  })[0];
+  // Moved so that those of NaN, above infinity's, are the smallest.
+  constexpr uint32_t zero = 0u - 0x7f800001u;
+  Value most =
+      reduceBlocks(view, i32(zero), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value bits = arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), a[0]);
+        Value magnitude = arith::AndIOp::create(t.b, t.loc, bits, t.i32(0x7fffffff));
+        Value moved = arith::AddIOp::create(t.b, t.loc, magnitude, t.i32(zero));
+        return {arith::MaxUIOp::create(t.b, t.loc, moved, a[1])};
+      })[0];
   return elementwise(most, b.getF32Type(), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-    return {arith::BitcastOp::create(t.b, t.loc, t.b.getF32Type(), a[0])};
+    Value magnitude = arith::SubIOp::create(t.b, t.loc, a[0], t.i32(zero));
+    return {arith::BitcastOp::create(t.b, t.loc, t.b.getF32Type(), magnitude)};
   });
 }
 

@@ -36,6 +36,7 @@ llvm::Error CpuPipelineOptions::adaptTo(const CpuTarget &target) {
       option = value;
   };
   fill(vectorLength, target.vectorLength);
+  fill(multiplyAdd, target.hasMultiplyAdd);
   fill(lanes, target.lanes);
   fill(matrixUnit, target.matrixUnit);
   fill(registerGroups, target.tuning.registerGroups);
@@ -81,10 +82,12 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   tile.updateElements = options.updateElements;
   tile.failOnFallback = options.failOnFallback;
   pm.addNestedPass<func::FuncOp>(createTile(tile));
+  pm.addNestedPass<func::FuncOp>(createPeelTiles());
   // Left-over questions for the shape of a decode would keep the whole decode alive.
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createBuildTiles());
+  pm.addNestedPass<func::FuncOp>(createResolveDraws());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createFuseDecodes());
   addCleanup(pm);
@@ -143,6 +146,15 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
     if (!options->parallel)
       pm.addNestedPass<func::FuncOp>(bufferization::createBufferLoopHoistingPass());
   }
+  LowerApproximationsOptions approximations;
+  if (options)
+    approximations.kind = options->lanes;
+  pm.addNestedPass<func::FuncOp>(createLowerApproximations(approximations));
+  LowerQuotientsOptions quotients;
+  quotients.multiplyAdd = options && options->multiplyAdd;
+  if (options)
+    quotients.kind = options->lanes;
+  pm.addNestedPass<func::FuncOp>(createLowerQuotients(quotients));
   pm.addNestedPass<func::FuncOp>(createConvertLinalgToLoopsPass());
   pm.addNestedPass<func::FuncOp>(createForallToParallelLoopPass());
   addCleanup(pm);
@@ -193,6 +205,7 @@ void lowbit::buildReferencePipeline(OpPassManager &pm) {
   buildExplicitPipeline(pm);
   pm.addPass(createComponents());
   pm.addNestedPass<func::FuncOp>(createBuildTiles());
+  pm.addNestedPass<func::FuncOp>(createResolveDraws());
   buildBufferizationPipeline(pm);
   buildLLVMPipeline(pm, nullptr);
 }

@@ -31,8 +31,8 @@ Expected<TensorBatch> TensorBatch::create(const Session &session, StringRef name
                              " arguments: a batch is told of each how it is cut, not of " +
                              Twine(columns.size()));
   for (auto [type, count] : zip_equal((*entry)->arguments, columns))
-    if (count < whole ||
-        (type.isMemRef ? count == shared : count != shared && type.dtype != DType::I64))
+    if (type.isMemRef ? count == shared || count < whole
+                      : count != shared && type.dtype != DType::I64)
       return createStringError("an argument " + type.str() + " of '" + name +
                                "' cannot be cut in pieces of " + Twine(count));
   if (any_of(columns, [](int64_t n) { return n > 0; }) && session.getSignature().usesThreads)
@@ -50,7 +50,7 @@ Error TensorBatch::add(ArrayRef<ArrayView> arrays) {
   size_t next = 0;
   std::optional<int64_t> count;
   for (auto [type, piece] : zip_equal(entry->arguments, columns)) {
-    if (piece == shared)
+    if (piece == shared || piece < whole)
       continue;
     if (next == arrays.size())
       return createStringError("a tensor has too few arrays: " + Twine(next));
@@ -92,6 +92,11 @@ void TensorBatch::callPiece(int64_t piece, ArrayRef<void *> given) const {
   for (auto [type, width] : zip_equal(entry->arguments, columns)) {
     if (width == shared) {
       arguments.push_back(given[nextShared++]);
+      continue;
+    }
+    if (width < whole) {
+      extents.push_back(number * (whole - width));
+      arguments.push_back(&extents.back());
       continue;
     }
     const ArrayView &array = tensor.arrays[nextArray++];

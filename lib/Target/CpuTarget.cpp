@@ -140,6 +140,7 @@ static void setRegisters(CpuTarget &target) {
   int64_t bits = info.getRegisterBitWidth(TargetTransformInfo::RGK_FixedWidthVector);
   int64_t count = info.getNumberOfRegisters(info.getRegisterClassForType(/*Vector=*/true));
   target.vectorLength = std::max<int64_t>(bits / 32, 1);
+  target.hasMultiplyAdd = target.has("fma") || target.has("neon");
   // Where four columns are one instruction, sums have to stay in registers: three of four, and a
   // vector of 16 sums takes as many as it is wide. Elsewhere unpacking the weights takes longer
   // than to spill, and many rows share it (measured: 1.3 times as fast, and twice).
@@ -239,7 +240,8 @@ bool CpuTarget::hasIntrinsic(StringRef intrinsic) const {
     return has("amx-int8");
   bool isKnown = false;
   for (const LaneKind &kind : getLaneKinds())
-    if (is_contained({kind.dot, kind.dotSigned, kind.dotWords, kind.lookup, kind.lookup32},
+    if (is_contained({kind.dot, kind.dotSigned, kind.dotWords, kind.lookup, kind.lookup32,
+                      kind.fixUp, kind.reciprocal, kind.reciprocalRoot},
                      intrinsic)) {
       if (hasAll(*this, kind.needs))
         return true;

@@ -151,6 +151,7 @@ static nb::dict describeTarget(const std::string &name) {
   signature.features = target.getRequiredFeatures();
   record["runs-here"] = !errorToBool(checkProcessor(signature));
   record["vector-length"] = target.vectorLength;
+  record["multiply-add"] = int64_t(target.hasMultiplyAdd);
   record["lanes"] = target.lanes;
   record["matrix-unit"] = target.matrixUnit;
   record["prefetch"] = target.tuning.prefetchDistance;

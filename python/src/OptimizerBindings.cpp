@@ -114,6 +114,7 @@ void python::bindOptimizers(nb::module_ &module, nb::class_<Program> program) {
               nb::arg("shared"), nb::arg("threads") = 0,
               "Calls an entry that updates its arguments for each of many tensors, where their "
               "arrays lie, in pieces that threads share. columns: for each argument 0 (a number "
-              "for all), the columns of a piece, or -1 (taken whole); tensors: for each its arrays "
+              "for all), the columns of a piece, -1 (taken whole), or -1 - columns (the first "
+              "column of such a piece); tensors: for each its arrays "
               "and, as int64 of rank 0, extents; shared: the numbers, arrays of rank 0.");
 }

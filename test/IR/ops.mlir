@@ -152,3 +152,12 @@ func.func @insert(%k: tensor<3x?x64xf32>, %cache: tensor<3x512x64xf32, #rows8>, 
   %new = lowbit.insert %k into %cache[0, %position, 0] : tensor<3x?x64xf32> into tensor<3x512x64xf32, #rows8>
   return %new : tensor<3x512x64xf32, #rows8>
 }
+
+// CHECK-LABEL: func.func @quotient
+func.func @quotient(%x: f32, %scale: f32, %v: vector<16xf32>, %scales: vector<16xf32>) -> (f32, vector<16xf32>) {
+  // CHECK: lowbit.quotient %{{.*}}, %{{.*}} : f32
+  %q = lowbit.quotient %x, %scale : f32
+  // CHECK: lowbit.quotient %{{.*}}, %{{.*}} : vector<16xf32>
+  %w = lowbit.quotient %v, %scales : vector<16xf32>
+  return %q, %w : f32, vector<16xf32>
+}

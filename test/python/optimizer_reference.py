@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from kernels import assert_same_bits
 from lowbit import _lowbit, optim
@@ -16,7 +18,7 @@ def _powers(beta: float, step: int) -> float:
 def adamw(g, p, s, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, decay=1e-2):
     m = f(beta1) * s["m"] + f(1 - beta1) * g
     v = f(beta2) * s["v"] + f(1 - beta2) * (g * g)
-    denominator = np.sqrt(v) / f(np.sqrt(_powers(beta2, step))) + f(eps)
+    denominator = np.sqrt(v) * f(1 / np.sqrt(_powers(beta2, step))) + f(eps)
     change = f(lr / _powers(beta1, step)) * (m / denominator)
     return f(1 - lr * decay) * p - change, {"m": m, "v": v}
 
@@ -31,7 +33,7 @@ def ademamix(
     m1 = f(beta1) * s["m1"] + f(1 - beta1) * g
     m2 = f(beta3) * s["m2"] + f(1 - beta3) * g
     v = f(beta2) * s["v"] + f(1 - beta2) * (g * g)
-    denominator = np.sqrt(v) / f(np.sqrt(_powers(beta2, step))) + f(eps)
+    denominator = np.sqrt(v) * f(1 / np.sqrt(_powers(beta2, step))) + f(eps)
     numerator = f(1 / _powers(beta1, step)) * m1 + f(alpha) * m2
     p = f(1 - lr * decay) * p - f(lr) * (numerator / denominator)
     return p, {"m1": m1, "m2": m2, "v": v}
@@ -102,6 +104,15 @@ MATRIX_RULES = {rule.__name__: rule for rule in (adafactor, lamb, muon)}
 RULES = {rule.__name__: rule for rule in (adam, adamw, ademamix, adagrad, lion, rmsprop, sgd)}
 
 
+def keyed(encoding: str, step: int) -> str:
+    """With the seed that the draws of a step have: its number is added to the upper half."""
+
+    def seed(match: re.Match) -> str:
+        return f"stochastic<{(int(match[1]) + (step << 32)) % 2**64}>"
+
+    return re.sub(r"stochastic<(\d+)>", seed, encoding)
+
+
 class Reference:
     """One parameter, its states in the encodings that `optimizer` chose for it; flat, float32."""
 
@@ -127,7 +138,7 @@ class Reference:
                 gradient.reshape(1, -1).astype(f), self.p, decoded, self.steps, **scalars
             )
         self.states = {
-            state: _lowbit.encode(states[state], encoding)
+            state: _lowbit.encode(states[state], keyed(encoding, self.steps))
             for state, encoding in self.encodings.items()
         }
 

@@ -28,7 +28,7 @@ def run(rule, states: str, steps: int = 3, **scalars) -> tuple[np.ndarray, dict]
 def adamw(g, p, m, v, *, step, lr=1e-3, beta1=0.9, beta2=0.999, eps=1e-8, decay=1e-2):
     m = beta1 * m + (1 - beta1) * g
     v = beta2 * v + (1 - beta2) * g**2
-    direction = m / (optim.sqrt(v) / optim.sqrt(1 - beta2**step) + eps)
+    direction = m / (optim.sqrt(v) * (1 / optim.sqrt(1 - beta2**step)) + eps)
     return (1 - lr * decay) * p - lr / (1 - beta1**step) * direction, m, v
 
 

@@ -221,3 +221,22 @@ def test_parameters_and_gradients_of_16_bits(dtype):
     optimizer.step({"w": stored}, {"w": given}, optimizer.init())
     expected = _lowbit.encode(reference.p, encoding)["codes"].reshape(20, 300)
     assert_same_bits(stored, expected, dtype)
+
+
+def test_approximations_are_within_their_bound() -> None:
+    """Of the change of each parameter; states are those of the exact step."""
+    shapes = {"p": (70_000,)}
+    grads = gradients(shapes, 0)
+    grads["p"][:4] = [0, 1e-30, 1e-38, 1e20]
+    changes, states = [], []
+    for approximate in (False, True):
+        optimizer = optim.compile("adamw", shapes, states="dynamic8", approximate=approximate)
+        params, state = {"p": np.zeros(70_000, np.float32)}, optimizer.init()
+        optimizer.step(params, grads, state, lr=0.5, decay=0.0)
+        changes.append(params["p"].astype(np.float64))
+        states.append(state.tensors["p"])
+    exact, close = changes
+    assert np.all(abs(close - exact) <= 2.0**-12 * abs(exact))
+    for of in states[0]:
+        for component in states[0][of]:
+            assert_same_bits(states[1][of][component], states[0][of][component], component)

@@ -59,6 +59,7 @@ def test_records(name, lanes, vector_length, register_vectors):
     assert record["lanes"] == lanes
     assert record["vector-length"] == vector_length
     assert record["register-vectors"] == register_vectors
+    assert record["multiply-add"] == (name not in ("x86-64", "x86-64-v2"))
     assert record["matrix-unit"] == "none"
     assert _lowbit.target("sapphirerapids")["matrix-unit"] == "amx"
     assert _lowbit.target("native")["runs-here"]

@@ -40,6 +40,9 @@ def Lowbit_Dialect : Dialect {
     static constexpr ::llvm::StringLiteral kEntryAttrName = "lowbit.entry";
     /// On an op: it computes statistics that an encode of the whole tensor must know first.
     static constexpr ::llvm::StringLiteral kStatisticsAttrName = "lowbit.statistics";
+    /// On i64 arguments of a function: what lowbit.draw_origin is.
+    static constexpr ::llvm::StringLiteral kDrawNumberAttrName = "lowbit.draw_number";
+    static constexpr ::llvm::StringLiteral kDrawColumnAttrName = "lowbit.draw_column";
   }];
 }
 

@@ -227,7 +227,7 @@ def Lowbit_DecodeRegionOp : Lowbit_Op<"decode_region", [
     ::mlir::RankedTensorType getWholeType();
   }];
   let hasVerifier = 1;
-  let hasCanonicalizer = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def Lowbit_EncodeRegionOp : Lowbit_Op<"encode_region", [
@@ -270,7 +270,59 @@ def Lowbit_EncodeRegionOp : Lowbit_Op<"encode_region", [
     ::llvm::SmallVector<::mlir::Value> getAllComponents();
   }];
   let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
+
+//===----------------------------------------------------------------------===//
+// On numbers
+//===----------------------------------------------------------------------===//
+
+def Lowbit_QuotientOp : Lowbit_Op<"quotient",
+    !listconcat(ElementwiseMappable.traits, [AllTypesMatch<["number", "scale", "result"]>])> {
+  let summary = "a number by a scale, as far as codes tell quotients apart";
+  let description = [{
+    `number / scale`, rounded to nearest, where its magnitude is from 2^-90 to 2^70. Where it is smaller the result is any
+    number that is smaller, where it is larger any that is larger, of the same sign; which sign a zero has is not said. A scale of zero
+    or one that is no number gives zero, and so does a number that is NaN. No format of few bits has thresholds beyond these bounds, so
+    codes are those of the quotient, and one division is enough for all elements of a block (`lowbit-lower-quotients`).
+
+    Example:
+    ```mlir
+    func.func @scaled(%x: f32, %scale: f32) -> f32 {
+      %q = lowbit.quotient %x, %scale : f32
+      return %q : f32
+    }
+    ```
+  }];
+  let arguments = (ins TypeOrValueSemanticsContainer<F32, "f32">:$number,
+                       TypeOrValueSemanticsContainer<F32, "f32">:$scale);
+  let results = (outs TypeOrValueSemanticsContainer<F32, "f32">:$result);
+  let assemblyFormat = "$number `,` $scale attr-dict `:` type($result)";
+}
+
+def Lowbit_DrawOriginOp : Lowbit_Op<"draw_origin"> {
+  let summary = "where the random numbers of a function begin";
+  let description = [{
+    Stochastic rounding draws by the seed of its rule and by the element's place. `number` is added to the upper half of the seed,
+    so that each call can draw anew; `column` is the place of the first column, for a function that is called on pieces of a tensor. They are the
+    arguments of the function with the attributes `lowbit.draw_number` and `lowbit.draw_column`, and zero without
+    (`lowbit-resolve-draws`).
+
+    Example:
+    ```mlir
+    func.func @origin(%step: i64 {lowbit.draw_number}) -> (i64, i64) {
+      %number, %column = lowbit.draw_origin
+      return %number, %column : i64, i64
+    }
+    ```
+  }];
+  let results = (outs I64:$number, I64:$column);
+  let assemblyFormat = "attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// On buffers
+//===----------------------------------------------------------------------===//
 
 def Lowbit_ParameterBufferOp : Lowbit_Op<"parameter_buffer"> {
   let summary = "the memory of one component of a parameter";

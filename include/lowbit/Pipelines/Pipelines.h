@@ -56,6 +56,10 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
   Option<int64_t> vectorLength{*this, "vector-length",
                                llvm::cl::desc("f32 elements of a vector register"),
                                llvm::cl::init(CpuTarget().vectorLength)};
+  Option<bool> multiplyAdd{
+      *this, "multiply-add",
+      llvm::cl::desc("The processor has an instruction for a product and a sum"),
+      llvm::cl::init(CpuTarget().hasMultiplyAdd)};
   Option<std::string> lanes{*this, "lanes",
                             llvm::cl::desc("Instructions on bytes: see lowbit-lower-lanes"),
                             llvm::cl::init(CpuTarget().lanes)};

@@ -61,6 +61,7 @@ struct CpuTarget {
   std::string architecture;               ///< "x86_64", "aarch64"
   std::vector<std::string> features;      ///< all that it has, in order
   int64_t vectorLength = 16;              ///< f32 elements of a vector register
+  bool hasMultiplyAdd = true;             ///< product and sum, rounded once, as an instruction
   std::string lanes = "generic";          ///< instructions on bytes: see LaneKinds.h
   std::string matrixUnit = "none";        ///< "amx"
   CpuTuning tuning;

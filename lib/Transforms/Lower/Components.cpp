@@ -403,6 +403,21 @@ static LogicalResult expandUpdates(func::FuncOp function) {
   return success();
 }
 
+/// What is said of arguments stays theirs, though they get other numbers; of an encoded one it is
+/// said of its first component.
+static SmallVector<DictionaryAttr> expandArgumentAttributes(func::FuncOp function) {
+  SmallVector<DictionaryAttr> expanded;
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
+    DictionaryAttr own = function.getArgAttrDict(i);
+    expanded.push_back(own ? own : DictionaryAttr::get(function.getContext()));
+    if (EncodingAttrInterface encoding = getEncoding(type))
+      expanded.resize(expanded.size() - 1 +
+                          encoding.getComponents(cast<RankedTensorType>(type)).size(),
+                      DictionaryAttr::get(function.getContext()));
+  }
+  return expanded;
+}
+
 namespace {
 struct ComponentsPass : lowbit::impl::ComponentsBase<ComponentsPass> {
   void runOnOperation() override {
@@ -410,12 +425,18 @@ struct ComponentsPass : lowbit::impl::ComponentsBase<ComponentsPass> {
         [](func::FuncOp function) { return WalkResult(expandUpdates(function)); });
     if (expanded.wasInterrupted())
       return signalPassFailure();
+    SmallVector<std::pair<func::FuncOp, SmallVector<DictionaryAttr>>> attributes;
+    getOperation().walk([&](func::FuncOp function) {
+      attributes.emplace_back(function, expandArgumentAttributes(function));
+    });
     TypeConverter converter;
     RewritePatternSet patterns(&getContext());
     ConversionTarget target(getContext());
     populateComponentsPatterns(converter, patterns, target);
     if (failed(applyPartialConversion(getOperation(), target, std::move(patterns))))
-      signalPassFailure();
+      return signalPassFailure();
+    for (auto &[function, all] : attributes)
+      function.setAllArgAttrs(all);
   }
 };
 } // namespace

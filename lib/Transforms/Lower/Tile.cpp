@@ -98,6 +98,10 @@ Sizes lowbit::parallelTileSizes(TilingInterface op, const UpdateTiles &limits) {
   legalizeTileSizes(least, op);
   for (auto [i, n, kind, size] : llvm::enumerate(ranges, op.getLoopIteratorTypes(), sizes)) {
     bool isLast = i > 0 && i + 1 == ranges.size(), isWhole = least[i] == 0;
+    if (isLast && !isWhole && ShapedType::isDynamic(n) && hasTileBuffers(op)) {
+      size = limits.elements; // buffers of the tiles need a bound
+      break;
+    }
     if (kind != utils::IteratorType::parallel || iterations >= enough ||
         (isLast && (ShapedType::isDynamic(n) || n <= shortest)))
       break;

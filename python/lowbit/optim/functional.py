@@ -76,8 +76,10 @@ class Optimizer:
         states: str,
         flatten: bool,
         threads: int,
+        approximate: bool,
     ):
         self.rule, self.shapes, self._threads = rule, shapes, threads
+        self._approximate = approximate
         self._views = {name: _view(shape, flatten) for name, shape in shapes.items()}
         try:
             table = _lowbit.assign_states(
@@ -102,10 +104,14 @@ class Optimizer:
         chosen = ", ".join(
             f'{{names = "{a.name}", encoding = {e}}}' for a, e in zip(tensors, encodings) if e
         )
-        text = _lowbit.opt(
-            self.rule.text,
-            f"builtin.module(lowbit-assign-states{{assignments='[{chosen}]'}},lowbit-scale-gradients)",
-        )
+        passes = [
+            f"lowbit-assign-states{{assignments='[{chosen}]'}}",
+            "lowbit-scale-gradients",
+            "lowbit-key-draws",
+        ]
+        if self._approximate:
+            passes.append("lowbit-allow-approximations")
+        text = _lowbit.opt(self.rule.text, f"builtin.module({','.join(passes)})")
         dynamic = [list(argument.shape) for argument in tensors]
         multiples = [_lowbit.encode_multiples(e, s)[1] for e, s in zip(encodings, dynamic)]
         piece = -1
@@ -130,7 +136,8 @@ class Optimizer:
             indices = [shape for _, _, shape in components if not shape]
             columns += [piece] * len(indices)
             extents.append(len(indices))
-        columns.append(0)  # gradient_scale
+        # gradient_scale, the number of the draw, and where in the parameter a piece begins
+        columns += [0, 0, -1 - max(piece, 1)]
         pipeline = "cpu{parallel=false}" if piece > 0 else "cpu"
         program = _lowbit.Program(
             text, pipeline=pipeline, threads=self._threads, name=self.rule.name
@@ -212,7 +219,7 @@ class Optimizer:
                 return Step(norm, skipped=True)
             if max_norm is not None and norm > max_norm:
                 gradient_scale *= max_norm / norm
-        numbers.append(np.array(gradient_scale, np.float32))
+        numbers += [np.array(gradient_scale, np.float32), np.array(step, np.int64)]
         for kernel in self._kernels:
             rows = [
                 self._row(kernel, name, borrowed[name], given[name][2])
@@ -298,6 +305,7 @@ def compile(
     gradients: str = "f32",
     flatten: bool | None = None,
     threads: int = 0,
+    approximate: bool = False,
 ) -> Optimizer:
     """Compiles a rule for parameters of these shapes.
 
@@ -305,10 +313,11 @@ def compile(
     shapes: of the parameters, by name or in order.
     states: what states are stored in: 'f32', 'bf16', 'dynamic8', 'fp8', 'int4', an encoding, encodings by the states' names, or
         assignments as lowbit-assign-states takes them.
-    parameters, gradients: 'f32', 'bf16' or 'f16'.
+    parameters, gradients: 'f32', 'bf16', 'f16', and parameters 'bf16_stochastic', bf16 that is rounded stochastically.
     flatten: parameters are seen as [1, n], whatever their shape, as by default by rules that are elementwise; False: as
         matrices, which encodings by rows and columns need.
     threads: of OpenMP; 0: what it takes by itself.
+    approximate: quotients and square roots of the rule may be off by 2^-13, relatively, where the processor is faster with it.
     """
     found = rule if isinstance(rule, Rule) else load(rule)
     named = (
@@ -320,4 +329,6 @@ def compile(
         raise LowbitError(
             f"rule '{found.name}' looks at a parameter as a matrix: it cannot be flattened"
         )
-    return Optimizer(found, extents, assignments(states, parameters, gradients), flat, threads)
+    return Optimizer(
+        found, extents, assignments(states, parameters, gradients), flat, threads, approximate
+    )

@@ -41,6 +41,7 @@ NAMED = {
 _FLOATS = {
     "f32": "",
     "bf16": ", encoding = #lowbit.quantized<bf16>",
+    "bf16_stochastic": ", encoding = #lowbit.quantized<bf16, rounding = stochastic<0>>",
     "f16": ", encoding = #lowbit.quantized<f16>",
 }
 
@@ -64,12 +65,12 @@ def assignments(states: str | Mapping[str, str], parameters: str, gradients: str
 
     states: a scheme of NAMED, an encoding for all states, a list of assignments as text, or encodings by patterns of the
         states' names, as {'m': '#lowbit…', '*': 'f32'}.
-    parameters, gradients: 'f32', 'bf16' or 'f16'.
+    parameters, gradients: 'f32', 'bf16', 'bf16_stochastic' or 'f16'.
     """
     fields = []
     for name, dtype in (("parameter", parameters), ("gradient", gradients)):
         if dtype not in _FLOATS:
-            raise LowbitError(f"{name}s are f32, bf16 or f16, not '{dtype}'")
+            raise LowbitError(f"{name}s are {', '.join(_FLOATS)}, not '{dtype}'")
         fields.append(f'{{names = "{name}"{_FLOATS[dtype]}}}')
     if isinstance(states, str):
         fields.append(_assignments(states))

@@ -122,7 +122,7 @@ func.func @search(%x: tensor<8x49xf32>, %c: tensor<8x49xi8>, %s: tensor<8x2xf32>
 #w = #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 32]>
 
 // CHECK-LABEL: func @few_levels(
-// CHECK: arith.divf
+// CHECK: lowbit.quotient
 // CHECK-COUNT-4: arith.cmpf oge
 // CHECK-NOT: arith.cmpf oge
 // CHECK: return
@@ -133,15 +133,31 @@ func.func @few_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2x
 
 // -----
 
+// Levels at even distances, a power of two: the rank is computed.
+
+#w = #lowbit.quantized<codebook<linear_nonzero, 4>, scale = f32 per [1, 32]>
+
+// CHECK-LABEL: func @even_levels(
+// CHECK: lowbit.quotient
+// CHECK: math.roundeven
+// CHECK: arith.fptosi
+// CHECK-NOT: tensor.extract %
+// CHECK: return
+func.func @even_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>) {
+  %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>)
+  return %0#0, %0#1 : tensor<8x32xi8>, tensor<8x2xf32>
+}
+
+// -----
+
 // Of 256: one look-up in the bucket of the number's sign, exponent and first mantissa bits, and one comparison with the
-// threshold inside. What is divided by is chosen once for each block.
+// threshold inside.
 
 #w = #lowbit.quantized<codebook<dynamic, 8>, scale = f32 per [1, 32]>
 
 // CHECK-LABEL: func @many_levels(
 // CHECK: %[[WORDS:.*]] = arith.constant dense<{{.*}}> : tensor<{{[0-9]*}}xi32>
-// CHECK: %[[DIVISOR:.*]] = arith.select
-// CHECK: %[[T:.*]] = arith.divf %{{.*}}, %[[DIVISOR]]
+// CHECK: %[[T:.*]] = lowbit.quotient
 // CHECK: %[[BITS:.*]] = arith.bitcast %[[T]] : f32 to i32
 // CHECK: arith.shrsi %[[BITS]], %{{.*}} : i32
 // CHECK: arith.maxsi
@@ -162,7 +178,7 @@ func.func @many_levels(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2
 #w = #lowbit.quantized<codebook<dynamic_unsigned, 8>, scale = f32 per [1, 32]>
 
 // CHECK-LABEL: func @positive_levels(
-// CHECK: arith.divf
+// CHECK: lowbit.quotient
 // CHECK-NOT: arith.xori
 // CHECK: tensor.extract
 // CHECK: return

@@ -305,6 +305,53 @@ def Tile : Pass<"lowbit-tile", "::mlir::func::FuncOp"> {
   let dependentDialects = Lowbit_TensorDialects;
 }
 
+def PeelTiles : Pass<"lowbit-peel-tiles", "::mlir::func::FuncOp"> {
+  let summary = "Split parallel loops of unknown length into whole tiles and a last, ragged one";
+  let description = [{
+    A loop in steps of several iterations over a range that is known at run time only has tiles of `min(step, rest)`: no size in it is
+    known, and its code is that of the worst case. Whole tiles get a loop of their own; the last tile keeps its bound. (Ranges
+    that are known have equal tiles.)
+
+    ```mlir
+    // lowbit-opt --lowbit-peel-tiles -canonicalize
+    func.func @double(%x: tensor<1x?xf32>, %n: index) -> tensor<1x?xf32> {
+      %r = scf.forall (%i) = (0) to (%n) step (256) shared_outs(%all = %x) -> (tensor<1x?xf32>) {
+        %size = affine.min affine_map<(i)[n] -> (n - i, 256)>(%i)[%n]
+        %old = tensor.extract_slice %all[0, %i] [1, %size] [1, 1] : tensor<1x?xf32> to tensor<1x?xf32>
+        %new = linalg.add ins(%old, %old : tensor<1x?xf32>, tensor<1x?xf32>) outs(%old : tensor<1x?xf32>) -> tensor<1x?xf32>
+        scf.forall.in_parallel {
+          tensor.parallel_insert_slice %new into %all[0, %i] [1, %size] [1, 1] : tensor<1x?xf32> into tensor<1x?xf32>
+        }
+      }
+      return %r : tensor<1x?xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @double(%x: tensor<1x?xf32>, %n: index) -> tensor<1x?xf32> {
+      %whole = affine.apply affine_map<()[n] -> ((n floordiv 256) * 256)>()[%n]
+      %r = scf.forall (%i) = (0) to (%whole) step (256) shared_outs(%all = %x) -> (tensor<1x?xf32>) {
+        %old = tensor.extract_slice %all[0, %i] [1, 256] [1, 1] : tensor<1x?xf32> to tensor<1x256xf32>
+        %new = linalg.add ins(%old, %old : tensor<1x256xf32>, tensor<1x256xf32>) outs(%old : tensor<1x256xf32>) -> tensor<1x256xf32>
+        scf.forall.in_parallel {
+          tensor.parallel_insert_slice %new into %all[0, %i] [1, 256] [1, 1] : tensor<1x256xf32> into tensor<1x?xf32>
+        }
+      }
+      %last = scf.forall (%i) = (%whole) to (%n) step (256) shared_outs(%all = %r) -> (tensor<1x?xf32>) {
+        %size = affine.min affine_map<(i)[n] -> (n - i, 256)>(%i)[%n]
+        %old = tensor.extract_slice %all[0, %i] [1, %size] [1, 1] : tensor<1x?xf32> to tensor<1x?xf32>
+        %new = linalg.add ins(%old, %old : tensor<1x?xf32>, tensor<1x?xf32>) outs(%old : tensor<1x?xf32>) -> tensor<1x?xf32>
+        scf.forall.in_parallel {
+          tensor.parallel_insert_slice %new into %all[0, %i] [1, %size] [1, 1] : tensor<1x?xf32> into tensor<1x?xf32>
+        }
+      }
+      return %last : tensor<1x?xf32>
+    }
+    ```
+  }];
+  let dependentDialects = Lowbit_TensorDialects;
+}
+
 def BuildTiles : Pass<"lowbit-build-tiles", "::mlir::func::FuncOp"> {
   let summary = "Replace region ops by the IR that their encodings build";
   let description = [{
@@ -338,6 +385,29 @@ def BuildTiles : Pass<"lowbit-build-tiles", "::mlir::func::FuncOp"> {
     ```
   }];
   let dependentDialects = Lowbit_TensorDialects;
+}
+
+def ResolveDraws : Pass<"lowbit-resolve-draws", "::mlir::func::FuncOp"> {
+  let summary = "Random numbers begin where the function's arguments say";
+  let description = [{
+    `lowbit.draw_origin` becomes the arguments that are marked `lowbit.draw_number` and `lowbit.draw_column`, zero where there is none.
+
+    ```mlir
+    // lowbit-opt --lowbit-resolve-draws
+    func.func @origin(%step: i64 {lowbit.draw_number}) -> (i64, i64) {
+      %number, %column = lowbit.draw_origin
+      return %number, %column : i64, i64
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @origin(%step: i64 {lowbit.draw_number}) -> (i64, i64) {
+      %zero = arith.constant 0 : i64
+      return %step, %zero : i64, i64
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
 }
 
 def FuseDecodes : Pass<"lowbit-fuse-decodes", "::mlir::func::FuncOp"> {

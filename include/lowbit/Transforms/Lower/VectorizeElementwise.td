@@ -68,4 +68,78 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
                            "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def LowerQuotients : Pass<"lowbit-lower-quotients", "::mlir::func::FuncOp"> {
+  let summary = "Divide the elements of a block by one division";
+  let description = [{
+    A `lowbit.quotient` on vectors by one scale for all lanes becomes, with `multiply-add`, a product with the inverse of the scale, which is
+    known to twice the digits, and one correction by its remainder; after that it is the quotient, correctly rounded (P. Markstein,
+    "Computation of elementary functions on the IBM RISC System/6000 processor", 1990, theorem 8.4). A factor, a power of two, takes
+    the scale to about 1, so that nothing overflows and no remainder that tells is denormal. Others become `arith.divf`.
+
+    ```mlir
+    // lowbit-opt --lowbit-lower-quotients=multiply-add=false
+    func.func @scaled(%x: f32, %scale: f32) -> f32 {
+      %q = lowbit.quotient %x, %scale : f32
+      return %q : f32
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @scaled(%x: f32, %scale: f32) -> f32 {
+      %infinity = arith.constant 0x7F800000 : f32
+      %zero = arith.constant 0.0 : f32
+      %none = arith.cmpf oeq, %scale, %zero : f32
+      %divisor = arith.select %none, %infinity, %scale : f32
+      %q = arith.divf %x, %divisor : f32
+      %zero2 = arith.constant 0.0 : f32
+      %number = arith.cmpf ord, %q, %q : f32
+      %r = arith.select %number, %q, %zero2 : f32
+      return %r : f32
+    }
+    ```
+  }];
+  let options = [
+    Option<"multiplyAdd", "multiply-add", "bool", /*default=*/"true",
+           "The processor has an instruction for a product and a sum that are rounded once">,
+    Option<"kind", "kind", "std::string", /*default=*/"\"generic\"",
+           "Instructions on lanes, as `lowbit-lower-lanes` has them: avx512 and vnni512 have one for what is no number">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def LowerApproximations : Pass<"lowbit-lower-approximations", "::mlir::func::FuncOp"> {
+  let summary = "Choose instructions for quotients and roots that may be estimates";
+  let description = [{
+    On vectors of 16 f32 an `arith.divf` with the flag `arcp` becomes a product with an estimate of the inverse, and a `math.sqrt` with the
+    flag `afn` the estimate of the inverse of the inverse root, where the kind of lanes has such instructions (`avx512`, `vnni512`:
+    relative errors of 2^-14 and 2^-13). Everywhere else the flags are dropped, and results are exact.
+
+    ```mlir
+    // lowbit-opt --lowbit-lower-approximations=kind=avx512
+    func.func @quotient(%x: vector<16xf32>, %y: vector<16xf32>, %z: f32) -> (vector<16xf32>, f32) {
+      %q = arith.divf %x, %y fastmath<arcp> : vector<16xf32>
+      %r = math.sqrt %z fastmath<afn> : f32
+      return %q, %r : vector<16xf32>, f32
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @quotient(%x: vector<16xf32>, %y: vector<16xf32>, %z: f32) -> (vector<16xf32>, f32) {
+      %none = arith.constant dense<0.0> : vector<16xf32>
+      %all = arith.constant -1 : i16
+      %inverse = llvm.call_intrinsic "llvm.x86.avx512.rcp14.ps.512"(%y, %none, %all)
+        : (vector<16xf32>, vector<16xf32>, i16) -> vector<16xf32>
+      %q = arith.mulf %x, %inverse : vector<16xf32>
+      %r = math.sqrt %z : f32
+      return %q, %r : vector<16xf32>, f32
+    }
+    ```
+  }];
+  let options = [
+    Option<"kind", "kind", "std::string", /*default=*/"\"generic\"", "Instructions on lanes, as `lowbit-lower-lanes` has them">
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect", "::mlir::math::MathDialect"];
+}
+
 #endif // LOWBIT_TRANSFORMS_LOWER_VECTORIZEELEMENTWISE

@@ -98,4 +98,67 @@ def ScaleGradients : Pass<"lowbit-scale-gradients", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def KeyDraws : Pass<"lowbit-key-draws", "::mlir::ModuleOp"> {
+  let summary = "Let a rule's stochastic rounding draw anew in each step";
+  let description = [{
+    A rule, a function with an argument named "gradient", gets two more arguments, i64: "draw_number", which is the number of
+    the step, and "draw_column", the column of the whole parameter that the first column of the call is. What is rounded stochastically (`stochastic<seed>`)
+    draws by seed, number and place, so that neither threads nor pieces change it. Before `lowbit-materialize`.
+
+    ```mlir
+    // lowbit-opt --lowbit-key-draws
+    func.func @step(%g: tensor<1x64xf32> {lowbit.name = "gradient"}, %m: tensor<1x64xf32>) -> tensor<1x64xf32> {
+      return %m : tensor<1x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @step(%g: tensor<1x64xf32> {lowbit.name = "gradient"}, %m: tensor<1x64xf32>,
+                    %number: i64 {lowbit.draw_number, lowbit.name = "draw_number"},
+                    %column: i64 {lowbit.draw_column, lowbit.name = "draw_column"}) -> tensor<1x64xf32> {
+      return %m : tensor<1x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::lowbit::LowbitDialect"];
+}
+
+def AllowApproximations : Pass<"lowbit-allow-approximations", "::mlir::ModuleOp"> {
+  let summary = "Let a rule divide and take roots by estimates";
+  let description = [{
+    Divisions and square roots of f32 for each element get the flags of arith that say so (`arcp`, `afn`). What a processor makes of
+    them is `lowbit-lower-approximations`' choice; each is right within a relative error of 2^-13.
+
+    ```mlir
+    // lowbit-opt --lowbit-allow-approximations
+    #e = affine_map<(i, j) -> (i, j)>
+    func.func @step(%g: tensor<1x64xf32>, %m: tensor<1x64xf32>) -> tensor<1x64xf32> {
+      %r = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%g : tensor<1x64xf32>) outs(%m : tensor<1x64xf32>) {
+        ^bb0(%x: f32, %m0: f32):
+          %root = math.sqrt %m0 : f32
+          %s = arith.divf %x, %root : f32
+          linalg.yield %s : f32
+      } -> tensor<1x64xf32>
+      return %r : tensor<1x64xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #e = affine_map<(i, j) -> (i, j)>
+    func.func @step(%g: tensor<1x64xf32>, %m: tensor<1x64xf32>) -> tensor<1x64xf32> {
+      %r = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%g : tensor<1x64xf32>) outs(%m : tensor<1x64xf32>) {
+        ^bb0(%x: f32, %m0: f32):
+          %root = math.sqrt %m0 fastmath<afn> : f32
+          %s = arith.divf %x, %root fastmath<arcp> : f32
+          linalg.yield %s : f32
+      } -> tensor<1x64xf32>
+      return %r : tensor<1x64xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+}
+
 #endif // LOWBIT_TRANSFORMS_OPTIMIZERS_PASSES_TD

@@ -23,6 +23,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
   %bias1 = arith.subf %one, %power1 : f64
   %bias2 = arith.subf %one, %power2 : f64
   %root2 = math.sqrt %bias2 : f64
+  %inverse2 = arith.divf %one, %root2 : f64
   %size64 = arith.divf %lr, %bias1 : f64
   %alpha1 = arith.subf %one, %beta1 : f64
   %alpha2 = arith.subf %one, %beta2 : f64
@@ -30,7 +31,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
   %a1 = arith.truncf %alpha1 : f64 to f32
   %b2 = arith.truncf %beta2 : f64 to f32
   %a2 = arith.truncf %alpha2 : f64 to f32
-  %root = arith.truncf %root2 : f64 to f32
+  %inverse = arith.truncf %inverse2 : f64 to f32
   %size = arith.truncf %size64 : f64 to f32
   %l2 = arith.truncf %decay : f64 to f32
   %e = arith.truncf %eps : f64 to f32
@@ -47,7 +48,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
       %v1 = arith.mulf %a2, %square : f32
       %v2 = arith.addf %v0, %v1 : f32
       %deviation = math.sqrt %v2 : f32
-      %corrected = arith.divf %deviation, %root : f32
+      %corrected = arith.mulf %deviation, %inverse : f32
       %denominator = arith.addf %corrected, %e : f32
       %direction = arith.divf %m2, %denominator : f32
       %change = arith.mulf %size, %direction : f32

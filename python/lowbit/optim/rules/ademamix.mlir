@@ -26,6 +26,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
   %bias1 = arith.subf %one, %power1 : f64
   %bias2 = arith.subf %one, %power2 : f64
   %root2 = math.sqrt %bias2 : f64
+  %inverse2 = arith.divf %one, %root2 : f64
   %inverse1 = arith.divf %one, %bias1 : f64
   %shrink = arith.mulf %lr, %decay : f64
   %keep64 = arith.subf %one, %shrink : f64
@@ -40,7 +41,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
   %a3 = arith.truncf %alpha3 : f64 to f32
   %correct = arith.truncf %inverse1 : f64 to f32
   %slow = arith.truncf %alpha : f64 to f32
-  %root = arith.truncf %root2 : f64 to f32
+  %inverse = arith.truncf %inverse2 : f64 to f32
   %size = arith.truncf %lr : f64 to f32
   %keep = arith.truncf %keep64 : f64 to f32
   %e = arith.truncf %eps : f64 to f32
@@ -58,7 +59,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
       %v1 = arith.mulf %a2, %square : f32
       %v2 = arith.addf %v0, %v1 : f32
       %deviation = math.sqrt %v2 : f32
-      %corrected = arith.divf %deviation, %root : f32
+      %corrected = arith.mulf %deviation, %inverse : f32
       %denominator = arith.addf %corrected, %e : f32
       %unbiased = arith.mulf %correct, %fast : f32
       %weighted = arith.mulf %slow, %old : f32

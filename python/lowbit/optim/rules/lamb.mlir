@@ -24,6 +24,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
   %bias1 = arith.subf %one, %power1 : f64
   %bias2 = arith.subf %one, %power2 : f64
   %root2 = math.sqrt %bias2 : f64
+  %inverse2 = arith.divf %one, %root2 : f64
   %inverse1 = arith.divf %one, %bias1 : f64
   %alpha1 = arith.subf %one, %beta1 : f64
   %alpha2 = arith.subf %one, %beta2 : f64
@@ -32,7 +33,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
   %b2 = arith.truncf %beta2 : f64 to f32
   %a2 = arith.truncf %alpha2 : f64 to f32
   %correct = arith.truncf %inverse1 : f64 to f32
-  %root = arith.truncf %root2 : f64 to f32
+  %inverse = arith.truncf %inverse2 : f64 to f32
   %e = arith.truncf %eps : f64 to f32
   %l2 = arith.truncf %decay : f64 to f32
   %c0 = arith.constant 0 : index
@@ -51,7 +52,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
       %v1 = arith.mulf %a2, %square : f32
       %v2 = arith.addf %v0, %v1 : f32
       %deviation = math.sqrt %v2 : f32
-      %corrected = arith.divf %deviation, %root : f32
+      %corrected = arith.mulf %deviation, %inverse : f32
       %denominator = arith.addf %corrected, %e : f32
       %unbiased = arith.mulf %correct, %m2 : f32
       %direction = arith.divf %unbiased, %denominator : f32
