@@ -9,7 +9,15 @@ import pytest
 from kernels import assert_same_bits
 from lowbit import optim
 from lowbit.errors import LowbitError
-from optimizer_reference import SHAPES, STATES, assert_same_states, check, gradients, parameters
+from optimizer_reference import (
+    RULES,
+    SHAPES,
+    STATES,
+    assert_same_states,
+    check,
+    gradients,
+    parameters,
+)
 
 # --------------------------------------------------------------------------------------------------
 # Encodings and sizes
@@ -64,6 +72,14 @@ def test_from_which_size_on_states_are_encoded(states, least, block, width):
         for components in state.tensors[name].values():
             assert components["codes"].shape == (1, -(-sizes[name] // width))
             assert components["scale"].shape == (1, -(-sizes[name] // block))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_states_without_a_sign_have_codes_without_one(rule):
+    """No half of the codes is wasted."""
+    encodings = optim.compile(rule, {"w": (4096,)}, "dynamic8").encodings("w")
+    unsigned = {state for state, encoding in encodings.items() if "unsigned" in encoding}
+    assert unsigned == {"v", "s"} & set(encodings)
 
 
 def test_encodings_by_name():

@@ -167,13 +167,9 @@ class Optimizer:
     def part(self, name: str, state: str) -> tuple[tuple[int, int], Shard]:
         """The extents of a whole parameter's state, and which part of it is held here."""
         (argument,) = (a for a in self.rule.tensors if a.name == state)
-        whole, view, box = (
-            argument.view(self._wholes[name]),
-            self.view(name, state),
-            self._boxes[name],
-        )
+        whole, view = argument.view(self._wholes[name]), self.view(name, state)
         # Only elementwise rules have parameters in parts: their states have the parameter's extents.
-        return whole, Shard((0, 0), view) if view == whole else box
+        return whole, Shard((0, 0), whole) if view == whole else self._boxes[name]
 
     def zeros(self, name: str) -> dict[str, Components]:
         """The states of one parameter, before its first step."""

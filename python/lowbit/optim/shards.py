@@ -19,6 +19,10 @@ class Shard:
     """Where it begins on each axis."""
     shape: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        for name in ("offset", "shape"):
+            object.__setattr__(self, name, tuple(int(n) for n in getattr(self, name)))
+
     @property
     def end(self) -> tuple[int, ...]:
         return tuple(o + n for o, n in zip(self.offset, self.shape))
