@@ -171,6 +171,17 @@ def parameters(shapes) -> dict[str, np.ndarray]:
     return {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
+def assert_same_states(one: optim.State, other: optim.State) -> None:
+    assert one.step == other.step and one.tensors.keys() == other.tensors.keys()
+    for name, states in one.tensors.items():
+        for of, components in states.items():
+            assert components.keys() == other.tensors[name][of].keys()
+            for component, array in components.items():
+                found = other.tensors[name][of][component]
+                assert found.dtype == array.dtype
+                assert_same_bits(found, array, f"{name} {of} {component}")
+
+
 def check(optimizer, steps: int, grads=gradients, **scalars) -> tuple[dict, optim.State]:
     params, state = parameters(optimizer.shapes), optimizer.init()
     references = {name: Reference(optimizer, name, p) for name, p in params.items()}

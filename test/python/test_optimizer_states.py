@@ -9,30 +9,77 @@ import pytest
 from kernels import assert_same_bits
 from lowbit import optim
 from lowbit.errors import LowbitError
-from optimizer_reference import SHAPES, STATES, check, gradients, parameters
+from optimizer_reference import (
+    RULES,
+    SHAPES,
+    STATES,
+    assert_same_states,
+    check,
+    gradients,
+    parameters,
+)
 
 # --------------------------------------------------------------------------------------------------
 # Encodings and sizes
 # --------------------------------------------------------------------------------------------------
 
 
-def test_bytes_of_a_parameter():
-    def per_parameter(states):
-        optimizer = optim.compile("adamw", {"w": (1024, 256)}, states)
-        return optimizer.init().bytes / (1024 * 256)
-
-    # optimizers.md, section 7: codes and f32 scales of both states.
-    assert per_parameter("f32") == 8
-    assert per_parameter("bf16") == 4
-    assert per_parameter("dynamic8") == 2 * (1 + 4 / 256)
-    assert per_parameter("int4") == 2 * (0.5 + 4 / 128)
+BLOCKS = "#lowbit.quantized<{}, scale = f32 per [1, {}]>"
+RANK1 = "#lowbit.quantized<codebook<linear_nonzero, 4>, scale = f32 rank1<min>>"
 
 
-def test_small_tensors_stay_f32():
-    optimizer = optim.compile("adamw", {"small": (4095,), "large": (4096,)}, "dynamic8")
+@pytest.mark.parametrize(
+    "rule, states, expected",
+    [
+        ("adamw", "f32", 8),
+        ("adamw", "bf16", 4),
+        ("adamw", "dynamic8", 2 * (1 + 4 / 256)),
+        ("adamw", "fp8", 2 * (1 + 4 / 256)),
+        ("adamw", "int4", 2 * (0.5 + 4 / 128)),
+        ("ademamix", "dynamic8", 3 * (1 + 4 / 256)),
+        *((rule, "dynamic8", 1 + 4 / 256) for rule in ("adagrad", "lion", "rmsprop", "sgd")),
+        ("muon", BLOCKS.format("int<8, narrow>", 2048), 1 + 4 / 2048),
+        (
+            "adamw",
+            {"m": BLOCKS.format("codebook<dynamic, 4>", 128), "v": RANK1},
+            0.5 + 4 / 128 + 0.5 + 4 * (64 + 4096) / (64 * 4096),
+        ),
+        ("adafactor", "f32", 4 * (64 + 4096) / (64 * 4096)),
+    ],
+    ids=str,
+)
+def test_bytes_of_a_parameter(rule, states, expected):
+    """Codes and scales of all states: optimizers.md, section 7."""
+    optimizer = optim.compile(
+        rule, {"w": (64, 4096)}, states, flatten=False if RANK1 in str(states) else None
+    )
+    assert optimizer.init().bytes / (64 * 4096) == expected
+
+
+@pytest.mark.parametrize(
+    "states, least, block, width",
+    [("dynamic8", 4096, 256, 1), ("fp8", 4096, 256, 1), ("int4", 4097, 128, 2)],
+)
+def test_from_which_size_on_states_are_encoded(states, least, block, width):
+    """And the last block may be partial."""
+    sizes = {"small": least - 1, "least": least, "more": least + 150}
+    optimizer = optim.compile("adamw", {name: (n,) for name, n in sizes.items()}, states)
+    state = optimizer.init()
     assert optimizer.encodings("small") == {"m": "", "v": ""}
-    assert "dynamic, 8" in optimizer.encodings("large")["m"]
-    assert "dynamic_unsigned, 8" in optimizer.encodings("large")["v"]
+    for name in ("least", "more"):
+        for encoding in optimizer.encodings(name).values():
+            assert f"scale = f32 per [1, {block}]" in encoding
+        for components in state.tensors[name].values():
+            assert components["codes"].shape == (1, -(-sizes[name] // width))
+            assert components["scale"].shape == (1, -(-sizes[name] // block))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_states_without_a_sign_have_codes_without_one(rule):
+    """No half of the codes is wasted."""
+    encodings = optim.compile(rule, {"w": (4096,)}, "dynamic8").encodings("w")
+    unsigned = {state for state, encoding in encodings.items() if "unsigned" in encoding}
+    assert unsigned == {"v", "s"} & set(encodings)
 
 
 def test_encodings_by_name():
@@ -68,8 +115,7 @@ def test_any_encoding(encoding):
 
 def test_scales_of_rows_and_columns():
     """Parameters as matrices: the second moment's scale is the smaller one of its row's and its column's."""
-    rank1 = "#lowbit.quantized<codebook<linear_nonzero, 4>, scale = f32 rank1<min>>"
-    optimizer = optim.compile("adamw", {"w": (48, 80)}, {"v": rank1, "m": "f32"}, flatten=False)
+    optimizer = optim.compile("adamw", {"w": (48, 80)}, {"v": RANK1, "m": "f32"}, flatten=False)
     from lowbit import _lowbit
 
     params, state, given = (
@@ -80,7 +126,7 @@ def test_scales_of_rows_and_columns():
     before = params["w"].copy()
     optimizer.step(params, given, state)
     v = np.float32(1 - 0.999) * (given["w"] * given["w"])
-    for name, expected in _lowbit.encode(v, rank1).items():
+    for name, expected in _lowbit.encode(v, RANK1).items():
         assert_same_bits(state.tensors["w"]["v"][name], expected, name)
     assert not np.array_equal(before, params["w"])
 
@@ -197,22 +243,40 @@ def test_what_cannot_be_stepped():
 # --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("states", STATES)
-def test_a_file_goes_on_as_if_it_had_not_stopped(states, tmp_path):
-    optimizer = optim.compile("adamw", SHAPES, states)
+@pytest.mark.parametrize(
+    "rule, states", [*(("adamw", s) for s in STATES), ("ademamix", "dynamic8")]
+)
+def test_a_file_goes_on_as_if_it_had_not_stopped(rule, states, tmp_path):
+    optimizer = optim.compile(rule, SHAPES, states)
     params, state = parameters(SHAPES), optimizer.init()
     for step in range(3):
         optimizer.step(params, gradients(SHAPES, step), state)
     optim.save_state(tmp_path / "states", optimizer, state)
     kept = copy.deepcopy(params)
-    again = optim.compile("adamw", SHAPES, states)
+    again = optim.compile(rule, SHAPES, states)
     loaded = optim.load_state(tmp_path / "states", again)
     assert loaded.step == 3
+    assert_same_states(loaded, state)
     for step in range(3, 5):
         optimizer.step(params, gradients(SHAPES, step), state)
         again.step(kept, gradients(SHAPES, step), loaded)
     for name in SHAPES:
         assert_same_bits(kept[name], params[name], name)
+
+
+def test_scales_smaller_than_f16_has(tmp_path):
+    """Those of v are beside parameters of f16, too: they stay f32 in a file."""
+    optimizer = optim.compile("adamw", {"w": (80, 70)}, "int4", parameters="f16", gradients="f16")
+    params = {"w": np.ones((80, 70), np.float16)}
+    grads = {"w": np.full((80, 70), 1e-5, np.float16)}
+    state = optimizer.init()
+    optimizer.step(params, grads, state)
+    scale = state.tensors["w"]["v"]["scale"]
+    assert (scale > 0).all() and not scale.astype(np.float16).any()
+    optim.save_state(tmp_path / "states", optimizer, state)
+    loaded = optim.load_state(tmp_path / "states", optimizer).tensors["w"]["v"]["scale"]
+    assert loaded.dtype == np.float32
+    assert_same_bits(loaded, scale, "scales")
 
 
 def test_another_encoding_is_a_conversion(tmp_path):

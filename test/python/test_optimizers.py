@@ -83,8 +83,9 @@ def test_a_thousand_steps(states):
     check(optim.compile("adamw", {"w": (5, 1031)}, states), 1000)
 
 
-@pytest.mark.parametrize("rule", ["adamw", "adam", "lion", "rmsprop"])
+@pytest.mark.parametrize("rule", RULES)
 def test_scalars(rule):
+    """Decay, too, is where the rule has it: in gradient and state alike, or in neither."""
     check(optim.compile(rule, {"w": (70, 61)}, "dynamic8"), 3, lr=0.03, decay=0.1)
 
 
@@ -240,3 +241,39 @@ def test_approximations_are_within_their_bound() -> None:
     for of in states[0]:
         for component in states[0][of]:
             assert_same_bits(states[1][of][component], states[0][of][component], component)
+
+
+def test_decay_is_not_lost_in_bf16():
+    """Decay and step are one change, rounded once: a decay that is too small for bf16 by itself counts with the step. (What shrinks the rounded
+    parameter afterwards, as bitsandbytes does, changes none of these.)"""
+    from lowbit import _lowbit
+
+    def bf16(x: np.ndarray) -> np.ndarray:
+        return _lowbit.encode(x.astype(np.float32).reshape(1, -1), "#lowbit.quantized<bf16>")[
+            "codes"
+        ]
+
+    def f64(codes: np.ndarray) -> np.ndarray:
+        return (codes.astype(np.uint32) << 16).view(np.float32).astype(np.float64)
+
+    n, lr, decay = 20000, 1e-2, 0.1  # a decay of 0.25 units at most
+    generator = np.random.default_rng(0)
+    start = bf16(generator.uniform(0.5, 1, n))
+    given = bf16(generator.normal(size=n))
+    variance = generator.uniform(0, 1e-3, n)  # steps of all sizes up to lr
+    optimizer = optim.compile("adamw", {"w": (n,)}, parameters="bf16", gradients="bf16")
+    stepped = {}
+    for wd in (0.0, decay):
+        p = start.copy().reshape(n)
+        state = optimizer.init()
+        state.tensors["w"]["v"]["values"][...] = variance
+        optimizer.step({"w": p}, {"w": given.reshape(n)}, state, lr=lr, decay=wd)
+        stepped[wd] = p.reshape(1, -1)
+    twice = bf16(f64(stepped[0.0]) * (1 - lr * decay))
+    assert np.array_equal(twice, stepped[0.0])
+    fewer = f64(stepped[decay]) < f64(stepped[0.0])
+    assert (f64(stepped[decay]) <= f64(stepped[0.0])).all()
+    assert 0.1 < fewer.mean() < 0.5
+    # On the whole it is about the decay that was asked for.
+    lost = (f64(stepped[0.0]) - f64(stepped[decay])).sum() / f64(start).sum()
+    assert lost == pytest.approx(lr * decay, rel=0.2)

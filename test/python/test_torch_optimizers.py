@@ -120,6 +120,19 @@ def test_a_loaded_state_goes_on_bit_for_bit(states):
                 assert_same_bits(value.numpy(), resumed.state[q][name].numpy(), name)
 
 
+def test_scales_smaller_than_f16_has():
+    """torch makes floats of the parameter's type of a loaded state; scales stay what they are."""
+    parameter = torch.nn.Parameter(torch.ones(80, 70, dtype=torch.float16))
+    parameter.grad = torch.full_like(parameter, 1e-5)
+    optimizer = optim.AdamW([parameter], states="int4")
+    optimizer.step()
+    scale = optimizer.state[parameter]["v.scale"]
+    assert (scale > 0).all() and not scale.half().any()
+    resumed = optim.AdamW([parameter], states="int4")
+    resumed.load_state_dict(copy.deepcopy(optimizer.state_dict()))
+    assert torch.equal(resumed.state[parameter]["v.scale"], scale)
+
+
 def test_copies_and_pickles():
     layers = model()
     optimizer = optim.AdamW(layers.parameters())

@@ -10,10 +10,13 @@ A rule is a short MLIR program (lowbit/optim/rules/*.mlir, or your own); docs/Op
 
 from __future__ import annotations
 
+from .checkpoint import commit as commit_shards
 from .checkpoint import load as load_state
 from .checkpoint import save as save_state
+from .checkpoint import save_part as save_shards
 from .functional import Optimizer, State, compile
 from .rule import Rule, load, names
+from .shards import Shard, split
 from .states import NAMED
 from .trace import exp, log, maximum, minimum, rule, sign, sqrt, where
 
@@ -24,12 +27,16 @@ __all__ = [
         "NAMED",
         "Optimizer",
         "Rule",
+        "Shard",
         "State",
+        "commit_shards",
         "compile",
         "load",
         "names",
         "load_state",
+        "save_shards",
         "save_state",
+        "split",
     ),
     *("exp", "log", "maximum", "minimum", "rule", "sign", "sqrt", "where"),
     *_TORCH,

@@ -15,6 +15,7 @@ from ..errors import LowbitError
 from .arrays import Borrowed, zeros
 from .gradients import PIECE, Norm
 from .rule import Rule, load
+from .shards import Shard, viewed
 from .states import assignments
 
 Components = dict[str, NDArray[Any]]
@@ -76,17 +77,25 @@ class Optimizer:
         states: str,
         flatten: bool,
         threads: int,
+        shards: Mapping[str, Shard],
         approximate: bool,
     ):
-        self.rule, self.shapes, self._threads = rule, shapes, threads
-        self._approximate = approximate
-        self._views = {name: _view(shape, flatten) for name, shape in shapes.items()}
+        self.rule, self._threads, self._approximate = rule, threads, approximate
+        self.shapes = shapes | {name: shard.shape for name, shard in shards.items()}
+        """Of what is held here."""
+        wholes = {name: viewed(name, shape, None, flatten) for name, shape in shapes.items()}
+        self._wholes = {name: box.shape for name, box in wholes.items()}
+        self._boxes = wholes | {
+            name: viewed(name, shapes[name], shard, flatten) for name, shard in shards.items()
+        }
+        self._views = {name: box.shape for name, box in self._boxes.items()}
         try:
             table = _lowbit.assign_states(
                 rule.text,
                 rule.name,
                 states,
-                [(name, list(view)) for name, view in self._views.items()],
+                # What small tensors are stored in does not depend on how they are cut.
+                [(name, list(view)) for name, view in self._wholes.items()],
             )
             kernels: dict[tuple[str, ...], _Kernel] = {}
             for name, encodings in zip(shapes, table):
@@ -160,6 +169,13 @@ class Optimizer:
         """The extents of a parameter's state."""
         (argument,) = (a for a in self.rule.tensors if a.name == state)
         return argument.view(self._views[name])
+
+    def part(self, name: str, state: str) -> tuple[tuple[int, int], Shard]:
+        """The extents of a whole parameter's state, and which part of it is held here."""
+        (argument,) = (a for a in self.rule.tensors if a.name == state)
+        whole, view = argument.view(self._wholes[name]), self.view(name, state)
+        # Only elementwise rules have parameters in parts: their states have the parameter's extents.
+        return whole, Shard((0, 0), whole) if view == whole else self._boxes[name]
 
     def zeros(self, name: str) -> dict[str, Components]:
         """The states of one parameter, before its first step."""
@@ -289,13 +305,6 @@ class Optimizer:
         return values
 
 
-def _view(shape: tuple[int, ...], flatten: bool) -> tuple[int, int]:
-    """[1, n], or the matrix of the first axis and all others."""
-    if flatten or len(shape) < 2:
-        return 1, math.prod(shape)
-    return shape[0], math.prod(shape[1:])
-
-
 def compile(
     rule: str | Path | Rule,
     shapes: Mapping[str, Sequence[int]] | Sequence[Sequence[int]],
@@ -306,6 +315,7 @@ def compile(
     flatten: bool | None = None,
     threads: int = 0,
     approximate: bool = False,
+    shards: Mapping[str, Shard] | None = None,
 ) -> Optimizer:
     """Compiles a rule for parameters of these shapes.
 
@@ -318,6 +328,8 @@ def compile(
         matrices, which encodings by rows and columns need.
     threads: of OpenMP; 0: what it takes by itself.
     approximate: quotients and square roots of the rule may be off by 2^-13, relatively, where the processor is faster with it.
+    shards: by name, which part of a parameter is held here, where others have the rest: arrays have its shape, and `shapes` are those of
+        the whole parameters. What is not named is held whole.
     """
     found = rule if isinstance(rule, Rule) else load(rule)
     named = (
@@ -329,6 +341,13 @@ def compile(
         raise LowbitError(
             f"rule '{found.name}' looks at a parameter as a matrix: it cannot be flattened"
         )
-    return Optimizer(
-        found, extents, assignments(states, parameters, gradients), flat, threads, approximate
-    )
+    held = dict(shards or {})
+    for name, shard in held.items():
+        if name not in extents:
+            raise LowbitError(f"there is a shard of '{name}', which is no parameter")
+        if not found.elementwise and shard.shape != extents[name]:
+            raise LowbitError(
+                f"rule '{found.name}' looks at a parameter as a whole: '{name}' cannot be held in shards"
+            )
+    table = assignments(states, parameters, gradients)
+    return Optimizer(found, extents, table, flat, threads, held, approximate)
