@@ -29,7 +29,9 @@ except ModuleNotFoundError as error:
     sys.exit(f"optimizers: error: {error}: run .venv/bin/python, which scripts/setup.sh makes")
 
 Shapes = list[int]
-STATES = ["f32", "bf16", "dynamic8", "fp8", "int4"]
+APPROXIMATE = "-approximate"
+"""After the name of a scheme: quotients and roots are estimates."""
+STATES = ["f32", "bf16", "dynamic8", "fp8", "int4", "int4" + APPROXIMATE]
 PAUSE = 0.25
 """Seconds after which the threads of another library have gone to sleep."""
 
@@ -49,7 +51,13 @@ class Ours(Workload):
         params, self.grads = arrays["params"], arrays["grads"]
         self.params = {name: array.copy() for name, array in params.items()}
         shapes = {name: array.shape for name, array in params.items()}
-        self.optimizer = optim.compile("adamw", shapes, states, threads=threads)
+        self.optimizer = optim.compile(
+            "adamw",
+            shapes,
+            states.removesuffix(APPROXIMATE),
+            threads=threads,
+            approximate=states.endswith(APPROXIMATE),
+        )
         self.state = self.optimizer.init()
         self.bytes = 3 * sum(array.nbytes for array in params.values()) + 2 * self.state.bytes
 
@@ -147,7 +155,7 @@ def table(run: Run) -> str:
     lines = [
         f"{count / 1e6:.1f} M parameters in {run['tensors']} tensors, {run['threads']} threads; "
         f"read and written by a plain step: {rates.format(1)} GB/s",
-        f"  {'':20}{'bytes':>7}{'ms':>9}{'M/s':>8}{'GB/s':>7}   {'% of bound':16}"
+        f"  {'':23}{'bytes':>7}{'ms':>9}{'M/s':>8}{'GB/s':>7}   {'% of bound':16}"
         "times as fast as f32, as torch fused",
     ]
     by_name = {w["name"]: w for w in run["workloads"]}
@@ -160,7 +168,7 @@ def table(run: Run) -> str:
             if other in by_name
         ]
         lines.append(
-            f"  {w['name']:20}{w['bytes'] / count:7.2f}{seconds * 1e3:9.1f}{count / seconds / 1e6:8.0f}"
+            f"  {w['name']:23}{w['bytes'] / count:7.2f}{seconds * 1e3:9.1f}{count / seconds / 1e6:8.0f}"
             f"{w['bytes'] / seconds / 1e9:7.1f}   {share.format(0):16}{', '.join(ratios)}"
         )
     return "\n".join(lines)
@@ -206,7 +214,10 @@ def main() -> None:
         "--threads", type=numbers, metavar="N,...", help="(1 and one for each core)"
     )
     parser.add_argument(
-        "--states", default=",".join(STATES), metavar="NAME,...", help="of ours (%(default)s)"
+        "--states",
+        default=",".join(STATES),
+        metavar="NAME,...",
+        help="of ours (%(default)s); NAME-approximate: with approximate quotients and roots",
     )
     parser.add_argument("--no-peers", action="store_true")
     parser.add_argument("--rounds", type=number, default=7, metavar="N", help="(%(default)s)")

@@ -40,7 +40,7 @@ struct PrefetchLoadsPass : lowbit::impl::PrefetchLoadsBase<PrefetchLoadsPass> {
 
   /// Whether a buffer does not stay in a cache near the core from one use to the next.
   bool isLarge(MemRefType type) const {
-    return type.hasStaticShape() && type.getNumElements() >= least / bytesOf(type.getElementType());
+    return !type.hasStaticShape() || type.getNumElements() >= least / bytesOf(type.getElementType());
   }
 
   void runOnOperation() override {

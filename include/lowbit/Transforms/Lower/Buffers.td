@@ -152,7 +152,7 @@ def ParametersToLLVM : Pass<"lowbit-parameters-to-llvm", "::mlir::ModuleOp"> {
 def PrefetchLoads : Pass<"lowbit-prefetch-loads", "::mlir::func::FuncOp"> {
   let summary = "Prefetch what vector loads from large buffers read later";
   let description = [{
-    A vector load in a loop, from an argument or a parameter of at least `least` bytes, gets a prefetch `distance` bytes further on. Of buffers that a
+    A vector load in a loop, from an argument or a parameter of at least `least` bytes, or of a size that is not known, gets a prefetch `distance` bytes further on. Of buffers that a
     caller hands in, such as key-value caches, each part is read in one stream, but the parts are short, and where one ends the hardware's own
     prefetch starts anew. After vectorization; contractions on inner tiles have prefetches already (lowbit-emit-contractions).
 
