@@ -154,24 +154,30 @@ def convolutional() -> Task:
 # --------------------------------------------------------------------------------------------------
 
 
-def _four_bits(v: str) -> str:
-    """The scheme int4 with the second moment in another encoding."""
-    m = "#lowbit.quantized<codebook<dynamic, 4>, scale = f32 per [1, 128]>"
+def _scheme(m: str, v: str, least: int) -> str:
+    """Encodings of the first and the second moment, for tensors of so many elements; others stay f32."""
     return (
-        f"[{{nonnegative = true, elements = 4097, encoding = #lowbit.quantized<{v}>}}, "
-        f"{{nonnegative = false, elements = 4097, encoding = {m}}}]"
+        f"[{{nonnegative = true, elements = {least}, encoding = #lowbit.quantized<{v}>}}, "
+        f"{{nonnegative = false, elements = {least}, encoding = #lowbit.quantized<{m}>}}]"
     )
 
 
+def _four_bits(v: str, scale: str = "per [1, 128]") -> str:
+    """The scheme int4 with the second moment in another encoding."""
+    m = "codebook<dynamic, 4>, scale = f32 per [1, 128]"
+    return _scheme(m, f"codebook<{v}, 4>, scale = f32 {scale}", 4097)
+
+
 SCHEMES = {name: name for name in optim.NAMED} | {
-    "int4-rank1": _four_bits("codebook<linear_nonzero, 4>, scale = f32 rank1<min>"),
-    "int4-dynamic-nonzero": _four_bits("codebook<dynamic_nonzero, 4>, scale = f32 per [1, 128]"),
+    "fp8-e5m2": _scheme("e4m3, scale = f32 per [1, 256]", "e5m2, scale = f32 per [1, 256]", 4096),
+    "int4-rank1": _four_bits("linear_nonzero", "rank1<min>"),
+    "int4-dynamic-nonzero": _four_bits("dynamic_nonzero"),
     # Where the second moment can be stored as 0.
-    "int4-dynamic-zero": _four_bits("codebook<dynamic_unsigned, 4>, scale = f32 per [1, 128]"),
-    "int4-linear-zero": _four_bits("codebook<linear_unsigned, 4>, scale = f32 per [1, 128]"),
+    "int4-dynamic-zero": _four_bits("dynamic_unsigned"),
+    "int4-linear-zero": _four_bits("linear_unsigned"),
 }
-"""What lowbit.optim knows by name, and what Li, Chen and Zhu 2023 compare: the second moment with scales of rows and columns, with
-more levels near zero, and with zero. Tensors of few elements stay f32 as in the named schemes."""
+"""What lowbit.optim knows by name, and others that differ in the second moment: in 8 bits with more exponents, in 4 bits with the tables and
+scales that Li, Chen and Zhu 2023 compare."""
 
 
 class Stepper(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy_encodings import Quantized, divide, per
-from numpy_formats import BF16, E4M3, F32, Table, dynamic, levels
+from numpy_formats import BF16, E4M3, E5M2, F32, Table, dynamic, levels
 from optimizer_reference import adamw
 
 
@@ -64,6 +64,7 @@ SCHEMES = {
     "bf16": (Brain(), Brain(), 0),
     "dynamic8": (blocks(dynamic(True), 256), blocks(dynamic(False), 256), 4096),
     "fp8": (blocks(E4M3, 256), blocks(E4M3, 256), 4096),
+    "fp8-e5m2": (blocks(E4M3, 256), blocks(E5M2, 256), 4096),
     "int4": (M4, blocks(V4, 128), 4097),
     "int4-rank1": (M4, RankOne(V4), 4097),
     "int4-dynamic-nonzero": (M4, blocks(levels([DE4.levels[1], *DE4.levels[1:]]), 128), 4097),

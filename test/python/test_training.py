@@ -61,18 +61,22 @@ def test_numpy_trains_the_same_byte_model(byte_model):
 
 
 @pytest.mark.parametrize(
-    "trainer, steps, seeds, share", [("perceptron", 100, SEEDS, 0.1), ("byte_model", 60, 4, 0.6)]
+    "trainer, scheme, steps, seeds, share",
+    [
+        ("perceptron", "dynamic8", 100, SEEDS, 0.1),
+        ("perceptron", "fp8-e5m2", 100, SEEDS, 0.1),
+        ("byte_model", "dynamic8", 60, 4, 0.6),
+    ],
 )
-def test_eight_bits_are_within_the_noise(request, trainer, steps, seeds, share):
-    """Seeds are paired: they differ by the rounding of states alone, whose chaos makes the losses of one perceptron differ by about as
-    much as another seed does (measured: 1.2 times its noise). The mean of 12 then has an error of 0.35 of the noise: a whole one is
-    three errors. Of 4 bits, whose losses are 4 and 6 times the noise higher, this would not hold.
+def test_eight_bits_are_within_the_noise(request, trainer, scheme, steps, seeds, share):
+    """Runs are paired by seeds: they differ by the rounding of states alone, which makes the losses of one perceptron differ by about as
+    much as another seed does (measured: at most 1.2 times its noise). The mean of 12 then has an error of 0.35 of the noise: a whole
+    one is three errors. Of int4, whose losses are higher by 4 to 6 times the noise, this would not hold.
     """
     trainer = request.getfixturevalue(trainer)
     plain = final_losses(trainer, "f32", steps, seeds)
-    start = trainer.held_out(trainer.task.start(0))
-    assert np.all(plain < share * start)
-    gap = final_losses(trainer, "dynamic8", steps, seeds) - plain
+    assert np.all(plain < share * trainer.held_out(trainer.task.start(0)))
+    gap = final_losses(trainer, scheme, steps, seeds) - plain
     assert abs(gap.mean()) < plain.std(ddof=1)
 
 
@@ -82,14 +86,13 @@ def test_four_bits_learn(perceptron, byte_model):
         assert last < share * first
 
 
-@pytest.mark.parametrize("scheme", ["int4-dynamic-zero", "int4-linear-zero"])
+@pytest.mark.parametrize("scheme", ["int4-dynamic-zero", "int4-linear-zero", "fp8"])
 def test_a_second_moment_of_zero_does_harm(perceptron, scheme):
-    """Li, Chen and Zhu 2023, section 4.1: where the second moment is stored as 0 and the first is not, steps are far too long. The table
-    without zero, which is the other one but for that level, learns."""
-    first, last = run(perceptron, scheme, 60).losses
-    assert not last < first
-    first, last = run(perceptron, "int4-dynamic-nonzero", 60).losses
-    assert last < 0.2 * first
+    """The zero-point problem of Li, Chen and Zhu 2023: where the second moment is stored as 0 and the first is not, steps are far too long. Most runs end
+    worse than they began; with a table that is the first of these but for the level 0, none."""
+    start = perceptron.held_out(perceptron.task.start(0))
+    assert not np.median(final_losses(perceptron, scheme, 60, 5)) < start
+    assert np.all(final_losses(perceptron, "int4-dynamic-nonzero", 60, 5) < 0.2 * start)
 
 
 # --------------------------------------------------------------------------------------------------
