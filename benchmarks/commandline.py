@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Callable, Iterable
@@ -31,16 +32,27 @@ def say(text: str) -> None:
     print(f"==> {text}", file=sys.stderr, flush=True)
 
 
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
+    """What `write` writes to the path that it is given: the old file or the new one, whole."""
+    temporary = path.with_stem(path.stem + ".part")
+    try:
+        write(temporary)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
 def write_runs(runs: Iterable[Run], output: Path, table: Table, plot: Plot) -> None:
-    """Prints each run as it comes; all of them become OUTPUT.json and OUTPUT.png."""
+    """Prints each run as it comes; those that there are become OUTPUT.json and OUTPUT.png."""
     data: dict[str, Any] = {"machine": machine.describe(), "command": sys.argv[1:], "runs": []}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    path, picture = output.with_suffix(".json"), output.with_suffix(".png")
     for run in runs:
         data["runs"].append(run)
         print(table(run), end="\n\n", flush=True)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    path = output.with_suffix(".json")
-    path.write_text(json.dumps(data, indent=1) + "\n")
-    plot(data, output.with_suffix(".png"))
+        text = json.dumps(data, indent=1) + "\n"
+        write_whole(path, lambda to: to.write_text(text))
+        write_whole(picture, lambda to: plot(data, to))
     say(f"written: {path} and its .png")
 
 

@@ -1,4 +1,4 @@
-"""The byte model's files: what its metadata says, how it is packed for git and expanded from there.
+"""The byte model's text, and its files: what its metadata says, how it is packed for git and expanded from there.
 
 models/byte-model.f16.gguf.xz holds the model: matrices in f16, norms in f32. Expanded, every weight
 is the same number in f32:
@@ -16,6 +16,7 @@ import hashlib
 import json
 import lzma
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -41,6 +42,33 @@ HEAD_WIDTH = WIDTH // HEADS
 ROTARY_BASE = 10000.0
 EPSILON = 1e-5
 CONTEXT = 1024
+
+# The text: `bible -f` prints "Ge1:1 In the beginning …", a verse a line.
+TEXT_SHA256 = "cd45f0c9cedab8e4439bd6486c8952c77cc8b0ecc5d1f6ae3513f2039f47229d"
+HELD_OUT_EVERY = 20  # chapters 20, 40, … of 1,189
+
+
+def read_text() -> tuple[bytes, bytes]:
+    """The training text and the held-out text: a verse a line, an empty line after each chapter."""
+    try:
+        done = subprocess.run(
+            ["bible", "-f", "-l100000", "Gen1:1-Rev22:21"], capture_output=True, check=True
+        )
+    except FileNotFoundError:
+        raise RuntimeError(
+            "no program `bible`: install Debian's bible-kjv and bible-kjv-text"
+        ) from None
+    if hashlib.sha256(done.stdout).hexdigest() != TEXT_SHA256:
+        raise RuntimeError("`bible` prints another text than that of version 4.38")
+    chapters: dict[bytes, list[bytes]] = {}
+    for line in done.stdout.splitlines():
+        reference, verse = line.split(b" ", 1)
+        chapters.setdefault(reference.split(b":")[0], []).append(verse)
+    train, held_out = [], []
+    for number, verses in enumerate(chapters.values(), 1):
+        part = held_out if number % HELD_OUT_EVERY == 0 else train
+        part.append(b"\n".join(verses) + b"\n\n")
+    return b"".join(train), b"".join(held_out)
 
 
 def byte_tokens() -> list[str]:

@@ -178,15 +178,19 @@ def levels(numbers) -> Table:
 
 
 def dynamic(signed: bool, bits: int = 8) -> Table:
-    """The dynamic exponent table of Dettmers et al. 2022 (8-bit Optimizers), as bitsandbytes' create_dynamic_map makes it."""
+    """The dynamic exponent table of Dettmers et al. 2022 (8-bit Optimizers), as bitsandbytes' create_dynamic_map makes it: with
+    torch.linspace, which counts from the nearer end and rounds a product and a sum once."""
     decades, fraction_bits = 7 if bits == 8 else bits - 1, bits - 1
     numbers = [0.0, 1.0]
-    for i in range(decades):
-        count = 2 ** (i + fraction_bits - decades + (0 if signed else 1))
+    for decade in range(decades):
+        count = 2 ** (decade + fraction_bits - decades + (0 if signed else 1))
         # In f32: the borders of `count` equal parts of [0.1, 1], then the middle of each.
-        borders = np.linspace(0.1, 1, count + 1, dtype=np.float64).astype(np.float32)
+        low, high, i = np.float32(0.1), np.float32(1), np.arange(count + 1)
+        step = np.float64((high - low) / np.float32(count))  # what follows is exact in float64
+        borders = np.where(i < (count + 1) // 2, step * i + low, high - step * (count - i))
+        borders = borders.astype(np.float32)
         middles = (borders[:-1] + borders[1:]) / np.float32(2)
-        scaled = np.float32(10.0 ** (i - decades + 1)) * middles
+        scaled = np.float32(10.0 ** (decade - decades + 1)) * middles
         numbers += list(scaled) + (list(-scaled) if signed else [])
     return levels(sorted(numbers))
 
