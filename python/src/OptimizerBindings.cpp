@@ -68,9 +68,18 @@ static std::vector<int64_t> getEncodeMultiples(const std::string &text,
   return std::vector<int64_t>(multiples.begin(), multiples.end());
 }
 
-static void update(Program &program, const std::string &entry, const std::vector<int64_t> &columns,
-                   const std::vector<std::vector<InputArray>> &tensors,
-                   const std::vector<InputArray> &shared, unsigned threads) {
+namespace {
+/// An entry and the tensors that it is called on.
+struct Batch {
+  TensorBatch tensors;
+  const EntrySignature *entry;
+  std::vector<int64_t> columns;
+};
+} // namespace
+
+static Batch makeBatch(Program &program, const std::string &entry,
+                       const std::vector<int64_t> &columns,
+                       const std::vector<std::vector<InputArray>> &tensors) {
   TensorBatch batch = unwrap(TensorBatch::create(program.getSession(), entry, columns));
   for (const std::vector<InputArray> &arrays : tensors) {
     SmallVector<ArrayView, 8> views;
@@ -78,9 +87,13 @@ static void update(Program &program, const std::string &entry, const std::vector
       views.push_back({getDType(array), getShape(array), const_cast<void *>(array.data())});
     raise(batch.add(views));
   }
-  const EntrySignature &signature = *unwrap(program.getSession().getSignature().find(entry));
+  return {std::move(batch), unwrap(program.getSession().getSignature().find(entry)), columns};
+}
+
+static void runBatch(const Batch &batch, const std::vector<InputArray> &shared, unsigned threads) {
+  const std::string &entry = batch.entry->name;
   SmallVector<void *> numbers;
-  for (auto [type, width] : zip_equal(signature.arguments, columns)) {
+  for (auto [type, width] : zip_equal(batch.entry->arguments, batch.columns)) {
     if (width != TensorBatch::shared || numbers.size() == shared.size())
       continue;
     const InputArray &number = shared[numbers.size()];
@@ -93,7 +106,7 @@ static void update(Program &program, const std::string &entry, const std::vector
     throw Failure("entry '" + entry + "' takes " + std::to_string(numbers.size()) + " numbers");
   Error error = [&] {
     nb::gil_scoped_release unlocked;
-    return batch.run(numbers, threads);
+    return batch.tensors.run(numbers, threads);
   }();
   raise(std::move(error));
 }
@@ -110,11 +123,15 @@ void python::bindOptimizers(nb::module_ &module, nb::class_<Program> program) {
   module.def("encode_multiples", &getEncodeMultiples, nb::arg("encoding"), nb::arg("shape"),
              "Per axis: at multiples of this a tensor can be cut into parts that are encoded by "
              "themselves; -1: nowhere.");
-  program.def("update", &update, nb::arg("entry"), nb::arg("columns"), nb::arg("tensors"),
-              nb::arg("shared"), nb::arg("threads") = 0,
-              "Calls an entry that updates its arguments for each of many tensors, where their "
-              "arrays lie, in pieces that threads share. columns: for each argument 0 (a number "
-              "for all), the columns of a piece, -1 (taken whole), or -1 - columns (the first "
-              "column of such a piece); tensors: for each its arrays "
-              "and, as int64 of rank 0, extents; shared: the numbers, arrays of rank 0.");
+  nb::class_<Batch>(module, "Batch", "An entry and the tensors that it is called on.")
+      .def("run", &runBatch, nb::arg("shared"), nb::arg("threads") = 0,
+           "Calls the entry for each of the tensors, in pieces that threads share. shared: the "
+           "numbers for all, arrays of rank 0.");
+  program.def("batch", &makeBatch, nb::arg("entry"), nb::arg("columns"), nb::arg("tensors"),
+              nb::keep_alive<0, 1>(), nb::keep_alive<0, 4>(),
+              "An entry that updates its arguments, for many tensors, where their arrays lie; "
+              "fails if these are not of its types. columns: for each argument 0 (a number for "
+              "all), the columns of a piece, -1 (taken whole), or -1 - columns (the first column "
+              "of such a piece); tensors: for each its arrays and, as int64 of rank 0, extents, "
+              "which must not change as long as the batch is in use.");
 }

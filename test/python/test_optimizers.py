@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 from kernels import assert_same_bits
-from lowbit import optim
+from lowbit import LowbitError, optim
 from optimizer_reference import (
     MATRIX_RULES,
     RULES,
@@ -277,3 +277,18 @@ def test_decay_is_not_lost_in_bf16():
     # On the whole it is about the decay that was asked for.
     lost = (f64(stepped[0.0]) - f64(stepped[decay])).sum() / f64(start).sum()
     assert lost == pytest.approx(lr * decay, rel=0.2)
+
+
+def test_a_step_with_wrong_types_updates_nothing() -> None:
+    """Not even what another kernel than the one that refuses would have updated first."""
+    optimizer = optim.compile("adamw", {"small": (8,), "large": (8192,)}, states="dynamic8")
+    params = {"small": np.ones(8, np.float32), "large": np.ones(8192, np.float32)}
+    before, state = copy.deepcopy(params), optimizer.init()
+    for wrong in ("small", "large"):
+        grads = {name: np.ones(p.shape, np.float32) for name, p in params.items()}
+        grads[wrong] = grads[wrong].astype(np.float64)
+        with pytest.raises(LowbitError, match="f64"):
+            optimizer.step(params, grads, state)
+        for name, p in params.items():
+            assert_same_bits(p, before[name], name)
+        assert state.step == 0

@@ -25,7 +25,9 @@ def _as_numpy(array: Any) -> NDArray[Any]:
         array = array.numpy()
     elif not isinstance(array, np.ndarray):
         array = np.from_dlpack(array)
-    return array.view(np.uint16) if array.dtype.name == "bfloat16" else array
+    # Names are slow to make, and there are thousands of arrays: numpy's own types are of other kinds.
+    is_bfloat16 = array.dtype.kind == "V" and array.dtype.name == "bfloat16"
+    return array.view(np.uint16) if is_bfloat16 else array
 
 
 class Borrowed:

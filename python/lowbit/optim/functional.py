@@ -236,16 +236,24 @@ class Optimizer:
             if max_norm is not None and norm > max_norm:
                 gradient_scale *= max_norm / norm
         numbers += [np.array(gradient_scale, np.float32), np.array(step, np.int64)]
-        for kernel in self._kernels:
-            rows = [
-                self._row(kernel, name, borrowed[name], given[name][2])
-                for name in kernel.names
-                if name in given
+        try:
+            # All are checked before one is updated.
+            batches = [
+                kernel.program.batch(
+                    "step",
+                    kernel.columns,
+                    [
+                        self._row(kernel, name, borrowed[name], given[name][2])
+                        for name in kernel.names
+                        if name in given
+                    ],
+                )
+                for kernel in self._kernels
             ]
-            try:
-                kernel.program.update("step", kernel.columns, rows, numbers, self._threads)
-            except RuntimeError as error:
-                raise LowbitError(str(error)) from None
+            for batch in batches:
+                batch.run(numbers, self._threads)
+        except RuntimeError as error:
+            raise LowbitError(str(error)) from None
         for parameter, _ in borrowed.values():
             parameter.give_back()
         return Step(norm, skipped=False)

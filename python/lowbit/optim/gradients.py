@@ -49,6 +49,6 @@ class Norm:
     def squares(self, gradients: Sequence[Any]) -> float:
         """The sum of squares of arrays [1, n]; infinite or NaN where an element is."""
         rows = [(g, np.zeros((1, -(-g.shape[1] // PIECE)), np.float64)) for g in gradients]
-        self._program.update("sum", [PIECE, 1], rows, [], self._threads)
+        self._program.batch("sum", [PIECE, 1], rows).run([], self._threads)
         # No square of a float32 overflows a float64.
         return math.fsum(x for _, sums in rows for x in sums[0]) if rows else 0.0
