@@ -3,7 +3,7 @@
 // 2024; intervals, grafting and the levels of the codes: Wang, Zhou, Li and Huang, "4-bit Shampoo for Memory-Efficient Network
 // Training", 2024.
 //
-//   every T1 steps:  L <- beta C C^T + (1 - beta) G G^T,  C <- cholesky(L)     and for R with G^T in place of G
+//   every T1 steps:  L <- beta C C^T + (1 - beta) G G^T,  C <- cholesky(L + eps trace(L) I)   and for R with G^T in place of G
 //   every T2 steps:  X <- (C C^T + eps |C C^T| I)^(-1/4)                       and Y for R
 //   U <- X G Y; G until there are roots
 //   m <- momentum m + U |G| / (|U| + 1e-12)                                    norms are Frobenius'
@@ -150,47 +150,49 @@ func.func private @factor(%c: !T, %cd: !D, %g: !T, %beta: f64, %eps: f32) -> !T 
   return %factor : !T
 }
 
-// Column after column: c_j <- a_j / sqrt(a_jj) from the diagonal down, A <- A - c_j c_j^T. No a_jj counts as less than eps times the
-// largest element of the first diagonal.
+// Of A + eps trace(A) I, column after column: c_j <- a_j / sqrt(a_jj) from the diagonal down, A <- A - c_j c_j^T.
 func.func private @cholesky(%a: !T, %eps: f32) -> !T {
   %c0 = arith.constant 0 : index
   %c1 = arith.constant 1 : index
   %n = tensor.dim %a, %c0 : !T
   %zero = arith.constant 0.0 : f32
   %least = arith.constant 1.0e-30 : f32
-  %largest = scf.for %j = %c0 to %n step %c1 iter_args(%sofar = %zero) -> f32 {
+  %trace = scf.for %j = %c0 to %n step %c1 iter_args(%sum = %zero) -> f32 {
     %ajj = tensor.extract %a[%j, %j] : !T
-    %larger = arith.maximumf %sofar, %ajj : f32
-    scf.yield %larger : f32
+    %next = arith.addf %sum, %ajj : f32
+    scf.yield %next : f32
   }
-  %relative = arith.mulf %eps, %largest : f32
-  %floor = arith.maximumf %relative, %least : f32
+  %relative = arith.mulf %eps, %trace : f32
+  %ridge = arith.maximumf %relative, %least : f32
   %empty = tensor.empty(%n, %n) : !T
   %start = linalg.fill ins(%zero : f32) outs(%empty : !T) -> !T
   %done:2 = scf.for %j = %c0 to %n step %c1 iter_args(%aj = %a, %c = %start) -> (!T, !T) {
     %ajj = tensor.extract %aj[%j, %j] : !T
-    %pivot = arith.maximumf %ajj, %floor : f32
+    %rest = arith.maximumf %ajj, %zero : f32  // below only by rounding
+    %pivot = arith.addf %rest, %ridge : f32
     %root = math.sqrt %pivot : f32
-    %column = tensor.extract_slice %aj[0, %j] [%n, 1] [1, 1] : !T to !D
-    %cEmpty = tensor.empty(%n) : !D
+    %left = arith.subi %n, %j : index
+    %column = tensor.extract_slice %aj[%j, %j] [%left, 1] [1, 1] : !T to !D
+    %cEmpty = tensor.empty(%left) : !D
     %cj = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]} ins(%column : !D) outs(%cEmpty : !D) {
       ^bb0(%aij: f32, %unused: f32):
         %i = linalg.index 0 : index
-        %isAbove = arith.cmpi ult, %i, %j : index
-        %isPivot = arith.cmpi eq, %i, %j : index
+        %isPivot = arith.cmpi eq, %i, %c0 : index
         %quotient = arith.divf %aij, %root : f32
-        %below = arith.select %isPivot, %root, %quotient : f32
-        %cij = arith.select %isAbove, %zero, %below : f32
+        %cij = arith.select %isPivot, %root, %quotient : f32
         linalg.yield %cij : f32
     } -> !D
-    %rest = linalg.generic {indexing_maps = [#i, #j, #e], iterator_types = ["parallel", "parallel"]} ins(%cj, %cj : !D, !D) outs(%aj : !T) {
+    %trailing = tensor.extract_slice %aj[%j, %j] [%left, %left] [1, 1] : !T to !T
+    %schur = linalg.generic {indexing_maps = [#i, #j, #e], iterator_types = ["parallel", "parallel"]}
+        ins(%cj, %cj : !D, !D) outs(%trailing : !T) {
       ^bb0(%cij: f32, %ckj: f32, %aik: f32):
         %both = arith.mulf %cij, %ckj : f32
         %next = arith.subf %aik, %both : f32
         linalg.yield %next : f32
     } -> !T
-    %more = tensor.insert_slice %cj into %c[0, %j] [%n, 1] [1, 1] : !D into !T
-    scf.yield %rest, %more : !T, !T
+    %ajNext = tensor.insert_slice %schur into %aj[%j, %j] [%left, %left] [1, 1] : !T into !T
+    %cNext = tensor.insert_slice %cj into %c[%j, %j] [%left, 1] [1, 1] : !D into !T
+    scf.yield %ajNext, %cNext : !T, !T
   }
   return %done#1 : !T
 }
