@@ -227,12 +227,10 @@ Expected<std::vector<std::vector<std::string>>> lowbit::assignStates(StringRef t
       int64_t elements;
       if (MulOverflow(shape[0], shape[1], elements))
         elements = INT64_MAX;
-      EncodingAttrInterface encoding =
-          states->find(parsed->step, number, tensor.name, elements);
+      EncodingAttrInterface encoding = states->find(parsed->step, number, tensor.name, elements);
       if (!encoding)
         continue;
-      auto stored =
-          mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);
+      auto stored = mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);
       if (failed(verifyEncodedType(
               stored, [&] { return mlir::emitError(mlir::UnknownLoc::get(context)); })))
         return createStringError("'" + tensor.name + "': " + diagnostics.takeText());

@@ -314,8 +314,8 @@ def compile(
 
     rule: the name of one that comes with Lowbit (names()), the path of an .mlir file, MLIR text, or what load() gave.
     shapes: of the parameters, by name or in order.
-    states: what states are stored in: 'f32', 'bf16', 'dynamic8', 'fp8', 'int4', a scheme of the rule's, an encoding, encodings by the states' names, or
-        assignments as lowbit-assign-states takes them.
+    states: what states are stored in: 'f32', 'bf16', 'dynamic8', 'fp8', 'int4', a scheme of the rule's own, an encoding, encodings by
+        the states' names, or assignments as lowbit-assign-states takes them.
     parameters, gradients: 'f32', 'bf16' or 'f16'.
     flatten: parameters are seen as [1, n], whatever their shape, as by default by rules that are elementwise; False: as
         matrices, which encodings by rows and columns need.

@@ -1,15 +1,18 @@
-// Shampoo whose statistics are kept as Cholesky factors. Gupta, Koren and Singer, "Shampoo: Preconditioned Stochastic Tensor
-// Optimization", 2018; factors in 4 bits: Li, Ding, Toh and Zhou, "Memory-Efficient 4-bit Preconditioned Stochastic Optimization",
-// 2024; intervals, grafting and the levels of the codes: Wang, Zhou, Li and Huang, "4-bit Shampoo for Memory-Efficient Network
-// Training", 2024.
+// Shampoo, whose statistics L and R are kept as Cholesky factors C and D. Gupta, Koren and Singer, "Shampoo: Preconditioned Stochastic
+// Tensor Optimization", 2018, with the inverse roots of Anil et al., "Scalable Second Order Optimization for Deep Learning", 2020, by
+// Newton's iteration. Factors instead of statistics for few bits: Li, Ding, Toh and Zhou, "Memory-Efficient 4-bit Preconditioned
+// Stochastic Optimization", 2024; without its error feedback. Intervals, grafting and codes: Wang, Zhou, Li and Huang, "4-bit Shampoo for
+// Memory-Efficient Network Training", 2024.
 //
-//   every T1 steps:  L <- beta C C^T + (1 - beta) G G^T,  C <- cholesky(L + eps trace(L) I)   and for R with G^T in place of G
-//   every T2 steps:  X <- (C C^T + eps |C C^T| I)^(-1/4)                       and Y for R
-//   U <- X G Y; G until there are roots
-//   m <- momentum m + U |G| / (|U| + 1e-12)                                    norms are Frobenius'
+//   every T1 steps:  L <- beta C C^T + (1 - beta) G G^T,  C <- cholesky(L + eps trace(L) I)
+//                    R <- beta D D^T + (1 - beta) G^T G,  D <- cholesky(R + eps trace(R) I)
+//   every T2 steps:  X <- (C C^T + eps |C C^T| I)^(-1/4),  Y <- (D D^T + eps |D D^T| I)^(-1/4)
+//   U <- X G Y, or G while there are no roots
+//   m <- momentum m + U |G| / (|U| + 1e-12)                                  norms are Frobenius'
 //   p <- (1 - lr decay) p - lr m
 //
-// Of each matrix the diagonal is a state of its own, in which few bits of the others need no room for it.
+// The diagonal of each of these matrices is a state of its own: it is stored in f32 where the rest is in few bits. For matrices of up to
+// 4,096 rows and columns; other parameters take another rule.
 
 #e = affine_map<(i, j) -> (i, j)>
 #i = affine_map<(i, j) -> (i, 0)>
