@@ -239,7 +239,7 @@ def test_parameters_that_it_is_not_for(shape):
 
 
 def test_checkpoints(tmp_path):
-    """Going on is never to have stopped; what was saved in f32 loads in 4 bits."""
+    """Going on is never to have stopped."""
     shape, generator = (70, 66), np.random.default_rng(0)
     grads = [{"w": generator.normal(size=shape).astype(np.float32)} for _ in range(4)]
     every, path = dict(factors_every=1, roots_every=2), tmp_path / "states.safetensors"

@@ -43,7 +43,7 @@ func.func @size(%m: tensor<1x64xf32> {lowbit.name = "small"}, %other: tensor<1x6
 
 // What is computed in a branch, in place of a state or not at all; a call takes plain values.
 // CHECK-LABEL: func @branch(
-// CHECK-SAME:    %[[M:.*]]: tensor<1x64xf32, #[[$I8]]> {lowbit.name = "m"}
+// CHECK-SAME:    %[[M:[a-z0-9]+]]: tensor<1x64xf32, #[[$I8]]> {lowbit.name = "m"}
 // CHECK-SAME:    -> (tensor<1x64xf32, #[[$I8]]>, tensor<1x64xf32>)
 // CHECK:       %[[N:.*]] = scf.if %{{.*}} -> (tensor<1x64xf32, #[[$I8]]>) {
 // CHECK:         %[[D:.*]] = lowbit.decode %[[M]]
