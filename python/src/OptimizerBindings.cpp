@@ -31,6 +31,7 @@ static nb::dict describeRule(const std::string &text, const std::string &name) {
     fields["updated"] = argument.isUpdated;
     fields["nonnegative"] = argument.isNonnegative;
     fields["shape"] = std::vector<int64_t>(argument.shape.begin(), argument.shape.end());
+    fields["axes"] = std::vector<int64_t>(argument.axes.begin(), argument.axes.end());
     fields["dtype"] = getDTypeName(argument.dtype).str();
     fields["default"] =
         argument.defaultValue ? nb::cast(*argument.defaultValue) : nb::object(nb::none());
@@ -39,6 +40,10 @@ static nb::dict describeRule(const std::string &text, const std::string &name) {
   nb::dict result;
   result["arguments"] = arguments;
   result["elementwise"] = rule.isElementwise;
+  nb::dict schemes;
+  for (const auto &[scheme, assignments] : rule.schemes)
+    schemes[scheme.c_str()] = assignments;
+  result["schemes"] = schemes;
   return result;
 }
 
@@ -113,7 +118,7 @@ static void runBatch(const Batch &batch, const std::vector<InputArray> &shared, 
 
 void python::bindOptimizers(nb::module_ &module, nb::class_<Program> program) {
   module.def("rule", &describeRule, nb::arg("text"), nb::arg("name"),
-             "The arguments of an optimizer's rule, and whether it is elementwise.");
+             "The arguments of an optimizer's rule, whether it is elementwise, and its schemes.");
   module.def("assign_states", &assign, nb::arg("text"), nb::arg("name"), nb::arg("assignments"),
              nb::arg("tensors"),
              "For each (name, shape) the encoding of each argument of the rule, '' where there is "

@@ -139,11 +139,89 @@ GRADIENT, PARAMETER = '%g: !T {lowbit.name = "gradient"}', '%p: !T {lowbit.name 
             ),
             "a default that is no number",
         ),
+        *(
+            (STEP.format(f"{GRADIENT}, {PARAMETER}, {argument}"), message)
+            for argument, message in [
+                (
+                    '%x: !T {lowbit.name = "x", lowbit.axes = array<i64: 0, 2>}',
+                    r"rule:2:\d+: argument 2 of the rule has an axis of the parameter, 0 or 1, for each",
+                ),
+                (
+                    '%x: !T {lowbit.name = "x", lowbit.axes = array<i64: 0>}',
+                    "not array<i64: 0>",
+                ),
+                ('%x: f32 {lowbit.name = "x", lowbit.axes = array<i64: 0, 0>}', "is a number"),
+                (
+                    '%x: f32 {lowbit.name = "x", lowbit.extents = array<i64: 0, 9>}',
+                    r"rule:2:\d+: 'lowbit.extents' is written on the parameter",
+                ),
+            ]
+        ),
+        (
+            STEP.format(
+                f'{GRADIENT}, {PARAMETER.replace("}", ", lowbit.axes = array<i64: 0, 0>}")}'
+            ),
+            "has the parameter's axes",
+        ),
+        (
+            STEP.format(
+                f'{GRADIENT}, {PARAMETER.replace("}", ", lowbit.extents = array<i64: -1, 9>}")}'
+            ),
+            "with the least and the most rows and columns",
+        ),
+        *(
+            (
+                STEP.format(f"{GRADIENT}, {PARAMETER}").replace(
+                    "lowbit.entry", f"lowbit.entry, lowbit.schemes = {schemes}"
+                ),
+                message,
+            )
+            for schemes, message in [
+                ("1", r"rule:2:\d+: 'lowbit.schemes': lists of assignments by the names"),
+                ("{int4 = [{name = 1}]}", "'lowbit.schemes': unknown field 'name'"),
+                ("{int4 = 4}", "'lowbit.schemes': assignments are a list"),
+            ]
+        ),
     ],
 )
 def test_what_is_no_rule_in_mlir(text, message):
     with pytest.raises(LowbitError, match=message):
         optim.load(f"!T = tensor<?x?xf32>\n{text}")
+
+
+SQUARES = """
+!T = tensor<?x?xf32>
+#e = affine_map<(i, j) -> (i, j)>
+#mk = affine_map<(m, n, k) -> (m, k)>
+#nk = affine_map<(m, n, k) -> (n, k)>
+func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parameter", lowbit.extents = array<i64: 1, 100>},
+                %l: !T {lowbit.name = "l", lowbit.axes = array<i64: 0, 0>}, %t: !T {lowbit.name = "t", lowbit.axes = array<i64: 1, 0>})
+    -> (!T, !T, !T) attributes {lowbit.entry, lowbit.updates = array<i64: 1, 2, 3>,
+        lowbit.schemes = {own = [{names = "l", encoding = #lowbit.quantized<int<8>, scale = f32 per [1, 4]>}], bf16 = [{names = "l"}]}} {
+  %p1 = linalg.add ins(%p, %g : !T, !T) outs(%p : !T) -> !T
+  %l1 = linalg.matmul indexing_maps = [#mk, #nk, #e_] ins(%g, %g : !T, !T) outs(%l : !T) -> !T
+  %t1 = linalg.transpose ins(%g : !T) outs(%t : !T) permutation = [1, 0]
+  return %p1, %l1, %t1 : !T, !T, !T
+}""".replace("#e_", "affine_map<(m, n, k) -> (m, n)>")
+
+
+def test_states_of_other_extents():
+    """Rows by rows, columns by rows; each in its own encoding, under the rule's scheme or one of all rules."""
+    generator = np.random.default_rng(0)
+    g = generator.integers(-4, 5, (5, 7)).astype(np.float32)
+    for states, encoded in (("own", ["l"]), ("bf16", ["t"]), ("f32", [])):
+        optimizer = optim.compile(SQUARES, {"w": g.shape}, states)
+        assert [s for s, e in optimizer.encodings("w").items() if e] == encoded
+        assert (optimizer.view("w", "l"), optimizer.view("w", "t")) == ((5, 5), (7, 5))
+    state, params = optimizer.init(), {"w": np.zeros_like(g)}
+    optimizer.step(params, {"w": g}, state)
+    assert_same_bits(state.tensors["w"]["l"]["values"], g @ g.T, "l")
+    assert_same_bits(state.tensors["w"]["t"]["values"], np.ascontiguousarray(g.T), "t")
+
+
+def test_a_parameter_that_a_rule_is_not_for():
+    with pytest.raises(LowbitError, match="'b': rule 'rule' is for 1 to 100 rows and columns, not"):
+        optim.compile(SQUARES, {"w": (5, 7), "b": (101,)})
 
 
 def test_the_page(tmp_path, monkeypatch):

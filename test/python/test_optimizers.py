@@ -29,7 +29,7 @@ def test_steps(rule, states):
 def test_every_rule_has_a_reference():
     elementwise = [name for name in optim.names() if optim.load(name).elementwise]
     assert elementwise == sorted(RULES)
-    assert optim.names() == sorted([*RULES, *MATRIX_RULES])
+    assert optim.names() == sorted([*RULES, *MATRIX_RULES, "shampoo"])  # test_shampoo.py
 
 
 @pytest.mark.parametrize("shape", [(40, 70), (70, 40), (1, 50), (50, 1), (300,)], ids=str)

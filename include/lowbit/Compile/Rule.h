@@ -8,8 +8,8 @@
 // A rule is a module whose function `step` updates a parameter and its states in place
 // (`lowbit.updates`), given a gradient and scalars. Its arguments have names (`lowbit.name`):
 // tensors of f32 with two axes, "gradient", "parameter" and any number of states, and scalars. An
-// extent of a state is the parameter's (dynamic) or 1. How tensors are stored is not its business:
-// lowbit-assign-states, docs/Optimizers.md.
+// extent of a state is one of the parameter's (dynamic; `lowbit.axes` says which) or fixed. How
+// tensors are stored is not its business: lowbit-assign-states, docs/Optimizers.md.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,8 +20,10 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
 
+#include <array>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lowbit {
@@ -31,14 +33,23 @@ struct RuleArgument {
   bool isTensor = false;
   DType dtype = DType::F32;            ///< of a scalar
   llvm::SmallVector<int64_t, 2> shape; ///< of a tensor; -1: any extent
+  /// Of a tensor: the axes of the parameter that its extents of -1 are those of.
+  std::array<int64_t, 2> axes = {0, 1};
   bool isUpdated = false, isNonnegative = false;
   std::optional<double> defaultValue; ///< of a scalar
+
+  /// Of a tensor, for a parameter that is seen so.
+  llvm::SmallVector<int64_t, 2> getShape(llvm::ArrayRef<int64_t> parameter) const;
 };
 
 struct Rule {
   std::vector<RuleArgument> arguments;
   /// Every element is updated by itself: tensors may be cut anywhere, and have any shape.
   bool isElementwise;
+  /// The least and the most rows and columns of its parameters.
+  std::optional<std::pair<int64_t, int64_t>> extents;
+  /// By the names of schemes: assignments that come before those that all rules have.
+  std::vector<std::pair<std::string, std::string>> schemes;
 };
 
 /// The name of the function.
@@ -54,7 +65,8 @@ struct RuleTensor {
 };
 
 /// What lowbit-assign-states gives each argument for each of `tensors`, as text; "" for plain f32
-/// and for scalars. An error names the parameter that an encoding does not fit.
+/// and for scalars. An error names the parameter that an encoding does not fit, or that the rule is
+/// not for.
 llvm::Expected<std::vector<std::vector<std::string>>>
 assignStates(llvm::StringRef text, llvm::StringRef name, llvm::StringRef assignments,
              llvm::ArrayRef<RuleTensor> tensors);

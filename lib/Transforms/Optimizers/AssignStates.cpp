@@ -6,9 +6,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/IR/LowbitDialect.h"
+#include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Optimizers/Passes.h"
 #include "lowbit/Transforms/Optimizers/StateAssignments.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Interfaces/DestinationStyleOpInterface.h"
 
 namespace lowbit {
@@ -19,12 +21,23 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-/// Gives `value` a type, and with it every result that is computed in its place.
+/// Gives `value` a type, and with it every result that is computed in its place: by an op that
+/// writes to it, or in a branch of an `scf.if`. Functions that are called take what is decoded.
 static void setType(Value value, Type type) {
+  if (value.getType() == type)
+    return;
   value.setType(type);
-  for (OpOperand &use : value.getUses())
-    if (auto op = dyn_cast<DestinationStyleOpInterface>(use.getOwner()); op && op.isDpsInit(&use))
+  for (OpOperand &use : llvm::make_early_inc_range(value.getUses())) {
+    Operation *user = use.getOwner();
+    if (auto op = dyn_cast<DestinationStyleOpInterface>(user); op && op.isDpsInit(&use)) {
       setType(op.getTiedOpResult(&use), type);
+    } else if (isa<scf::YieldOp>(user) && isa<scf::IfOp>(user->getParentOp())) {
+      setType(user->getParentOp()->getResult(use.getOperandNumber()), type);
+    } else if (isa<func::CallOp>(user)) {
+      OpBuilder b(user);
+      use.set(DecodeOp::create(b, user->getLoc(), value));
+    }
+  }
 }
 
 namespace {

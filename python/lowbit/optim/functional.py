@@ -329,8 +329,8 @@ def compile(
 
     rule: the name of one that comes with Lowbit (names()), the path of an .mlir file, MLIR text, or what load() gave.
     shapes: of the parameters, by name or in order.
-    states: what states are stored in: 'f32', 'bf16', 'dynamic8', 'fp8', 'int4', an encoding, encodings by the states' names, or
-        assignments as lowbit-assign-states takes them.
+    states: what states are stored in: 'f32', 'bf16', 'dynamic8', 'fp8', 'int4', a scheme of the rule's own, an encoding, encodings by
+        the states' names, or assignments as lowbit-assign-states takes them.
     parameters, gradients: 'f32', 'bf16', 'f16', and parameters 'bf16_stochastic', bf16 that is rounded stochastically.
     flatten: parameters are seen as [1, n], whatever their shape, as by default by rules that are elementwise; False: as
         matrices, which encodings by rows and columns need.
@@ -357,5 +357,5 @@ def compile(
             raise LowbitError(
                 f"rule '{found.name}' looks at a parameter as a whole: '{name}' cannot be held in shards"
             )
-    table = assignments(states, parameters, gradients)
+    table = assignments(states, parameters, gradients, found.schemes)
     return Optimizer(found, extents, table, flat, threads, held, approximate)

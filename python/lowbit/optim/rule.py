@@ -20,7 +20,9 @@ class Argument:
     updated: bool
     nonnegative: bool
     shape: tuple[int, ...]
-    """Of a tensor: -1 for the extent that the parameter has there, or 1."""
+    """Of a tensor: -1 for an extent of the parameter, or a fixed one."""
+    axes: tuple[int, ...]
+    """Of a tensor: of which axes of the parameter its extents are."""
     dtype: str
     """Of a scalar: 'F64', 'F32', 'I64', …"""
     default: float | None
@@ -28,7 +30,9 @@ class Argument:
 
     def view(self, parameter: tuple[int, int]) -> tuple[int, int]:
         """The extents for a parameter that is seen so."""
-        rows, columns = (own if own > 0 else n for own, n in zip(self.shape, parameter))
+        rows, columns = (
+            own if own >= 0 else parameter[axis] for own, axis in zip(self.shape, self.axes)
+        )
         return rows, columns
 
 
@@ -39,6 +43,8 @@ class Rule:
     arguments: tuple[Argument, ...]
     elementwise: bool
     """Every element is updated by itself: a parameter may have any shape."""
+    schemes: dict[str, str]
+    """By the names of schemes: assignments of its states that come before the scheme's own."""
 
     @property
     def tensors(self) -> list[Argument]:
@@ -82,6 +88,7 @@ def load(rule: str | Path) -> Rule:
     except RuntimeError as error:
         raise LowbitError(str(error)) from None
     arguments = tuple(
-        Argument(**fields | {"shape": tuple(fields["shape"])}) for fields in found["arguments"]
+        Argument(**fields | {key: tuple(fields[key]) for key in ("shape", "axes")})
+        for fields in found["arguments"]
     )
-    return Rule(name, text, arguments, found["elementwise"])
+    return Rule(name, text, arguments, found["elementwise"], found["schemes"])

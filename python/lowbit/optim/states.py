@@ -46,24 +46,32 @@ _FLOATS = {
 }
 
 
-def _assignments(states: str) -> str:
-    if states in NAMED:
-        return NAMED[states]
+def _listed(text: str) -> str:
+    return text[1:-1].strip()
+
+
+def _assignments(states: str, own: Mapping[str, str]) -> str:
+    if states in NAMED or states in own:
+        return ", ".join(filter(None, [_listed(own.get(states, "[]")), NAMED.get(states)]))
     text = states.strip()
     if text.startswith("#"):
         return f"{{encoding = {text}}}"
     if text.startswith("[") and text.endswith("]"):
-        return text[1:-1].strip()
+        return _listed(text)
+    known = ", ".join([*NAMED, *(own.keys() - NAMED.keys())])
     raise LowbitError(
         f"states '{states}' are no scheme",
-        hint=f"known are {', '.join(NAMED)}; or give an encoding, as '#lowbit.quantized<int<8>, scale = f32 per [1, 256]>'",
+        hint=f"known are {known}; or give an encoding, as '#lowbit.quantized<int<8>, scale = f32 per [1, 256]>'",
     )
 
 
-def assignments(states: str | Mapping[str, str], parameters: str, gradients: str) -> str:
+def assignments(
+    states: str | Mapping[str, str], parameters: str, gradients: str, own: Mapping[str, str]
+) -> str:
     """The list that `lowbit-assign-states` takes.
 
-    states: a scheme of NAMED, an encoding for all states, a list of assignments as text, or encodings by patterns of the
+    own: the rule's schemes: of one that NAMED has, too, the rule's assignments come first.
+    states: a scheme of NAMED or the rule, an encoding for all states, a list of assignments as text, or encodings by patterns of the
         states' names, as {'m': '#lowbit…', '*': 'f32'}.
     parameters, gradients: 'f32', 'bf16', 'bf16_stochastic' or 'f16'.
     """
@@ -73,7 +81,7 @@ def assignments(states: str | Mapping[str, str], parameters: str, gradients: str
             raise LowbitError(f"{name}s are {', '.join(_FLOATS)}, not '{dtype}'")
         fields.append(f'{{names = "{name}"{_FLOATS[dtype]}}}')
     if isinstance(states, str):
-        fields.append(_assignments(states))
+        fields.append(_assignments(states, own))
     else:
         for pattern, encoding in states.items():
             stored = "" if encoding == "f32" else f", encoding = {encoding}"

@@ -40,3 +40,29 @@ func.func @step(%g: tensor<1x?xf32> {lowbit.name = "gradient"}, %p: tensor<1x?xf
 func.func @size(%m: tensor<1x64xf32> {lowbit.name = "small"}, %other: tensor<1x64xf32>) {
   return
 }
+
+// What is computed in a branch, in place of a state or not at all; a call takes plain values.
+// CHECK-LABEL: func @branch(
+// CHECK-SAME:    %[[M:[a-z0-9]+]]: tensor<1x64xf32, #[[$I8]]> {lowbit.name = "m"}
+// CHECK-SAME:    -> (tensor<1x64xf32, #[[$I8]]>, tensor<1x64xf32>)
+// CHECK:       %[[N:.*]] = scf.if %{{.*}} -> (tensor<1x64xf32, #[[$I8]]>) {
+// CHECK:         %[[D:.*]] = lowbit.decode %[[M]]
+// CHECK:         %[[T:.*]] = func.call @twice(%[[D]]) : (tensor<1x64xf32>) -> tensor<1x64xf32>
+// CHECK:         %[[C:.*]] = linalg.copy ins(%[[T]] : tensor<1x64xf32>) outs(%[[M]] : tensor<1x64xf32, #[[$I8]]>)
+// CHECK:         scf.yield %[[C]]
+// CHECK:       } else {
+// CHECK:         scf.yield %[[M]]
+// CHECK:       %[[E:.*]] = lowbit.decode %[[N]]
+// CHECK:       call @twice(%[[E]])
+func.func @branch(%due: i1, %m: tensor<1x64xf32> {lowbit.name = "m"}) -> (tensor<1x64xf32>, tensor<1x64xf32>) {
+  %new = scf.if %due -> tensor<1x64xf32> {
+    %twice = func.call @twice(%m) : (tensor<1x64xf32>) -> tensor<1x64xf32>
+    %copy = linalg.copy ins(%twice : tensor<1x64xf32>) outs(%m : tensor<1x64xf32>) -> tensor<1x64xf32>
+    scf.yield %copy : tensor<1x64xf32>
+  } else {
+    scf.yield %m : tensor<1x64xf32>
+  }
+  %plain = func.call @twice(%new) : (tensor<1x64xf32>) -> tensor<1x64xf32>
+  return %new, %plain : tensor<1x64xf32>, tensor<1x64xf32>
+}
+func.func private @twice(%x: tensor<1x64xf32>) -> tensor<1x64xf32>

@@ -16,8 +16,8 @@ def AssignStates : Pass<"lowbit-assign-states", "::mlir::ModuleOp"> {
     - `elements`: how many the tensor has, at least; one of unknown size has as many as it takes;
     - `encoding`: what fits is stored in; without one it stays as it is, whatever comes later in the list.
 
-    Arguments of ops that only say where results go, and those results, take the new type along; `lowbit-materialize` makes decodes
-    and encodes of it. Before every other pass.
+    Arguments of ops that only say where results go, those results, and what a branch of `scf.if` yields of them take the new type along;
+    `lowbit-materialize` makes decodes and encodes of it. A function that is called takes what is decoded. Before every other pass.
 
     ```mlir
     // lowbit-opt --lowbit-assign-states="assignments='[{names = \"m\", elements = 64, encoding = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>} ]'"

@@ -19,6 +19,12 @@ constexpr llvm::StringLiteral kNameAttrName = "lowbit.name";
 constexpr llvm::StringLiteral kNonnegativeAttrName = "lowbit.nonnegative";
 /// Of a scalar, for callers that give none.
 constexpr llvm::StringLiteral kDefaultAttrName = "lowbit.default";
+/// Of a state: which axis of the parameter each of its extents is that of; [0, 1] unless given.
+constexpr llvm::StringLiteral kAxesAttrName = "lowbit.axes";
+/// Of the parameter: the least and the most rows and columns that the rule is for.
+constexpr llvm::StringLiteral kExtentsAttrName = "lowbit.extents";
+/// Of a rule: what some of its states are stored in under the schemes of these names.
+constexpr llvm::StringLiteral kSchemesAttrName = "lowbit.schemes";
 
 /// The list of `lowbit-assign-states`.
 class StateAssignments {
