@@ -134,11 +134,12 @@ static Value divideByScale(TileBuilder &t, const Rule &rule, const numerics::For
   Value quotient = QuotientOp::create(t.b, t.loc, x, scale);
   if (either)
     return quotient;
-  quotient = choose(math::CopySignOp::create(t.b, t.loc, quotient, x));
-  if (!format.hasNaN())
-    return quotient;
-  Value isNaN = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UNO, x, x);
-  return arith::SelectOp::create(t.b, t.loc, isNaN, x, quotient);
+  quotient = math::CopySignOp::create(t.b, t.loc, quotient, x);
+  if (format.hasNaN()) {
+    Value isNaN = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UNO, x, x);
+    quotient = arith::SelectOp::create(t.b, t.loc, isNaN, x, quotient);
+  }
+  return choose(quotient);
 }
 
 /// The arithmetic of every code: numerics::encodeElement. `scale` and `zero` are null where the
