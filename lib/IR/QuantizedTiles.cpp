@@ -110,9 +110,8 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
 static bool isQuotientEnough(const numerics::Format &format) {
   if (format.isInteger())
     return true;
-  bool isTable = format.kind() == numerics::FormatKind::Codebook ||
-                 format.kind() == numerics::FormatKind::Minifloat;
-  return isTable && llvm::all_of(format.thresholds(), [](float threshold) {
+  return format.kind() == numerics::FormatKind::Codebook &&
+         llvm::all_of(format.thresholds(), [](float threshold) {
            float magnitude = std::abs(threshold);
            return magnitude == 0 || (magnitude > 0x1p-80f && magnitude < 0x1p60f);
          });
@@ -129,17 +128,9 @@ static Value divideByScale(TileBuilder &t, const Rule &rule, const numerics::For
   if (rule.inverse == Rule::Inverse::Reciprocal)
     return arith::MulFOp::create(t.b, t.loc, x,
                                  choose(arith::DivFOp::create(t.b, t.loc, t.f32(1), scale)));
-  if (rule.seed || !isQuotientEnough(format))
-    return choose(arith::DivFOp::create(t.b, t.loc, x, scale));
-  Value quotient = QuotientOp::create(t.b, t.loc, x, scale);
-  if (either)
-    return quotient;
-  quotient = math::CopySignOp::create(t.b, t.loc, quotient, x);
-  if (format.hasNaN()) {
-    Value isNaN = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::UNO, x, x);
-    quotient = arith::SelectOp::create(t.b, t.loc, isNaN, x, quotient);
-  }
-  return choose(quotient);
+  if (either && isQuotientEnough(format))
+    return QuotientOp::create(t.b, t.loc, x, scale);
+  return choose(arith::DivFOp::create(t.b, t.loc, x, scale));
 }
 
 /// The arithmetic of every code: numerics::encodeElement. `scale` and `zero` are null where the
