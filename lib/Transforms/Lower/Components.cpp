@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ComponentSignatures.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "lowbit/Transforms/Lower/Passes.h"
@@ -374,49 +375,6 @@ void lowbit::populateComponentsPatterns(TypeConverter &converter, RewritePattern
 //===----------------------------------------------------------------------===//
 // The pass
 //===----------------------------------------------------------------------===//
-
-/// `lowbit.updates` counts results and arguments one by one; afterwards there are several for an
-/// encoded one.
-static LogicalResult expandUpdates(func::FuncOp function) {
-  auto updates = function->getAttrOfType<DenseI64ArrayAttr>(LowbitDialect::kUpdatesAttrName);
-  if (!updates)
-    return success();
-  for (auto [i, type] : llvm::enumerate(function.getResultTypes()))
-    if (updates[i] >= 0 && !isa<RankedTensorType>(type))
-      return function.emitError() << "result " << i << " of type " << type
-                                  << " cannot update an argument: only a tensor has storage";
-  auto countOf = [](Type type) -> int64_t {
-    EncodingAttrInterface encoding = getEncoding(type);
-    return encoding ? encoding.getComponents(cast<RankedTensorType>(type)).size() : 1;
-  };
-  SmallVector<int64_t> first, expanded;
-  int64_t next = 0;
-  for (Type type : function.getArgumentTypes()) {
-    first.push_back(next);
-    next += countOf(type);
-  }
-  for (auto [type, argument] : llvm::zip(function.getResultTypes(), updates.asArrayRef()))
-    for (int64_t i = 0, n = countOf(type); i < n; ++i)
-      expanded.push_back(argument < 0 ? -1 : first[argument] + i);
-  function->setAttr(LowbitDialect::kUpdatesAttrName,
-                    DenseI64ArrayAttr::get(function.getContext(), expanded));
-  return success();
-}
-
-/// What is said of arguments stays theirs, though they get other numbers; of an encoded one it is
-/// said of its first component.
-static SmallVector<DictionaryAttr> expandArgumentAttributes(func::FuncOp function) {
-  SmallVector<DictionaryAttr> expanded;
-  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
-    DictionaryAttr own = function.getArgAttrDict(i);
-    expanded.push_back(own ? own : DictionaryAttr::get(function.getContext()));
-    if (EncodingAttrInterface encoding = getEncoding(type))
-      expanded.resize(expanded.size() - 1 +
-                          encoding.getComponents(cast<RankedTensorType>(type)).size(),
-                      DictionaryAttr::get(function.getContext()));
-  }
-  return expanded;
-}
 
 namespace {
 struct ComponentsPass : lowbit::impl::ComponentsBase<ComponentsPass> {

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LaneKindOption.h"
 #include "lowbit/IR/LowbitDialect.h"
-#include "lowbit/Target/LaneKinds.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -71,11 +71,9 @@ struct LowerApproximationsPass : lowbit::impl::LowerApproximationsBase<LowerAppr
   using LowerApproximationsBase::LowerApproximationsBase;
 
   void runOnOperation() override {
-    const LaneKind *instructions = findLaneKind(kind);
-    if (!instructions) {
-      emitError(getOperation().getLoc()) << "there is no kind of lanes '" << kind << "'";
+    const LaneKind *instructions = readLaneKind(getOperation(), kind);
+    if (!instructions)
       return signalPassFailure();
-    }
     getOperation().walk([&](Operation *op) {
       if (auto quotient = dyn_cast<arith::DivFOp>(op))
         lower(quotient, arith::FastMathFlags::arcp, *instructions);

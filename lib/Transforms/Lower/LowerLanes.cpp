@@ -5,10 +5,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LaneKindOption.h"
 #include "Reports.h"
 #include "VectorLookup.h"
 #include "lowbit/IR/LowbitOps.h"
-#include "lowbit/Target/LaneKinds.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Analysis/DataFlow/DeadCodeAnalysis.h"
 #include "mlir/Analysis/DataFlow/IntegerRangeAnalysis.h"
@@ -171,13 +171,9 @@ struct LowerLanesPass : lowbit::impl::LowerLanesBase<LowerLanesPass> {
   using LowerLanesBase::LowerLanesBase;
 
   void runOnOperation() override {
-    const LaneKind *chosen = findLaneKind(kind);
-    if (!chosen) {
-      InFlightDiagnostic error = getOperation().emitError();
-      error << "unknown kind of instructions '" << kind << "'; known: ";
-      llvm::interleaveComma(getLaneKinds(), error, [&](const LaneKind &k) { error << k.name; });
+    const LaneKind *chosen = readLaneKind(getOperation(), kind);
+    if (!chosen)
       return signalPassFailure();
-    }
     FailureOr<llvm::SmallPtrSet<Operation *, 16>> small;
     if (!chosen->dotSigned.empty())
       small = findSmallDots(getOperation());

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LaneKindOption.h"
 #include "lowbit/IR/LowbitOps.h"
-#include "lowbit/Target/LaneKinds.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -133,11 +133,9 @@ struct LowerQuotientsPass : lowbit::impl::LowerQuotientsBase<LowerQuotientsPass>
   using LowerQuotientsBase::LowerQuotientsBase;
 
   void runOnOperation() override {
-    const LaneKind *instructions = findLaneKind(kind);
-    if (!instructions) {
-      emitError(getOperation().getLoc()) << "there is no kind of lanes '" << kind << "'";
+    const LaneKind *instructions = readLaneKind(getOperation(), kind);
+    if (!instructions)
       return signalPassFailure();
-    }
     getOperation().walk([&](QuotientOp op) {
       OpBuilder b(op);
       NumberBuilder t{b, op.getLoc()};

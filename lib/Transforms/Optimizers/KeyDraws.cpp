@@ -22,10 +22,8 @@ using namespace mlir;
 using namespace lowbit;
 
 static bool isRule(func::FuncOp function) {
-  return llvm::any_of(llvm::seq(function.getNumArguments()), [&](unsigned i) {
-    auto name = function.getArgAttrOfType<StringAttr>(i, kNameAttrName);
-    return name && name.getValue() == "gradient";
-  });
+  return llvm::any_of(llvm::seq(function.getNumArguments()),
+                      [&](unsigned i) { return isGradient(function, i); });
 }
 
 static void addArgument(func::FuncOp rule, StringRef attribute, StringRef name) {

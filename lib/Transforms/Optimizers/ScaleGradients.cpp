@@ -20,11 +20,6 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-static bool isGradient(BlockArgument argument, func::FuncOp rule) {
-  auto name = rule.getArgAttrOfType<StringAttr>(argument.getArgNumber(), kNameAttrName);
-  return name && name.getValue() == "gradient" && isa<RankedTensorType>(argument.getType());
-}
-
 static void scaleGradient(func::FuncOp rule, BlockArgument gradient) {
   OpBuilder b(rule.getBody());
   Location loc = rule.getLoc();
@@ -51,7 +46,7 @@ struct ScaleGradientsPass : lowbit::impl::ScaleGradientsBase<ScaleGradientsPass>
       if (rule.isExternal())
         continue;
       for (BlockArgument argument : llvm::to_vector(rule.getArguments()))
-        if (isGradient(argument, rule))
+        if (isGradient(rule, argument.getArgNumber()) && isa<RankedTensorType>(argument.getType()))
           scaleGradient(rule, argument);
     }
   }

@@ -26,6 +26,11 @@ static FailureOr<llvm::GlobPattern> parsePattern(Attribute value, StringRef key,
   return *pattern;
 }
 
+bool lowbit::isGradient(FunctionOpInterface rule, unsigned argument) {
+  auto name = rule.getArgAttrOfType<StringAttr>(argument, kNameAttrName);
+  return name && name.getValue() == "gradient";
+}
+
 FailureOr<StateAssignments::Assignment> StateAssignments::parse(Attribute attribute,
                                                                 EmitError emitError) {
   auto fields = dyn_cast<DictionaryAttr>(attribute);

@@ -2,7 +2,7 @@
 // RUN: lowbit-opt %s --pass-pipeline='builtin.module(func.func(lowbit-lower-approximations))' | FileCheck %s --check-prefix=EXACT
 // RUN: not lowbit-opt %s --pass-pipeline='builtin.module(func.func(lowbit-lower-approximations{kind=mmx}))' 2>&1 | FileCheck %s --check-prefix=KIND
 
-// KIND: error: there is no kind of lanes 'mmx'
+// KIND: error: unknown kind of instructions 'mmx'; known: vnni512, 
 
 // CHECK-LABEL: func @allowed(
 // CHECK: %[[INVERSE:.*]] = llvm.call_intrinsic "llvm.x86.avx512.rsqrt14.ps.512"

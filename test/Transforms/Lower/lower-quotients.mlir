@@ -3,7 +3,7 @@
 // RUN: lowbit-opt %s --pass-pipeline='builtin.module(func.func(lowbit-lower-quotients{kind=avx512}))' | FileCheck %s --check-prefix=FIXUP
 // RUN: lowbit-opt %s --pass-pipeline='builtin.module(func.func(lowbit-lower-quotients{multiply-add=false}))' | FileCheck %s --check-prefix=DIVIDE
 
-// KIND: error: there is no kind of lanes 'mmx'
+// KIND: error: unknown kind of instructions 'mmx'; known: vnni512, 
 
 // One scale for all lanes: its inverse is found by the only division, of numbers.
 

@@ -26,6 +26,9 @@ constexpr llvm::StringLiteral kExtentsAttrName = "lowbit.extents";
 /// Of a rule: what some of its states are stored in under the schemes of these names.
 constexpr llvm::StringLiteral kSchemesAttrName = "lowbit.schemes";
 
+/// Whether an argument is what a rule calls its gradient.
+bool isGradient(mlir::FunctionOpInterface rule, unsigned argument);
+
 /// The list of `lowbit-assign-states`.
 class StateAssignments {
 public:
