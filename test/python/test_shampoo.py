@@ -92,7 +92,9 @@ def test_steps(shape, every):
         error = norm(matrix(optimizer, state, name) - reference.matrices[name])
         bound = 1e-3 if "root" in name else 2e-5
         assert error <= bound * norm(reference.matrices[name]), name
-    assert np.array_equal(np.triu(values(optimizer, state, "left"), 1), np.zeros((view[0], view[0])))
+    assert np.array_equal(
+        np.triu(values(optimizer, state, "left"), 1), np.zeros((view[0], view[0]))
+    )
     moved = norm(start.reshape(view) - reference.p)
     assert norm(params["w"].reshape(view) - reference.p) <= 1e-3 * moved
     assert norm(values(optimizer, state, "m") - reference.m) <= 1e-3 * norm(reference.m)
@@ -147,7 +149,10 @@ def test_4_bit_factors_are_what_an_encode_makes_of_them():
     g = {"w": generator.normal(size=shape).astype(np.float32)}
     plain, coded = (optim.compile("shampoo", {"w": shape}, states) for states in ("f32", FACTORS))
     states = [optimizer.init() for optimizer in (plain, coded)]
-    for every in (dict(factors_every=1, roots_every=NEVER), dict(factors_every=NEVER, roots_every=1)):
+    for every in (
+        dict(factors_every=1, roots_every=NEVER),
+        dict(factors_every=NEVER, roots_every=1),
+    ):
         for optimizer, state in zip((plain, coded), states):
             optimizer.step({"w": np.zeros(shape, np.float32)}, g, state, **every)
         for name in MATRICES:
@@ -159,7 +164,9 @@ def test_4_bit_factors_are_what_an_encode_makes_of_them():
 
 @pytest.mark.parametrize("states", ["int4", "dynamic8"])
 def test_codes_stay_in_steps_between(states):
-    optimizer, generator = optim.compile("shampoo", {"w": (70, 80)}, states), np.random.default_rng(0)
+    optimizer, generator = optim.compile("shampoo", {"w": (70, 80)}, states), np.random.default_rng(
+        0
+    )
     params, state = {"w": np.zeros((70, 80), np.float32)}, optimizer.init()
     for step in range(1, 4):
         g = {"w": generator.normal(size=(70, 80)).astype(np.float32)}
@@ -201,9 +208,7 @@ def loss_after(rule: str, states, steps: int = 200, **scalars) -> float:
     params, state = {"w": np.zeros(target.shape, np.float32)}, optimizer.init()
     for step in range(steps):
         g = a.T @ a @ (params["w"] - target) @ b @ b.T
-        optimizer.step(
-            params, {"w": g.astype(np.float32)}, state, lr=1 - step / steps, **scalars
-        )
+        optimizer.step(params, {"w": g.astype(np.float32)}, state, lr=1 - step / steps, **scalars)
     return (norm(a @ (params["w"] - target) @ b) / norm(a @ target @ b)) ** 2
 
 
