@@ -6,17 +6,16 @@
 //===----------------------------------------------------------------------===//
 //
 // What a format of up to 8 bits gets without saying more. How the nearest level is found follows
-// from the table: the rank among midpoints at even distances is computed; few thresholds are
-// searched by halves in a register; of more, those in the bucket of the number's leading bits are
-// looked up, where there is at most one; the rest is searched by halves in memory.
+// from the table: few thresholds are left to `lowbit.rank`; of more, those in the bucket of the
+// number's leading bits are looked up, where there is at most one; the rest is searched by halves.
 //
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/IR/Encoding.h"
+#include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "lowbit/Numerics/ThresholdBuckets.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <cmath>
@@ -26,8 +25,9 @@ using namespace mlir;
 using namespace lowbit;
 using numerics::ThresholdBuckets;
 
-/// Thresholds that a register holds, which is searched faster than memory is read.
-static constexpr size_t kRegisterThresholds = 15;
+/// Thresholds that registers hold (`lowbit-lower-ranks`), and that are counted faster than memory
+/// is read.
+static constexpr size_t kRankedThresholds = 15;
 /// Words of buckets: they share the first cache with the tile.
 static constexpr size_t kMostBuckets = 4096;
 
@@ -78,46 +78,6 @@ static Value buildBucketRank(TileBuilder &t, const ThresholdBuckets &buckets, Va
   return arith::AddIOp::create(b, loc, rank, arith::ExtUIOp::create(b, loc, b.getI32Type(), above));
 }
 
-/// Midpoints `first`, `first + step`, ... between levels.
-struct EvenMidpoints {
-  float first, step;
-};
-
-/// Ties go to even ranks, and nothing is rounded but to these: steps are a power of two, and the
-/// difference of two multiples of half a step is exact where it matters, above the first midpoint.
-static std::optional<EvenMidpoints> findEvenMidpoints(ArrayRef<float> thresholds) {
-  if (thresholds.size() < 3)
-    return std::nullopt;
-  // The first tie goes down, to rank 0: its threshold is the number after.
-  float first = std::nextafter(thresholds[0], 0.0f), step = thresholds[1] - first;
-  float halves = 2 * (first / step);
-  int exponent;
-  if (!(step > 0) || std::frexp(step, &exponent) != 0.5f || halves < 1 || halves > 512 ||
-      halves != std::floor(halves))
-    return std::nullopt;
-  for (auto [i, threshold] : llvm::enumerate(thresholds)) {
-    float midpoint = first + i * step;
-    if (threshold != (i % 2 ? midpoint : std::nextafter(midpoint, INFINITY)))
-      return std::nullopt;
-  }
-  return EvenMidpoints{first, step};
-}
-
-static Value buildEvenRank(TileBuilder &t, EvenMidpoints even, size_t count, Value value) {
-  OpBuilder &b = t.b;
-  Location loc = t.loc;
-  Value steps = arith::MulFOp::create(b, loc, value, t.f32(1 / even.step));
-  Value rank = arith::SubFOp::create(b, loc, steps, t.f32(even.first / even.step - 0.5f));
-  auto clamp = [&](arith::CmpFPredicate predicate, float limit) {
-    Value isInside = arith::CmpFOp::create(b, loc, predicate, rank, t.f32(limit));
-    rank = arith::SelectOp::create(b, loc, isInside, rank, t.f32(limit));
-  };
-  clamp(arith::CmpFPredicate::OGT, 0); // NaN, too
-  clamp(arith::CmpFPredicate::OLT, count);
-  rank = math::RoundEvenOp::create(b, loc, rank);
-  return arith::FPToSIOp::create(b, loc, b.getI32Type(), rank);
-}
-
 /// Halves the thresholds until one is left.
 static Value buildSearchRank(TileBuilder &t, std::vector<float> thresholds, unsigned bits,
                              Value value) {
@@ -133,14 +93,16 @@ static Value buildSearchRank(TileBuilder &t, std::vector<float> thresholds, unsi
   return rank;
 }
 
-/// As an i32. NaN is taken as zero.
-static Value buildRank(TileBuilder &t, const numerics::Format &format, Value value) {
+/// Of value / scale, or of the value; as an i32. NaN is taken as zero.
+static Value buildRank(TileBuilder &t, const numerics::Format &format, Value value,
+                       Value scale = nullptr, bool isBounded = false) {
   const std::vector<float> &thresholds = format.thresholds();
-  if (auto even = findEvenMidpoints(thresholds))
-    return buildEvenRank(t, *even, thresholds.size(), value);
-  if (thresholds.size() > kRegisterThresholds)
-    if (auto buckets = ThresholdBuckets::create(thresholds, kMostBuckets))
-      return buildBucketRank(t, *buckets, value);
+  if (thresholds.size() <= kRankedThresholds && llvm::all_of(thresholds, RankOp::isThreshold))
+    return RankOp::create(t.b, t.loc, value, scale ? scale : t.f32(1), thresholds, isBounded);
+  if (scale)
+    value = QuotientOp::create(t.b, t.loc, value, scale);
+  if (auto buckets = ThresholdBuckets::create(thresholds, kMostBuckets))
+    return buildBucketRank(t, *buckets, value);
   return buildSearchRank(t, thresholds, format.bits(), t.withoutNaN(value));
 }
 
@@ -151,9 +113,9 @@ Value lowbit::buildTableRank(OpBuilder &b, Location loc, const numerics::Format 
 }
 
 Value lowbit::buildTableEncode(OpBuilder &b, Location loc, const numerics::Format &format,
-                               Value value) {
+                               Value value, Value scale, bool isBounded) {
   TileBuilder t(b, loc);
-  Value rank = buildRank(t, format, value);
+  Value rank = buildRank(t, format, value, scale, isBounded);
   ArrayRef<uint32_t> codes = format.codesByRank();
   if (llvm::equal(codes, llvm::seq<uint32_t>(0, codes.size())))
     return arith::TruncIOp::create(b, loc, b.getI8Type(), rank);

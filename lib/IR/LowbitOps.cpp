@@ -11,8 +11,34 @@
 #include "mlir/IR/OpImplementation.h"
 #include "mlir/Interfaces/ViewLikeInterface.h"
 
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
 using namespace mlir;
 using namespace lowbit;
+
+/// A list of f32, with as many digits as each needs to come back: upstream's arrays have six.
+static ParseResult parseNumbers(OpAsmParser &parser, DenseF32ArrayAttr &numbers) {
+  SmallVector<float> values;
+  auto parseOne = [&]() -> ParseResult {
+    double value;
+    if (failed(parser.parseFloat(value)))
+      return failure();
+    values.push_back(value);
+    return success();
+  };
+  if (failed(parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseOne)))
+    return failure();
+  numbers = DenseF32ArrayAttr::get(parser.getContext(), values);
+  return success();
+}
+static void printNumbers(OpAsmPrinter &printer, Operation *, DenseF32ArrayAttr numbers) {
+  printer << '[';
+  llvm::interleaveComma(numbers.asArrayRef(), printer,
+                        [&](float value) { printer.printFloat(APFloat(value)); });
+  printer << ']';
+}
 
 #define GET_OP_CLASSES
 #include "lowbit/IR/LowbitOps.cpp.inc"
@@ -23,6 +49,30 @@ static LogicalResult verifyTypes(Operation *op, TypeRange types) {
     if (auto tensor = dyn_cast<RankedTensorType>(type))
       if (failed(verifyEncodedType(tensor, [&] { return op->emitOpError(); })))
         return failure();
+  return success();
+}
+
+Type RankOp::getRankType(Type numbers) {
+  Type i32 = IntegerType::get(numbers.getContext(), 32);
+  auto shaped = dyn_cast<ShapedType>(numbers);
+  return shaped ? Type(shaped.clone(i32)) : i32;
+}
+
+bool RankOp::isThreshold(float number) {
+  float magnitude = std::abs(number);
+  return magnitude == 0 || (magnitude >= 0x1p-80f && magnitude <= 0x1p60f);
+}
+
+LogicalResult RankOp::verify() {
+  ArrayRef<float> thresholds = getThresholds();
+  if (thresholds.empty())
+    return emitOpError("has no thresholds");
+  if (!llvm::all_of(thresholds, isThreshold))
+    return emitOpError(
+        "has a threshold that is neither zero nor of a magnitude from 2^-80 to 2^60");
+  if (std::adjacent_find(thresholds.begin(), thresholds.end(), std::greater_equal<float>()) !=
+      thresholds.end())
+    return emitOpError("has thresholds that do not ascend");
   return success();
 }
 

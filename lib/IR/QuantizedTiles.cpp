@@ -133,6 +133,14 @@ static Value divideByScale(TileBuilder &t, const Rule &rule, const numerics::For
   return choose(arith::DivFOp::create(t.b, t.loc, x, scale));
 }
 
+/// Whether a scale is the largest magnitude of its block, exactly.
+static bool isBoundedByScale(QuantizedAttr term, const Rule &rule) {
+  numerics::Scale scale = term.getScaleTree().getReference();
+  return rule.choice == Rule::Choice::AbsMax && scale.levels.size() == 1 && !scale.rank1 &&
+         !scale.offset && scale.levels[0].element.kind() == numerics::FormatKind::Float32 &&
+         term.getCodeFormat().getReference().largest() == 1;
+}
+
 /// The arithmetic of every code: numerics::encodeElement. `scale` and `zero` are null where the
 /// term has none.
 static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule, Value x,
@@ -147,6 +155,9 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
   Value random = rule.seed ? buildUniform(t, *rule.seed, place, x) : Value();
   if (zero && term.getAdditive())
     x = arith::SubFOp::create(t.b, t.loc, x, zero);
+  if (scale && either && isa<CodebookFormatAttr>(format) && isQuotientEnough(reference) &&
+      rule.inverse != Rule::Inverse::Reciprocal)
+    return buildTableEncode(t.b, t.loc, reference, x, scale, isBoundedByScale(term, rule));
   if (scale)
     x = divideByScale(t, rule, reference, x, scale, either);
   auto round = [&](Value x) {

@@ -91,6 +91,8 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createFuseDecodes());
   addCleanup(pm);
+  pm.addNestedPass<func::FuncOp>(createOverlapUpdates());
+  addCleanup(pm);
 }
 
 void lowbit::buildBufferizationPipeline(OpPassManager &pm, bool parallel) {
@@ -150,6 +152,10 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
   if (options)
     approximations.kind = options->lanes;
   pm.addNestedPass<func::FuncOp>(createLowerApproximations(approximations));
+  LowerRanksOptions ranks;
+  if (options)
+    ranks.kind = options->lanes;
+  pm.addNestedPass<func::FuncOp>(createLowerRanks(ranks));
   LowerQuotientsOptions quotients;
   quotients.multiplyAdd = options && options->multiplyAdd;
   if (options)

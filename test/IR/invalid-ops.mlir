@@ -647,3 +647,27 @@ func.func @insert_with_statistics(%k: tensor<4x64xf32>, %state: tensor<64x64xf32
   %new = lowbit.insert %k into %state[0, 0] : tensor<4x64xf32> into tensor<64x64xf32, #rank1>
   return %new : tensor<64x64xf32, #rank1>
 }
+
+// -----
+
+func.func @no_thresholds(%x: f32, %s: f32) -> i32 {
+  // expected-error@+1 {{has no thresholds}}
+  %r = lowbit.rank %x by %s in [] : f32
+  return %r : i32
+}
+
+// -----
+
+func.func @equal_thresholds(%x: f32, %s: f32) -> i32 {
+  // expected-error@+1 {{has thresholds that do not ascend}}
+  %r = lowbit.rank %x by %s in [0.5, 0.5] : f32
+  return %r : i32
+}
+
+// -----
+
+func.func @tiny_threshold(%x: f32, %s: f32) -> i32 {
+  // expected-error@+1 {{has a threshold that is neither zero nor of a magnitude from 2^-80 to 2^60}}
+  %r = lowbit.rank %x by %s in [1.0e-30, 0.5] : f32
+  return %r : i32
+}

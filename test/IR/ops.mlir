@@ -153,6 +153,16 @@ func.func @insert(%k: tensor<3x?x64xf32>, %cache: tensor<3x512x64xf32, #rows8>, 
   return %new : tensor<3x512x64xf32, #rows8>
 }
 
+// CHECK-LABEL: func.func @rank
+func.func @rank(%x: f32, %scale: f32, %v: vector<16xf32>, %scales: vector<16xf32>) -> (i32, vector<16xi32>) {
+  // Thresholds come back as they are, in as many digits as they need.
+  // CHECK: lowbit.rank %{{.*}} by %{{.*}} in [-5.000000e-01, 0.187500015] bounded : f32
+  %r = lowbit.rank %x by %scale in [-0.5, 0.1875000149011612] bounded : f32
+  // CHECK: lowbit.rank %{{.*}} by %{{.*}} in [0.000000e+00] : vector<16xf32>
+  %w = lowbit.rank %v by %scales in [0.0] : vector<16xf32>
+  return %r, %w : i32, vector<16xi32>
+}
+
 // CHECK-LABEL: func.func @quotient
 func.func @quotient(%x: f32, %scale: f32, %v: vector<16xf32>, %scales: vector<16xf32>) -> (f32, vector<16xf32>) {
   // CHECK: lowbit.quotient %{{.*}}, %{{.*}} : f32

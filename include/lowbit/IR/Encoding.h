@@ -115,8 +115,9 @@ llvm::SmallVector<mlir::OpFoldResult> extentsOf(mlir::OpBuilder &b, mlir::Locati
 /// Scalar IR for formats that are a table of levels. `code` and the result of an encode are i8.
 mlir::Value buildTableDecode(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
                              mlir::Value code);
+/// Of `value / scale` if there is a scale; `isBounded`: as of lowbit.rank.
 mlir::Value buildTableEncode(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
-                             mlir::Value value);
+                             mlir::Value value, mlir::Value scale = nullptr, bool isBounded = false);
 /// The number of the format's thresholds that are not above `value`, as an index.
 mlir::Value buildTableRank(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
                            mlir::Value value);

@@ -300,6 +300,37 @@ def Lowbit_QuotientOp : Lowbit_Op<"quotient",
   let assemblyFormat = "$number `,` $scale attr-dict `:` type($result)";
 }
 
+def Lowbit_RankOp : Lowbit_Op<"rank",
+    !listconcat(ElementwiseMappable.traits, [AllTypesMatch<["number", "scale"]>,
+      TypesMatchWith<"ranks are i32, as many as numbers", "number", "result", "::lowbit::RankOp::getRankType($_self)">])> {
+  let summary = "how many thresholds a number has reached, by a scale";
+  let description = [{
+    The number of `thresholds` that are not above `number / scale`, rounded to nearest. A scale of zero or one that is no finite number gives
+    the rank of zero, and so does a number that is NaN. Thresholds ascend; their magnitudes are zero or from 2^-80 to 2^60. `bounded`:
+    the magnitude of a number is at most that of the scale, unless the number is NaN, or infinite and the scale infinite or the largest
+    finite number. How it is found is left to `lowbit-lower-ranks`.
+
+    Example:
+    ```mlir
+    func.func @ternary(%x: f32, %scale: f32) -> i32 {
+      %rank = lowbit.rank %x by %scale in [-0.5, 0.5] bounded : f32
+      return %rank : i32
+    }
+    ```
+  }];
+  let arguments = (ins TypeOrValueSemanticsContainer<F32, "f32">:$number,
+                       TypeOrValueSemanticsContainer<F32, "f32">:$scale,
+                       DenseF32ArrayAttr:$thresholds, UnitAttr:$bounded);
+  let results = (outs TypeOrValueSemanticsContainer<I32, "i32">:$result);
+  let assemblyFormat = "$number `by` $scale `in` custom<Numbers>($thresholds) (`bounded` $bounded^)? attr-dict `:` type($number)";
+  let extraClassDeclaration = [{
+    static ::mlir::Type getRankType(::mlir::Type numbers);
+    /// Whether a threshold may be this number.
+    static bool isThreshold(float number);
+  }];
+  let hasVerifier = 1;
+}
+
 def Lowbit_DrawOriginOp : Lowbit_Op<"draw_origin"> {
   let summary = "where the random numbers of a function begin";
   let description = [{

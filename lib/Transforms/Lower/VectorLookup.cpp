@@ -15,9 +15,6 @@ using namespace mlir;
 
 namespace lowbit {
 
-/// The largest table that is held in registers; larger ones are gathered from memory.
-static constexpr int64_t maxRegisterTable = 16;
-
 /// Indices as integers of `bits` bits. Index lanes, of 64 bits, would take two registers: mostly
 /// they come from narrower ones.
 static Value asIntegers(OpBuilder &b, Location loc, Value indices, unsigned bits) {

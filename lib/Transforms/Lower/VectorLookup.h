@@ -11,6 +11,9 @@
 
 namespace lowbit {
 
+/// The largest table that is held in registers; larger ones are gathered from memory.
+constexpr int64_t maxRegisterTable = 16;
+
 /// The elements of `table`, a memref of rank 1 and known size or a vector of up to 16 elements, at
 /// each of `indices`, a vector of index.
 mlir::Value emitLookup(mlir::OpBuilder &b, mlir::Location loc, mlir::Value table,

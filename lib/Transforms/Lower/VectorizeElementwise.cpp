@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "lowbit/Transforms/Lower/VectorizeElementwise.h"
 #include "Reports.h"
+#include "TableLanes.h"
 #include "VectorLanes.h"
 #include "VectorStrips.h"
 
@@ -177,6 +178,7 @@ private:
           }))
         emitOnLanes(b, loc, inner, 1, values);
     }
+    tables = TableLanes(b, loc, *op.getBlock(), values);
   }
 
   /// Computes the body for a strip of `width` steps. What is mapped already is not computed again;
@@ -192,6 +194,8 @@ private:
         values.map(index.getResult(), emitIndex(b, index.getDim(), width));
         continue;
       }
+      if (width * plan.getInnerLanes() > 1 && tables.emit(b, loc, inner, values))
+        continue;
       emitOnLanes(b, loc, inner, width * plan.getInnerLanes(), values);
     }
   }
@@ -281,6 +285,7 @@ private:
   Operation *yield;
   /// The current index of each dimension of the op, for dimensions of the strip its first lane's.
   SmallVector<Value> ivs;
+  TableLanes tables;
   int64_t foldedStep = 0;
 };
 

@@ -117,14 +117,14 @@ func.func @search(%x: tensor<8x49xf32>, %c: tensor<8x49xi8>, %s: tensor<8x2xf32>
 
 // -----
 
-// The nearest of 16 levels: four halvings of the thresholds, which a register holds.
+// The nearest of 16 levels: its rank among the thresholds, which registers hold. A scale in f32 is the largest magnitude if that of
+// a level is 1.
 
 #w = #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 32]>
 
 // CHECK-LABEL: func @few_levels(
-// CHECK: lowbit.quotient
-// CHECK-COUNT-4: arith.cmpf oge
-// CHECK-NOT: arith.cmpf oge
+// CHECK: %[[RANK:.*]] = lowbit.rank %{{.*}} by %{{.*}} in [-0.848096847, {{.*}}] bounded : f32
+// CHECK: arith.trunci %[[RANK]] : i32 to i8
 // CHECK: return
 func.func @few_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>) {
   %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>)
@@ -133,19 +133,15 @@ func.func @few_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2x
 
 // -----
 
-// Levels at even distances, a power of two: the rank is computed.
+// Scales that are rounded, or that a search chose, are not known to be as large as their numbers.
 
-#w = #lowbit.quantized<codebook<linear_nonzero, 4>, scale = f32 per [1, 32]>
+#w = #lowbit.quantized<codebook<nf4>, scale = f16 per [1, 32]>
 
-// CHECK-LABEL: func @even_levels(
-// CHECK: lowbit.quotient
-// CHECK: math.roundeven
-// CHECK: arith.fptosi
-// CHECK-NOT: tensor.extract %
-// CHECK: return
-func.func @even_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>) {
-  %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>)
-  return %0#0, %0#1 : tensor<8x32xi8>, tensor<8x2xf32>
+// CHECK-LABEL: func @rounded_scale(
+// CHECK: lowbit.rank %{{.*}} by %{{.*}} in [{{.*}}] : f32
+func.func @rounded_scale(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2xf16>) -> (tensor<8x32xi8>, tensor<8x2xf16>) {
+  %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x32xi8>, tensor<8x2xf16>) -> (tensor<8x32xi8>, tensor<8x2xf16>)
+  return %0#0, %0#1 : tensor<8x32xi8>, tensor<8x2xf16>
 }
 
 // -----

@@ -465,4 +465,68 @@ def FuseDecodes : Pass<"lowbit-fuse-decodes", "::mlir::func::FuncOp"> {
   let dependentDialects = Lowbit_TensorDialects;
 }
 
+def OverlapUpdates : Pass<"lowbit-overlap-updates", "::mlir::func::FuncOp"> {
+  let summary = "Compute what nothing waits for beside the codes of an update";
+  let description = [{
+    Codes of a state need the scale of its block, which needs all of the block's numbers: an update and its encodes are loops of their own. The
+    first has divisions and roots, which keep their unit of a processor busy and all others idle; the loops of codes have none. Results of an update
+    that no other op waits for, such as the parameter, leave it for an op of their own, which reads the others instead of computing them again;
+    it is joined with the elementwise ops that read results of the update, on as many elements, and that do not need one another. What
+    these ops need is moved before the first of them.
+
+    ```mlir
+    // lowbit-opt --lowbit-overlap-updates -canonicalize
+    #e = affine_map<(i, j) -> (i, j)>
+    #b = affine_map<(i, j) -> (i)>
+    func.func @update(%g: tensor<2x64xf32>, %p: tensor<2x64xf32>, %scales: tensor<2xf32>) -> (tensor<2x64xf32>, tensor<2x64xi8>) {
+      %zero = arith.constant 0.0 : f32
+      %empty = tensor.empty() : tensor<2x64xf32>
+      %new:2 = linalg.generic {indexing_maps = [#e, #e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%g : tensor<2x64xf32>) outs(%p, %empty : tensor<2x64xf32>, tensor<2x64xf32>) {
+        ^bb0(%x: f32, %old: f32, %out: f32):
+          %v = arith.mulf %x, %x : f32
+          %root = math.sqrt %v : f32
+          %step = arith.subf %old, %root : f32
+          linalg.yield %step, %v : f32, f32
+      } -> (tensor<2x64xf32>, tensor<2x64xf32>)
+      %codes = tensor.empty() : tensor<2x64xi8>
+      %code = linalg.generic {indexing_maps = [#e, #b, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%new#1, %scales : tensor<2x64xf32>, tensor<2xf32>) outs(%codes : tensor<2x64xi8>) {
+        ^bb0(%v: f32, %s: f32, %out: i8):
+          %q = arith.divf %v, %s : f32
+          %c = arith.fptosi %q : f32 to i8
+          linalg.yield %c : i8
+      } -> tensor<2x64xi8>
+      return %new#0, %code : tensor<2x64xf32>, tensor<2x64xi8>
+    }
+    ```
+    becomes
+    ```mlir
+    #e = affine_map<(i, j) -> (i, j)>
+    #b = affine_map<(i, j) -> (i)>
+    func.func @update(%g: tensor<2x64xf32>, %p: tensor<2x64xf32>, %scales: tensor<2xf32>) -> (tensor<2x64xf32>, tensor<2x64xi8>) {
+      %empty = tensor.empty() : tensor<2x64xf32>
+      %new = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%g : tensor<2x64xf32>) outs(%empty : tensor<2x64xf32>) {
+        ^bb0(%x: f32, %out: f32):
+          %v = arith.mulf %x, %x : f32
+          linalg.yield %v : f32
+      } -> tensor<2x64xf32>
+      %codes = tensor.empty() : tensor<2x64xi8>
+      %rest:2 = linalg.generic {indexing_maps = [#e, #b, #e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%new, %scales : tensor<2x64xf32>, tensor<2xf32>) outs(%p, %codes : tensor<2x64xf32>, tensor<2x64xi8>) {
+        ^bb0(%v: f32, %s: f32, %old: f32, %out: i8):
+          %root = math.sqrt %v : f32
+          %step = arith.subf %old, %root : f32
+          %q = arith.divf %v, %s : f32
+          %c = arith.fptosi %q : f32 to i8
+          linalg.yield %step, %c : f32, i8
+      } -> (tensor<2x64xf32>, tensor<2x64xi8>)
+      return %rest#0, %rest#1 : tensor<2x64xf32>, tensor<2x64xi8>
+    }
+    ```
+  }];
+  let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
 #endif // LOWBIT_TRANSFORMS_LOWER_TILES

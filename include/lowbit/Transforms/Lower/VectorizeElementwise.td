@@ -68,6 +68,51 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
                            "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
+def LowerRanks : Pass<"lowbit-lower-ranks", "::mlir::func::FuncOp"> {
+  let summary = "Compare numbers with the thresholds of their block";
+  let description = [{
+    A `lowbit.rank` on vectors of 16 f32 by one scale for all lanes becomes, where the kind of lanes looks up f32 in tables of 32 (`avx512`,
+    `vnni512`), one look-up and one comparison. An inverse of the scale that need only be nearly right puts a number into one of up to 32
+    buckets: by the integral part of a multiple, or by the leading bits of a number that is not nearer to zero than a certain one,
+    whichever leaves no bucket with more than one threshold. The number is compared with the bucket's, times the scale; that product is rounded up
+    to the least number whose quotient is rounded to the threshold or beyond, so that ranks are those of quotients. Tables are built once for a block.
+
+    Others get a `lowbit.quotient`; thresholds at even distances are counted by arithmetic, others one by one.
+
+    ```mlir
+    // lowbit-opt --lowbit-lower-ranks
+    func.func @ternary(%x: f32, %scale: f32) -> i32 {
+      %rank = lowbit.rank %x by %scale in [-0.5, 0.5] : f32
+      return %rank : i32
+    }
+    ```
+    becomes
+    ```mlir
+    func.func @ternary(%x: f32, %scale: f32) -> i32 {
+      %q = lowbit.quotient %x, %scale : f32
+      %zero = arith.constant 0.0 : f32
+      %isNumber = arith.cmpf ord, %q, %q : f32
+      %number = arith.select %isNumber, %q, %zero : f32
+      %none = arith.constant 0 : i32
+      %low = arith.constant -0.5 : f32
+      %reachesLow = arith.cmpf oge, %number, %low : f32
+      %one = arith.extui %reachesLow : i1 to i32
+      %rank = arith.addi %none, %one : i32
+      %high = arith.constant 0.5 : f32
+      %reachesHigh = arith.cmpf oge, %number, %high : f32
+      %two = arith.extui %reachesHigh : i1 to i32
+      %rank2 = arith.addi %rank, %two : i32
+      return %rank2 : i32
+    }
+    ```
+  }];
+  let options = [
+    Option<"kind", "kind", "std::string", /*default=*/"\"generic\"", "Instructions on lanes, as `lowbit-lower-lanes` has them">
+  ];
+  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
+                           "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+}
+
 def LowerQuotients : Pass<"lowbit-lower-quotients", "::mlir::func::FuncOp"> {
   let summary = "Divide the elements of a block by one division";
   let description = [{
