@@ -60,7 +60,7 @@ Type RankOp::getRankType(Type numbers) {
 
 bool RankOp::isThreshold(float number) {
   float magnitude = std::abs(number);
-  return magnitude == 0 || (magnitude >= 0x1p-80f && magnitude <= 0x1p60f);
+  return magnitude >= 0x1p-80f && magnitude <= 0x1p60f;
 }
 
 LogicalResult RankOp::verify() {
@@ -68,8 +68,7 @@ LogicalResult RankOp::verify() {
   if (thresholds.empty())
     return emitOpError("has no thresholds");
   if (!llvm::all_of(thresholds, isThreshold))
-    return emitOpError(
-        "has a threshold that is neither zero nor of a magnitude from 2^-80 to 2^60");
+    return emitOpError("has a threshold whose magnitude is not from 2^-80 to 2^60");
   if (std::adjacent_find(thresholds.begin(), thresholds.end(), std::greater_equal<float>()) !=
       thresholds.end())
     return emitOpError("has thresholds that do not ascend");

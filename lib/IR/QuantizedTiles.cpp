@@ -106,15 +106,13 @@ Value QuantizedAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorTyp
 // Encode: the codes
 //===----------------------------------------------------------------------===//
 
-/// Whether no threshold lies where lowbit.quotient is not the quotient.
+/// Whether no threshold lies where lowbit.quotient is not the quotient: not at zero either, which
+/// quotients may be rounded to.
 static bool isQuotientEnough(const numerics::Format &format) {
   if (format.isInteger())
     return true;
   return format.kind() == numerics::FormatKind::Codebook &&
-         llvm::all_of(format.thresholds(), [](float threshold) {
-           float magnitude = std::abs(threshold);
-           return magnitude == 0 || (magnitude > 0x1p-80f && magnitude < 0x1p60f);
-         });
+         llvm::all_of(format.thresholds(), RankOp::isThreshold);
 }
 
 /// x / s, as the rule says, 0 where s is; or what has the same code. `either`: zeros of both signs

@@ -667,7 +667,7 @@ func.func @equal_thresholds(%x: f32, %s: f32) -> i32 {
 // -----
 
 func.func @tiny_threshold(%x: f32, %s: f32) -> i32 {
-  // expected-error@+1 {{has a threshold that is neither zero nor of a magnitude from 2^-80 to 2^60}}
+  // expected-error@+1 {{has a threshold whose magnitude is not from 2^-80 to 2^60}}
   %r = lowbit.rank %x by %s in [1.0e-30, 0.5] : f32
   return %r : i32
 }

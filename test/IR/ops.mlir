@@ -158,8 +158,8 @@ func.func @rank(%x: f32, %scale: f32, %v: vector<16xf32>, %scales: vector<16xf32
   // Thresholds come back as they are, in as many digits as they need.
   // CHECK: lowbit.rank %{{.*}} by %{{.*}} in [-5.000000e-01, 0.187500015] bounded : f32
   %r = lowbit.rank %x by %scale in [-0.5, 0.1875000149011612] bounded : f32
-  // CHECK: lowbit.rank %{{.*}} by %{{.*}} in [0.000000e+00] : vector<16xf32>
-  %w = lowbit.rank %v by %scales in [0.0] : vector<16xf32>
+  // CHECK: lowbit.rank %{{.*}} by %{{.*}} in [1.000000e-01] : vector<16xf32>
+  %w = lowbit.rank %v by %scales in [0.1] : vector<16xf32>
   return %r, %w : i32, vector<16xi32>
 }
 

@@ -282,7 +282,7 @@ def Lowbit_QuotientOp : Lowbit_Op<"quotient",
   let summary = "a number by a scale, as far as codes tell quotients apart";
   let description = [{
     `number / scale`, rounded to nearest, where its magnitude is from 2^-90 to 2^70. Where it is smaller the result is any
-    number that is smaller, where it is larger any that is larger, of the same sign; which sign a zero has is not said. A scale of zero
+    number that is smaller, where it is larger any that is larger, of the same sign; which sign a zero has is not said. (By a scale that is denormal, a quotient above 2^100 may become zero.) A scale of zero
     or one that is no number gives zero, and so does a number that is NaN. No format of few bits has thresholds beyond these bounds, so
     codes are those of the quotient, and one division is enough for all elements of a block (`lowbit-lower-quotients`).
 
@@ -306,7 +306,7 @@ def Lowbit_RankOp : Lowbit_Op<"rank",
   let summary = "how many thresholds a number has reached, by a scale";
   let description = [{
     The number of `thresholds` that are not above `number / scale`, rounded to nearest. A scale of zero or one that is no finite number gives
-    the rank of zero, and so does a number that is NaN. Thresholds ascend; their magnitudes are zero or from 2^-80 to 2^60. `bounded`:
+    the rank of zero, and so does a number that is NaN. Thresholds ascend; their magnitudes are from 2^-80 to 2^60. `bounded`:
     the magnitude of a number is at most that of the scale, unless the number is NaN, or infinite and the scale infinite or the largest
     finite number. How it is found is left to `lowbit-lower-ranks`.
 

@@ -75,16 +75,19 @@ static SmallVector<Value> scaleThresholds(TableBuilder t, const RankBuckets &buc
   SmallVector<float> exact;
   for (auto [boundary, isBeyond] : llvm::zip(buckets.high, buckets.isBeyond)) {
     steps.push_back(boundary < 0 ? -1 : 1);        // to the next number, on bits
-    exact.push_back(isBeyond ? -0x1p-100f : 0.0f); // less than any remainder but zero
+    exact.push_back(isBeyond ? -0x1p-100f : 0.0f); // nearer to zero than any remainder
   }
   SmallVector<Value> thresholds;
   Value scales = t.spread(t.lanes, scale);
   for (unsigned first = 0; first < buckets.size; first += 16) {
     Value high = t.part<float>(buckets.high, first), low = t.part<float>(buckets.low, first);
-    Value product = arith::MulFOp::create(b, t.loc, scales, high);
+    // The low part is a power of two or zero, and its product exact; so are the remainder's parts
+    // where the remainder is small.
+    Value small = arith::MulFOp::create(b, t.loc, scales, low);
+    Value product = vector::FMAOp::create(b, t.loc, scales, high, small);
     Value opposite = arith::NegFOp::create(b, t.loc, product);
     Value rest = vector::FMAOp::create(b, t.loc, scales, high, opposite);
-    rest = vector::FMAOp::create(b, t.loc, scales, low, rest);
+    rest = arith::AddFOp::create(b, t.loc, rest, small);
     Value isBelow = t.compare(CmpFPredicate::OGT, rest, t.part<float>(exact, first));
     Value bits = t.bits(product);
     Value next = arith::AddIOp::create(b, t.loc, bits, t.part<int32_t>(steps, first));

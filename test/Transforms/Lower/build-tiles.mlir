@@ -123,7 +123,7 @@ func.func @search(%x: tensor<8x49xf32>, %c: tensor<8x49xi8>, %s: tensor<8x2xf32>
 #w = #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 32]>
 
 // CHECK-LABEL: func @few_levels(
-// CHECK: %[[RANK:.*]] = lowbit.rank %{{.*}} by %{{.*}} in [-0.848096847, {{.*}}] bounded : f32
+// CHECK: %[[RANK:.*]] = lowbit.rank %{{.*}} by %{{.*}} in [-0.84809637, {{.*}}] bounded : f32
 // CHECK: arith.trunci %[[RANK]] : i32 to i8
 // CHECK: return
 func.func @few_levels(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8x2xf32>) -> (tensor<8x32xi8>, tensor<8x2xf32>) {
