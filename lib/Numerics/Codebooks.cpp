@@ -252,6 +252,12 @@ static Borders softsignBorders(const Arguments &a) {
 
 static double ofRoot(double y) { return y * y; }
 static Levels root(const Arguments &a) { return expanded<float>(ofRoot, 0, (1 << bitsOf(a)) - 1); }
+/// Code 0 is in the middle of the roots that it stands for, from 0 to half a step.
+static Levels rootNonzero(const Arguments &a) {
+  Levels levels = root(a);
+  levels[0] = static_cast<float>(ofRoot(0.25 / ((1 << bitsOf(a)) - 1)));
+  return levels;
+}
 static Borders rootBorders(const Arguments &a) {
   return expanded<double>(ofRoot, 0.5, (1 << bitsOf(a)) - 1);
 }
@@ -375,6 +381,13 @@ static const std::vector<Row> &rows() {
         "moments)"},
        {bits(1, 8)},
        root,
+       rootBorders},
+      {{"sqrt_nonzero", "bits",
+        "the codes of sqrt; that of zero is the square of a quarter of a step instead, the middle "
+        "of "
+        "the roots that it stands for"},
+       {bits(1, 8)},
+       rootNonzero,
        rootBorders},
       {{"ternary", "", "-1, 0 and 1 (Li, Zhang, Liu 2016, arXiv 1605.04711)"}, {}, ternary},
   };

@@ -117,6 +117,8 @@ class Companded:
     """
 
     signed: bool
+    zero: bool = True
+    """Without a sign: else code 0 is a quarter of a step."""
 
     largest = np.float32(1)
 
@@ -130,7 +132,8 @@ class Companded:
         if self.signed:
             y = (codes.astype(np.int64) - 127) / 127
             return (y / (2 - np.abs(y))).astype(np.float32)
-        return ((codes / 255) ** 2).astype(np.float32)
+        steps = np.where((codes == 0) & (not self.zero), 0.25, codes)
+        return ((steps / 255) ** 2).astype(np.float32)
 
     def storage(self, codes: np.ndarray, name: str) -> dict[str, np.ndarray]:
         return planes(codes, 8, name)

@@ -56,6 +56,7 @@ def blocks(format, size: int, scale=F32) -> Quantized:
 
 
 M4 = blocks(dynamic(True, 4), 128)
+M8 = blocks(Companded(True), 32, BF16)
 V4 = levels(np.arange(1, 17) / 16)
 DE4 = dynamic(False, 4)
 
@@ -66,7 +67,8 @@ SCHEMES = {
     "dynamic8": (blocks(dynamic(True), 256), blocks(dynamic(False), 256), 4096),
     "fp8": (blocks(E4M3, 256), blocks(E5M2, 256), 4096),
     "fp8_torchao": (blocks(E4M3, 256), blocks(E4M3, 256), 4096),
-    "companded8": (blocks(Companded(True), 32, BF16), blocks(Companded(False), 32, BF16), 0),
+    "companded8": (M8, blocks(Companded(False, zero=False), 32, BF16), 0),
+    "companded8-zero": (M8, blocks(Companded(False), 32, BF16), 0),
     "int4": (M4, blocks(V4, 128), 4097),
     "int4_rank1": (M4, RankOne(V4), 4097),
     "int4-dynamic-nonzero": (M4, blocks(levels([DE4.levels[1], *DE4.levels[1:]]), 128), 4097),

@@ -11,7 +11,9 @@ from numpy_formats import BF16, Companded
 from optimizer_reference import check
 
 BLOCK = 32
-KINDS = pytest.mark.parametrize("name, signed", [("softsign", True), ("sqrt", False)])
+KINDS = pytest.mark.parametrize(
+    "name, signed", [("softsign", True), ("sqrt", False), ("sqrt_nonzero", False)]
+)
 
 
 def companded(t: np.ndarray, signed: bool, number=np.float32) -> np.ndarray:
@@ -53,7 +55,7 @@ def test_codes_without_a_scale(name, signed):
     t = numbers(signed)
     encoding, shape = f"#lowbit.quantized<codebook<{name}, 8>>", [len(t)]
     encoded = _lowbit.encode(t, encoding)
-    reference = Companded(signed)
+    reference = Companded(signed, zero=name != "sqrt_nonzero")
     assert_same_bits(encoded["codes"], reference.nearest(t).astype(np.uint8), name)
     assert len(np.unique(encoded["codes"])) == (255 if signed else 256)
     decoded = _lowbit.decode(encoding, shape, encoded)
@@ -92,7 +94,7 @@ def test_blocks(name, signed, length):
     x[1, : BLOCK // 2] *= np.float32(1e-38)
     x[2, ::5] = np.nan
     encoding = f"#lowbit.quantized<codebook<{name}, 8>, scale = bf16 per [1, {BLOCK}]>"
-    reference = Quantized(Companded(signed), per(BF16, 1, BLOCK))
+    reference = Quantized(Companded(signed, zero=name != "sqrt_nonzero"), per(BF16, 1, BLOCK))
     parts = reference.encode(np.where(np.isnan(x), np.float32(0), x))
     encoded = _lowbit.encode(x, encoding)
     for component, expected in reference.storage(parts).items():

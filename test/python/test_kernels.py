@@ -118,6 +118,7 @@ QUANTIZED = {
     "softsign8": "codebook<softsign, 8>, scale = bf16 per [1, 32]",
     "softsign3": "codebook<softsign, 3>, scale = f32 per [1, 32]",
     "sqrt8": "codebook<sqrt, 8>, scale = bf16 per [1, 32]",
+    "sqrt8-nonzero": "codebook<sqrt_nonzero, 8>, scale = bf16 per [1, 32]",
     "sqrt4": "codebook<sqrt, 4>, scale = f32 per [1, 32]",
     "log2": "codebook<log2, 4, 7.5>, scale = f32 per [1, 32]",
     "log2-signed": "codebook<log2_signed, 5, 14>, scale = f32 per [1, 32]",

@@ -33,9 +33,12 @@ NAMED = {
         _blocks("codebook<dynamic, 8>", 256), _blocks("codebook<dynamic_unsigned, 8>", 256), 4096
     ),
     # Equal steps of 2 x / (1 + |x|) and of the square root, blocks of 32, whatever the size. Gonzalez Ortiz et al., "FlashOptim:
-    # Optimizers for Memory Efficient Training", 2026. Its scales are f16, which small gradients are out of the range of.
+    # Optimizers for Memory Efficient Training", 2026. Its scales are f16, which small gradients are out of the range of, and its second
+    # moments may be 0, which makes steps far too long.
     "companded8": _scheme(
-        _blocks("codebook<softsign, 8>", 32, "bf16"), _blocks("codebook<sqrt, 8>", 32, "bf16"), 0
+        _blocks("codebook<softsign, 8>", 32, "bf16"),
+        _blocks("codebook<sqrt_nonzero, 8>", 32, "bf16"),
+        0,
     ),
     # E5M2 for what has no sign: E4M3 would store as 0 what is below 2e-6 of the largest of its block, and a second moment of 0 makes
     # steps far too long.

@@ -122,6 +122,12 @@ TEST(Codebooks, Companded) {
   EXPECT_EQ(root->thresholds()[127], 0.25f);
   EXPECT_EQ(root->encode(0.25f), 128u);
   EXPECT_EQ(root->encode(std::nextafter(0.25f, 0.0f)), 127u);
+  // Without zero the codes are the same, and each level has its own.
+  std::optional<Format> nonzero = namedCodebook("sqrt_nonzero", {8});
+  EXPECT_EQ(nonzero->thresholds(), root->thresholds());
+  EXPECT_FLOAT_EQ(nonzero->levels()[0], 0.25f * 0.25f / (255 * 255));
+  for (uint32_t code = 0; code < 256; ++code)
+    EXPECT_EQ(nonzero->encode(nonzero->levels()[code]), code);
   EXPECT_NE(*root, Format::codebook(root->levels()));
   EXPECT_EQ(levelsOf("sqrt", {1}), (std::vector<float>{0, 1}));
   EXPECT_EQ(namedCodebook("sqrt", {1})->thresholds(),
