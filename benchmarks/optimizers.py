@@ -31,7 +31,7 @@ except ModuleNotFoundError as error:
 Shapes = list[int]
 APPROXIMATE = "-approximate"
 """After the name of a scheme: quotients and roots are estimates."""
-STATES = ["f32", "bf16", "dynamic8", "fp8", "int4", "int4" + APPROXIMATE]
+STATES = ["f32", "bf16", "dynamic8", "companded8", "fp8", "int4", "int4" + APPROXIMATE]
 PAUSE = 0.25
 """Seconds after which the threads of another library have gone to sleep."""
 

@@ -174,8 +174,8 @@ def main() -> None:
     parser.add_argument(
         "--numpy",
         type=names(schemes),
-        default=["fp8", "int4"],
-        help="those of --states that numpy makes again (fp8,int4)",
+        default=["fp8_torchao", "int4"],
+        help="those of --states that numpy makes again (fp8_torchao,int4)",
         **lists,
     )
     parser.add_argument("--seeds", type=number, default=5, metavar="N", help="(%(default)s)")

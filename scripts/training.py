@@ -162,22 +162,24 @@ def _scheme(m: str, v: str, least: int) -> str:
     )
 
 
-def _four_bits(v: str, scale: str = "per [1, 128]") -> str:
-    """The scheme int4 with the second moment in another encoding."""
-    m = "codebook<dynamic, 4>, scale = f32 per [1, 128]"
-    return _scheme(m, f"codebook<{v}, 4>, scale = f32 {scale}", 4097)
+def _four_bits(v: str) -> str:
+    """The scheme int4 with the second moment in another table."""
+    blocks = "scale = f32 per [1, 128]"
+    return _scheme(f"codebook<dynamic, 4>, {blocks}", f"codebook<{v}, 4>, {blocks}", 4097)
 
 
 SCHEMES = {name: name for name in optim.NAMED} | {
-    "fp8-e5m2": _scheme("e4m3, scale = f32 per [1, 256]", "e5m2, scale = f32 per [1, 256]", 4096),
-    "int4-rank1": _four_bits("linear_nonzero", "rank1<min>"),
+    "companded8-zero": _scheme(
+        "codebook<softsign, 8>, scale = bf16 per [1, 32]",
+        "codebook<sqrt, 8>, scale = bf16 per [1, 32]",
+        0,
+    ),
     "int4-dynamic-nonzero": _four_bits("dynamic_nonzero"),
     # Where the second moment can be stored as 0.
     "int4-dynamic-zero": _four_bits("dynamic_unsigned"),
     "int4-linear-zero": _four_bits("linear_unsigned"),
 }
-"""What lowbit.optim knows by name, and others that differ in the second moment: in 8 bits with more exponents, in 4 bits with the tables and
-scales that Li, Chen and Zhu 2023 compare."""
+"""What lowbit.optim knows by name, FlashOptim's own table for the second moment, and those that Li, Chen and Zhu 2023 compare in 4 bits."""
 
 
 class Stepper(Protocol):
@@ -193,8 +195,7 @@ class Stepper(Protocol):
 @cache
 def _compile(scheme: str, shapes: tuple[tuple[str, tuple[int, ...]], ...]) -> optim.Optimizer:
     """Once for all seeds."""
-    states = SCHEMES[scheme]
-    return optim.compile("adamw", dict(shapes), states, flatten="rank1" not in states)
+    return optim.compile("adamw", dict(shapes), SCHEMES[scheme])
 
 
 class Compiled:

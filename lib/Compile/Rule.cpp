@@ -16,7 +16,6 @@
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace llvm;
 using namespace lowbit;
@@ -224,10 +223,7 @@ Expected<std::vector<std::vector<std::string>>> lowbit::assignStates(StringRef t
       if (!argument.isTensor)
         continue;
       SmallVector<int64_t, 2> shape = argument.getShape(tensor.shape);
-      int64_t elements;
-      if (MulOverflow(shape[0], shape[1], elements))
-        elements = INT64_MAX;
-      EncodingAttrInterface encoding = states->find(parsed->step, number, tensor.name, elements);
+      EncodingAttrInterface encoding = states->find(parsed->step, number, tensor.name, shape);
       if (!encoding)
         continue;
       auto stored = mlir::RankedTensorType::get(shape, mlir::Float32Type::get(context), encoding);

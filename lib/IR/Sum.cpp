@@ -8,6 +8,7 @@
 #include "Combinators.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -92,7 +93,57 @@ Value SumAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTensorType type
 // Encode
 //===----------------------------------------------------------------------===//
 
-bool SumAttr::isEncodedInTiles(RankedTensorType) const { return false; }
+/// Value by value, in f32.
+template <typename OpTy> static Value combine(TileBuilder &t, Value x, Value y) {
+  return t.elementwise({x, y}, t.b.getF32Type(),
+                       [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                         return {OpTy::create(t.b, t.loc, a[0], a[1])};
+                       });
+}
+
+bool SumAttr::isEncodedInTiles(RankedTensorType type) const {
+  // What the terms before it leave of a tile is known where these are local to it, and what they
+  // store of it is a tensor of their own.
+  return llvm::all_of(getTerms(), [&](Attribute term) {
+    auto quantized = dyn_cast<QuantizedAttr>(term);
+    return quantized && isa<PlanesLayoutAttr>(quantized.getLayout()) &&
+           llvm::all_of(quantized.getComponents(termType(term, type.getShape())),
+                        [](const EncodingComponent &component) {
+                          return component.role == ComponentRole::Payload ||
+                                 component.type.isIndex();
+                        });
+  });
+}
+
+FailureOr<SmallVector<Value>> SumAttr::buildEncodeTile(OpBuilder &b, Location loc,
+                                                       RankedTensorType type, Value tile,
+                                                       ValueRange components,
+                                                       const Box &region) const {
+  TileBuilder t(b, loc);
+  SmallVector<int64_t> shape = decomposeMixedValues(region.sizes).first;
+  Box whole{SmallVector<OpFoldResult>(shape.size(), t.index(0)), region.sizes};
+  SmallVector<Piece> pieces = getPieces(b, loc, type, components).list;
+  SmallVector<Value> all;
+  Value sum;
+  for (Piece &piece : pieces) {
+    Value own = sum ? combine<arith::SubFOp>(t, tile, sum) : tile;
+    auto payload = encodingOf(piece).buildEncodeTile(b, loc, piece.type, own,
+                                                     componentsOf(piece, components), region);
+    if (failed(payload))
+      return failure();
+    all.append(*payload);
+    if (&piece == &pieces.back())
+      break;
+    RankedTensorType part = termType(piece.type.getEncoding(), shape);
+    SmallVector<Value> stored;
+    for (const EncodingComponent &component : encodingOf(piece).getComponents(part))
+      stored.push_back(component.type.isIndex() ? t.value(region.sizes.back())
+                                                : (*payload)[stored.size()]);
+    Value decoded = encodingOf(piece).buildDecodeTile(b, loc, part, stored, whole);
+    sum = sum ? combine<arith::AddFOp>(t, sum, decoded) : decoded;
+  }
+  return all;
+}
 
 FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
                                                    RankedTensorType type, Value whole,
@@ -107,17 +158,11 @@ FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
     if (OutlierAttrInterface outlier = outlierOf(piece))
       rest = outlier.buildTakeOut(b, loc, piece.type, rest, componentsOf(piece, components));
 
-  auto combine = [&](Value x, Value y, auto op) {
-    return t.elementwise({x, y}, b.getF32Type(),
-                         [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-                           return {decltype(op)::create(t.b, t.loc, a[0], a[1])};
-                         });
-  };
   Value sum;
   SmallVector<SmallVector<Value>> encoded(pieces.size());
   size_t left = pieces.size();
   auto encode = [&](size_t i, Value x) -> LogicalResult {
-    Value own = sum ? combine(x, sum, arith::SubFOp()) : x;
+    Value own = sum ? combine<arith::SubFOp>(t, x, sum) : x;
     auto result = encodeWhole(b, loc, pieces[i].type, own, componentsOf(pieces[i], components));
     if (failed(result))
       return failure();
@@ -125,7 +170,7 @@ FailureOr<SmallVector<Value>> SumAttr::buildEncode(OpBuilder &b, Location loc,
     if (--left == 0)
       return success();
     Value decoded = decodeWhole(b, loc, pieces[i].type, encoded[i]);
-    sum = sum ? combine(sum, decoded, arith::AddFOp()) : decoded;
+    sum = sum ? combine<arith::AddFOp>(t, sum, decoded) : decoded;
     return success();
   };
   for (bool isOutlier : {false, true})

@@ -17,6 +17,7 @@
 namespace lowbit::numerics {
 
 using Levels = std::vector<float>;
+using Borders = std::vector<double>;
 using Arguments = std::vector<double>;
 
 //===----------------------------------------------------------------------===//
@@ -225,6 +226,43 @@ static Levels gaussian(const Arguments &a) {
 }
 
 //===----------------------------------------------------------------------===//
+// Companded families: equal steps of a function of the number
+//===----------------------------------------------------------------------===//
+//
+// Levels are where the function is a whole number of steps; a number has the level whose step its
+// function rounds to, so that borders are at half steps.
+
+/// At `first`, `first` + 1, ... up to `steps`, in steps of 1 / `steps`.
+template <typename Number>
+static std::vector<Number> expanded(double (*inverse)(double), double first, int steps) {
+  std::vector<Number> numbers;
+  for (double step = first; step <= steps; ++step)
+    numbers.push_back(static_cast<Number>(inverse(step / steps)));
+  return numbers;
+}
+
+static double ofSoftsign(double y) { return y / (2.0 - std::abs(y)); }
+static int softsignSteps(const Arguments &a) { return (1 << (bitsOf(a) - 1)) - 1; }
+static Levels softsign(const Arguments &a) {
+  return expanded<float>(ofSoftsign, -softsignSteps(a), softsignSteps(a));
+}
+static Borders softsignBorders(const Arguments &a) {
+  return expanded<double>(ofSoftsign, 0.5 - softsignSteps(a), softsignSteps(a));
+}
+
+static double ofRoot(double y) { return y * y; }
+static Levels root(const Arguments &a) { return expanded<float>(ofRoot, 0, (1 << bitsOf(a)) - 1); }
+/// Code 0 is in the middle of the roots that it stands for, from 0 to half a step.
+static Levels rootNonzero(const Arguments &a) {
+  Levels levels = root(a);
+  levels[0] = static_cast<float>(ofRoot(0.25 / ((1 << bitsOf(a)) - 1)));
+  return levels;
+}
+static Borders rootBorders(const Arguments &a) {
+  return expanded<double>(ofRoot, 0.5, (1 << bitsOf(a)) - 1);
+}
+
+//===----------------------------------------------------------------------===//
 // The table of families
 //===----------------------------------------------------------------------===//
 
@@ -239,6 +277,8 @@ struct Row {
   CodebookFamily family;
   std::vector<Range> ranges;
   Levels (*build)(const Arguments &);
+  /// Null: midpoints.
+  Borders (*borders)(const Arguments &) = nullptr;
 };
 } // namespace
 
@@ -329,6 +369,26 @@ static const std::vector<Row> &rows() {
         "2301.09858 and 2308.05600); one code is left over"},
        {bits(2, 8), {0.0625, 16, false}},
        power},
+      {{"softsign", "bits",
+        "2 |x| / (1 + |x|) with the sign of x, in 2^(bits-1) - 1 equal steps for either sign, and "
+        "rounded there; one code is left over (Gonzalez Ortiz et al. 2026, FlashOptim, arXiv "
+        "2602.23349: first moments)"},
+       {bits(2, 8)},
+       softsign,
+       softsignBorders},
+      {{"sqrt", "bits",
+        "square roots in 2^bits - 1 equal steps, and rounded there (as softsign, for second "
+        "moments)"},
+       {bits(1, 8)},
+       root,
+       rootBorders},
+      {{"sqrt_nonzero", "bits",
+        "the codes of sqrt; that of zero is the square of a quarter of a step instead, the middle "
+        "of "
+        "the roots that it stands for"},
+       {bits(1, 8)},
+       rootNonzero,
+       rootBorders},
       {{"ternary", "", "-1, 0 and 1 (Li, Zhang, Liu 2016, arXiv 1605.04711)"}, {}, ternary},
   };
   return all;
@@ -393,7 +453,8 @@ std::optional<Format> namedCodebook(std::string_view name, const Arguments &argu
       continue;
     message = complaint(row, arguments);
     if (message.empty())
-      return Format::codebook(row.build(arguments), "codebook<" + textOf(name, arguments) + ">");
+      return Format::codebook(row.build(arguments), "codebook<" + textOf(name, arguments) + ">",
+                              row.borders ? row.borders(arguments) : Borders());
     break;
   }
   if (error)

@@ -23,6 +23,17 @@ namespace lowbit::numerics {
 // Codebooks
 //===----------------------------------------------------------------------===//
 
+/// The smallest x that `goesUp` is true of, near `guess`.
+template <typename Predicate> static float smallestThat(Predicate goesUp, double guess) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  float threshold = static_cast<float>(guess);
+  while (goesUp(std::nextafter(threshold, -infinity)))
+    threshold = std::nextafter(threshold, -infinity);
+  while (!goesUp(threshold))
+    threshold = std::nextafter(threshold, infinity);
+  return threshold;
+}
+
 /// The smallest x for which the upper of two neighbouring levels is chosen. An exact midpoint goes
 /// up when `tieGoesUp`.
 static float thresholdBetween(float lower, float upper, bool tieGoesUp) {
@@ -39,13 +50,12 @@ static float thresholdBetween(float lower, float upper, bool tieGoesUp) {
       return twice > sum;
     return error < 0.0 || (error == 0.0 && tieGoesUp);
   };
-  const float infinity = std::numeric_limits<float>::infinity();
-  float threshold = static_cast<float>(0.5 * sum);
-  while (goesUp(std::nextafter(threshold, -infinity)))
-    threshold = std::nextafter(threshold, -infinity);
-  while (!goesUp(threshold))
-    threshold = std::nextafter(threshold, infinity);
-  return threshold;
+  return smallestThat(goesUp, 0.5 * sum);
+}
+
+/// Likewise, where the border of the two levels is given.
+static float thresholdAt(double border, bool tieGoesUp) {
+  return smallestThat([&](float x) { return x > border || (x == border && tieGoesUp); }, border);
 }
 
 std::optional<std::string> Format::checkLevels(const std::vector<float> &levels) {
@@ -71,7 +81,8 @@ static bool upperWinsTie(uint32_t lower, uint32_t upper) {
   return lower % 2 == upper % 2 ? upper < lower : upper % 2 == 0;
 }
 
-Format Format::codebook(std::vector<float> levels, std::string text) {
+Format Format::codebook(std::vector<float> levels, std::string text,
+                        const std::vector<double> &borders) {
   assert(!checkLevels(levels) && "not a codebook");
   Format format(FormatKind::Codebook, bitsForLevels(levels.size()));
   std::vector<uint32_t> codes(levels.size());
@@ -82,9 +93,13 @@ Format Format::codebook(std::vector<float> levels, std::string text) {
   codes.erase(std::unique(codes.begin(), codes.end(),
                           [&](uint32_t a, uint32_t b) { return levels[a] == levels[b]; }),
               codes.end());
-  for (size_t i = 0; i + 1 < codes.size(); ++i)
-    format.thresholdTable.push_back(thresholdBetween(levels[codes[i]], levels[codes[i + 1]],
-                                                     upperWinsTie(codes[i], codes[i + 1])));
+  assert((borders.empty() || borders.size() + 1 == codes.size()) && "a border for two neighbours");
+  for (size_t i = 0; i + 1 < codes.size(); ++i) {
+    bool tieGoesUp = upperWinsTie(codes[i], codes[i + 1]);
+    format.thresholdTable.push_back(
+        borders.empty() ? thresholdBetween(levels[codes[i]], levels[codes[i + 1]], tieGoesUp)
+                        : thresholdAt(borders[i], tieGoesUp));
+  }
   format.rankCodes = std::move(codes);
   format.levelTable = std::move(levels);
   format.codebookText = std::move(text);

@@ -30,6 +30,9 @@ func.func private @permuted_groups(tensor<?x64xf32, #lowbit.permuted<axis = 1, b
 // CHECK-DAG: #[[FLAT:flattened.*]] = #lowbit.flattened<#[[V]]>
 // CHECK-DAG: func private @flattened(tensor<3x5x7xf32, #[[FLAT]]>, tensor<f32, #[[FLAT]]>)
 func.func private @flattened(tensor<3x5x7xf32, #lowbit.flattened<#v>>, tensor<f32, #lowbit.flattened<#v>>)
+// CHECK-DAG: #[[SPLIT:split.*]] = #lowbit.split<bf16, 8>
+// CHECK-DAG: func private @split(tensor<?x?xf32, #[[SPLIT]]>)
+func.func private @split(tensor<?x?xf32, #lowbit.split<bf16, 8>>)
 // CHECK-DAG: #[[DEEP:sum.*]] = #lowbit.sum<#{{low_rank.*}}, #[[ORDER]], #{{sparse.*}}>
 // CHECK-DAG: func private @nested(tensor<?x?xf32, #[[DEEP]]>)
 func.func private @nested(tensor<?x?xf32, #lowbit.sum<#lowbit.low_rank<rank = 1, #h, #h>, #lowbit.permuted<axis = 1, #q>, #lowbit.sparse<f16, density = 0.01>>>)

@@ -123,3 +123,18 @@ func.func private @f(tensor<8x64xf32, #lowbit.flattened<#lowbit.planes>>)
 
 // expected-error @below {{a flattened tensor has a shape that is known, since its elements lie in one row}}
 func.func private @f(tensor<?x64xf32, #lowbit.flattened<#lowbit.quantized<f16>>>)
+
+// -----
+
+// expected-error @below {{what a bf16 leaves has 8 or 16 bits, not 4}}
+func.func private @f(tensor<8x64xf32, #lowbit.split<bf16, 4>>)
+
+// -----
+
+// expected-error @below {{a split tensor denotes f32 values; its element type is 'f16'}}
+func.func private @f(tensor<8x64xf16, #lowbit.split<bf16, 8>>)
+
+// -----
+
+// expected-error @below {{a split tensor has at least one axis}}
+func.func private @f(tensor<f32, #lowbit.split<bf16, 8>>)

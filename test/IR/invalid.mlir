@@ -67,7 +67,7 @@ func.func private @f(tensor<8x64xf32, #lowbit.bits<4>>)
 
 // -----
 
-// expected-error @below {{no codebook is named 'nf5'; known: af4, apot, apot_unsigned, binary, dynamic, dynamic_nonzero, dynamic_unsigned, fp4, gaussian, iq4_nl, linear, linear_nonzero, linear_square, linear_unsigned, log2, log2_signed, mxfp4_ggml, nf4, power, ternary; or give the levels: codebook<[-1.0, 0.0, 1.0]>}}
+// expected-error @below {{no codebook is named 'nf5'; known: af4, apot, apot_unsigned, binary, dynamic, dynamic_nonzero, dynamic_unsigned, fp4, gaussian, iq4_nl, linear, linear_nonzero, linear_square, linear_unsigned, log2, log2_signed, mxfp4_ggml, nf4, power, softsign, sqrt, sqrt_nonzero, ternary; or give the levels: codebook<[-1.0, 0.0, 1.0]>}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<codebook<nf5>>>)
 
 // -----

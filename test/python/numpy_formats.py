@@ -111,6 +111,35 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Companded:
+    """8-bit codes of FlashOptim (Gonzalez Ortiz et al. 2026), in the order of the levels: with a sign round(127 y), y = 2 t / (1 + |t|), counted
+    from -127; without round(255 sqrt(t)). In float64, where no number of float32 lies on a border but for the root's 1 / 4.
+    """
+
+    signed: bool
+    zero: bool = True
+    """Without a sign: else code 0 is a quarter of a step."""
+
+    largest = np.float32(1)
+
+    def nearest(self, t: np.ndarray) -> np.ndarray:
+        t = np.clip(t.astype(np.float64), -1 if self.signed else 0, 1)
+        if self.signed:
+            return (np.floor(127 * (2 * t / (1 + np.abs(t))) + 0.5) + 127).astype(np.int64)
+        return np.floor(255 * np.sqrt(t) + 0.5).astype(np.int64)
+
+    def level(self, codes: np.ndarray) -> np.ndarray:
+        if self.signed:
+            y = (codes.astype(np.int64) - 127) / 127
+            return (y / (2 - np.abs(y))).astype(np.float32)
+        steps = np.where((codes == 0) & (not self.zero), 0.25, codes)
+        return ((steps / 255) ** 2).astype(np.float32)
+
+    def storage(self, codes: np.ndarray, name: str) -> dict[str, np.ndarray]:
+        return planes(codes, 8, name)
+
+
+@dataclass(frozen=True)
 class Float:
     """A type of numpy or ml_dtypes; what is beyond its range becomes the largest finite number."""
 

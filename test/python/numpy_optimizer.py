@@ -2,7 +2,8 @@
 
 A step decodes the states, computes the rule in float32 (that of optimizer_reference.py), takes the new parameter from the new
 states and encodes these.
-Dettmers et al. 2021 (8-bit Optimizers); Li, Chen and Zhu 2023 (Memory Efficient Optimizers with 4-bit States).
+Dettmers et al. 2021 (8-bit Optimizers); Li, Chen and Zhu 2023 (Memory Efficient Optimizers with 4-bit States); Gonzalez Ortiz et al. 2026
+(FlashOptim).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy_encodings import Quantized, divide, per
-from numpy_formats import BF16, E4M3, E5M2, F32, Table, dynamic, levels
+from numpy_formats import BF16, E4M3, E5M2, F32, Companded, Table, dynamic, levels
 from optimizer_reference import adamw
 
 
@@ -50,11 +51,12 @@ class RankOne:
         return np.minimum(row, column) * self.format.level(codes)
 
 
-def blocks(format, size: int) -> Quantized:
-    return Quantized(format, per(F32, 1, size))
+def blocks(format, size: int, scale=F32) -> Quantized:
+    return Quantized(format, per(scale, 1, size))
 
 
 M4 = blocks(dynamic(True, 4), 128)
+M8 = blocks(Companded(True), 32, BF16)
 V4 = levels(np.arange(1, 17) / 16)
 DE4 = dynamic(False, 4)
 
@@ -63,10 +65,12 @@ SCHEMES = {
     "f32": (Plain(), Plain(), 0),
     "bf16": (Brain(), Brain(), 0),
     "dynamic8": (blocks(dynamic(True), 256), blocks(dynamic(False), 256), 4096),
-    "fp8": (blocks(E4M3, 256), blocks(E4M3, 256), 4096),
-    "fp8-e5m2": (blocks(E4M3, 256), blocks(E5M2, 256), 4096),
+    "fp8": (blocks(E4M3, 256), blocks(E5M2, 256), 4096),
+    "fp8_torchao": (blocks(E4M3, 256), blocks(E4M3, 256), 4096),
+    "companded8": (M8, blocks(Companded(False, zero=False), 32, BF16), 0),
+    "companded8-zero": (M8, blocks(Companded(False), 32, BF16), 0),
     "int4": (M4, blocks(V4, 128), 4097),
-    "int4-rank1": (M4, RankOne(V4), 4097),
+    "int4_rank1": (M4, RankOne(V4), 4097),
     "int4-dynamic-nonzero": (M4, blocks(levels([DE4.levels[1], *DE4.levels[1:]]), 128), 4097),
     "int4-dynamic-zero": (M4, blocks(DE4, 128), 4097),
     "int4-linear-zero": (M4, blocks(levels(np.arange(16) / np.float32(15)), 128), 4097),

@@ -143,7 +143,7 @@ class Reference:
         }
 
 
-STATES = ["f32", "bf16", "dynamic8", "fp8", "int4"]
+STATES = ["f32", "bf16", "dynamic8", "companded8", "fp8", "int4"]
 # Whole pieces and blocks, parts of both; small ones stay f32.
 SHAPES = {
     "matrix": (96, 512),

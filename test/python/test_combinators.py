@@ -59,6 +59,11 @@ CASES = {
     "permuted-part-columns": (f"#lowbit.permuted<axis = 1, #lowbit.part<axis = 1, at = [32], {F16}, {INT4}>>", COLUMNS),
     "permuted-part-groups": (f"#lowbit.permuted<axis = 1, block = 16, #lowbit.part<axis = 1, at = [16], {F16}, {INT4}>>", [ALIGNED, (6, 48), (2, 16), LARGE, NO_ROWS]),
     "permuted-sum": (f"#lowbit.permuted<axis = 1, #lowbit.sum<{INT3}, {SPARSE}>>", ANY),
+    # A bfloat16 and what it leaves
+    "split8": ("#lowbit.split<bf16, 8>", [*ANY, (7,), (3, 5, 7)]),
+    "split16": ("#lowbit.split<bf16, 16>", [*ANY, (7,), (3, 5, 7)]),
+    "part-of-splits": (f"#lowbit.part<axis = 0, at = [5], #lowbit.split<bf16, 8>, {INT8}>", ROWS),
+    "flattened-split": ("#lowbit.flattened<#lowbit.split<bf16, 16>>", ANY),
     # Rows of all elements
     "flattened": ("#lowbit.flattened<#lowbit.quantized<codebook<nf4>, scale = f32 per [64]>>", [*ANY, (), (7,), (0,), (3, 5, 7), (2, 64, 33), (2, 0, 33)]),
     "flattened-256": ("#lowbit.flattened<#lowbit.quantized<codebook<dynamic, 8>, scale = f32 per [256]>>", [*ANY, (), (700,), (256, 4, 3)]),

@@ -35,7 +35,9 @@ RANK1 = "#lowbit.quantized<codebook<linear_nonzero, 4>, scale = f32 rank1<min>>"
         ("adamw", "bf16", 4),
         ("adamw", "dynamic8", 2 * (1 + 4 / 256)),
         ("adamw", "fp8", 2 * (1 + 4 / 256)),
+        ("adamw", "companded8", 2 * (1 + 2 / 32)),
         ("adamw", "int4", 2 * (0.5 + 4 / 128)),
+        ("adamw", "int4_rank1", 0.5 + 4 / 128 + 0.5 + 4 * (64 + 4096) / (64 * 4096)),
         ("ademamix", "dynamic8", 3 * (1 + 4 / 256)),
         *((rule, "dynamic8", 1 + 4 / 256) for rule in ("adagrad", "lion", "rmsprop", "sgd")),
         ("muon", BLOCKS.format("int<8, narrow>", 2048), 1 + 4 / 2048),
@@ -80,6 +82,18 @@ def test_states_without_a_sign_have_codes_without_one(rule):
     encodings = optim.compile(rule, {"w": (4096,)}, "dynamic8").encodings("w")
     unsigned = {state for state, encoding in encodings.items() if "unsigned" in encoding}
     assert unsigned == {"v", "s"} & set(encodings)
+
+
+def test_scales_of_rows_and_columns_by_name():
+    """Where there are rows and columns, and elements enough; blocks in what has one axis."""
+    shapes = {"matrix": (50, 100), "kernel": (10, 20, 5, 5), "vector": (5000,), "small": (60, 60)}
+    optimizer = optim.compile("adamw", shapes, "int4_rank1")
+    block = BLOCKS.format("codebook<linear_nonzero, 4>", 128)
+    expected = {"matrix": RANK1, "kernel": RANK1, "vector": block, "small": ""}
+    assert {name: optimizer.encodings(name)["v"] for name in shapes} == expected
+    assert optimizer.view("kernel", "v") == (10, 500) and optimizer.view("vector", "v") == (1, 5000)
+    flat = optim.compile("adamw", shapes, "int4_rank1", flatten=True)
+    assert flat.encodings("matrix")["v"] == block
 
 
 def test_encodings_by_name():

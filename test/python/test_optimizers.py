@@ -124,7 +124,7 @@ def test_every_level(target, monkeypatch):
 # --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("states", ["dynamic8", "fp8", "int4"])
+@pytest.mark.parametrize("states", ["dynamic8", "companded8", "fp8", "int4"])
 @pytest.mark.parametrize("scale", [1e-38, 1e-41, 1e-45, 1e-22, 1e18], ids="{:g}".format)
 def test_gradients_of_any_size(states, scale):
     """Denormals are numbers: they are neither flushed nor clamped; squares of small ones vanish as they do in float32."""
@@ -137,7 +137,7 @@ def test_gradients_of_any_size(states, scale):
     )
 
 
-@pytest.mark.parametrize("states", ["dynamic8", "fp8", "int4"])
+@pytest.mark.parametrize("states", ["dynamic8", "companded8", "fp8", "int4"])
 def test_blocks_of_zeros(states):
     """A scale of 0 gives codes of 0 and states of 0, and the first gradient that is none counts."""
 
@@ -152,7 +152,7 @@ def test_blocks_of_zeros(states):
     assert np.isfinite(params["w"]).all()
 
 
-@pytest.mark.parametrize("states", ["dynamic8", "fp8", "int4"])
+@pytest.mark.parametrize("states", ["dynamic8", "companded8", "fp8", "int4"])
 def test_a_nan_stays_where_it_is(states):
     """The parameter that it belongs to is lost; its neighbours in the block of a state are not."""
     optimizer = optim.compile("adamw", {"w": (16, 512)}, states)

@@ -53,7 +53,7 @@ def check_blocks(encoding, components, value, error, what) -> tuple[int, int]:
     scale = components["scale"][0].astype(np.float64)
     assert scale.shape == starts.shape, what
     # The scale: the largest magnitude over the largest level; two roundings, and what its element is off by.
-    largest = np.nanmax(np.abs(table))
+    largest = np.abs(table[np.isfinite(table)]).max()
     ideal = np.maximum.reduceat(np.abs(value), starts) / largest
     off = np.maximum.reduceat(error, starts) / largest
     assert (np.abs(scale - ideal) <= off + 2 * EPS * ideal).all(), f"{what}: scale"
@@ -62,7 +62,7 @@ def check_blocks(encoding, components, value, error, what) -> tuple[int, int]:
     t = np.divide(value, spread, out=np.zeros_like(value), where=spread != 0)
     slack = np.divide(error, spread, out=np.zeros_like(value), where=spread != 0)
     slack += 2 * EPS * np.abs(t)
-    ascending = np.unique(table[~np.isnan(table)])
+    ascending = np.unique(table[np.isfinite(table)])
     borders = (ascending[:-1] + ascending[1:]) / 2
     lowest, highest = (
         ascending[np.searchsorted(borders, t + sign * slack)] for sign in (-1.0, 1.0)

@@ -11,8 +11,6 @@ from lowbit import _lowbit, optim
 from lowbit.errors import LowbitError
 
 LINEAR2 = "#lowbit.quantized<codebook<linear_square, 4>, scale = f32 per [1, 64]>"
-FACTORS = {"*_diagonal": "f32", "m": "f32", "*": LINEAR2}
-"""Factors and roots in 4 bits, the momentum in f32, as in the papers."""
 MATRICES = ("left", "right", "left_root", "right_root")
 NEVER = 1e9
 
@@ -147,7 +145,7 @@ def test_4_bit_factors_are_what_an_encode_makes_of_them():
     """Those of a first step; and roots are computed from what is stored."""
     shape, generator = (70, 90), np.random.default_rng(0)
     g = {"w": generator.normal(size=shape).astype(np.float32)}
-    plain, coded = (optim.compile("shampoo", {"w": shape}, states) for states in ("f32", FACTORS))
+    plain, coded = (optim.compile("shampoo", {"w": shape}, states) for states in ("f32", "int4"))
     states = [optimizer.init() for optimizer in (plain, coded)]
     for every in (
         dict(factors_every=1, roots_every=NEVER),
@@ -216,15 +214,15 @@ def test_convergence():
     """Shampoo is ahead of momentum with steps of the same length, in 4 bits too."""
     every = dict(factors_every=5, roots_every=20)
     sgd = loss_after("sgd", "f32")
-    plain, coded = (loss_after("shampoo", states, **every) for states in ("f32", FACTORS))
+    plain, coded = (loss_after("shampoo", states, **every) for states in ("f32", "int4"))
     print(f"left of the loss: momentum {sgd:.2e}, Shampoo {plain:.2e}, in 4 bits {coded:.2e}")
     assert plain < sgd / 3
     assert coded < sgd / 2
 
 
 def test_bytes():
-    """Two factors and two roots of each order k: 4 bits and a scale for 64, and diagonals in f32."""
-    optimizer = optim.compile("shampoo", {"w": (128, 192)}, FACTORS)
+    """Two factors and two roots of each order k: 4 bits and a scale for 64, and diagonals in f32, as is the momentum."""
+    optimizer = optim.compile("shampoo", {"w": (128, 192)}, "int4")
     expected = sum(2 * (k * k // 2 + k * k // 64 * 4 + 4 * k) for k in (128, 192)) + 4 * 128 * 192
     assert optimizer.init().bytes == expected
 

@@ -9,7 +9,8 @@ include "lowbit/IR/Encodings.td"
 //===----------------------------------------------------------------------===//
 
 def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
-    ["verifyTerm", "getExtents", "getPieces", "isEncodedInTiles", "buildEncode", "referenceEncode", "verifyComponents"]> {
+    ["verifyTerm", "getExtents", "getPieces", "buildEncodeTile", "isEncodedInTiles", "buildEncode", "referenceEncode",
+     "verifyComponents"]> {
   let summary = "terms that add up";
   let description = [{
     Denotes the f32 sum of its terms, from left to right. An encode lets `sparse` terms choose their elements first; then each other

@@ -77,4 +77,22 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
   }];
 }
 
+def Lowbit_SplitAttr : Lowbit_Encoding<"Split", "split",
+    ["verifyTerm", "buildEncodeTile", "referenceEncode", "verifyComponents"]> {
+  let summary = "a bfloat16 and an integer that says what it leaves";
+  let description = [{
+    Denotes the numbers that the high 24 or 32 bits of an f32 can be. Components: `high`, the nearest bfloat16, an array that others
+    compute with as it is, and `low`, the distance to it as an integer of `bits` bits, 8 or 16, in units of the lowest bit. With 16 bits every
+    f32 is kept. For the weights of a model and what an optimizer knows of them beyond that.
+
+    ```mlir
+    #lowbit.split<bf16, 8>
+    #lowbit.split<bf16, 16>
+    ```
+  }];
+  let parameters = (ins "unsigned":$bits);
+  let assemblyFormat = "`<` `bf16` `,` $bits `>`";
+  let genVerifyDecl = 1;
+}
+
 #endif // LOWBIT_IR_ENCODINGS_TD

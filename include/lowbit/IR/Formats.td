@@ -114,6 +114,8 @@ def Lowbit_CodebookFormatAttr : Lowbit_Format<"CodebookFormat", "codebook"> {
     | `log2`, `log2_signed` | bits, octaves | equal steps of the logarithm from 2^-octaves to 1; signed with zero |
     | `nf4` |  | 4-bit NormalFloat (Dettmers et al. 2023, appendix E) |
     | `power` | bits, exponent | sign(i) * abs(i / (2^(bits-1) - 1))^exponent (Yvinec et al. 2023) |
+    | `softsign`, `sqrt` | bits | companded: equal steps of 2 x / (1 + abs(x)), with both signs, and of the square root (Gonzalez Ortiz et al. 2026) |
+    | `sqrt_nonzero` | bits | the codes of `sqrt`, without zero |
 
     ```mlir
     #lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>

@@ -47,8 +47,10 @@ public:
   /// Precondition: its check() passes.
   static Format minifloat(const Minifloat &parameters);
   /// Levels as checkLevels accepts them; code i decodes to levels[i]. `text` is what str() gives
-  /// instead of them: "codebook<nf4>".
-  static Format codebook(std::vector<float> levels, std::string text = "");
+  /// instead of them: "codebook<nf4>". `borders`: between each two neighbours of the different
+  /// levels, in ascending order, where numbers go over from one to the other; midpoints if empty.
+  static Format codebook(std::vector<float> levels, std::string text = "",
+                         const std::vector<double> &borders = {});
   /// The high bits of the codes of `parent`: each decodes to the mean, rounded to f32, of the
   /// levels whose codes begin with it; a codebook. Precondition: checkPrefix() passes.
   static Format prefix(unsigned bits, const Format &parent);
@@ -79,9 +81,9 @@ public:
   /// A codebook's levels by code; empty otherwise.
   const std::vector<float> &levels() const { return levelTable; }
   /// Codebooks: the rank of x among the different levels is the number of thresholds t with x >= t.
-  /// There is one less than there are levels; each is the smallest f32 that is nearer to the level
-  /// above, exactly at a midpoint the side with the even code wins. Minifloats: the same over the
-  /// magnitudes, whose ranks are their codes.
+  /// There is one less than there are levels; each is the smallest f32 that belongs to the level
+  /// above: is nearer to it, or beyond the border of the two; exactly there the side with the even
+  /// code wins. Minifloats: the same over the magnitudes, whose ranks are their codes.
   const std::vector<float> &thresholds() const { return thresholdTable; }
   /// Codebooks: the code of each rank, the lowest where several codes share a level.
   const std::vector<uint32_t> &codesByRank() const { return rankCodes; }
@@ -119,7 +121,7 @@ public:
   bool operator==(const Format &other) const {
     return formatKind == other.formatKind && formatBits == other.formatBits &&
            isNarrow == other.isNarrow && parameters == other.parameters &&
-           levelTable == other.levelTable;
+           levelTable == other.levelTable && thresholdTable == other.thresholdTable;
   }
   bool operator!=(const Format &other) const { return !(*this == other); }
 

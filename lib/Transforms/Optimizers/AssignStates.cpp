@@ -51,10 +51,8 @@ struct AssignStatesPass : lowbit::impl::AssignStatesBase<AssignStatesPass> {
       auto type = dyn_cast<RankedTensorType>(argument.getType());
       if (!type || type.getEncoding())
         continue;
-      int64_t elements =
-          type.hasStaticShape() ? type.getNumElements() : (int64_t)ShapedType::kDynamic;
       EncodingAttrInterface encoding =
-          states.find(rule, argument.getArgNumber(), parameter, elements);
+          states.find(rule, argument.getArgNumber(), parameter, type.getShape());
       if (!encoding)
         continue;
       RankedTensorType encoded = type.cloneWithEncoding(encoding);

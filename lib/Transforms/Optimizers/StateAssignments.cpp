@@ -8,6 +8,7 @@
 #include "lowbit/Transforms/Optimizers/StateAssignments.h"
 
 #include "mlir/AsmParser/AsmParser.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -50,18 +51,19 @@ FailureOr<StateAssignments::Assignment> StateAssignments::parse(Attribute attrib
       if (!flag)
         return emitError() << "'nonnegative' of an assignment is true or false, not " << value;
       assignment.nonnegative = flag.getValue();
-    } else if (key == "elements") {
+    } else if (key == "elements" || key == "rows") {
       auto least = dyn_cast<IntegerAttr>(value);
       if (!least || least.getInt() < 0)
-        return emitError() << "'elements' of an assignment is a number from 0 on, not " << value;
-      assignment.elements = least.getInt();
+        return emitError() << "'" << key << "' of an assignment is a number from 0 on, not "
+                           << value;
+      (key == "rows" ? assignment.rows : assignment.elements) = least.getInt();
     } else if (key == "encoding") {
       assignment.encoding = dyn_cast<EncodingAttrInterface>(value);
       if (!assignment.encoding)
         return emitError() << "'encoding' of an assignment is no encoding: " << value;
     } else {
       return emitError() << "unknown field '" << key << "' of an assignment; known: names, "
-                         << "parameters, nonnegative, elements, encoding";
+                         << "parameters, nonnegative, elements, rows, encoding";
     }
   }
   return assignment;
@@ -83,17 +85,29 @@ FailureOr<StateAssignments> StateAssignments::parse(StringRef text, MLIRContext 
   return assignments;
 }
 
+/// Whether extents multiply to `least` or more.
+static bool hasElements(ArrayRef<int64_t> shape, int64_t least) {
+  int64_t elements = 1;
+  for (int64_t extent : shape)
+    if (ShapedType::isDynamic(extent) || llvm::MulOverflow(elements, extent, elements))
+      return true;
+  return elements >= least;
+}
+
 EncodingAttrInterface StateAssignments::find(FunctionOpInterface rule, unsigned argument,
-                                             StringRef parameter, int64_t elements) const {
+                                             StringRef parameter, ArrayRef<int64_t> shape) const {
   auto name = rule.getArgAttrOfType<StringAttr>(argument, kNameAttrName);
   if (!name)
     return {};
   bool nonnegative = rule.getArgAttr(argument, kNonnegativeAttrName) != nullptr;
+  auto hasRows = [&](int64_t least) {
+    return least == 0 || (!shape.empty() && (ShapedType::isDynamic(shape[0]) || shape[0] >= least));
+  };
   for (const Assignment &each : list)
     if ((!each.names || each.names->match(name)) &&
         (!each.parameters || each.parameters->match(parameter)) &&
         each.nonnegative.value_or(nonnegative) == nonnegative &&
-        (ShapedType::isDynamic(elements) || elements >= each.elements))
+        hasElements(shape, each.elements) && hasRows(each.rows))
       return each.encoding;
   return {};
 }

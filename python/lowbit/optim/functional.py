@@ -14,9 +14,9 @@ from .. import _lowbit
 from ..errors import LowbitError
 from .arrays import Borrowed, zeros
 from .gradients import PIECE, Norm
-from .rule import Rule, load
+from .rule import Argument, Rule, load
 from .shards import Shard, viewed
-from .states import assignments
+from .states import MATRICES, assignments
 
 Components = dict[str, NDArray[Any]]
 """By name: 'codes', 'scale', …; 'values' of what is not encoded."""
@@ -61,9 +61,14 @@ class _Kernel:
     """The rule with one choice of encodings, and the parameters that it is for."""
 
     encodings: tuple[str, ...]  # of the rule's tensors, in their order
+    corrections: dict[
+        str, str
+    ]  # what is kept of a parameter beside the caller's array: encodings by name
     program: Any
     columns: list[int]  # of each argument in a piece; -1: it is taken whole, 0: a number for all
-    extents: list[int]  # of each tensor, how many of its extents follow its components
+    extents: list[
+        list[bool]
+    ]  # of each tensor's components, which are no arrays but its last extent
     names: list[str] = field(default_factory=list)
 
 
@@ -134,31 +139,29 @@ class Optimizer:
                 columns.append(0)
                 continue
             encoding = next(stored)
-            if piece > 0:
-                columns += [
-                    shape[1] for _, _, shape in _lowbit.component_types(encoding, [1, piece])
-                ]
-            else:
-                columns += [-1] * len(_lowbit.component_types(encoding, [1, 1]))
-            # Where components alone do not tell how large the tensor is.
+            widths = (
+                shape[1] if piece > 0 else -1
+                for _, _, shape in _lowbit.component_types(encoding, [1, max(piece, 1)])
+            )
+            # Where components alone do not tell how large the tensor is, they say it.
             components = _lowbit.component_types(encoding, list(argument.shape))
-            indices = [shape for _, _, shape in components if not shape]
-            columns += [piece] * len(indices)
-            extents.append(len(indices))
+            extents.append([not shape for _, _, shape in components])
+            columns += [piece if is_extent else next(widths) for is_extent in extents[-1]]
         # gradient_scale, the number of the draw, and where in the parameter a piece begins
         columns += [0, 0, -1 - max(piece, 1)]
         pipeline = "cpu{parallel=false}" if piece > 0 else "cpu"
         program = _lowbit.Program(
             text, pipeline=pipeline, threads=self._threads, name=self.rule.name
         )
-        return _Kernel(encodings, program, columns, extents)
+        stored_as = dict(zip((a.name for a in tensors), encodings))
+        return _Kernel(encodings, _corrections(stored_as["parameter"]), program, columns, extents)
 
     def encodings(self, name: str) -> dict[str, str]:
-        """What each state of a parameter is stored in; '' is f32."""
+        """What each state of a parameter is stored in; '' is f32. With parameters 'bf16+8' there is a state 'correction8', too."""
         for kernel in self._kernels:
             if name in kernel.names:
                 stored = dict(zip((a.name for a in self.rule.tensors), kernel.encodings))
-                return {state: stored[state] for state in self.rule.states}
+                return {state: stored[state] for state in self.rule.states} | kernel.corrections
         raise KeyError(name)
 
     def init(self) -> State:
@@ -167,15 +170,18 @@ class Optimizer:
 
     def view(self, name: str, state: str) -> tuple[int, int]:
         """The extents of a parameter's state."""
-        (argument,) = (a for a in self.rule.tensors if a.name == state)
-        return argument.view(self._views[name])
+        return self._argument(state).view(self._views[name])
 
     def part(self, name: str, state: str) -> tuple[tuple[int, int], Shard]:
         """The extents of a whole parameter's state, and which part of it is held here."""
-        (argument,) = (a for a in self.rule.tensors if a.name == state)
-        whole, view = argument.view(self._wholes[name]), self.view(name, state)
+        whole, view = self._argument(state).view(self._wholes[name]), self.view(name, state)
         # Only elementwise rules have parameters in parts: their states have the parameter's extents.
         return whole, Shard((0, 0), whole) if view == whole else self._boxes[name]
+
+    def _argument(self, state: str) -> Argument:
+        """Of the rule; a correction is one of the parameter."""
+        name = state if state in self.rule.states else "parameter"
+        return next(argument for argument in self.rule.tensors if argument.name == name)
 
     def zeros(self, name: str) -> dict[str, Components]:
         """The states of one parameter, before its first step."""
@@ -279,13 +285,18 @@ class Optimizer:
         states: dict[str, Components],
     ) -> list[NDArray[Any]]:
         """What the kernel takes of one parameter."""
-        own = {"parameter": [borrowed[0].array], "gradient": [borrowed[1].array]}
+        corrections = [a for state in kernel.corrections for a in states[state].values()]
+        own = {
+            "parameter": [borrowed[0].array, *corrections],
+            "gradient": [borrowed[1].array],
+        }
         row: list[NDArray[Any]] = []
         for argument, extents in zip(self.rule.tensors, kernel.extents):
-            row += own.get(argument.name) or states[argument.name].values()
-            if extents:
-                view = argument.view(self._views[name])
-                row += [np.array(n, np.int64) for n in view[2 - extents :]]
+            arrays = own.get(argument.name) or states[argument.name].values()
+            if True in extents:
+                last, rest = argument.view(self._views[name])[1], iter(arrays)
+                arrays = [np.array(last, np.int64) if e else next(rest) for e in extents]
+            row += arrays
         return row
 
     def _named(self, tensors: Tensors, what: str) -> Mapping[str, Any]:
@@ -313,6 +324,15 @@ class Optimizer:
         return values
 
 
+def _corrections(parameter: str) -> dict[str, str]:
+    """Of a parameter's encoding the components that the caller's array is not, as tensors of integers."""
+    bits = {"U8": 8, "I8": 8, "U16": 16, "I16": 16}
+    rest = _lowbit.component_types(parameter, [1, 1])[1:]
+    return {
+        f"correction{bits[dtype]}": f"#lowbit.quantized<int<{bits[dtype]}>>" for _, dtype, _ in rest
+    }
+
+
 def compile(
     rule: str | Path | Rule,
     shapes: Mapping[str, Sequence[int]] | Sequence[Sequence[int]],
@@ -329,11 +349,12 @@ def compile(
 
     rule: the name of one that comes with Lowbit (names()), the path of an .mlir file, MLIR text, or what load() gave.
     shapes: of the parameters, by name or in order.
-    states: what states are stored in: 'f32', 'bf16', 'dynamic8', 'fp8', 'int4', a scheme of the rule's own, an encoding, encodings by
-        the states' names, or assignments as lowbit-assign-states takes them.
-    parameters, gradients: 'f32', 'bf16', 'f16', and parameters 'bf16_stochastic', bf16 that is rounded stochastically.
+    states: what states are stored in: a scheme of NAMED, as 'dynamic8', or of the rule's own, an encoding, encodings by the states' names,
+        or assignments as lowbit-assign-states takes them.
+    parameters, gradients: 'f32', 'bf16', 'f16'; parameters also 'bf16_stochastic', bf16 that is rounded stochastically, and 'bf16+8' or
+        'bf16+16', bf16 whose states say what it leaves of 24 or 32 bits.
     flatten: parameters are seen as [1, n], whatever their shape, as by default by rules that are elementwise; False: as
-        matrices, which encodings by rows and columns need.
+        matrices, which encodings by rows and columns need (the scheme 'int4_rank1' sees to it).
     threads: of OpenMP; 0: what it takes by itself.
     approximate: quotients and square roots of the rule may be off by 2^-13, relatively, where the processor is faster with it.
     shards: by name, which part of a parameter is held here, where others have the rest: arrays have its shape, and `shapes` are those of
@@ -344,8 +365,10 @@ def compile(
         shapes if isinstance(shapes, Mapping) else {str(i): shape for i, shape in enumerate(shapes)}
     )
     extents = {name: tuple(int(n) for n in shape) for name, shape in named.items()}
-    flat = found.elementwise if flatten is None else flatten
-    if flat and not found.elementwise:
+    if flatten is None:
+        is_matrix = isinstance(states, str) and states in MATRICES
+        flatten = found.elementwise and not is_matrix
+    if flatten and not found.elementwise:
         raise LowbitError(
             f"rule '{found.name}' looks at a parameter as a matrix: it cannot be flattened"
         )
@@ -358,4 +381,4 @@ def compile(
                 f"rule '{found.name}' looks at a parameter as a whole: '{name}' cannot be held in shards"
             )
     table = assignments(states, parameters, gradients, found.schemes)
-    return Optimizer(found, extents, table, flat, threads, held, approximate)
+    return Optimizer(found, extents, table, flatten, threads, held, approximate)

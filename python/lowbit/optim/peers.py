@@ -104,9 +104,10 @@ def recognize(saved: Mapping[str, Any]) -> list[Stored] | None:
     return None
 
 
-def convert(stored: Stored, encoding: str, elements: int) -> Components:
-    """In another encoding; nothing is rounded where it is the same."""
+def convert(stored: Stored, encoding: str, view: tuple[int, int]) -> Components:
+    """In another encoding, of a tensor that is seen as `view`; nothing is rounded where it is the same."""
     given, components = stored
-    if given == encoding:
+    if given == encoding and view[0] == 1:
         return components
-    return _lowbit.encode(_lowbit.decode(given, [1, elements], components), encoding)
+    values = _lowbit.decode(given, [1, math.prod(view)], components)
+    return _lowbit.encode(values.reshape(view), encoding)

@@ -7,8 +7,8 @@ from typing import Mapping
 from ..errors import LowbitError
 
 
-def _blocks(format: str, block: int) -> str:
-    return f"#lowbit.quantized<{format}, scale = f32 per [1, {block}]>"
+def _blocks(format: str, block: int, scale: str = "f32") -> str:
+    return f"#lowbit.quantized<{format}, scale = {scale} per [1, {block}]>"
 
 
 def _scheme(signed: str, nonnegative: str, least: int) -> str:
@@ -19,6 +19,11 @@ def _scheme(signed: str, nonnegative: str, least: int) -> str:
     )
 
 
+_INT4 = _scheme(
+    _blocks("codebook<dynamic, 4>", 128), _blocks("codebook<linear_nonzero, 4>", 128), 4097
+)
+_RANK1 = "#lowbit.quantized<codebook<linear_nonzero, 4>, scale = f32 rank1<min>>"
+
 NAMED = {
     "f32": "",
     "bf16": "{encoding = #lowbit.quantized<bf16>}",
@@ -27,22 +32,39 @@ NAMED = {
     "dynamic8": _scheme(
         _blocks("codebook<dynamic, 8>", 256), _blocks("codebook<dynamic_unsigned, 8>", 256), 4096
     ),
-    # torchao's: E4M3 in blocks of 256.
-    "fp8": _scheme(_blocks("e4m3", 256), _blocks("e4m3", 256), 4096),
+    # Equal steps of 2 x / (1 + |x|) and of the square root, blocks of 32, whatever the size. Gonzalez Ortiz et al., "FlashOptim:
+    # Optimizers for Memory Efficient Training", 2026. Its scales are f16, which small gradients are out of the range of, and its second
+    # moments may be 0, which makes steps far too long.
+    "companded8": _scheme(
+        _blocks("codebook<softsign, 8>", 32, "bf16"),
+        _blocks("codebook<sqrt_nonzero, 8>", 32, "bf16"),
+        0,
+    ),
+    # E5M2 for what has no sign: E4M3 would store as 0 what is below 2e-6 of the largest of its block, and a second moment of 0 makes
+    # steps far too long.
+    "fp8": _scheme(_blocks("e4m3", 256), _blocks("e5m2", 256), 4096),
+    # What torchao's AdamWFp8 has, to go on from its states code for code.
+    "fp8_torchao": _scheme(_blocks("e4m3", 256), _blocks("e4m3", 256), 4096),
     # Dynamic exponent for what has a sign, linear without zero for what has none, blocks of 128, tensors of more than 4096
     # elements. Li, Chen and Zhu, "Memory Efficient Optimizers with 4-bit States", 2023: its fused kernel, which has no rank-1
     # scales.
-    "int4": _scheme(
-        _blocks("codebook<dynamic, 4>", 128), _blocks("codebook<linear_nonzero, 4>", 128), 4097
-    ),
+    "int4": _INT4,
+    # The same with the scales that the paper recommends for what has no sign: of rows and columns, where there are any.
+    "int4_rank1": f"{{nonnegative = true, elements = 4097, rows = 2, encoding = {_RANK1}}}, {_INT4}",
 }
-"""Schemes by name: assignments without the brackets around them, for parameters that are seen as [1, n]."""
+"""Schemes by name: assignments without the brackets around them."""
+
+MATRICES = {"int4_rank1"}
+"""Schemes that look at a parameter as a matrix; to others it is [1, n], if the rule does not mind."""
 
 _FLOATS = {
     "f32": "",
     "bf16": ", encoding = #lowbit.quantized<bf16>",
     "bf16_stochastic": ", encoding = #lowbit.quantized<bf16, rounding = stochastic<0>>",
     "f16": ", encoding = #lowbit.quantized<f16>",
+    # A bf16 that the model computes with, and what an optimizer knows beyond it: 24 or 32 bits of a weight in f32.
+    "bf16+8": ", encoding = #lowbit.split<bf16, 8>",
+    "bf16+16": ", encoding = #lowbit.split<bf16, 16>",
 }
 
 
@@ -73,12 +95,13 @@ def assignments(
     own: the rule's schemes: of one that NAMED has, too, the rule's assignments come first.
     states: a scheme of NAMED or the rule, an encoding for all states, a list of assignments as text, or encodings by patterns of the
         states' names, as {'m': '#lowbit…', '*': 'f32'}.
-    parameters, gradients: 'f32', 'bf16', 'bf16_stochastic' or 'f16'.
+    parameters, gradients: 'f32', 'bf16', 'bf16_stochastic', 'f16', and parameters 'bf16+8' or 'bf16+16'.
     """
     fields = []
     for name, dtype in (("parameter", parameters), ("gradient", gradients)):
-        if dtype not in _FLOATS:
-            raise LowbitError(f"{name}s are {', '.join(_FLOATS)}, not '{dtype}'")
+        known = [kind for kind in _FLOATS if name == "parameter" or "+" not in kind]
+        if dtype not in known:
+            raise LowbitError(f"{name}s are {', '.join(known)}, not '{dtype}'")
         fields.append(f'{{names = "{name}"{_FLOATS[dtype]}}}')
     if isinstance(states, str):
         fields.append(_assignments(states, own))

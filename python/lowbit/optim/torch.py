@@ -38,6 +38,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     params: as torch.optim has them; groups may differ in every scalar.
     states: as lowbit.optim.compile has them.
     threads: of OpenMP; 0: what it takes by itself.
+    correction_bits: 8 or 16: of parameters in bfloat16 as many bits more are kept, as a state; steps are those of weights in 24 or 32 bits.
     scalars: the rule's own, by its names; torch's 'betas' and 'weight_decay' stand for 'beta1', 'beta2', … and 'decay'.
     """
 
@@ -48,10 +49,14 @@ class RuleOptimizer(torch.optim.Optimizer):
         states: Any = "f32",
         *,
         threads: int = 0,
+        correction_bits: int = 0,
         **scalars: Any,
     ) -> None:
         self.rule = rule if isinstance(rule, Rule) else load(rule)
+        if correction_bits not in (0, 8, 16):
+            raise LowbitError(f"a correction has 8 or 16 bits, or 0: none; not {correction_bits}")
         self._encodings, self._threads = states, threads
+        self._correction_bits = correction_bits
         self._compiled: dict[tuple[int, str, str], tuple[list[int], Optimizer]] = {}
         defaults = {a.name: a.default for a in self.rule.scalars if a.name != "step"}
         for name in _scalars(scalars):
@@ -67,6 +72,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             "rule": self.rule,
             "_encodings": self._encodings,
             "_threads": self._threads,
+            "_correction_bits": self._correction_bits,
             "_compiled": {},
         }
 
@@ -83,7 +89,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             by_kind: dict[tuple[str, str, int], list[torch.Tensor]] = {}
             for p in group["params"]:
                 if p.grad is not None:
-                    kind = (_kind(p, "parameter"), _kind(p.grad, "gradient"))
+                    kind = (self._stored(_kind(p, "parameter")), _kind(p.grad, "gradient"))
                     step = self.state[p].get("step", 0) + 1
                     by_kind.setdefault((*kind, step), []).append(p)
             for (parameters, gradients, step), members in by_kind.items():
@@ -109,7 +115,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         shapes = {
             str(i): tuple(p.shape)
             for i, p in enumerate(members)
-            if _DTYPES.get(p.dtype) == parameters
+            if self._stored(_DTYPES.get(p.dtype, "")) == parameters
         }
         made = compile(
             self.rule,
@@ -166,12 +172,21 @@ class RuleOptimizer(torch.optim.Optimizer):
                 f"{', '.join(self.rule.states) or 'none'}"
             )
         kind = _kind(p, "parameter")
-        encodings = self._get(index, kind, kind).encodings(name)
+        optimizer = self._get(index, self._stored(kind), kind)
+        encodings = optimizer.encodings(name)
         adopted: dict[str, Any] = {"step": int(saved["step"])}
-        for (state, encoding), stored in zip(encodings.items(), found):
-            for component, array in peers.convert(stored, encoding, p.numel()).items():
+        for state, stored in zip(self.rule.states, found):
+            view = optimizer.view(name, state)
+            for component, array in peers.convert(stored, encodings[state], view).items():
                 adopted[_key(state, component)] = _to_torch(np.array(array, order="C"))
+        for state, components in optimizer.zeros(name).items():
+            for component, array in components.items():
+                adopted.setdefault(_key(state, component), _to_torch(array))
         return adopted
+
+    def _stored(self, kind: str) -> str:
+        """What parameters of a type are to compile()."""
+        return f"bf16+{self._correction_bits}" if kind == "bf16" and self._correction_bits else kind
 
 
 def _kind(tensor: torch.Tensor, what: str) -> str:
@@ -206,7 +221,7 @@ class AdamW(RuleOptimizer):
         weight_decay: float = 1e-2,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads."""
+        """options: states ('dynamic8'), threads, correction_bits."""
         given = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         super().__init__(params, "adamw", **given | {"states": "dynamic8"} | options)
 
@@ -223,7 +238,7 @@ class Adam(RuleOptimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads."""
+        """options: states ('dynamic8'), threads, correction_bits."""
         given = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         super().__init__(params, "adam", **given | {"states": "dynamic8"} | options)
 
@@ -239,7 +254,7 @@ class SGD(RuleOptimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads."""
+        """options: states ('dynamic8'), threads, correction_bits."""
         given = dict(lr=lr, momentum=momentum, weight_decay=weight_decay)
         super().__init__(params, "sgd", **given | {"states": "dynamic8"} | options)
 
@@ -253,6 +268,6 @@ class Lion(RuleOptimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads."""
+        """options: states ('dynamic8'), threads, correction_bits."""
         given = dict(lr=lr, betas=betas, weight_decay=weight_decay)
         super().__init__(params, "lion", **given | {"states": "dynamic8"} | options)

@@ -1,5 +1,6 @@
 // RUN: lowbit-opt %s --lowbit-assign-states="assignments='[{names = \"small\", elements = 65, encoding = #lowbit.quantized<int<8>, scale = f32 per [1, 8]>}, {names = \"{gradient,parameter}\"}, {nonnegative = true, encoding = #lowbit.quantized<uint<8>, scale = f32 per [1, 32]>}, {parameters = \"bias*\"}, {nonnegative = false, encoding = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>}]' parameter=weight" | FileCheck %s
 // RUN: lowbit-opt %s --lowbit-assign-states="assignments='[{names = \"m\", parameters = \"weight*\"}, {names = \"m\", encoding = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>}]' parameter=weight.1" | FileCheck %s --check-prefix=WEIGHT
+// RUN: lowbit-opt %s --lowbit-assign-states="assignments='[{names = \"small\", rows = 2}, {names = \"small\", rows = 1, encoding = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>}]'" | FileCheck %s --check-prefix=ROWS
 
 // CHECK-DAG: #[[$I8:.+]] = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
 // CHECK-DAG: #[[$U8:.+]] = #lowbit.quantized<uint<8>, scale = f32 per [1, 32]>
@@ -32,7 +33,10 @@ func.func @step(%g: tensor<1x?xf32> {lowbit.name = "gradient"}, %p: tensor<1x?xf
   return %0#0, %0#1, %0#2 : tensor<1x?xf32>, tensor<1x?xf32>, tensor<1x?xf32>
 }
 
-// Too small for the first assignment.
+// Too small for the first assignment; of one row.
+// ROWS:        #[[$ROWS:.+]] = #lowbit.quantized
+// ROWS-LABEL:  func @size(
+// ROWS-SAME:     tensor<1x64xf32, #[[$ROWS]]>
 // CHECK-LABEL: func @size(
 // CHECK-SAME:    tensor<1x64xf32, #[[$I8]]>
 // An argument without a name is none of the rule's.

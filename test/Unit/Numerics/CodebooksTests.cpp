@@ -98,6 +98,43 @@ TEST(Codebooks, Linear) {
   EXPECT_EQ(levelsOf("linear", {8})[127], 0.0f);
 }
 
+TEST(Codebooks, Companded) {
+  // FlashOptim (Gonzalez Ortiz et al. 2026): 2 |x| / (1 + |x|) in steps of 1 / 127, roots in steps
+  // of 1 / 255, and rounded there: borders are at half steps, not midway between levels.
+  std::optional<Format> softsign = namedCodebook("softsign", {8}),
+                        root = namedCodebook("sqrt", {8});
+  ASSERT_EQ(softsign->levels().size(), 255u);
+  ASSERT_EQ(root->levels().size(), 256u);
+  EXPECT_EQ(softsign->levels()[127], 0.0f);
+  EXPECT_EQ(softsign->levels()[254], 1.0f);
+  EXPECT_EQ(softsign->levels()[0], -1.0f);
+  EXPECT_EQ(softsign->levels()[191], 64.0f / 190.0f);
+  EXPECT_EQ(root->levels()[51], 0.04f);
+  for (size_t i = 0; i < 254; ++i) {
+    double y = (double(i) - 126.5) / 127.0, border = y / (2 - std::fabs(y));
+    float threshold = softsign->thresholds()[i];
+    EXPECT_GE(threshold, border);
+    EXPECT_LT(std::nextafter(threshold, -2.0f), border);
+    EXPECT_EQ(softsign->encode(threshold), i + 1);
+    EXPECT_EQ(softsign->encode(std::nextafter(threshold, -2.0f)), i);
+  }
+  // The one tie, of 1 / 4, goes to the even code.
+  EXPECT_EQ(root->thresholds()[127], 0.25f);
+  EXPECT_EQ(root->encode(0.25f), 128u);
+  EXPECT_EQ(root->encode(std::nextafter(0.25f, 0.0f)), 127u);
+  // Without zero the codes are the same, and each level has its own.
+  std::optional<Format> nonzero = namedCodebook("sqrt_nonzero", {8});
+  EXPECT_EQ(nonzero->thresholds(), root->thresholds());
+  EXPECT_FLOAT_EQ(nonzero->levels()[0], 0.25f * 0.25f / (255 * 255));
+  for (uint32_t code = 0; code < 256; ++code)
+    EXPECT_EQ(nonzero->encode(nonzero->levels()[code]), code);
+  EXPECT_NE(*root, Format::codebook(root->levels()));
+  EXPECT_EQ(levelsOf("sqrt", {1}), (std::vector<float>{0, 1}));
+  EXPECT_EQ(namedCodebook("sqrt", {1})->thresholds(),
+            std::vector<float>{std::nextafter(0.25f, 1.0f)}); // to code 0
+  EXPECT_EQ(levelsOf("softsign", {2}), (std::vector<float>{-1, 0, 1}));
+}
+
 TEST(Codebooks, SingleTables) {
   std::vector<float> nf4 = levelsOf("nf4");
   EXPECT_EQ(nf4[1], -0.6961928009986877f);

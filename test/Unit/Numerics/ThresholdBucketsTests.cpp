@@ -53,7 +53,9 @@ TEST(ThresholdBuckets, RanksOfCodebooks) {
                           {"linear_nonzero", {8}, false}, {"linear_unsigned", {8}, false},
                           {"linear", {8}, true},          {"nf4", {}, true},
                           {"log2", {8, 16}, false},       {"log2_signed", {8, 16}, true},
-                          {"gaussian", {6}, true},        {"apot", {6}, true}};
+                          {"gaussian", {6}, true},        {"apot", {6}, true},
+                          {"softsign", {8}, true},        {"sqrt", {8}, false},
+                          {"sqrt_nonzero", {8}, false}};
   for (const Table &table : tables) {
     SCOPED_TRACE(table.name);
     auto format = namedCodebook(table.name, table.arguments);

@@ -13,7 +13,7 @@ def AssignStates : Pass<"lowbit-assign-states", "::mlir::ModuleOp"> {
 
     - `names`, `parameters`: patterns, as "m*" or "{m,v}", of the argument's name and of the parameter's (the option `parameter`);
     - `nonnegative`: whether the argument says so of its values (`lowbit.nonnegative`);
-    - `elements`: how many the tensor has, at least; one of unknown size has as many as it takes;
+    - `elements`, `rows`: how many the tensor has, at least (`rows`: the first extent); one of unknown size has as many as it takes;
     - `encoding`: what fits is stored in; without one it stays as it is, whatever comes later in the list.
 
     Arguments of ops that only say where results go, those results, and what a branch of `scf.if` yields of them take the new type along;

@@ -37,16 +37,16 @@ public:
   parse(llvm::StringRef text, mlir::MLIRContext *context,
         llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-  /// What a rule's argument is stored in, given its name, the parameter's and the number of
-  /// elements (dynamic: as many as it takes); null: in no encoding.
+  /// What a rule's argument of some shape (a dynamic extent is as large as it takes) is stored in,
+  /// given its name and the parameter's; null: in no encoding.
   EncodingAttrInterface find(mlir::FunctionOpInterface rule, unsigned argument,
-                             llvm::StringRef parameter, int64_t elements) const;
+                             llvm::StringRef parameter, llvm::ArrayRef<int64_t> shape) const;
 
 private:
   struct Assignment {
     std::optional<llvm::GlobPattern> names, parameters;
     std::optional<bool> nonnegative;
-    int64_t elements = 0;
+    int64_t elements = 0, rows = 0;
     EncodingAttrInterface encoding;
   };
   static mlir::FailureOr<Assignment>

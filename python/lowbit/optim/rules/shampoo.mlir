@@ -11,7 +11,7 @@
 //   m <- momentum m + U |G| / (|U| + 1e-12)                                  norms are Frobenius'
 //   p <- (1 - lr decay) p - lr m
 //
-// The diagonal of each of these matrices is a state of its own: it is stored in f32 where the rest is in few bits. For matrices of up to
+// The diagonal of each of these matrices is a state of its own: it is stored in f32 where the rest is in few bits, as m is. For matrices of up to
 // 4,096 rows and columns; other parameters take another rule.
 
 #e = affine_map<(i, j) -> (i, j)>
@@ -44,7 +44,7 @@ func.func @step(%g: !T {lowbit.name = "gradient"}, %p: !T {lowbit.name = "parame
     -> (!T, !T, !D, !T, !D, !T, !D, !T, !D, !T)
     attributes {lowbit.entry, lowbit.updates = array<i64: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10>,
                 lowbit.schemes = {int4 = [
-                  {names = "*_diagonal"},
+                  {names = "{*_diagonal,m}"},
                   {names = "{left,right}*", elements = 4096, encoding = #lowbit.quantized<codebook<linear_square, 4>, scale = f32 per [1, 64]>}]}} {
   %one = arith.constant 1.0 : f64
   %none = arith.constant 0.0 : f64
