@@ -41,7 +41,9 @@ def tensor_type(shape, encoding: str | None = None) -> str:
 
 @functools.lru_cache(maxsize=8)
 def compile(module: str, pipeline: str) -> _lowbit.Program:
-    return _lowbit.Program(module, pipeline=pipeline)
+    """As users do; but of the reference pipeline its own steps are under test, and LLVM optimizes what comes of `cpu`."""
+    level = 0 if pipeline == "reference" else 2
+    return _lowbit.Program(module, pipeline=pipeline, optimization_level=level)
 
 
 def run(module: str, inputs, pipeline: str) -> list[np.ndarray]:
@@ -49,21 +51,25 @@ def run(module: str, inputs, pipeline: str) -> list[np.ndarray]:
     return compile(module, pipeline).run("main", list(inputs))
 
 
-def compile_together(write, cases, pipeline: str) -> _lowbit.Program:
-    """Entries @case0, @case1 and so on: write(*case, name=...) of each case."""
-    texts = [write(*case, name=f"case{i}") for i, case in enumerate(cases)]
-    return compile("\n".join(texts), pipeline)
+def join_programs(write, cases) -> str:
+    """Functions @case0, @case1 and so on: write(*case, name=...) of each case."""
+    return "\n".join(write(*case, name=f"case{i}") for i, case in enumerate(cases))
+
+
+def compile_case(write, case, pipeline: str, cases) -> tuple[_lowbit.Program, str]:
+    """A program that write(*case) is part of, and its entry. All `cases` are compiled together: most of the time that a small
+    program takes is spent once for each module. Their tests follow each other, so that the first of them compiles for all."""
+    try:
+        program = compile(join_programs(write, cases), pipeline)
+    except _lowbit.Error as error:
+        compile(join_programs(write, [case]), pipeline)  # fails where this case is to blame
+        raise AssertionError(f"compiled alone it is well, but not with others: {error}") from error
+    return program, f"case{cases.index(case)}"
 
 
 def run_case(write, case, inputs, pipeline: str, cases) -> list[np.ndarray]:
-    """Calls write(*case), which is compiled together with those of all `cases`: most of the time that a small program takes is
-    spent once for each module. The tests of these cases follow each other, so that the first of them compiles for all."""
-    try:
-        program = compile_together(write, cases, pipeline)
-    except _lowbit.Error as error:
-        compile_together(write, [case], pipeline)  # fails where this case is to blame
-        raise AssertionError(f"compiled alone it is well, but not with others: {error}") from error
-    return program.run(f"case{cases.index(case)}", list(inputs))
+    program, entry = compile_case(write, case, pipeline, cases)
+    return program.run(entry, list(inputs))
 
 
 def assert_same_bits(actual, expected, what: str) -> None:
