@@ -41,9 +41,9 @@ for program in "${programs[@]}"; do
 done
 suite lit lit.json \
   /usr/lib/llvm-22/bin/lit -v --no-progress-bar --output "$results/lit.json" build/test
-# One process for each core. Each of them has threads of its own, which had better sleep when they wait.
+# One process for each core. Each of them has threads of its own, which had better sleep when they wait; numpy's do not.
 suite pytest pytest.xml \
-  env KMP_USE_YIELD=1 KMP_BLOCKTIME=0 \
+  env KMP_USE_YIELD=1 KMP_BLOCKTIME=0 OPENBLAS_NUM_THREADS=1 \
   .venv/bin/python -m pytest -q -rs -n auto "--junitxml=$results/pytest.xml" test/python
 
 say "summary"

@@ -71,6 +71,7 @@ class Program:
     parameters: paths of archives; the first that has a tensor counts.
     pipeline: 'cpu', with options of lowbit-cpu-pipeline as 'cpu{rows=32}', 'reference', 'none' or passes as 'builtin.module(...)'.
     name: of the text, in errors.
+    optimization_level: of LLVM, 0 to 3.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Program:
         threads: int = 0,
         target_cpu: str = "",
         name: str = "module",
+        optimization_level: int = 2,
     ) -> None: ...
     def run(self, entry: str, inputs: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
         """Call an entry: an input for each argument (encoded ones: for each component).

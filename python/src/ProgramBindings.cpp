@@ -19,11 +19,12 @@ using namespace lowbit::python;
 
 static Program *compile(const std::string &text, const std::vector<Path> &parameters,
                         const std::string &pipeline, unsigned threads, const std::string &targetCpu,
-                        const Path &name) {
+                        const Path &name, unsigned optimizationLevel) {
   ProgramOptions options;
   options.pipeline = pipeline;
   options.threads = threads;
   options.code.cpu = targetCpu;
+  options.code.optLevel = optimizationLevel;
   std::unique_ptr<Program> program;
   raise(runCancellable(*options.code.cancellation, [&] {
     return Program::load(text, name.native(), options, toStrings(parameters)).moveInto(program);
@@ -52,7 +53,7 @@ static std::vector<nb::object> runModule(const std::string &text, const std::str
                                          const std::vector<Path> &parameters, unsigned threads,
                                          const std::string &targetCpu) {
   std::unique_ptr<Program> program(
-      compile(text, parameters, pipeline, threads, targetCpu, "module"));
+      compile(text, parameters, pipeline, threads, targetCpu, "module", CodeOptions().optLevel));
   return run(*program, entry, inputs);
 }
 
@@ -75,7 +76,7 @@ void python::bindPrograms(nb::module_ &module) {
           "'builtin.module(...)'. name: of the text, in errors.")
           .def(nb::new_(&compile), nb::arg("text"), nb::arg("parameters") = std::vector<Path>(),
                nb::arg("pipeline") = "cpu", nb::arg("threads") = 0, nb::arg("target_cpu") = "",
-               nb::arg("name") = "module")
+               nb::arg("name") = "module", nb::arg("optimization_level") = CodeOptions().optLevel)
           .def("run", &run, nb::arg("entry"), nb::arg("inputs"),
                "Calls an entry. An encoded argument is as many inputs as it has components; the "
                "results "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -32,14 +33,43 @@ def those_of_this_machine(needs: dict[str, set[str]]) -> list:
     ]
 
 
-def tensor_type(shape, encoding: str | None = None, dynamic: bool = False) -> str:
-    extents = "".join("?x" if dynamic else f"{n}x" for n in shape)
+def tensor_type(shape, encoding: str | None = None) -> str:
+    """An extent that is None is dynamic."""
+    extents = "".join("?x" if n is None else f"{n}x" for n in shape)
     return f"tensor<{extents}f32, {encoding}>" if encoding else f"tensor<{extents}f32>"
+
+
+@functools.lru_cache(maxsize=8)
+def compile(module: str, pipeline: str) -> _lowbit.Program:
+    """As users do; but of the reference pipeline its own steps are under test, and LLVM optimizes what comes of `cpu`."""
+    level = 0 if pipeline == "reference" else 2
+    return _lowbit.Program(module, pipeline=pipeline, optimization_level=level)
 
 
 def run(module: str, inputs, pipeline: str) -> list[np.ndarray]:
     """Compiles `module`, calls its entry @main."""
-    return _lowbit.run_module(module, "main", list(inputs), pipeline=pipeline)
+    return compile(module, pipeline).run("main", list(inputs))
+
+
+def join_programs(write, cases) -> str:
+    """Functions @case0, @case1 and so on: write(*case, name=...) of each case."""
+    return "\n".join(write(*case, name=f"case{i}") for i, case in enumerate(cases))
+
+
+def compile_case(write, case, pipeline: str, cases) -> tuple[_lowbit.Program, str]:
+    """A program that write(*case) is part of, and its entry. All `cases` are compiled together: most of the time that a small
+    program takes is spent once for each module. Their tests follow each other, so that the first of them compiles for all."""
+    try:
+        program = compile(join_programs(write, cases), pipeline)
+    except _lowbit.Error as error:
+        compile(join_programs(write, [case]), pipeline)  # fails where this case is to blame
+        raise AssertionError(f"compiled alone it is well, but not with others: {error}") from error
+    return program, f"case{cases.index(case)}"
+
+
+def run_case(write, case, inputs, pipeline: str, cases) -> list[np.ndarray]:
+    program, entry = compile_case(write, case, pipeline, cases)
+    return program.run(entry, list(inputs))
 
 
 def assert_same_bits(actual, expected, what: str) -> None:
@@ -171,28 +201,30 @@ def storage_for(components: dict, seed: int) -> dict:
 # ----------------------------------------------------------------------------------------------
 
 
-def decode_program(shape, encoding: str, dynamic: bool = False) -> str:
+def decode_program(shape, encoding: str, name: str = "main") -> str:
     """@main(w, storage) -> the values of w."""
-    encoded, plain = tensor_type(shape, encoding, dynamic), tensor_type(shape, None, dynamic)
+    encoded, plain = tensor_type(shape, encoding), tensor_type(shape)
     return f"""
-func.func @main(%w: {encoded}, %o: {plain}) -> {plain} attributes {{lowbit.entry, lowbit.updates = array<i64: 1>}} {{
+func.func @{name}(%w: {encoded}, %o: {plain}) -> {plain} attributes {{lowbit.entry, lowbit.updates = array<i64: 1>}} {{
   %d = lowbit.decode %w : {encoded}
   %r = linalg.copy ins(%d : {plain}) outs(%o : {plain}) -> {plain}
   return %r : {plain}
 }}"""
 
 
-def encode_program(shape, encoding: str, dynamic: bool = False) -> str:
+def encode_program(shape, encoding: str, name: str = "main") -> str:
     """@main(x, storage) -> x in the encoding."""
-    encoded, plain = tensor_type(shape, encoding, dynamic), tensor_type(shape, None, dynamic)
+    encoded, plain = tensor_type(shape, encoding), tensor_type(shape)
     return f"""
-func.func @main(%x: {plain}, %d: {encoded}) -> {encoded} attributes {{lowbit.entry, lowbit.updates = array<i64: 1>}} {{
+func.func @{name}(%x: {plain}, %d: {encoded}) -> {encoded} attributes {{lowbit.entry, lowbit.updates = array<i64: 1>}} {{
   %e = lowbit.encode %x into %d : {plain} into {encoded}
   return %e : {encoded}
 }}"""
 
 
-def matmul_program(rows: int, shape, encoding: str, transposed: bool = True) -> str:
+def matmul_program(
+    rows: int, shape, encoding: str, transposed: bool = True, name: str = "main"
+) -> str:
     """@main(x [rows, k], w) -> x times w, w [n, k] (transposed) or [k, n], in the implicit notation."""
     n, k = shape if transposed else shape[::-1]
     x, y = tensor_type((rows, k)), tensor_type((rows, n))
@@ -200,7 +232,7 @@ def matmul_program(rows: int, shape, encoding: str, transposed: bool = True) -> 
     weight = "(n, k)" if transposed else "(k, n)"
     maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", weight, "(m, n)"))
     return f"""
-func.func @main(%x: {x}, %w: {w}) -> {y} attributes {{lowbit.entry}} {{
+func.func @{name}(%x: {x}, %w: {w}) -> {y} attributes {{lowbit.entry}} {{
   %zero = arith.constant 0.0 : f32
   %e = tensor.empty() : {y}
   %z = linalg.fill ins(%zero : f32) outs(%e : {y}) -> {y}
@@ -209,11 +241,11 @@ func.func @main(%x: {x}, %w: {w}) -> {y} attributes {{lowbit.entry}} {{
 }}"""
 
 
-def convert_program(shape, source: str, target: str) -> str:
+def convert_program(shape, source: str, target: str, name: str = "main") -> str:
     """@main(w) -> w in another encoding."""
     before, after = tensor_type(shape, source), tensor_type(shape, target)
     return f"""
-func.func @main(%w: {before}) -> {after} attributes {{lowbit.entry}} {{
+func.func @{name}(%w: {before}) -> {after} attributes {{lowbit.entry}} {{
   %c = lowbit.convert %w : {before} to {after}
   return %c : {after}
 }}"""
@@ -238,24 +270,35 @@ def check_components(actual, expected: dict, what: str) -> None:
         )
 
 
-def check_decode(encoding: str, shape, pipeline: str) -> None:
-    """Encoded data first, then components of random bits, which no encode would write."""
-    program = decode_program(shape, encoding)
+def check_decode(encoding: str, shape, pipeline: str, shapes=None) -> None:
+    """Encoded data first, then components of random bits, which no encode would write. `shapes`: to compile together."""
+    cases = [(shape, encoding) for shape in shapes or [shape]]
     encoded = _lowbit.encode(mixed_values(shape, seed_of(encoding, shape)), encoding)
     for components in (encoded, scrambled(encoded, seed_of(encoding, shape))):
         expected = _lowbit.decode(encoding, list(shape), components)
-        (actual,) = run(
-            program, [*components.values(), np.full(shape, np.nan, np.float32)], pipeline
-        )
+        inputs = [*components.values(), np.full(shape, np.nan, np.float32)]
+        (actual,) = run_case(decode_program, (shape, encoding), inputs, pipeline, cases)
         assert_same_bits(actual, expected, "decoded")
 
 
-def check_encode(encoding: str, shape, pipeline: str) -> None:
+def check_encode(encoding: str, shape, pipeline: str, shapes=None) -> None:
     """Into storage of other content. Values without and with NaN, infinities and extremes: where a scale spans the tensor,
-    one of those decides all of it."""
-    program = encode_program(shape, encoding)
+    one of those decides all of it. `shapes`: to compile together."""
+    cases = [(shape, encoding) for shape in shapes or [shape]]
     for kinds in (FINITE, None):
         values = mixed_values(shape, seed_of(encoding, shape), kinds)
         expected = _lowbit.encode(values, encoding)
-        storage = storage_for(expected, 1)
-        check_components(run(program, [values, *storage.values()], pipeline), expected, "encoded")
+        inputs = [values, *storage_for(expected, 1).values()]
+        actual = run_case(encode_program, (shape, encoding), inputs, pipeline, cases)
+        check_components(actual, expected, "encoded")
+
+
+SHAPES_OF_PRODUCTS = {"aligned": (48, 64), "ragged": (37, 51), "long": (40, 2080)}
+
+
+def multiply(rows: int, shape, encoding: str, transposed: bool, inputs, pipeline: str, shapes):
+    """The result of matmul_program(), compiled together with those of 1 and 5 rows, of all `shapes`, either way round."""
+    cases = [(m, of, encoding, way) for of in shapes for m in (1, 5) for way in (True, False)]
+    case = (rows, shape, encoding, transposed)
+    (y,) = run_case(matmul_program, case, inputs, pipeline, cases)
+    return y

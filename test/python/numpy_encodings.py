@@ -18,7 +18,8 @@ from numpy_formats import F16, F32, NF4, Integer, Table
 def reduce_blocks(operation: np.ufunc, x: np.ndarray, block: tuple) -> np.ndarray:
     """One number for each block; None in `block`: the whole axis; the last one may be partial."""
     for axis, size in enumerate(block):
-        x = operation.reduceat(x, np.arange(0, x.shape[axis], size or x.shape[axis]), axis=axis)
+        if size != 1:
+            x = operation.reduceat(x, np.arange(0, x.shape[axis], size or x.shape[axis]), axis=axis)
     return x
 
 
@@ -33,7 +34,8 @@ def smallest(x: np.ndarray, block: tuple) -> np.ndarray:
 def spread(values: np.ndarray, block: tuple, shape: tuple) -> np.ndarray:
     """The number of each element's block."""
     for axis, size in enumerate(block):
-        values = np.repeat(values, size or shape[axis], axis=axis)
+        if size != 1:
+            values = np.repeat(values, size or shape[axis], axis=axis)
     return values[tuple(slice(extent) for extent in shape)]
 
 

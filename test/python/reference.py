@@ -43,7 +43,8 @@ class GgufFile:
 
     def tensor(self, name: str) -> np.ndarray:
         tensor = self._tensors[name]
-        return np.asarray(gguf.quants.dequantize(tensor.data, tensor.tensor_type), dtype=np.float32)
+        data = np.asarray(tensor.data)  # no memmap, whose many slices take longer than the decode
+        return np.asarray(gguf.quants.dequantize(data, tensor.tensor_type), dtype=np.float32)
 
 
 class Llama:

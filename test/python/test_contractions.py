@@ -7,6 +7,7 @@ of 16 columns or more, whose own sums are exact; 8 are the roundings of an eleme
 
 from __future__ import annotations
 
+import functools
 import re
 
 import gguf
@@ -69,7 +70,7 @@ def tiled(text: str, layout: str = "tiled") -> str:
     return f"#lowbit.quantized<{text}, layout = {layout}>"
 
 
-def program(rows, shape, text: str, layout: str = "tiled") -> str:
+def program(rows, shape, text: str, layout: str = "tiled", name: str = "main") -> str:
     """@main(x, w, y) -> y + x wT; `rows` may be "?"."""
     n, k = shape
     x, w, y = (
@@ -79,7 +80,7 @@ def program(rows, shape, text: str, layout: str = "tiled") -> str:
     )
     maps = ", ".join(f"affine_map<(m, n, k) -> {to}>" for to in ("(m, k)", "(n, k)", "(m, n)"))
     return f"""
-func.func @main(%x: {x}, %w: {w}, %y: {y}) -> {y} attributes {{lowbit.entry, lowbit.updates = array<i64: 2>}} {{
+func.func @{name}(%x: {x}, %w: {w}, %y: {y}) -> {y} attributes {{lowbit.entry, lowbit.updates = array<i64: 2>}} {{
   %r = linalg.matmul indexing_maps = [{maps}] ins(%x, %w : {x}, {w}) outs(%y : {y}) -> {y}
   return %r : {y}
 }}"""
@@ -92,6 +93,7 @@ def pipeline_of(activations: str, **options) -> str:
     return f"cpu{{{' '.join(f'{name}={value}' for name, value in options.items())}}}"
 
 
+@functools.lru_cache(maxsize=4)
 def contractions(module: str, activations: str) -> list[str]:
     """The types of the activations of what is contracted straight on components."""
     quantize = f"func.func(lowbit-quantize-activations{{encoding='{activations}'}})"
@@ -121,13 +123,13 @@ def exact_and_magnitude(
 
 
 def check_call(
-    compiled: _lowbit.Program, rows: int, shape, text: str, activations: str
+    compiled: _lowbit.Program, rows: int, shape, text: str, activations: str, entry: str = "main"
 ) -> np.ndarray:
     generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
     components = _lowbit.encode(generator.normal(size=shape).astype(np.float32), tiled(text))
     x = generator.normal(size=(rows, shape[1])).astype(np.float32)
     before = generator.normal(size=(rows, shape[0])).astype(np.float32)
-    (y,) = compiled.run("main", [x, *components.values(), before])
+    (y,) = compiled.run(entry, [x, *components.values(), before])
     exact, magnitude = exact_and_magnitude(rounded(x, activations), text, shape, components)
     additions = shape[1] // 16 if activations else shape[1]
     bound = (additions + 8) * 2.0**-24 * (magnitude + np.abs(before))
@@ -139,29 +141,36 @@ def check_call(
 
 
 def check(rows: int, shape, text: str, activations: str, **options) -> np.ndarray:
-    compiled = _lowbit.Program(
-        program(rows, shape, text), pipeline=pipeline_of(activations, **options)
-    )
+    compiled = kernels.compile(program(rows, shape, text), pipeline_of(activations, **options))
     return check_call(compiled, rows, shape, text, activations)
 
 
+def shapes_for(activations: str) -> list:
+    """The rarer kinds of activations on one shape."""
+    return SHAPES if activations in ("f32", "blocks", "rows") else SHAPES[2:3]
+
+
 def products() -> list:
-    """Each format by each kind of activations, the rarer ones on one shape."""
+    """Each format by each kind of activations."""
     return [
         pytest.param(name, kind, *shape, id=f"{name}-{kind}-{'x'.join(map(str, shape))}")
         for name in WEIGHTS
         for kind in ACTIVATIONS
-        for shape in (SHAPES if kind in ("f32", "blocks", "rows") else SHAPES[2:3])
+        for shape in shapes_for(kind)
         if kind == "f32" or name not in FLOATS
     ]
 
 
 @pytest.mark.parametrize("name, activations, rows, n, k", products())
 def test_product(name, activations, rows, n, k):
-    text, activations = WEIGHTS[name], ACTIVATIONS[activations]
-    (lhs,) = contractions(program(rows, (n, k), text), activations)
-    assert ("#" in lhs) == bool(activations)
-    check(rows, (n, k), text, activations)
+    cases = [(m, tuple(of), WEIGHTS[name]) for m, *of in shapes_for(activations)]
+    case, activations = (rows, (n, k), WEIGHTS[name]), ACTIVATIONS[activations]
+    found = contractions(kernels.join_programs(program, cases), activations)
+    assert len(found) == len(cases)
+    lhs = found[cases.index(case)]
+    assert lhs.startswith(f"tensor<{rows}x{k}xf32") and ("#" in lhs) == bool(activations)
+    compiled, entry = kernels.compile_case(program, case, pipeline_of(activations), cases)
+    check_call(compiled, *case, activations, entry)
 
 
 # What differs by the instructions: codes of one and more planes, of a table, beyond seven bits.
@@ -173,28 +182,29 @@ def test_instructions(name, activations, lanes):
     kernels.assert_same_bits(check(*case, lanes=lanes), check(*case), "by other instructions")
 
 
-@pytest.mark.parametrize("rows", [1, 5, 39])
+ROWS_OF_RECORDS = {1: (100, 256), 5: (100, 288), 39: (100, 256)}
+
+
+@pytest.mark.parametrize("rows", ROWS_OF_RECORDS)
 @pytest.mark.parametrize("activations", ["f32", "blocks", "two-planes"])
 @pytest.mark.parametrize("name", WEIGHTS)
 def test_records(name, activations, rows):
     """Where a code lies changes no sum; columns need not be whole records."""
     if activations != "f32" and name in FLOATS:
         pytest.skip("the activations stay f32")
-    shape, text, activations = (
-        (100, 288 if rows == 5 else 256),
-        WEIGHTS[name],
-        ACTIVATIONS[activations],
-    )
+    shape, text, activations = ROWS_OF_RECORDS[rows], WEIGHTS[name], ACTIVATIONS[activations]
+    layouts = ("tiled", "records")
+    cases = [(m, of, text, layout) for m, of in ROWS_OF_RECORDS.items() for layout in layouts]
+    assert len(contractions(kernels.join_programs(program, cases), activations)) == len(cases)
     generator = np.random.default_rng(kernels.seed_of(text + activations, shape))
     weights = generator.normal(size=shape).astype(np.float32)
     x = generator.normal(size=(rows, shape[1])).astype(np.float32)
     results = []
-    for layout in ("tiled", "records"):
-        module = program(rows, shape, text, layout)
-        assert len(contractions(module, activations)) == 1
+    for layout in layouts:
         components = _lowbit.encode(weights, tiled(text, layout))
-        y = np.zeros((rows, shape[0]), np.float32)
-        results += kernels.run(module, [x, *components.values(), y], pipeline_of(activations))
+        inputs = [x, *components.values(), np.zeros((rows, shape[0]), np.float32)]
+        case = (rows, shape, text, layout)
+        results += kernels.run_case(program, case, inputs, pipeline_of(activations), cases)
     kernels.assert_same_bits(*results, "of records")
 
 

@@ -32,7 +32,7 @@ def test_tensors_are_those_of_the_gguf_package(q8_path, model_path):
         assert list(source.shape) == list(written.shape), written.name
         wanted = Type.Q8_0 if len(source.shape) == 2 else source.tensor_type
         assert written.tensor_type == wanted, written.name
-        weights = gguf.quants.dequantize(source.data, source.tensor_type)
+        weights = gguf.quants.dequantize(np.asarray(source.data), source.tensor_type)
         expected = gguf.quants.quantize(weights, wanted)
         assert written.data.tobytes() == expected.tobytes(), written.name
         assert written.data_offset % 32 == 0

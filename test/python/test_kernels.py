@@ -6,7 +6,7 @@ from __future__ import annotations
 import kernels
 import numpy as np
 import pytest
-from kernels import assert_same_bits, check_components, mixed_values, run, seed_of
+from kernels import assert_same_bits, check_components, mixed_values, run, run_case, seed_of
 from lowbit import _lowbit
 
 PIPELINES = ["cpu", "reference"]
@@ -206,22 +206,22 @@ def shapes_for(name: str) -> list[tuple[int, int]]:
 
 def cases(names) -> list:
     return [
-        pytest.param(ALL[name], shape, id=f"{name}-{'x'.join(map(str, shape))}")
+        pytest.param(name, shape, id=f"{name}-{'x'.join(map(str, shape))}")
         for name in names
         for shape in shapes_for(name)
     ]
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("encoding, shape", cases(ALL))
-def test_decode(encoding, shape, pipeline):
-    kernels.check_decode(encoding, shape, pipeline)
+@pytest.mark.parametrize("name, shape", cases(ALL))
+def test_decode(name, shape, pipeline):
+    kernels.check_decode(ALL[name], shape, pipeline, shapes_for(name))
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("encoding, shape", cases({**ENCODINGS, **PARTS}))
-def test_encode(encoding, shape, pipeline):
-    kernels.check_encode(encoding, shape, pipeline)
+@pytest.mark.parametrize("name, shape", cases({**ENCODINGS, **PARTS}))
+def test_encode(name, shape, pipeline):
+    kernels.check_encode(ALL[name], shape, pipeline, shapes_for(name))
 
 
 # Where components do not tell the length of the last axis, it is one of them: `extent`.
@@ -248,10 +248,10 @@ def test_dynamic_extents(name, shape, pipeline):
     values = mixed_values(shape, seed_of(encoding, shape))
     expected = _lowbit.encode(values, encoding)
     assert [name for name in names if not name.endswith("extent")] == list(expected)
-    program = kernels.encode_program(shape, encoding, dynamic=True)
+    program = kernels.encode_program((None, None), encoding)
     encoded = dict(zip(names, run(program, [values, *given(kernels.scrambled(expected, 1))], pipeline)))
     check_components([encoded[name] for name in expected], expected, "encoded")
-    decode = kernels.decode_program(shape, encoding, dynamic=True)
+    decode = kernels.decode_program((None, None), encoding)
     (actual,) = run(decode, [*given(expected), np.zeros(shape, np.float32)], pipeline)
     assert_same_bits(actual, _lowbit.decode(encoding, list(shape), expected), "decoded")
 
@@ -266,19 +266,20 @@ CONTRACTED = [
 @pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("transposed", [True, False], ids=["nt", "nn"])
 @pytest.mark.parametrize("rows", [1, 5])
-@pytest.mark.parametrize("shape", [(48, 64), (37, 51), (40, 2080)], ids=["aligned", "ragged", "long"])
+@pytest.mark.parametrize("shape", kernels.SHAPES_OF_PRODUCTS)
 @pytest.mark.parametrize("name", CONTRACTED)
 def test_matmul(name, shape, rows, transposed, pipeline):
     """|y - exact| <= n eps sum |x w|, exact in f64 from the reference's decoded weights."""
-    if name.startswith("q") and shape == (37, 51):
-        shape = (37, 96)
-    encoding = ALL[name]
+    shapes = dict(kernels.SHAPES_OF_PRODUCTS)
+    if name.startswith("q"):
+        shapes["ragged"] = (37, 96)
+    encoding, shape = ALL[name], shapes[shape]
     generator = np.random.default_rng(seed_of(encoding, shape))
     components = _lowbit.encode(generator.normal(size=shape).astype(np.float32), encoding)
     weights = _lowbit.decode(encoding, list(shape), components).astype(np.float64)
     weights = weights.T if transposed else weights
     x = generator.normal(size=(rows, len(weights))).astype(np.float32)
-    (y,) = run(kernels.matmul_program(rows, shape, encoding, transposed), [x, *components.values()], pipeline)
+    y = kernels.multiply(rows, shape, encoding, transposed, [x, *components.values()], pipeline, shapes.values())
     bound = len(weights) * 2.0**-24 * (np.abs(x.astype(np.float64)) @ np.abs(weights))
     # Pieces of a sum add their products one term at a time: that many times more roundings.
     bound *= 2 if "sum" in encoding else 1
@@ -290,58 +291,68 @@ def test_matmul(name, shape, rows, transposed, pipeline):
 def test_matmul_of_nothing(name, pipeline):
     """Without rows of weights there are no results, without terms of the sums they are zero."""
     encoding = ALL[name]
-    for rows, shape, transposed in ((3, (0, 64), True), (3, (0, 64), False), (0, (8, 64), True)):
-        if name in ("part-rows", "part-of-sums") and shape[0] == 0:
-            continue  # cut beyond the axis
+    cases = [(3, (0, 64), encoding, True), (3, (0, 64), encoding, False), (0, (8, 64), encoding, True)]
+    if name in ("part-rows", "part-of-sums"):
+        cases = cases[2:]  # cut beyond the axis
+    for case in cases:
+        rows, shape, _, transposed = case
         components = _lowbit.encode(np.ones(shape, np.float32), encoding)
         n, k = shape if transposed else shape[::-1]
         x = np.ones((rows, k), np.float32)
-        (y,) = run(kernels.matmul_program(rows, shape, encoding, transposed), [x, *components.values()], pipeline)
+        (y,) = run_case(kernels.matmul_program, case, [x, *components.values()], pipeline, cases)
         assert y.shape == (rows, n) and not y.any()
+
+
+def convert(shape, source: str, target: str, components, pipeline: str, shapes) -> list:
+    case, cases = (shape, source, target), [(shape, source, target) for shape in shapes]
+    return run_case(kernels.convert_program, case, components, pipeline, cases)
+
+
+WHOLE_BLOCKS = [ALIGNED, (1, 32), LARGE, NO_ROWS]
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
 @pytest.mark.parametrize("layout", ["q4_0", "q4_1", "q8_0"])
-@pytest.mark.parametrize("shape", [ALIGNED, (1, 32), LARGE, NO_ROWS], ids=["aligned", "one-block", "large", "no-rows"])
+@pytest.mark.parametrize("shape", WHOLE_BLOCKS, ids=["aligned", "one-block", "large", "no-rows"])
 def test_convert_between_layouts(layout, shape, pipeline):
     """Bytes move, whatever they are: a convert never rounds."""
     ggml = ENCODINGS[layout]
     planes = ggml.replace(f", layout = ggml<{layout}>", "")
     blocks = kernels.scrambled(_lowbit.encode(np.zeros(shape, np.float32), ggml), 3)
-    unpacked = run(kernels.convert_program(shape, ggml, planes), blocks.values(), pipeline)
+    unpacked = convert(shape, ggml, planes, blocks.values(), pipeline, WHOLE_BLOCKS)
     names = _lowbit.component_names(planes, list(shape))
     assert_same_bits(
         _lowbit.decode(planes, list(shape), dict(zip(names, unpacked))),
         _lowbit.decode(ggml, list(shape), blocks),
         "decoded",
     )
-    check_components(run(kernels.convert_program(shape, planes, ggml), unpacked, pipeline), blocks, "packed again")
+    check_components(convert(shape, planes, ggml, unpacked, pipeline, WHOLE_BLOCKS), blocks, "packed again")
+
+
+TILED_SHAPES = [ALIGNED, PRIME, ONE, (96, 80), NO_COLUMNS]
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("shape", [ALIGNED, PRIME, ONE, (96, 80), NO_COLUMNS], ids=["aligned", "prime", "one", "groups", "no-columns"])
+@pytest.mark.parametrize("shape", TILED_SHAPES, ids=["aligned", "prime", "one", "groups", "no-columns"])
 @pytest.mark.parametrize("name", ["int1", "int7", "int8-row", "int4-square-blocks", "uint4-zero", "k-quant", "nvfp4"])
 def test_convert_to_inner_tiles(name, shape, pipeline):
     """And back; the components of both layouts are those of an encode, zero bits beyond the edges included."""
     values = mixed_values(shape, seed_of(name, shape))
     planes, tiled = ENCODINGS[name], ENCODINGS[name + "-tiled"]
     in_planes, in_tiles = _lowbit.encode(values, planes), _lowbit.encode(values, tiled)
-    there = run(kernels.convert_program(shape, planes, tiled), in_planes.values(), pipeline)
+    there = convert(shape, planes, tiled, in_planes.values(), pipeline, TILED_SHAPES)
     check_components(there, in_tiles, "in tiles")
-    back = run(kernels.convert_program(shape, tiled, planes), there, pipeline)
+    back = convert(shape, tiled, planes, there, pipeline, TILED_SHAPES)
     check_components(back, in_planes, "in planes")
 
 
-@pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("name", ["int4", "int8-row", "rank1", "rank1-product", "rank1-geo"])
-@pytest.mark.parametrize("shape", [RAGGED, LARGE, (300, 512)], ids=["ragged", "large", "parallel"])
-def test_a_value_is_encoded_and_used(name, shape, pipeline):
-    """Its producer cannot wait for the encode: something else reads it before."""
-    plain, encoded = kernels.tensor_type(shape), kernels.tensor_type(shape, ALL[name])
+def squares_program(shape, encoding: str, name: str) -> str:
+    """@main(x, o, storage) -> the squares of 2 x, and 2 x in the encoding."""
+    plain, encoded = kernels.tensor_type(shape), kernels.tensor_type(shape, encoding)
     maps = "indexing_maps = [affine_map<(i, j) -> (i, j)>, affine_map<(i, j) -> (i, j)>]"
     loop = f"linalg.generic {{{maps}, iterator_types = ['parallel', 'parallel']}}".replace("'", '"')
-    program = f"""
-func.func @main(%x: {plain}, %o: {plain}, %d: {encoded}) -> ({plain}, {encoded})
+    return f"""
+func.func @{name}(%x: {plain}, %o: {plain}, %d: {encoded}) -> ({plain}, {encoded})
     attributes {{lowbit.entry, lowbit.updates = array<i64: 1, 2>}} {{
   %empty = tensor.empty() : {plain}
   %twice = {loop} ins(%x : {plain}) outs(%empty : {plain}) {{
@@ -357,10 +368,22 @@ func.func @main(%x: {plain}, %o: {plain}, %d: {encoded}) -> ({plain}, {encoded})
   %e = lowbit.encode %twice into %d : {plain} into {encoded}
   return %square, %e : {plain}, {encoded}
 }}"""
+
+
+SHAPES_OF_SQUARES = [RAGGED, LARGE, (300, 512)]
+
+
+@pytest.mark.parametrize("pipeline", PIPELINES)
+@pytest.mark.parametrize("shape", SHAPES_OF_SQUARES, ids=["ragged", "large", "parallel"])
+@pytest.mark.parametrize("name", ["int4", "int8-row", "rank1", "rank1-product", "rank1-geo"])
+def test_a_value_is_encoded_and_used(name, shape, pipeline):
+    """Its producer cannot wait for the encode: something else reads it before."""
     values = mixed_values(shape, 9, kernels.FINITE)
     expected = _lowbit.encode(values + values, ALL[name])
     storage = kernels.scrambled(expected, 1)
-    square, *actual = run(program, [values, np.zeros(shape, np.float32), *storage.values()], pipeline)
+    inputs = [values, np.zeros(shape, np.float32), *storage.values()]
+    case, cases = (shape, ALL[name]), [(shape, ALL[name]) for shape in SHAPES_OF_SQUARES]
+    square, *actual = run_case(squares_program, case, inputs, pipeline, cases)
     assert_same_bits(square, (values + values) ** 2, "squares")
     check_components(actual, expected, "encoded")
 
