@@ -60,8 +60,12 @@ static Value buildBucketRank(TileBuilder &t, const ThresholdBuckets &buckets, Va
     sign = arith::ShRSIOp::create(b, loc, bits, t.i32(31));
     bits = arith::AndIOp::create(b, loc, bits, t.i32(0x7fffffff));
   }
-  bits = arith::AddIOp::create(b, loc, bits, t.i32(ThresholdBuckets::beyondInfinity));
-  Value from = t.i32(buckets.least + ThresholdBuckets::beyondInfinity);
+  uint32_t least = buckets.least;
+  if (!value.getDefiningOp<QuotientOp>()) { // may be NaN
+    bits = arith::AddIOp::create(b, loc, bits, t.i32(ThresholdBuckets::beyondInfinity));
+    least += ThresholdBuckets::beyondInfinity;
+  }
+  Value from = t.i32(least);
   Value distance = arith::SubIOp::create(b, loc, arith::MaxSIOp::create(b, loc, bits, from), from);
   Value place = arith::MinUIOp::create(b, loc, distance, t.i32(buckets.span));
   if (sign)
@@ -71,11 +75,8 @@ static Value buildBucketRank(TileBuilder &t, const ThresholdBuckets &buckets, Va
     bucket = arith::AddIOp::create(b, loc, bucket, t.i32(buckets.count));
   SmallVector<int32_t> words(buckets.words.begin(), buckets.words.end());
   Value word = lookUp<int32_t>(t, b.getI32Type(), words, bucket);
-  Value inside = arith::AndIOp::create(b, loc, word, t.i32((2u << buckets.shift) - 1));
-  Value left = arith::AndIOp::create(b, loc, place, t.i32((1u << buckets.shift) - 1));
-  Value above = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::uge, left, inside);
-  Value rank = arith::ShRUIOp::create(b, loc, word, t.i32(buckets.shift + 1));
-  return arith::AddIOp::create(b, loc, rank, arith::ExtUIOp::create(b, loc, b.getI32Type(), above));
+  Value sum = arith::AddIOp::create(b, loc, word, place);
+  return arith::ShRUIOp::create(b, loc, sum, t.i32(buckets.shift));
 }
 
 /// Halves the thresholds until one is left.

@@ -51,7 +51,11 @@ static std::optional<ThresholdBuckets> create(const std::vector<int32_t> &places
     if (last - first > 1)
       return std::nullopt;
     uint32_t inside = first == last ? 1u << shift : static_cast<uint32_t>(*first - start);
-    return static_cast<uint32_t>(first - places.begin()) << (shift + 1) | inside;
+    // What is missing to the next rank at the bucket's start, whose place is `start` less the
+    // least.
+    uint32_t rank = static_cast<uint32_t>(first - places.begin());
+    uint32_t least = start < 0 ? -buckets.least : buckets.least;
+    return ((rank + 1) << shift) - inside - (static_cast<uint32_t>(start) - least);
   };
   auto add = [&](int32_t start) {
     auto word = wordOf(start);
@@ -76,7 +80,7 @@ std::optional<ThresholdBuckets> ThresholdBuckets::create(const std::vector<float
     places.push_back(orderOf(threshold + 0.0f)); // +0 for -0
   if (places.empty() || !std::is_sorted(places.begin(), places.end()))
     return std::nullopt;
-  // The ranks are above shift + 1 bits; a bucket is at most a binade.
+  // A bucket is at most a binade; ranks are above `shift` bits.
   for (unsigned shift = 23; shift > 8; --shift)
     if (auto buckets = numerics::create(places, shift, most))
       return buckets;
@@ -96,9 +100,7 @@ uint32_t ThresholdBuckets::rank(float x) const {
   uint32_t distance = std::max(magnitude, static_cast<int32_t>(from)) - from;
   uint32_t place = std::min(distance, span) ^ sign;
   int32_t bucket = static_cast<int32_t>(place) >> shift;
-  uint32_t word = words[isSigned() ? bucket + static_cast<int32_t>(count) : bucket];
-  uint32_t inside = word & ((2u << shift) - 1), left = place & ((1u << shift) - 1);
-  return (word >> (shift + 1)) + (left >= inside ? 1 : 0);
+  return (words[isSigned() ? bucket + static_cast<int32_t>(count) : bucket] + place) >> shift;
 }
 
 } // namespace lowbit::numerics

@@ -8,7 +8,7 @@
 // The rank of a number among thresholds, without a search. Numbers that agree in sign, exponent and
 // the first mantissa bits are a bucket. Where no bucket has more than one threshold, the rank is
 // that of the bucket's start, plus one if the bits that are left reach the threshold's: one
-// look-up and one comparison of integers.
+// look-up and one sum of integers, which carries there.
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,8 +46,9 @@ struct ThresholdBuckets {
   uint32_t least, span;
   /// Buckets of one sign. Those of negative numbers come first, the lowest number's before all.
   uint32_t count;
-  /// For each bucket the rank of its lowest number, above `shift + 1` bits: the bits that are left
-  /// of the threshold inside, or 2^shift where there is none.
+  /// For each bucket what, added to a number's place (its magnitude less `least`, of a negative
+  /// number the complement of that), has the rank above `shift` bits: a threshold inside is where
+  /// the sum carries.
   std::vector<uint32_t> words;
 };
 
