@@ -58,7 +58,8 @@ def join_programs(write, cases) -> str:
 
 def compile_case(write, case, pipeline: str, cases) -> tuple[_lowbit.Program, str]:
     """A program that write(*case) is part of, and its entry. All `cases` are compiled together: most of the time that a small
-    program takes is spent once for each module. Their tests follow each other, so that the first of them compiles for all."""
+    program takes is spent once for each module. Their tests follow each other, so that the first of them compiles for all.
+    """
     try:
         program = compile(join_programs(write, cases), pipeline)
     except _lowbit.Error as error:

@@ -1,5 +1,6 @@
 """Encodings made of encodings: compiled kernels against the scalar reference, as in test_kernels.py. Where structure comes
-from data (outliers, blocks, orders) the storage that a program encodes into already has it, and keeps it."""
+from data (outliers, blocks, orders) the storage that a program encodes into already has it, and keeps it.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +9,21 @@ import numpy as np
 import pytest
 from kernels import mixed_values, run, seed_of
 from lowbit import _lowbit
-from test_kernels import ALIGNED, ENCODINGS, LARGE, NO_COLUMNS, NO_ROWS, ONE, PIPELINES, PRIME, RAGGED
+from test_kernels import (
+    ALIGNED,
+    ENCODINGS,
+    LARGE,
+    NO_COLUMNS,
+    NO_ROWS,
+    ONE,
+    PIPELINES,
+    PRIME,
+    RAGGED,
+)
 
-INT3, INT4, INT8, NF4, F16 = (ENCODINGS[name] for name in ("int3", "int4", "int8-row", "nf4", "f16"))
+INT3, INT4, INT8, NF4, F16 = (
+    ENCODINGS[name] for name in ("int3", "int4", "int8-row", "nf4", "f16")
+)
 WHOLE = "#lowbit.quantized<int<4>, scale = f32 per tensor>"
 SPARSE = "#lowbit.sparse<f16, density = 0.05>"
 LOW_RANK = "#lowbit.low_rank<rank = 3, #lowbit.quantized<f32>, #lowbit.quantized<f16>>"
@@ -107,7 +120,9 @@ def test_encode_keeps_structure():
     storage = _lowbit.encode(mixed_values(shape, 1), encoding)
     values = mixed_values(shape, 2, kernels.FINITE)
     names = list(storage)
-    result = dict(zip(names, run(kernels.encode_program(shape, encoding), [values, *storage.values()], "cpu")))
+    result = dict(
+        zip(names, run(kernels.encode_program(shape, encoding), [values, *storage.values()], "cpu"))
+    )
     for name in ("1.positions", "1.columns"):
         assert np.array_equal(result[name], storage[name])
     places = np.zeros(shape, bool)
@@ -125,7 +140,11 @@ def test_read_only(name):
     encoding, shape = CASES[name][0], (8, 64)
     storage = _lowbit.encode(np.ones(shape, np.float32), encoding)
     with pytest.raises(RuntimeError, match="cannot be encoded"):
-        run(kernels.encode_program(shape, encoding), [np.ones(shape, np.float32), *storage.values()], "cpu")
+        run(
+            kernels.encode_program(shape, encoding),
+            [np.ones(shape, np.float32), *storage.values()],
+            "cpu",
+        )
 
 
 CONTRACTED = [
@@ -142,7 +161,8 @@ CONTRACTED = [
 @pytest.mark.parametrize("name", CONTRACTED)
 def test_matmul(name, shape, rows, transposed, pipeline):
     """|y - exact| <= n eps sum |x w|, exact in f64 from the reference's decoded weights. Terms of a sum add their products one
-    term at a time; factors are multiplied one after the other, so that the sum runs over |x| |R| |L|."""
+    term at a time; factors are multiplied one after the other, so that the sum runs over |x| |R| |L|.
+    """
     shapes = dict(kernels.SHAPES_OF_PRODUCTS)
     if CASES[name][1] is WHOLE_GROUPS:
         shapes["ragged"] = (38, 48)
@@ -159,7 +179,9 @@ def test_matmul(name, shape, rows, transposed, pipeline):
         magnitude = magnitude + 2 * np.abs(left) @ np.abs(right)
     weights, magnitude = (w.T if transposed else w for w in (weights, magnitude))
     x = generator.normal(size=(rows, len(weights))).astype(np.float32)
-    y = kernels.multiply(rows, shape, encoding, transposed, [x, *components.values()], pipeline, shapes.values())
+    y = kernels.multiply(
+        rows, shape, encoding, transposed, [x, *components.values()], pipeline, shapes.values()
+    )
     bound = products * 2.0**-24 * (np.abs(x.astype(np.float64)) @ magnitude)
     assert np.all(np.abs(y - x.astype(np.float64) @ weights) <= bound)
 
@@ -177,7 +199,10 @@ def factors(encoding: str, components: dict, shape):
             break
         terms[-1] += c
     result = []
-    for side, term, extents in (("left.", terms[0], (shape[0], rank)), ("right.", terms[1], (rank, shape[1]))):
+    for side, term, extents in (
+        ("left.", terms[0], (shape[0], rank)),
+        ("right.", terms[1], (rank, shape[1])),
+    ):
         own = {name.split(side)[1]: array for name, array in components.items() if side in name}
         result.append(_lowbit.decode(term.strip(), list(extents), own).astype(np.float64))
     return result
@@ -219,11 +244,17 @@ def test_cuts_at_run_time():
         names = _lowbit.component_names(cut_later, list(shape))
         # The extents of codes narrower than a byte are components of their own.
         given = [
-            np.int64(cut) if name == "cut.0" else np.int64(shape[1] - cut) if name == "1.extent" else components[name]
+            (
+                np.int64(cut)
+                if name == "cut.0"
+                else np.int64(shape[1] - cut) if name == "1.extent" else components[name]
+            )
             for name in names
         ]
         for pipeline in PIPELINES:
             (actual,) = run(
-                kernels.decode_program(shape, cut_later), [*given, np.zeros(shape, np.float32)], pipeline
+                kernels.decode_program(shape, cut_later),
+                [*given, np.zeros(shape, np.float32)],
+                pipeline,
             )
             kernels.assert_same_bits(actual, expected, f"axis {axis} at {cut}")

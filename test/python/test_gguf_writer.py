@@ -53,9 +53,7 @@ def test_metadata_stays_as_it_was(q8_path, model_path):
 def test_we_run_what_we_write(q8_path, artistic_tokens, run_lowbit):
     tokens = artistic_tokens[:LENGTH]
     expected = perplexity(Llama(GgufFile(q8_path)).forward(tokens), tokens)
-    done = run_lowbit(
-        "perplexity", q8_path, "--text", ARTISTIC, "--max-tokens", LENGTH, "--json"
-    )
+    done = run_lowbit("perplexity", q8_path, "--text", ARTISTIC, "--max-tokens", LENGTH, "--json")
     assert json.loads(done.stdout)["perplexity"] == pytest.approx(expected, rel=1e-3)
 
 

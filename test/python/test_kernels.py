@@ -234,7 +234,9 @@ DYNAMIC = [
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("shape", [ALIGNED, RAGGED, LARGE, NO_ROWS], ids=["aligned", "ragged", "large", "no-rows"])
+@pytest.mark.parametrize(
+    "shape", [ALIGNED, RAGGED, LARGE, NO_ROWS], ids=["aligned", "ragged", "large", "no-rows"]
+)
 @pytest.mark.parametrize("name", DYNAMIC)
 def test_dynamic_extents(name, shape, pipeline):
     encoding = ALL[name]
@@ -249,7 +251,9 @@ def test_dynamic_extents(name, shape, pipeline):
     expected = _lowbit.encode(values, encoding)
     assert [name for name in names if not name.endswith("extent")] == list(expected)
     program = kernels.encode_program((None, None), encoding)
-    encoded = dict(zip(names, run(program, [values, *given(kernels.scrambled(expected, 1))], pipeline)))
+    encoded = dict(
+        zip(names, run(program, [values, *given(kernels.scrambled(expected, 1))], pipeline))
+    )
     check_components([encoded[name] for name in expected], expected, "encoded")
     decode = kernels.decode_program((None, None), encoding)
     (actual,) = run(decode, [*given(expected), np.zeros(shape, np.float32)], pipeline)
@@ -279,7 +283,9 @@ def test_matmul(name, shape, rows, transposed, pipeline):
     weights = _lowbit.decode(encoding, list(shape), components).astype(np.float64)
     weights = weights.T if transposed else weights
     x = generator.normal(size=(rows, len(weights))).astype(np.float32)
-    y = kernels.multiply(rows, shape, encoding, transposed, [x, *components.values()], pipeline, shapes.values())
+    y = kernels.multiply(
+        rows, shape, encoding, transposed, [x, *components.values()], pipeline, shapes.values()
+    )
     bound = len(weights) * 2.0**-24 * (np.abs(x.astype(np.float64)) @ np.abs(weights))
     # Pieces of a sum add their products one term at a time: that many times more roundings.
     bound *= 2 if "sum" in encoding else 1
@@ -291,7 +297,11 @@ def test_matmul(name, shape, rows, transposed, pipeline):
 def test_matmul_of_nothing(name, pipeline):
     """Without rows of weights there are no results, without terms of the sums they are zero."""
     encoding = ALL[name]
-    cases = [(3, (0, 64), encoding, True), (3, (0, 64), encoding, False), (0, (8, 64), encoding, True)]
+    cases = [
+        (3, (0, 64), encoding, True),
+        (3, (0, 64), encoding, False),
+        (0, (8, 64), encoding, True),
+    ]
     if name in ("part-rows", "part-of-sums"):
         cases = cases[2:]  # cut beyond the axis
     for case in cases:
@@ -326,15 +336,21 @@ def test_convert_between_layouts(layout, shape, pipeline):
         _lowbit.decode(ggml, list(shape), blocks),
         "decoded",
     )
-    check_components(convert(shape, planes, ggml, unpacked, pipeline, WHOLE_BLOCKS), blocks, "packed again")
+    check_components(
+        convert(shape, planes, ggml, unpacked, pipeline, WHOLE_BLOCKS), blocks, "packed again"
+    )
 
 
 TILED_SHAPES = [ALIGNED, PRIME, ONE, (96, 80), NO_COLUMNS]
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("shape", TILED_SHAPES, ids=["aligned", "prime", "one", "groups", "no-columns"])
-@pytest.mark.parametrize("name", ["int1", "int7", "int8-row", "int4-square-blocks", "uint4-zero", "k-quant", "nvfp4"])
+@pytest.mark.parametrize(
+    "shape", TILED_SHAPES, ids=["aligned", "prime", "one", "groups", "no-columns"]
+)
+@pytest.mark.parametrize(
+    "name", ["int1", "int7", "int8-row", "int4-square-blocks", "uint4-zero", "k-quant", "nvfp4"]
+)
 def test_convert_to_inner_tiles(name, shape, pipeline):
     """And back; the components of both layouts are those of an encode, zero bits beyond the edges included."""
     values = mixed_values(shape, seed_of(name, shape))
@@ -389,10 +405,17 @@ def test_a_value_is_encoded_and_used(name, shape, pipeline):
 
 
 @pytest.mark.parametrize("pipeline", PIPELINES)
-@pytest.mark.parametrize("source, target", [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4"), ("nf4", "residual-rows")])
+@pytest.mark.parametrize(
+    "source, target",
+    [("q4_1", "int8-row"), ("nf4", "uint4-min"), ("sum-sparse", "int4"), ("nf4", "residual-rows")],
+)
 def test_convert_between_terms(source, target, pipeline):
     """Decoded, then encoded."""
     source, target = ALL[source], ALL[target]
     components = _lowbit.encode(mixed_values(LARGE, 5), source)
     expected = _lowbit.encode(_lowbit.decode(source, list(LARGE), components), target)
-    check_components(run(kernels.convert_program(LARGE, source, target), components.values(), pipeline), expected, "converted")
+    check_components(
+        run(kernels.convert_program(LARGE, source, target), components.values(), pipeline),
+        expected,
+        "converted",
+    )

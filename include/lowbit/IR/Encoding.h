@@ -117,7 +117,8 @@ mlir::Value buildTableDecode(mlir::OpBuilder &b, mlir::Location loc, const numer
                              mlir::Value code);
 /// Of `value / scale` if there is a scale; `isBounded`: as of lowbit.rank.
 mlir::Value buildTableEncode(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
-                             mlir::Value value, mlir::Value scale = nullptr, bool isBounded = false);
+                             mlir::Value value, mlir::Value scale = nullptr,
+                             bool isBounded = false);
 /// The number of the format's thresholds that are not above `value`, as an index.
 mlir::Value buildTableRank(mlir::OpBuilder &b, mlir::Location loc, const numerics::Format &format,
                            mlir::Value value);

@@ -14,8 +14,8 @@
 namespace lowbit {
 
 /// What a body computes from elements of one table that a register holds, and from nothing else but
-/// what is the same for all strips, is looked up in a table as well: one that is computed once, such as
-/// the levels of a format times the scale of a block.
+/// what is the same for all strips, is looked up in a table as well: one that is computed once,
+/// such as the levels of a format times the scale of a block.
 class TableLanes {
 public:
   TableLanes() = default;

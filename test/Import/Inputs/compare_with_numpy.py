@@ -52,7 +52,10 @@ class Program:
         ]
         command += ["--parameters", self.model]
         if self.pipeline == "reference":
-            command += ["-O", "0"]  # its own steps are under test; optimized it takes five times as long
+            command += [
+                "-O",
+                "0",
+            ]  # its own steps are under test; optimized it takes five times as long
         for name, array in arrays.items():
             np.save(self.folder / f"{name}.npy", array)
             command += ["--input", self.folder / f"{name}.npy"]
@@ -116,9 +119,7 @@ def main() -> None:
                 entry, tokens[start : start + count], start, caches, empty
             )
             start += count
-            check(
-                f"{entry} to {start}", logits, expected[start - rows : start], options.tolerance
-            )
+            check(f"{entry} to {start}", logits, expected[start - rows : start], options.tolerance)
     if options.kv_cache != "f32":
         return
     for layer in range(reference.layers):
