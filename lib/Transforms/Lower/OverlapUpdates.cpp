@@ -189,7 +189,9 @@ static void join(RewriterBase &rw, ArrayRef<GenericOp> ops) {
   moveUsersAfter(rw, joined);
 }
 
-static void overlap(RewriterBase &rw, GenericOp update) {
+/// `replaced` takes the ops that are no more.
+static void overlap(RewriterBase &rw, GenericOp update,
+                    llvm::SmallPtrSetImpl<Operation *> &replaced) {
   if (!isElementwise(update) || llvm::any_of(update.getStaticLoopRanges(), ShapedType::isDynamic))
     return;
   SmallVector<unsigned> first, rest;
@@ -211,13 +213,16 @@ static void overlap(RewriterBase &rw, GenericOp update) {
     GenericOp late = computeOnly(rw, update, rest, known);
     for (auto [i, value] : llvm::zip_equal(rest, late.getResults()))
       rw.replaceAllUsesWith(update.getResult(i), value);
+    replaced.insert(update);
     rw.eraseOp(update);
     readers.push_back(late);
     std::swap(readers.front(), readers.back());
     rw.moveOpBefore(late, readers.back());
   }
-  if (readers.size() > 1)
-    join(rw, readers);
+  if (readers.size() < 2)
+    return;
+  replaced.insert(readers.begin(), readers.end());
+  join(rw, readers);
 }
 
 namespace {
@@ -229,8 +234,11 @@ struct OverlapUpdatesPass : lowbit::impl::OverlapUpdatesBase<OverlapUpdatesPass>
       if (op->getNumResults() > 1)
         updates.push_back(op);
     });
+    // What one update is joined with may have been another.
+    llvm::SmallPtrSet<Operation *, 8> replaced;
     for (GenericOp update : updates)
-      overlap(rewriter, update);
+      if (!replaced.contains(update))
+        overlap(rewriter, update, replaced);
     RewritePatternSet patterns(&getContext());
     linalg::populateEraseUnusedOperandsAndResultsPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
