@@ -107,3 +107,30 @@ func.func @unknown(%g: tensor<?x64xf32>, %p: tensor<?x64xf32>, %to: tensor<?x64x
   } -> tensor<?x64xi8>
   return %new#0, %cm : tensor<?x64xf32>, tensor<?x64xi8>
 }
+
+// What an update is joined with has several results itself.
+
+// CHECK-LABEL: func @update_of_an_update(
+// CHECK: linalg.generic
+// CHECK: %[[REST:.*]]:3 = linalg.generic
+// CHECK-NOT: linalg.generic
+// CHECK: return %[[REST]]#0, %[[REST]]#1, %[[REST]]#2
+func.func @update_of_an_update(%g: tensor<2x64xf32>, %p: tensor<2x64xf32>) -> (tensor<2x64xf32>, tensor<2x64xf32>, tensor<2x64xi8>) {
+  %empty = tensor.empty() : tensor<2x64xf32>
+  %new:2 = linalg.generic {indexing_maps = [#e, #e, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%g : tensor<2x64xf32>) outs(%p, %empty : tensor<2x64xf32>, tensor<2x64xf32>) {
+    ^bb0(%x: f32, %old: f32, %o1: f32):
+      %m = arith.addf %x, %x : f32
+      %step = arith.subf %old, %m : f32
+      linalg.yield %step, %m : f32, f32
+  } -> (tensor<2x64xf32>, tensor<2x64xf32>)
+  %codes = tensor.empty() : tensor<2x64xi8>
+  %both:2 = linalg.generic {indexing_maps = [#e, #e, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%new#1 : tensor<2x64xf32>) outs(%empty, %codes : tensor<2x64xf32>, tensor<2x64xi8>) {
+    ^bb0(%x: f32, %o1: f32, %o2: i8):
+      %r = arith.negf %x : f32
+      %c = arith.fptosi %x : f32 to i8
+      linalg.yield %r, %c : f32, i8
+  } -> (tensor<2x64xf32>, tensor<2x64xi8>)
+  return %new#0, %both#0, %both#1 : tensor<2x64xf32>, tensor<2x64xf32>, tensor<2x64xi8>
+}
