@@ -159,7 +159,8 @@ func.func @rounded_scale(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8
 // CHECK: arith.maxsi
 // CHECK: arith.minui
 // CHECK: tensor.extract %[[WORDS]]
-// CHECK: arith.cmpi uge
+// CHECK: arith.addi
+// CHECK: arith.shrui
 // CHECK-NOT: tensor.extract
 // CHECK: return
 func.func @many_levels(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>) {
