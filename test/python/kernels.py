@@ -242,6 +242,21 @@ func.func @{name}(%x: {x}, %w: {w}) -> {y} attributes {{lowbit.entry}} {{
 }}"""
 
 
+def by_scale_program(count: int, op: str, result: str = "f32") -> str:
+    """@main(x [count], scale, storage) -> `op`, text of one that computes %0 of %a and %s, for each element and the scale."""
+    x, y = f"tensor<{count}xf32>", f"tensor<{count}x{result}>"
+    return f"""
+func.func @main(%x: {x}, %scale: tensor<f32>, %to: {y}) -> {y} attributes {{lowbit.entry}} {{
+  %q = linalg.generic {{indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>],
+      iterator_types = ["parallel"]}} ins(%x, %scale : {x}, tensor<f32>) outs(%to : {y}) {{
+    ^bb0(%a: f32, %s: f32, %out: {result}):
+      {op}
+      linalg.yield %0 : {result}
+  }} -> {y}
+  return %q : {y}
+}}"""
+
+
 def convert_program(shape, source: str, target: str, name: str = "main") -> str:
     """@main(w) -> w in another encoding."""
     before, after = tensor_type(shape, source), tensor_type(shape, target)

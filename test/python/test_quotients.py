@@ -3,22 +3,12 @@
 import numpy as np
 import pytest
 
+from kernels import by_scale_program
 from lowbit import _lowbit
 
 COUNT = 1 << 16
 
-TEXT = f"""
-func.func @main(%x: tensor<{COUNT}xf32>, %scale: tensor<f32>, %to: tensor<{COUNT}xf32>) -> tensor<{COUNT}xf32>
-    attributes {{lowbit.entry}} {{
-  %q = linalg.generic {{indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>],
-      iterator_types = ["parallel"]}}
-      ins(%x, %scale : tensor<{COUNT}xf32>, tensor<f32>) outs(%to : tensor<{COUNT}xf32>) {{
-    ^bb0(%a: f32, %s: f32, %out: f32):
-      %0 = lowbit.quotient %a, %s : f32
-      linalg.yield %0 : f32
-  }} -> tensor<{COUNT}xf32>
-  return %q : tensor<{COUNT}xf32>
-}}"""
+TEXT = by_scale_program(COUNT, "%0 = lowbit.quotient %a, %s : f32")
 
 
 @pytest.fixture(

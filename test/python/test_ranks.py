@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from kernels import by_scale_program
 from lowbit import _lowbit
 
 COUNT = 1 << 14
@@ -19,18 +20,8 @@ THRESHOLDS = {
 
 def text(thresholds: np.ndarray, bounded: bool) -> str:
     listed = ", ".join(f"{t:.9e}" for t in thresholds)
-    return f"""
-func.func @main(%x: tensor<{COUNT}xf32>, %scale: tensor<f32>, %to: tensor<{COUNT}xi32>) -> tensor<{COUNT}xi32>
-    attributes {{lowbit.entry}} {{
-  %q = linalg.generic {{indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>, affine_map<(i) -> (i)>],
-      iterator_types = ["parallel"]}}
-      ins(%x, %scale : tensor<{COUNT}xf32>, tensor<f32>) outs(%to : tensor<{COUNT}xi32>) {{
-    ^bb0(%a: f32, %s: f32, %out: i32):
-      %0 = lowbit.rank %a by %s in [{listed}] {"bounded" if bounded else ""} : f32
-      linalg.yield %0 : i32
-  }} -> tensor<{COUNT}xi32>
-  return %q : tensor<{COUNT}xi32>
-}}"""
+    promise = "bounded " if bounded else ""
+    return by_scale_program(COUNT, f"%0 = lowbit.rank %a by %s in [{listed}] {promise}: f32", "i32")
 
 
 def numbers_near(generator, thresholds: np.ndarray, scale: np.float32) -> np.ndarray:

@@ -137,22 +137,25 @@ def test_steps(bits, states):
                     assert_same_bits(state.tensors[name][of][component], expected, f"{name} {of}")
 
 
-def test_16_bits_more_are_f32():
-    """Bit for bit, for any number of steps."""
-    shapes = {"w": (67, 83)}
+def beside_f32(rule: str, shape, states: str, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """The whole weights with 16 bits more after some steps, and those of the same steps in f32."""
+    shapes = {"w": shape}
     split16, plain = (
-        optim.compile("adamw", shapes, "dynamic8", parameters=kind) for kind in ("bf16+16", "f32")
+        optim.compile(rule, shapes, states, parameters=kind) for kind in ("bf16+16", "f32")
     )
     params = bfloats(shapes)
     wide = {name: p.astype(np.float32) for name, p in params.items()}
-    states = split16.init(), plain.init()
-    for step in range(30):
+    held = split16.init(), plain.init()
+    for step in range(steps):
         given = gradients(shapes, step)
-        split16.step(params, given, states[0])
-        plain.step(wide, given, states[1])
-    assert_same_bits(
-        whole(split16, 16, params["w"], states[0].tensors["w"]).reshape(67, 83), wide["w"], "w"
-    )
+        split16.step(params, given, held[0])
+        plain.step(wide, given, held[1])
+    return whole(split16, 16, params["w"], held[0].tensors["w"]).reshape(shape), wide["w"]
+
+
+def test_16_bits_more_are_f32():
+    """Bit for bit, for any number of steps."""
+    assert_same_bits(*beside_f32("adamw", (67, 83), "dynamic8", steps=30), "w")
 
 
 def test_small_steps_are_not_lost():
@@ -177,19 +180,8 @@ def test_small_steps_are_not_lost():
 
 @pytest.mark.parametrize("rule", ["adafactor", "muon"])
 def test_rules_of_matrices(rule):
-    shapes = {"w": (40, 30)}
-    split16, plain = (
-        optim.compile(rule, shapes, "f32", parameters=kind) for kind in ("bf16+16", "f32")
-    )
-    params = bfloats(shapes)
-    wide = {name: p.astype(np.float32) for name, p in params.items()}
-    states = split16.init(), plain.init()
-    for step in range(3):
-        given = gradients(shapes, step)
-        split16.step(params, given, states[0])
-        plain.step(wide, given, states[1])
-    found = whole(split16, 16, params["w"], states[0].tensors["w"]).reshape(40, 30)
-    np.testing.assert_allclose(found, wide["w"], rtol=1e-5, atol=1e-7)
+    found, expected = beside_f32(rule, (40, 30), "f32", steps=3)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
 
 
 # --------------------------------------------------------------------------------------------------

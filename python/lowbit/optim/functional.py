@@ -61,14 +61,12 @@ class _Kernel:
     """The rule with one choice of encodings, and the parameters that it is for."""
 
     encodings: tuple[str, ...]  # of the rule's tensors, in their order
-    corrections: dict[
-        str, str
-    ]  # what is kept of a parameter beside the caller's array: encodings by name
+    # What is kept of a parameter beside the caller's array: encodings by name.
+    corrections: dict[str, str]
     program: Any
     columns: list[int]  # of each argument in a piece; -1: it is taken whole, 0: a number for all
-    extents: list[
-        list[bool]
-    ]  # of each tensor's components, which are no arrays but its last extent
+    # Of each tensor's components, which are no arrays but its last extent.
+    extents: list[list[bool]]
     names: list[str] = field(default_factory=list)
 
 
