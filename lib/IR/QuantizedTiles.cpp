@@ -115,10 +115,8 @@ static bool isQuotientEnough(const numerics::Format &format) {
          llvm::all_of(format.thresholds(), RankOp::isThreshold);
 }
 
-/// x / s, as the rule says, 0 where s is; or what has the same code. `either`: zeros of both signs
-/// and NaN have that of 0.
-static Value divideByScale(TileBuilder &t, const Rule &rule, const numerics::Format &format,
-                           Value x, Value scale, bool either) {
+/// x / s, as the rule says, 0 where s is.
+static Value divideByScale(TileBuilder &t, const Rule &rule, Value x, Value scale) {
   Value isZero = arith::CmpFOp::create(t.b, t.loc, arith::CmpFPredicate::OEQ, scale, t.f32(0));
   auto choose = [&](Value otherwise) -> Value {
     return arith::SelectOp::create(t.b, t.loc, isZero, t.f32(0), otherwise);
@@ -126,8 +124,6 @@ static Value divideByScale(TileBuilder &t, const Rule &rule, const numerics::For
   if (rule.inverse == Rule::Inverse::Reciprocal)
     return arith::MulFOp::create(t.b, t.loc, x,
                                  choose(arith::DivFOp::create(t.b, t.loc, t.f32(1), scale)));
-  if (either && isQuotientEnough(format))
-    return QuotientOp::create(t.b, t.loc, x, scale);
   return choose(arith::DivFOp::create(t.b, t.loc, x, scale));
 }
 
@@ -153,11 +149,13 @@ static Value encodeElement(TileBuilder &t, QuantizedAttr term, const Rule &rule,
   Value random = rule.seed ? buildUniform(t, *rule.seed, place, x) : Value();
   if (zero && term.getAdditive())
     x = arith::SubFOp::create(t.b, t.loc, x, zero);
-  if (scale && either && isa<CodebookFormatAttr>(format) && isQuotientEnough(reference) &&
-      rule.inverse != Rule::Inverse::Reciprocal)
-    return buildTableEncode(t.b, t.loc, reference, x, scale, isBoundedByScale(term, rule));
-  if (scale)
-    x = divideByScale(t, rule, reference, x, scale, either);
+  if (scale && either && rule.inverse != Rule::Inverse::Reciprocal && isQuotientEnough(reference)) {
+    if (isa<CodebookFormatAttr>(format))
+      return buildTableEncode(t.b, t.loc, reference, x, scale, isBoundedByScale(term, rule));
+    x = QuotientOp::create(t.b, t.loc, x, scale);
+  } else if (scale) {
+    x = divideByScale(t, rule, x, scale);
+  }
   auto round = [&](Value x) {
     return random ? buildRoundStochastically(t, x, random)
                   : buildRound(t, x, *rule.rounding, reference.lowest());
@@ -215,15 +213,15 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
   ElementPlace place{&view, region.offsets, shape};
   FormatAttrInterface format = getCodeFormat();
   SmallVector<ScaleLevel> tables = format.getTables(shape);
-  Value codes = t.overBlocks(
-      view, grids, tables.empty() ? format.getCodeType() : b.getF32Type(),
-      [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
-        Value scale = a.size() > 2 ? a[1] : Value(), zero = a.size() > 3 ? a[2] : Value();
-        if (tables.empty())
-          return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
-        Value x = t.withoutNaN(a[0]);
-        return {scale ? divideByScale(t, rule, format.getReference(), x, scale, false) : x};
-      });
+  Value codes = t.overBlocks(view, grids, tables.empty() ? format.getCodeType() : b.getF32Type(),
+                             [&](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+                               Value scale = a.size() > 2 ? a[1] : Value(),
+                                     zero = a.size() > 3 ? a[2] : Value();
+                               if (tables.empty())
+                                 return {encodeElement(t, *this, rule, a[0], scale, zero, place)};
+                               Value x = t.withoutNaN(a[0]);
+                               return {scale ? divideByScale(t, rule, x, scale) : x};
+                             });
   fields.codes = t.unblocked(view, codes);
   if (!tables.empty())
     fields.codes =
