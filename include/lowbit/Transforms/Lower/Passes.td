@@ -1,14 +1,16 @@
 //===- Passes.td - From encoded tensors to machine code ---*- tablegen -*-===//
 //
-// In the order of the road: notation to program (here), program to components and tiles (Tiles.td, InnerTiles.td), tiles to
-// buffers (Buffers.td), buffers to vector code (InnerTiles.td, Vectorize*.td).
+// In the order of the road: notation to program (here), program to components and tiles (Tiles.td, InnerTiles.td), what
+// tiles compute (BuildTiles.td), tiles to buffers (Buffers.td), buffers to vector code (InnerTiles.td, Vectorize*.td, Numbers.td).
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TRANSFORMS_LOWER_PASSES_TD
 #define LOWBIT_TRANSFORMS_LOWER_PASSES_TD
 
 include "lowbit/Transforms/Lower/Buffers.td"
+include "lowbit/Transforms/Lower/BuildTiles.td"
 include "lowbit/Transforms/Lower/InnerTiles.td"
+include "lowbit/Transforms/Lower/Numbers.td"
 include "lowbit/Transforms/Lower/PassBase.td"
 include "lowbit/Transforms/Lower/Tiles.td"
 include "lowbit/Transforms/Lower/VectorizeContractions.td"
