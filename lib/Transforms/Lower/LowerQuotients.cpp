@@ -55,19 +55,20 @@ static Value multiplyByInverse(NumberBuilder t, Value number, Value scale, Strin
   Type f32 = b.getF32Type();
   // Once for a block.
   Value zero = t.real(0, f32), one = t.real(1, f32);
-  auto [isUsual, factor, divisor] = normalize(t, scale);
+  NormalScale normal = normalize(t, scale);
+  Value divisor = normal.scale;
   Value opposite = arith::NegFOp::create(b, loc, divisor);
   Value inverse = arith::DivFOp::create(b, loc, one, divisor);
   Value rest = math::FmaOp::create(b, loc, opposite, inverse, one);
   Value correction = arith::MulFOp::create(b, loc, rest, inverse);
-  auto spreadUsual = [&, isUsual = isUsual](Value value) {
-    return t.spread(lanes, t.choose(isUsual, value, zero));
+  auto spreadUsual = [&](Value value) {
+    return t.spread(lanes, t.choose(normal.isUsual, value, zero));
   };
   inverse = spreadUsual(inverse);
   correction = spreadUsual(correction);
   opposite = t.spread(lanes, opposite);
   // For each element.
-  Value x = arith::MulFOp::create(b, loc, number, t.spread(lanes, factor));
+  Value x = arith::MulFOp::create(b, loc, number, t.spread(lanes, normal.factor));
   x = finite(t, x, intrinsic);
   Value low = arith::MulFOp::create(b, loc, x, correction);
   Value quotient = vector::FMAOp::create(b, loc, x, inverse, low);

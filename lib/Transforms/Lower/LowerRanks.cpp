@@ -102,11 +102,10 @@ static BlockTables buildTables(TableBuilder t, const RankBuckets &buckets, Value
   Type f32 = b.getF32Type();
   NormalScale normal = normalize(t, scale);
   // The largest number stands for what overflowed, too: infinities, which are ones by this factor.
-  Value magnitude = arith::AndIOp::create(b, loc, t.bits(scale), t.integer(0x7fffffff));
-  Value isLargest =
-      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, magnitude, t.integer(0x7f7fffff));
-  Value sign = arith::AndIOp::create(b, loc, t.bits(scale), t.integer(INT32_MIN));
-  Value small = t.number(arith::OrIOp::create(b, loc, sign, t.integer(0x00200000))); // 2^-128
+  Value isLargest = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, normal.magnitude,
+                                          t.integer(0x7f7fffff));
+  Value small =
+      t.number(arith::OrIOp::create(b, loc, normal.sign, t.integer(0x00200000))); // 2^-128
   Value factor = t.choose(isLargest, small, normal.factor);
   Value usual = t.choose(isLargest, t.real(1 - 0x1p-24f, f32), normal.scale);
   // Of other blocks all numbers become zero and are compared with NaN.

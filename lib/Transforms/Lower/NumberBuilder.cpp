@@ -19,18 +19,19 @@ NormalScale lowbit::normalize(NumberBuilder t, Value scale) {
   Location loc = t.loc;
   // On bits: the magnitude is from 1, the least number, to below infinity.
   Value bits = t.bits(scale);
+  Value sign = arith::AndIOp::create(b, loc, bits, t.integer(INT32_MIN));
   Value magnitude = arith::AndIOp::create(b, loc, bits, t.integer(0x7fffffff));
   Value isUsual = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult,
                                         arith::SubIOp::create(b, loc, magnitude, t.integer(1)),
                                         t.integer(0x7f7fffff));
-  Value usual = t.choose(isUsual, bits, t.integer(0x3f800000));
+  Value usual = t.choose(isUsual, magnitude, t.integer(0x3f800000));
   // 2^-e for a scale of about 2^e.
   Value exponent = arith::AndIOp::create(b, loc, usual, t.integer(0x7f800000));
   Value opposite = arith::SubIOp::create(b, loc, t.integer(254 << 23), exponent);
   Value normal = arith::MaxSIOp::create(b, loc, opposite, t.integer(1 << 23));
-  Value sign = arith::AndIOp::create(b, loc, usual, t.integer(INT32_MIN));
   Value factor = t.number(arith::OrIOp::create(b, loc, normal, sign));
-  return {isUsual, factor, arith::MulFOp::create(b, loc, t.number(usual), factor)};
+  return {sign, magnitude, isUsual, factor,
+          arith::MulFOp::create(b, loc, t.number(usual), t.number(normal))};
 }
 
 Value lowbit::fixUp(NumberBuilder t, Value lanes, uint32_t table, StringRef intrinsic) {

@@ -61,6 +61,8 @@ private:
 /// A block's scale, as far as one factor, a power of two with the scale's sign, makes it easy to
 /// compute with: what is multiplied by it does not overflow, and nothing that tells is denormal.
 struct NormalScale {
+  /// Of the scale, as bits.
+  mlir::Value sign, magnitude;
   /// Whether the scale is a finite number other than zero.
   mlir::Value isUsual;
   mlir::Value factor;
