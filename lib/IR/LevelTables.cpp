@@ -98,7 +98,7 @@ static Value buildSearchRank(TileBuilder &t, std::vector<float> thresholds, unsi
 static Value buildRank(TileBuilder &t, const numerics::Format &format, Value value,
                        Value scale = nullptr, bool isBounded = false) {
   const std::vector<float> &thresholds = format.thresholds();
-  if (thresholds.size() <= kRankedThresholds && llvm::all_of(thresholds, RankOp::isThreshold))
+  if (llvm::all_of(thresholds, RankOp::isThreshold))
     return RankOp::create(t.b, t.loc, value, scale ? scale : t.f32(1), thresholds, isBounded);
   if (scale)
     value = QuotientOp::create(t.b, t.loc, value, scale);

@@ -155,7 +155,7 @@ void lowbit::buildLLVMPipeline(OpPassManager &pm, const CpuPipelineOptions *opti
   LowerRanksOptions ranks;
   if (options)
     ranks.kind = options->lanes;
-  pm.addNestedPass<func::FuncOp>(createLowerRanks(ranks));
+  pm.addPass(createLowerRanks(ranks));
   LowerQuotientsOptions quotients;
   quotients.multiplyAdd = options && options->multiplyAdd;
   if (options)

@@ -7,7 +7,7 @@
 
 #include "LaneKindOption.h"
 #include "NumberBuilder.h"
-#include "RankBuckets.h"
+#include "RankPlaces.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -33,133 +33,88 @@ using namespace mlir;
 using namespace lowbit;
 using arith::CmpFPredicate;
 
-//===----------------------------------------------------------------------===//
-// By one look-up
-//===----------------------------------------------------------------------===//
+/// Comparisons with more thresholds than this take longer than look-ups in memory.
+static constexpr size_t kCountedThresholds = 15;
 
 namespace {
-/// Lanes of 16 f32, with tables of 16 or 32.
-struct TableBuilder : NumberBuilder {
-  const LaneKind &kind;
-  VectorType lanes;
+/// Constants in memory, each once.
+class Tables {
+public:
+  explicit Tables(ModuleOp module) : symbols(module) {}
 
-  template <typename T> Value part(ArrayRef<T> values, unsigned first) {
-    auto element = std::is_same_v<T, float> ? Type(b.getF32Type()) : Type(b.getI32Type());
-    return arith::ConstantOp::create(
-        b, loc, DenseElementsAttr::get(lanes.clone(element), values.slice(first, 16)));
+  Value get(NumberBuilder t, DenseElementsAttr values) {
+    auto type = MemRefType::get(values.getType().getShape(), values.getType().getElementType());
+    memref::GlobalOp &global = globals[values];
+    if (!global) {
+      OpBuilder b(t.b.getContext());
+      global = memref::GlobalOp::create(b, t.loc, "lowbit_table", b.getStringAttr("private"), type,
+                                        values, /*constant=*/true, b.getI64IntegerAttr(64));
+      symbols.insert(global);
+    }
+    return memref::GetGlobalOp::create(t.b, t.loc, type, global.getSymName());
   }
-  /// Of a table in registers, of f32, by the last bits of the indices.
-  Value lookUp(ValueRange table, Value indices) {
-    SmallVector<Value> operands{table[0], indices};
-    llvm::append_range(operands, table.drop_front());
-    return LLVM::CallIntrinsicOp::create(
-               b, loc, lanes, b.getStringAttr(table.size() == 1 ? kind.lookup32 : kind.lookup32x2),
-               operands)
-        .getResult(0);
-  }
+
+private:
+  SymbolTable symbols;
+  llvm::DenseMap<Attribute, memref::GlobalOp> globals;
 };
 
-/// What is the same for a block.
-struct BlockTables {
-  Value factor; ///< of numbers
-  Value inverse, limit;
-  SmallVector<Value> thresholds; ///< of buckets, for numbers times the factor
+/// Emits the ranks of one op.
+struct RankBuilder : NumberBuilder {
+  Tables &tables;
+  const LaneKind &kind;
+  RankOp op;
+
+  Type numbers() { return op.getNumber().getType(); }
+  Type ranks() { return op.getType(); }
+  ArrayRef<float> thresholds() { return op.getThresholds(); }
+
+  template <typename T> Value look(ArrayRef<T> values, Value indices, int64_t first = 0);
+  Value lookInRegisters(ArrayRef<uint32_t> words, Value indices);
+
+  Value countThresholds(Value quotient);
+  Value searchThresholds(Value quotient);
+  Value rankOfQuotient(Value quotient);
+  Value rankByDivision();
+  Value rankByQuotient();
+  Value rankByPlaces(const RankPlaces &places, Value scale);
 };
 } // namespace
 
-/// The least numbers that reach the thresholds of the buckets at this scale: the product of
-/// boundary and scale, rounded up. NaN where there is none.
-static SmallVector<Value> scaleThresholds(TableBuilder t, const RankBuckets &buckets, Value scale) {
-  OpBuilder &b = t.b;
-  SmallVector<int32_t> steps;
-  SmallVector<float> exact;
-  for (auto [boundary, isBeyond] : llvm::zip(buckets.high, buckets.isBeyond)) {
-    steps.push_back(boundary < 0 ? -1 : 1);        // to the next number, on bits
-    exact.push_back(isBeyond ? -0x1p-100f : 0.0f); // nearer to zero than any remainder
+/// Of a table in memory, at i32 indices that count from element `first` on.
+template <typename T> Value RankBuilder::look(ArrayRef<T> values, Value indices, int64_t first) {
+  auto element = std::is_same_v<T, float> ? Type(b.getF32Type()) : Type(b.getI32Type());
+  auto type = RankedTensorType::get({static_cast<int64_t>(values.size())}, element);
+  Value table = tables.get(*this, DenseElementsAttr::get(type, values));
+  auto lanes = dyn_cast<VectorType>(indices.getType());
+  if (!lanes) {
+    assert(first == 0 && "numbers are looked up from the table's start on");
+    Value index = arith::IndexCastUIOp::create(b, loc, b.getIndexType(), indices);
+    return memref::LoadOp::create(b, loc, table, index);
   }
-  SmallVector<Value> thresholds;
-  Value scales = t.spread(t.lanes, scale);
-  for (unsigned first = 0; first < buckets.size; first += 16) {
-    Value high = t.part<float>(buckets.high, first), low = t.part<float>(buckets.low, first);
-    // The low part is a power of two or zero, and its product exact; so are the remainder's parts
-    // where the remainder is small.
-    Value small = arith::MulFOp::create(b, t.loc, scales, low);
-    Value product = vector::FMAOp::create(b, t.loc, scales, high, small);
-    Value opposite = arith::NegFOp::create(b, t.loc, product);
-    Value rest = vector::FMAOp::create(b, t.loc, scales, high, opposite);
-    rest = arith::AddFOp::create(b, t.loc, rest, small);
-    Value isBelow = t.compare(CmpFPredicate::OGT, rest, t.part<float>(exact, first));
-    Value bits = t.bits(product);
-    Value next = arith::AddIOp::create(b, t.loc, bits, t.part<int32_t>(steps, first));
-    thresholds.push_back(t.number(t.choose(isBelow, next, bits)));
-  }
-  return thresholds;
+  VectorType result = lanes.clone(element);
+  Value all =
+      arith::ConstantOp::create(b, loc, DenseElementsAttr::get(lanes.clone(b.getI1Type()), true));
+  Value none = arith::ConstantOp::create(b, loc, b.getZeroAttr(result));
+  Value start = arith::ConstantIndexOp::create(b, loc, first);
+  return vector::GatherOp::create(b, loc, result, table, start, indices, all, none);
 }
 
-static BlockTables buildTables(TableBuilder t, const RankBuckets &buckets, Value scale) {
-  OpBuilder &b = t.b;
-  Location loc = t.loc;
-  Type f32 = b.getF32Type();
-  NormalScale normal = normalize(t, scale);
-  // The largest number stands for what overflowed, too: infinities, which are ones by this factor.
-  Value isLargest = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq, normal.magnitude,
-                                          t.integer(0x7f7fffff));
-  Value small =
-      t.number(arith::OrIOp::create(b, loc, normal.sign, t.integer(0x00200000))); // 2^-128
-  Value factor = t.choose(isLargest, small, normal.factor);
-  Value usual = t.choose(isLargest, t.real(1 - 0x1p-24f, f32), normal.scale);
-  // Of other blocks all numbers become zero and are compared with NaN.
-  factor = t.choose(normal.isUsual, factor, t.real(0, f32));
-  Value compared =
-      t.choose(normal.isUsual, usual, t.real(std::numeric_limits<float>::quiet_NaN(), f32));
-  Value inverse = arith::DivFOp::create(b, loc, t.real(buckets.factor, f32), usual);
-  Value limit = arith::MulFOp::create(b, loc, t.real(buckets.limit, f32), usual);
-  return {t.spread(t.lanes, factor), t.spread(t.lanes, inverse), t.spread(t.lanes, limit),
-          scaleThresholds(t, buckets, compared)};
-}
-
-static Value rankByTables(TableBuilder t, const RankBuckets &buckets, RankOp op, Value scale) {
-  OpBuilder &b = t.b;
-  Location loc = t.loc;
-  VectorType lanes = t.lanes, integers = lanes.clone(b.getI32Type());
-  BlockTables block = buildTables(t, buckets, scale);
-  Value x = arith::MulFOp::create(b, loc, op.getNumber(), block.factor);
-  // No NaN, no zero but +0, and without a sign nothing below it. Infinities are beyond all
-  // thresholds.
-  uint32_t classes = buckets.isSigned ? 0x11001888 : 0x18001888;
-  classes |= op.getBounded() ? (buckets.isSigned ? 0x00a90000 : 0x00a80000)
-                             : (buckets.isSigned ? 0x00ef0000 : 0x00e80000);
-  x = fixUp(t, x, classes, t.kind.fixUp);
-  if (!op.getBounded()) {
-    x = t.select(CmpFPredicate::OLT, x, block.limit, x, block.limit);
-    Value least = arith::NegFOp::create(b, loc, block.limit);
-    if (buckets.isSigned)
-      x = t.select(CmpFPredicate::OGT, x, least, x, least);
-  }
-  bool isBinary = buckets.kind == RankBuckets::Binary;
-  Value start = t.real(buckets.start, lanes);
-  if (isBinary && buckets.isSigned)
-    start = math::CopySignOp::create(b, loc, start, x);
-  Value place = vector::FMAOp::create(b, loc, x, block.inverse, start);
-  Value bucket;
-  if (isBinary) {
-    bucket = arith::ShRUIOp::create(b, loc, t.bits(place), t.integer(buckets.shift, integers));
-    if (buckets.isSigned) {
-      Value sign = arith::ShRSIOp::create(b, loc, t.bits(x), t.integer(31, integers));
-      bucket = arith::XOrIOp::create(b, loc, bucket, sign);
-    }
-  } else {
-    bucket = arith::FPToSIOp::create(b, loc, integers, place);
-  }
-  SmallVector<int32_t> next = llvm::map_to_vector(buckets.ranks, [](int32_t r) { return r + 1; });
-  auto rankIn = [&](ArrayRef<int32_t> ranks) {
-    SmallVector<Value> table;
-    for (unsigned first = 0; first < buckets.size; first += 16)
-      table.push_back(t.number(t.part<int32_t>(ranks, first)));
-    return t.bits(t.lookUp(table, bucket));
+/// Of 16 or 32 words, by the last bits of the indices.
+Value RankBuilder::lookInRegisters(ArrayRef<uint32_t> words, Value indices) {
+  auto lanes = cast<VectorType>(indices.getType());
+  auto part = [&](size_t first) {
+    SmallVector<int32_t> values(words.slice(first, 16));
+    return number(
+        arith::ConstantOp::create(b, loc, DenseElementsAttr::get(lanes, ArrayRef(values))));
   };
-  Value reached = t.compare(CmpFPredicate::OGE, x, t.lookUp(block.thresholds, bucket));
-  return t.choose(reached, rankIn(next), rankIn(buckets.ranks));
+  SmallVector<Value> operands{part(0), indices};
+  if (words.size() == 32)
+    operands.push_back(part(16));
+  StringRef intrinsic = words.size() == 32 ? kind.lookup32x2 : kind.lookup32;
+  return bits(LLVM::CallIntrinsicOp::create(b, loc, lanes.clone(b.getF32Type()),
+                                            b.getStringAttr(intrinsic), operands)
+                  .getResult(0));
 }
 
 //===----------------------------------------------------------------------===//
@@ -206,25 +161,119 @@ static Value countEvenMidpoints(NumberBuilder t, EvenMidpoints even, size_t coun
 }
 
 /// How many thresholds it has reached, one after the other.
-static Value countThresholds(NumberBuilder t, ArrayRef<float> thresholds, Value quotient,
-                             Type integers) {
-  quotient = t.withoutNaN(quotient);
-  Value rank = t.integer(0, integers);
-  for (float threshold : thresholds) {
-    Value reached = t.compare(CmpFPredicate::OGE, quotient, t.real(threshold, quotient.getType()));
-    Value one = arith::ExtUIOp::create(t.b, t.loc, integers, reached);
-    rank = arith::AddIOp::create(t.b, t.loc, rank, one);
+Value RankBuilder::countThresholds(Value quotient) {
+  Value rank = integer(0, ranks());
+  for (float threshold : thresholds()) {
+    Value reached = compare(CmpFPredicate::OGE, quotient, real(threshold, numbers()));
+    rank = arith::AddIOp::create(b, loc, rank, arith::ExtUIOp::create(b, loc, ranks(), reached));
   }
   return rank;
 }
 
-static Value rankByQuotient(NumberBuilder t, RankOp op) {
+/// Halves the thresholds until one is left.
+Value RankBuilder::searchThresholds(Value quotient) {
+  SmallVector<float> padded(thresholds());
+  padded.resize(llvm::NextPowerOf2(padded.size()) - 1, std::numeric_limits<float>::quiet_NaN());
+  Value rank = integer(0, ranks());
+  for (size_t step = (padded.size() + 1) / 2; step; step /= 2) {
+    Value at = arith::AddIOp::create(b, loc, rank, integer(step - 1, ranks()));
+    Value reached = compare(CmpFPredicate::OGE, quotient, look<float>(padded, at));
+    Value next = arith::AddIOp::create(b, loc, rank, integer(step, ranks()));
+    rank = choose(reached, next, rank);
+  }
+  return rank;
+}
+
+Value RankBuilder::rankOfQuotient(Value quotient) {
+  if (auto even = findEvenMidpoints(thresholds()))
+    return countEvenMidpoints(*this, *even, thresholds().size(), quotient, ranks());
+  quotient = withoutNaN(quotient);
+  return thresholds().size() <= kCountedThresholds ? countThresholds(quotient)
+                                                   : searchThresholds(quotient);
+}
+
+/// By few instructions and nothing that could be computed once for a block.
+Value RankBuilder::rankByDivision() {
+  Value scale = op.getScale();
+  Value infinity = real(std::numeric_limits<float>::infinity(), numbers());
+  Value divisor = select(CmpFPredicate::OEQ, scale, real(0, numbers()), infinity, scale);
+  return rankOfQuotient(arith::DivFOp::create(b, loc, op.getNumber(), divisor));
+}
+
+Value RankBuilder::rankByQuotient() {
   Value quotient = op.getNumber(), scale = op.getScale();
   if (!matchPattern(scale, m_OneFloat()))
-    quotient = QuotientOp::create(t.b, t.loc, quotient, scale);
-  if (auto even = findEvenMidpoints(op.getThresholds()))
-    return countEvenMidpoints(t, *even, op.getThresholds().size(), quotient, op.getType());
-  return countThresholds(t, op.getThresholds(), quotient, op.getType());
+    quotient = QuotientOp::create(b, loc, quotient, scale);
+  return rankOfQuotient(quotient);
+}
+
+//===----------------------------------------------------------------------===//
+// By one look-up
+//===----------------------------------------------------------------------===//
+
+Value RankBuilder::rankByPlaces(const RankPlaces &places, Value scale) {
+  auto lanes = cast<VectorType>(numbers());
+  bool isLarge = places.kind == RankPlaces::Numbers, isBinary = places.kind == RankPlaces::Binary;
+  Value magnitudes = integer(0x7fffffff, ranks()), signs = integer(INT32_MIN, ranks());
+  // Once for a block. All places are near by an inverse that is not a normal number, or by the
+  // largest scales, since infinities may stand beside them.
+  Value inverse = arith::DivFOp::create(b, loc, real(places.factor, scale.getType()), scale);
+  Value magnitude = arith::AndIOp::create(b, loc, bits(inverse), integer(0x7fffffff));
+  int32_t least = std::max(RankPlaces::orderOf(places.factor * 0x1p-126f), 0x00800000);
+  Value isNormal = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult,
+                                         arith::SubIOp::create(b, loc, magnitude, integer(least)),
+                                         integer(0x7f800000 - least));
+  Value nearBits = integer(static_cast<int32_t>((1u << places.shift) - places.near));
+  nearBits = spread(cast<VectorType>(ranks()), choose(isNormal, nearBits, integer(0)));
+  inverse = spread(lanes, inverse);
+  // For each element.
+  Value x = op.getNumber(), y, place;
+  if (isLarge) {
+    y = arith::MulFOp::create(b, loc, x, inverse);
+  } else {
+    if (places.isSigned)
+      x = fixUp(*this, x, 0x11111188, kind.fixUp); // NaN becomes zero.
+    Value start = real(places.start, lanes);
+    if (isBinary && places.isSigned) {
+      Value sign = arith::XOrIOp::create(b, loc, bits(x), bits(inverse));
+      sign = arith::AndIOp::create(b, loc, sign, signs);
+      start = number(arith::OrIOp::create(b, loc, sign, bits(start)));
+    }
+    y = vector::FMAOp::create(b, loc, x, inverse, start);
+    Value least = real(places.least, lanes), most = real(places.most, lanes);
+    if (!places.isSigned || !op.getBounded())
+      y = select(CmpFPredicate::OGT, y, least, y, least); // NaN, too
+    if (!op.getBounded())
+      y = select(CmpFPredicate::OLT, y, most, y, most);
+  }
+  place = bits(y);
+  if (isLarge && !places.isSigned)
+    place = arith::MinUIOp::create(b, loc, place, integer(RankPlaces::greatestBits, ranks()));
+  Value shift = integer(places.shift, ranks()), bucket;
+  if (places.isSigned && places.kind != RankPlaces::Even) {
+    Value sign = arith::ShRSIOp::create(b, loc, place, integer(31, ranks()));
+    place = arith::XOrIOp::create(b, loc, place, arith::AndIOp::create(b, loc, sign, magnitudes));
+  }
+  bucket = arith::ShRSIOp::create(b, loc, place, shift);
+  Value word;
+  if (isLarge) {
+    SmallVector<int32_t> words(places.words.begin(), places.words.end());
+    word = look<int32_t>(words, bucket, places.isSigned ? words.size() / 2 : 0);
+  } else {
+    word = lookInRegisters(places.words, bucket);
+  }
+  Value sum = arith::AddIOp::create(b, loc, place, word);
+  Value isNear =
+      arith::CmpIOp::create(b, loc, arith::CmpIPredicate::eq,
+                            arith::AndIOp::create(b, loc, sum, nearBits), integer(0, ranks()));
+  Value isAnyNear = vector::ReductionOp::create(b, loc, vector::CombiningKind::OR, isNear);
+  auto branch = scf::IfOp::create(b, loc, ranks(), isAnyNear, /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(branch.thenBlock());
+  scf::YieldOp::create(b, loc, rankByDivision());
+  b.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(b, loc, arith::ShRUIOp::create(b, loc, sum, shift).getResult());
+  return branch.getResult(0);
 }
 
 namespace {
@@ -235,23 +284,27 @@ struct LowerRanksPass : lowbit::impl::LowerRanksBase<LowerRanksPass> {
     const LaneKind *instructions = readLaneKind(getOperation(), kind);
     if (!instructions)
       return signalPassFailure();
+    Tables tables(getOperation());
     getOperation().walk([&](RankOp op) {
       OpBuilder b(op);
-      NumberBuilder t{b, op.getLoc()};
-      op.replaceAllUsesWith(lower(t, op, *instructions));
+      op.replaceAllUsesWith(lower({{b, op.getLoc()}, tables, *instructions, op}));
       op.erase();
     });
   }
 
-  static Value lower(NumberBuilder t, RankOp op, const LaneKind &kind) {
-    auto lanes = dyn_cast<VectorType>(op.getNumber().getType());
-    auto spread = op.getScale().getDefiningOp<vector::BroadcastOp>();
-    bool isBlock = lanes && lanes.getShape() == ArrayRef<int64_t>{16} && spread &&
-                   spread.getSource().getType().isF32();
-    if (isBlock && !kind.lookup32x2.empty())
-      if (auto buckets = RankBuckets::create(op.getThresholds(), op.getBounded() ? 1 : 0))
-        return rankByTables(TableBuilder{t, kind, lanes}, *buckets, op, spread.getSource());
-    return rankByQuotient(t, op);
+  static Value lower(RankBuilder t) {
+    auto lanes = dyn_cast<VectorType>(t.numbers());
+    auto spread = t.op.getScale().getDefiningOp<vector::BroadcastOp>();
+    if (!lanes || !spread || !spread.getSource().getType().isF32())
+      return t.rankByQuotient();
+    ArrayRef<float> thresholds = t.thresholds();
+    std::optional<RankPlaces> places;
+    if (lanes.getShape() == ArrayRef<int64_t>{16} && !t.kind.lookup32x2.empty() &&
+        thresholds.size() < 32)
+      places = RankPlaces::createSmall(thresholds, t.op.getBounded() ? 1 : 0);
+    if (!places && thresholds.size() > kCountedThresholds)
+      places = RankPlaces::createLarge(thresholds);
+    return places ? t.rankByPlaces(*places, spread.getSource()) : t.rankByQuotient();
   }
 };
 } // namespace

@@ -43,15 +43,15 @@ struct NumberBuilder {
     return mlir::vector::BroadcastOp::create(b, loc, type, value);
   }
   /// The same bits as i32, or as f32.
-  mlir::Value bits(mlir::Value x) { return cast(x, b.getI32Type()); }
-  mlir::Value number(mlir::Value x) { return cast(x, b.getF32Type()); }
+  mlir::Value bits(mlir::Value x) { return reinterpret(x, b.getI32Type()); }
+  mlir::Value number(mlir::Value x) { return reinterpret(x, b.getF32Type()); }
   /// NaN becomes zero.
   mlir::Value withoutNaN(mlir::Value x) {
     return select(mlir::arith::CmpFPredicate::ORD, x, x, x, real(0, x.getType()));
   }
 
 private:
-  mlir::Value cast(mlir::Value x, mlir::Type element) {
+  mlir::Value reinterpret(mlir::Value x, mlir::Type element) {
     auto vector = mlir::dyn_cast<mlir::VectorType>(x.getType());
     mlir::Type type = vector ? mlir::Type(vector.clone(element)) : element;
     return mlir::arith::BitcastOp::create(b, loc, type, x);

@@ -9,7 +9,7 @@
 
 include "mlir/Pass/PassBase.td"
 
-def LowerRanks : Pass<"lowbit-lower-ranks", "::mlir::func::FuncOp"> {
+def LowerRanks : Pass<"lowbit-lower-ranks", "::mlir::ModuleOp"> {
   let summary = "Compare numbers with the thresholds of their block";
   let description = [{
     A `lowbit.rank` on vectors of 16 f32 by one scale for all lanes becomes, where the kind of lanes looks up f32 in tables of 32 (`avx512`,
@@ -51,7 +51,7 @@ def LowerRanks : Pass<"lowbit-lower-ranks", "::mlir::func::FuncOp"> {
     Option<"kind", "kind", "std::string", /*default=*/"\"generic\"", "Instructions on lanes, as `lowbit-lower-lanes` has them">
   ];
   let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
-                           "::mlir::math::MathDialect", "::mlir::vector::VectorDialect"];
+                           "::mlir::math::MathDialect", "::mlir::memref::MemRefDialect", "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 def LowerQuotients : Pass<"lowbit-lower-quotients", "::mlir::func::FuncOp"> {
