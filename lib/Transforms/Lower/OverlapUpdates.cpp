@@ -121,6 +121,46 @@ static GenericOp computeOnly(RewriterBase &rw, GenericOp op, ArrayRef<unsigned> 
       });
 }
 
+/// Square roots that the results need before a division.
+static SmallVector<Value> findRoots(GenericOp op, ArrayRef<unsigned> results) {
+  SetVector<Operation *> needed;
+  BackwardSliceOptions options;
+  options.omitBlockArguments = options.inclusive = true;
+  options.filter = [&](Operation *inner) { return inner->getBlock() == op.getBlock(); };
+  for (unsigned i : results)
+    if (Operation *inner = op.getBlock()->getTerminator()->getOperand(i).getDefiningOp())
+      (void)getBackwardSlice(inner, &needed, options);
+  SmallVector<Value> roots;
+  if (llvm::any_of(needed, [](Operation *inner) { return isa<arith::DivFOp>(inner); }))
+    for (Operation *inner : needed)
+      if (isa<math::SqrtOp>(inner))
+        roots.push_back(inner->getResult(0));
+  return roots;
+}
+
+/// The op, with values of its body as further results.
+static GenericOp addResults(RewriterBase &rw, GenericOp op, ArrayRef<Value> values) {
+  rw.setInsertionPoint(op);
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  SmallVector<Value> inits = op.getOutputs();
+  for (Value value : values) {
+    inits.push_back(
+        tensor::EmptyOp::create(rw, op.getLoc(), op.getStaticLoopRanges(), value.getType()));
+    maps.push_back(rw.getMultiDimIdentityMap(op.getNumLoops()));
+  }
+  auto extended = GenericOp::create(rw, op.getLoc(), ValueRange(inits).getTypes(), op.getInputs(),
+                                    inits, maps, op.getIteratorTypesArray());
+  rw.inlineRegionBefore(op.getRegion(), extended.getRegion(), extended.getRegion().end());
+  Block *body = extended.getBlock();
+  for (Value value : values)
+    body->addArgument(value.getType(), op.getLoc());
+  rw.modifyOpInPlace(body->getTerminator(), [&] {
+    body->getTerminator()->insertOperands(body->getTerminator()->getNumOperands(), values);
+  });
+  rw.replaceOp(op, extended.getResults().take_front(op.getNumResults()));
+  return extended;
+}
+
 //===----------------------------------------------------------------------===//
 // Join
 //===----------------------------------------------------------------------===//
@@ -204,6 +244,14 @@ static void overlap(RewriterBase &rw, GenericOp update,
     return op != readers.front() && failed(moveOperationDependencies(rw, op, readers.front()));
   });
   if (!rest.empty()) {
+    // One unit of a processor computes roots and quotients: each loop keeps it busy.
+    SmallVector<Value> roots = findRoots(update, rest);
+    if (!roots.empty()) {
+      replaced.insert(update);
+      update = addResults(rw, update, roots);
+      for (size_t i = update.getNumResults() - roots.size(); i < update.getNumResults(); ++i)
+        first.push_back(i);
+    }
     GenericOp early = computeOnly(rw, update, first, {});
     SmallVector<std::pair<unsigned, Value>> known;
     for (auto [i, value] : llvm::zip_equal(first, early.getResults())) {
