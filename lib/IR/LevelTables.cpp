@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 //
 // What a format of up to 8 bits gets without saying more. How the nearest level is found follows
-// from the table: few thresholds are left to `lowbit.rank`; of more, those in the bucket of the
-// number's leading bits are looked up, where there is at most one; the rest is searched by halves.
+// from the table: thresholds are left to `lowbit.rank`, which takes none at zero; with one there,
+// the threshold in the bucket of the number's leading bits is looked up, where there is at most one;
+// the rest is searched by halves.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,9 +26,6 @@ using namespace mlir;
 using namespace lowbit;
 using numerics::ThresholdBuckets;
 
-/// Thresholds that registers hold (`lowbit-lower-ranks`), and that are counted faster than memory
-/// is read.
-static constexpr size_t kRankedThresholds = 15;
 /// Words of buckets: they share the first cache with the tile.
 static constexpr size_t kMostBuckets = 4096;
 

@@ -92,6 +92,7 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addNestedPass<func::FuncOp>(createFuseDecodes());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createOverlapUpdates());
+  pm.addNestedPass<func::FuncOp>(createFuseReductions());
   addCleanup(pm);
 }
 

@@ -352,7 +352,8 @@ struct FuseAttentionPass : lowbit::impl::FuseAttentionBase<FuseAttentionPass> {
       std::string reason;
       FailureOr<Attention> match = matchAttention(rewriter, op, reason);
       if (succeeded(match)) {
-        report.passed(op, [&] {
+        // The match may have put another product into the place of `op`.
+        report.passed(match->mixed, [&] {
           return Facts{
               Fact("Rows", rows), Fact("Positions", columns),
               Fact("Mask", match->findVisible() ? "later positions are left out" : "none")};

@@ -223,8 +223,9 @@ static void join(RewriterBase &rw, ArrayRef<GenericOp> ops) {
       });
   ResultRange results = joined.getResults();
   for (GenericOp op : ops) {
-    rw.replaceOp(op, results.take_front(op.getNumResults()));
-    results = results.drop_front(op.getNumResults());
+    ResultRange own = results.take_front(op.getNumResults());
+    results = results.drop_front(own.size());
+    rw.replaceOp(op, own);
   }
   moveUsersAfter(rw, joined);
 }

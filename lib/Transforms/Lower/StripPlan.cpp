@@ -61,6 +61,10 @@ static FailureOr<std::optional<unsigned>> findResult(AffineMap map, unsigned dim
   return found;
 }
 
+bool isCombined(linalg::LinalgOp op, const StripPlan &plan, OpOperand &output) {
+  return plan.isReduction && !op.getMatchingIndexingMap(&output).isFunctionOfDim(plan.dim);
+}
+
 bool isFoldedOperand(linalg::LinalgOp op, const StripPlan &plan, unsigned operand) {
   AffineMap map = op.getIndexingMapsArray()[operand];
   if (!plan.foldedDim || map.getNumResults() == 0)
@@ -206,16 +210,20 @@ private:
       plan.dim = expr.getPosition();
       plan.step = getStep(extents[plan.dim], 1);
       plan.isReduction = true;
-      if (hasCombiners())
+      if (hasCombiners(plan))
         return check(plan);
     }
     return std::nullopt;
   }
 
-  /// Whether each output is only combined, by an op of which the neutral element is known.
-  bool hasCombiners() {
-    for (auto [argument, yielded] :
-         llvm::zip_equal(op.getRegionOutputArgs(), op.getBlock()->getTerminator()->getOperands())) {
+  /// Whether outputs that lack the reduction are only combined, by an op of which the neutral
+  /// element is known.
+  bool hasCombiners(const StripPlan &plan) {
+    for (OpOperand &output : op.getDpsInitsMutable()) {
+      if (!isCombined(op, plan, output))
+        continue;
+      BlockArgument argument = op.getMatchingBlockArgument(&output);
+      Value yielded = op.getMatchingYieldValue(&output)->get();
       Operation *combiner = yielded.getDefiningOp();
       if (!combiner || combiner->getNumOperands() != 2 || !argument.hasOneUse() ||
           !llvm::is_contained(combiner->getOperands(), argument) || !yielded.hasOneUse() ||
@@ -232,7 +240,7 @@ private:
     return step;
   }
 
-  /// Outputs need one element for each lane in order, or, in a reduction, one for all.
+  /// Outputs need one element for each lane in order, or one for all that are combined.
   std::optional<StripPlan> check(const StripPlan &plan) {
     if (plan.step * plan.getInnerLanes() < 4)
       return std::nullopt;
@@ -244,7 +252,7 @@ private:
       if (op.isDpsInput(&operand))
         continue;
       for (auto [lane, offset] : llvm::enumerate(*offsets))
-        if (offset != (plan.isReduction ? 0 : (int64_t)lane))
+        if (offset != (isCombined(op, plan, operand) ? 0 : (int64_t)lane))
           return std::nullopt;
     }
     return plan;

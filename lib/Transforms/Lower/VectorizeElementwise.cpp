@@ -92,13 +92,16 @@ private:
                });
   }
 
-  /// Values carried: `chains` vectors for each output, then a scalar for each.
+  /// Values carried: `chains` vectors for each output that is combined, then a scalar for each.
   void emitReduction(OpBuilder &b) {
     // Four independent chains hide the latency of the combining op.
     constexpr int64_t chains = 4;
-    SmallVector<Operation *> combiners;
-    for (Value value : yield->getOperands())
-      combiners.push_back(value.getDefiningOp());
+    SmallVector<OpOperand *> combined, stored;
+    for (OpOperand &output : op.getDpsInitsMutable())
+      (isCombined(op, plan, output) ? combined : stored).push_back(&output);
+    auto yieldedTo = [&](OpOperand *output) { return op.getMatchingYieldValue(output)->get(); };
+    SmallVector<Operation *> combiners = llvm::map_to_vector(
+        combined, [&](OpOperand *output) { return yieldedTo(output).getDefiningOp(); });
     size_t count = combiners.size();
     SmallVector<Value> init;
     for (int64_t chain = 0; chain <= chains; ++chain)
@@ -109,6 +112,8 @@ private:
               VectorType::get({plan.step}, combiner->getResult(0).getType()), neutral);
         init.push_back(arith::ConstantOp::create(b, loc, neutral));
       }
+    IRMapping uniform;
+    emitUniform(b, uniform);
     auto body = [&](OpBuilder &b, Value start, int64_t width, ValueRange carried) {
       auto next = llvm::to_vector_of<Value>(carried);
       int64_t stripWidth = width == 1 ? 1 : plan.step;
@@ -116,28 +121,32 @@ private:
         ivs[plan.dim] = emitOffset(b, loc, start, strip * stripWidth);
         MutableArrayRef<Value> chain =
             MutableArrayRef<Value>(next).slice((width == 1 ? chains : strip) * count, count);
-        IRMapping values;
-        for (auto [argument, value] : llvm::zip_equal(op.getRegionOutputArgs(), chain))
-          values.map(argument, value);
+        IRMapping values = uniform;
+        for (auto [output, value] : llvm::zip_equal(combined, chain))
+          values.map(op.getMatchingBlockArgument(output), value);
         emitBody(b, stripWidth, values);
-        for (auto [value, yielded] : llvm::zip_equal(chain, yield->getOperands()))
-          value = toLanes(b, lookup(values, yielded), stripWidth);
+        auto computed = [&](OpOperand *output) {
+          return toLanes(b, lookup(values, yieldedTo(output)), stripWidth);
+        };
+        for (OpOperand *output : stored)
+          store(b, *output, computed(output), stripWidth);
+        for (auto [output, value] : llvm::zip_equal(combined, chain))
+          value = computed(output);
       }
       return next;
     };
     SmallVector<Value> sums = emitStrips(b, loc, ranges[plan.dim].size,
                                          getWidths({chains * plan.step, plan.step, 1}), init, body)
                                   .first;
-    for (auto [i, operand] : llvm::enumerate(op.getDpsInitsMutable())) {
-      Operation *combiner = combiners[i];
-      auto chain = [&](int64_t j) { return sums[j * count + i]; };
+    for (auto [i, output, combiner] : llvm::enumerate(combined, combiners)) {
+      auto chain = [&, i = i](int64_t j) { return sums[j * count + i]; };
       Value left = combine(b, combiner, chain(0), chain(1));
       Value right = combine(b, combiner, chain(2), chain(3));
       Value scalar = reduceLanes(b, combiner, combine(b, combiner, left, right));
       scalar = combine(b, combiner, scalar, chain(chains));
-      SmallVector<Value> indices = indicesOf(b, operand.getOperandNumber());
-      Value old = memref::LoadOp::create(b, loc, operand.get(), indices);
-      memref::StoreOp::create(b, loc, combine(b, combiner, old, scalar), operand.get(), indices);
+      SmallVector<Value> indices = indicesOf(b, output->getOperandNumber());
+      Value old = memref::LoadOp::create(b, loc, output->get(), indices);
+      memref::StoreOp::create(b, loc, combine(b, combiner, old, scalar), output->get(), indices);
     }
   }
 

@@ -146,22 +146,13 @@ func.func @rounded_scale(%x: tensor<8x64xf32>, %c: tensor<8x32xi8>, %s: tensor<8
 
 // -----
 
-// Of 256: one look-up in the bucket of the number's sign, exponent and first mantissa bits, and one comparison with the
-// threshold inside.
+// Of 256, too.
 
 #w = #lowbit.quantized<codebook<dynamic, 8>, scale = f32 per [1, 32]>
 
 // CHECK-LABEL: func @many_levels(
-// CHECK: %[[WORDS:.*]] = arith.constant dense<{{.*}}> : tensor<{{[0-9]*}}xi32>
-// CHECK: %[[T:.*]] = lowbit.quotient
-// CHECK: %[[BITS:.*]] = arith.bitcast %[[T]] : f32 to i32
-// CHECK: arith.shrsi %[[BITS]], %{{.*}} : i32
-// CHECK: arith.maxsi
-// CHECK: arith.minui
-// CHECK: tensor.extract %[[WORDS]]
-// CHECK: arith.addi
-// CHECK: arith.shrui
-// CHECK-NOT: tensor.extract
+// CHECK: %[[RANK:.*]] = lowbit.rank %{{.*}} by %{{.*}} in [-0.985937476, {{.*}}] bounded : f32
+// CHECK: arith.trunci %[[RANK]] : i32 to i8
 // CHECK: return
 func.func @many_levels(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>) {
   %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x64xi8>, tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>)
@@ -170,25 +161,33 @@ func.func @many_levels(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2
 
 // -----
 
-// Positive thresholds need no sign: negative numbers are below the least of them as integers, too.
+// With a threshold at zero, which quotients may be rounded to: a division, one look-up in the bucket of the number's sign, exponent
+// and first mantissa bits, and a sum that carries at the threshold inside.
 
-#w = #lowbit.quantized<codebook<dynamic_unsigned, 8>, scale = f32 per [1, 32]>
+#w = #lowbit.quantized<codebook<gaussian, 8>, scale = f32 per [1, 32]>
 
-// CHECK-LABEL: func @positive_levels(
-// CHECK: lowbit.quotient
-// CHECK-NOT: arith.xori
-// CHECK: tensor.extract
+// CHECK-LABEL: func @split_at_zero(
+// CHECK: %[[WORDS:.*]] = arith.constant dense<{{.*}}> : tensor<{{[0-9]*}}xi32>
+// CHECK: arith.divf
+// CHECK: arith.bitcast %{{.*}} : f32 to i32
+// CHECK: arith.shrsi %{{.*}}, %{{.*}} : i32
+// CHECK: arith.maxsi
+// CHECK: arith.minui
+// CHECK: tensor.extract %[[WORDS]]
+// CHECK: arith.addi
+// CHECK: arith.shrui
+// CHECK-NOT: tensor.extract
 // CHECK: return
-func.func @positive_levels(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>) {
+func.func @split_at_zero(%x: tensor<8x64xf32>, %c: tensor<8x64xi8>, %s: tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>) {
   %0:2 = lowbit.encode_region tensor<8x64xf32, #w> %x into (%c, %s) with [] [0, 0] [8, 64] : (tensor<8x64xf32>, tensor<8x64xi8>, tensor<8x2xf32>) -> (tensor<8x64xi8>, tensor<8x2xf32>)
   return %0#0, %0#1 : tensor<8x64xi8>, tensor<8x2xf32>
 }
 
 // -----
 
-// Two thresholds side by side would share every bucket: a search in memory.
+// Such a threshold, and two side by side that would share every bucket: a search in memory.
 
-#w = #lowbit.quantized<codebook<[0.0, 1.0, 1.0000001, 1.0000002, 1.0000004, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0]>,
+#w = #lowbit.quantized<codebook<[-1.0, 1.0, 1.0000001, 1.0000002, 1.0000004, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 13.0]>,
                        scale = f32 per [1, 32], layout = planes<4, 1>>
 
 // CHECK-LABEL: func @close_levels(

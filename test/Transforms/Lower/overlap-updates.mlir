@@ -3,15 +3,19 @@
 #e = affine_map<(i, j) -> (i, j)>
 #b = affine_map<(i, j) -> (i)>
 
-// The step, which nothing waits for, is computed with both codes; their scales come first, and its view follows.
+// The step, which nothing waits for, is computed with both codes; their scales come first, and its view follows. The root that it divides by
+// stays in the first loop.
 
 // CHECK-LABEL: func @both_codes(
-// CHECK: %[[NEW:.*]]:2 = linalg.generic
-// CHECK-NOT: math.sqrt
+// CHECK: %[[NEW:.*]]:3 = linalg.generic
+// CHECK: %[[ROOT:.*]] = math.sqrt
+// CHECK-NOT: arith.divf
+// CHECK: linalg.yield %{{.*}}, %{{.*}}, %[[ROOT]]
 // CHECK: %[[M:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%[[NEW]]#0
 // CHECK: %[[V:.*]] = linalg.generic {{.*}} iterator_types = ["parallel", "reduction"]} ins(%[[NEW]]#1
-// CHECK: %[[REST:.*]]:3 = linalg.generic {{.*}} ins(%[[NEW]]#0, %[[NEW]]#1, %[[V]], %[[M]] :
-// CHECK: math.sqrt
+// CHECK: %[[REST:.*]]:3 = linalg.generic {{.*}} ins(%[[NEW]]#0, %[[NEW]]#1, %[[NEW]]#2, %[[V]], %[[M]] :
+// CHECK-NOT: math.sqrt
+// CHECK: arith.divf
 // CHECK: arith.fptosi
 // CHECK: arith.fptosi
 // CHECK: tensor.collapse_shape %[[REST]]#0

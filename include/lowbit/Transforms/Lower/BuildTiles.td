@@ -124,7 +124,8 @@ def OverlapUpdates : Pass<"lowbit-overlap-updates", "::mlir::func::FuncOp"> {
     first has divisions and roots, which keep their unit of a processor busy and all others idle; the loops of codes have none. Results of an update
     that no other op waits for, such as the parameter, leave it for an op of their own, which reads the others instead of computing them again;
     it is joined with the elementwise ops that read results of the update, on as many elements, and that do not need one another. What
-    these ops need is moved before the first of them.
+    these ops need is moved before the first of them. A root that is needed before a division stays in the first loop: one unit computes both, and each
+    loop keeps it busy for as long.
 
     ```mlir
     // lowbit-opt --lowbit-overlap-updates -canonicalize
@@ -179,6 +180,52 @@ def OverlapUpdates : Pass<"lowbit-overlap-updates", "::mlir::func::FuncOp"> {
     ```
   }];
   let dependentDialects = ["::mlir::linalg::LinalgDialect"];
+}
+
+def FuseReductions : Pass<"lowbit-fuse-reductions", "::mlir::func::FuncOp"> {
+  let summary = "Reduce what an op computes while it is at hand";
+  let description = [{
+    A reduction along the last dimension of what an elementwise op computes, on as many elements, becomes one more result of that op, so that
+    the greatest magnitude of a block costs no loop of its own. Only what is the same in any order is fused: the greatest and the least of integers.
+
+    ```mlir
+    // lowbit-opt --lowbit-fuse-reductions
+    #e = affine_map<(i, j) -> (i, j)>
+    #b = affine_map<(i, j) -> (i)>
+    func.func @greatest(%x: tensor<2x64xi32>, %none: tensor<2xi32>) -> (tensor<2x64xi32>, tensor<2xi32>) {
+      %empty = tensor.empty() : tensor<2x64xi32>
+      %twice = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%x : tensor<2x64xi32>) outs(%empty : tensor<2x64xi32>) {
+        ^bb0(%in: i32, %out: i32):
+          %y = arith.addi %in, %in : i32
+          linalg.yield %y : i32
+      } -> tensor<2x64xi32>
+      %most = linalg.generic {indexing_maps = [#e, #b], iterator_types = ["parallel", "reduction"]}
+          ins(%twice : tensor<2x64xi32>) outs(%none : tensor<2xi32>) {
+        ^bb0(%in: i32, %out: i32):
+          %m = arith.maxui %in, %out : i32
+          linalg.yield %m : i32
+      } -> tensor<2xi32>
+      return %twice, %most : tensor<2x64xi32>, tensor<2xi32>
+    }
+    ```
+    becomes
+    ```mlir
+    #e = affine_map<(i, j) -> (i, j)>
+    #b = affine_map<(i, j) -> (i)>
+    func.func @greatest(%x: tensor<2x64xi32>, %none: tensor<2xi32>) -> (tensor<2x64xi32>, tensor<2xi32>) {
+      %empty = tensor.empty() : tensor<2x64xi32>
+      %both:2 = linalg.generic {indexing_maps = [#e, #e, #b], iterator_types = ["parallel", "reduction"]}
+          ins(%x : tensor<2x64xi32>) outs(%empty, %none : tensor<2x64xi32>, tensor<2xi32>) {
+        ^bb0(%in: i32, %out: i32, %out2: i32):
+          %y = arith.addi %in, %in : i32
+          %m = arith.maxui %y, %out2 : i32
+          linalg.yield %y, %m : i32, i32
+      } -> (tensor<2x64xi32>, tensor<2xi32>)
+      return %both#0, %both#1 : tensor<2x64xi32>, tensor<2xi32>
+    }
+    ```
+  }];
 }
 
 #endif // LOWBIT_TRANSFORMS_LOWER_BUILDTILES

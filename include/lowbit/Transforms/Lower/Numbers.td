@@ -12,13 +12,17 @@ include "mlir/Pass/PassBase.td"
 def LowerRanks : Pass<"lowbit-lower-ranks", "::mlir::ModuleOp"> {
   let summary = "Compare numbers with the thresholds of their block";
   let description = [{
-    A `lowbit.rank` on vectors of 16 f32 by one scale for all lanes becomes, where the kind of lanes looks up f32 in tables of 32 (`avx512`,
-    `vnni512`), one look-up and one comparison. An inverse of the scale that need only be nearly right puts a number into one of up to 32
-    buckets: by the integral part of a multiple, or by the leading bits of a number that is not nearer to zero than a certain one,
-    whichever leaves no bucket with more than one threshold. The number is compared with the bucket's, times the scale; that product is rounded up
-    to the least number whose quotient is rounded to the threshold or beyond, so that ranks are those of quotients. Tables are built once for a block.
+    A `lowbit.rank` on vectors of f32 by one scale for all lanes becomes one product with the inverse of the scale, one look-up and one sum. The product,
+    as an integer in the order of numbers, is nearly the place of the quotient. Its leading bits are a bucket, with at most one threshold; the bucket's
+    word, added to the place, has the rank above the bits that are left, since the sum carries at the threshold. What is left of the sum tells whether
+    the place is within a few steps of the threshold. If it is for any lane, or if the inverse is no normal number, all are divided and compared
+    with thresholds, so that ranks are those of quotients. The division is once for a block, and such places are one in some thousand vectors.
 
-    Others get a `lowbit.quotient`; thresholds at even distances are counted by arithmetic, others one by one.
+    Up to 32 thresholds on vectors of 16, where the kind of lanes looks up f32 in tables of 32 (`avx512`, `vnni512`), get tables in registers, by steps of one size or by
+    binades of numbers that are not nearer to zero than a certain one, whichever leaves no bucket with more than one threshold. More than 15 get one in
+    memory, for all numbers.
+
+    Others get a `lowbit.quotient`; thresholds at even distances are counted by arithmetic, up to 15 others one by one, and more searched by halves.
 
     ```mlir
     // lowbit-opt --lowbit-lower-ranks

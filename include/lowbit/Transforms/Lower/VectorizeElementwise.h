@@ -23,7 +23,7 @@ struct StripPlan {
   /// Dimensions after `dim` that a strip covers whole, outermost first, and their extents.
   llvm::SmallVector<unsigned> innerDims;
   llvm::SmallVector<int64_t> innerExtents;
-  /// `dim` is a reduction that the outputs lack.
+  /// `dim` is a reduction that some outputs lack: they are combined, the others stored.
   bool isReduction = false;
   /// A short reduction over neighbours in memory, such as the codes of a byte: each strip takes all
   /// of its steps, and keeps the outputs in registers from one to the next.
@@ -45,6 +45,9 @@ mlir::FailureOr<StripPlan> planStrips(mlir::linalg::LinalgOp op, int64_t vectorL
                                       std::string &reason);
 
 /// Whether the steps of `plan.foldedDim` are neighbours in `operand`.
+/// Whether the output is one value for all strips of a reduction.
+bool isCombined(mlir::linalg::LinalgOp op, const StripPlan &plan, mlir::OpOperand &output);
+
 bool isFoldedOperand(mlir::linalg::LinalgOp op, const StripPlan &plan, unsigned operand);
 
 /// Where each lane of a strip of `width` steps finds its element of `operand`, as a distance in
