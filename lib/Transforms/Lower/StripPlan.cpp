@@ -103,6 +103,9 @@ std::optional<SmallVector<int64_t>> getLaneOffsets(linalg::LinalgOp op, const St
 
 namespace {
 
+/// f32 elements in a vector of partial sums.
+constexpr int64_t kOrderedVectorLength = 16;
+
 class StripPlanner {
 public:
   StripPlanner(linalg::LinalgOp op, int64_t vectorLength)
@@ -202,14 +205,26 @@ private:
       auto expr = dyn_cast<AffineDimExpr>(map.getResults().back());
       if (!expr || op.getIteratorTypesArray()[expr.getPosition()] != utils::IteratorType::reduction)
         continue;
+      if (!hasCombiners())
+        return std::nullopt;
+      // Which numbers are added to which is not to depend on the processor: strips are as wide as
+      // they are with its widest registers, and others take several for them.
+      if (hasOrderedCombiners())
+        vectorLength = kOrderedVectorLength;
       StripPlan plan;
       plan.dim = expr.getPosition();
       plan.step = getStep(extents[plan.dim], 1);
       plan.isReduction = true;
-      if (hasCombiners())
-        return check(plan);
+      return check(plan);
     }
     return std::nullopt;
+  }
+
+  /// Whether a combiner rounds, so that another order is another result.
+  bool hasOrderedCombiners() {
+    return llvm::any_of(op.getBlock()->getTerminator()->getOperands(), [](Value yielded) {
+      return isa<arith::AddFOp, arith::MulFOp>(yielded.getDefiningOp());
+    });
   }
 
   /// Whether each output is only combined, by an op of which the neutral element is known.

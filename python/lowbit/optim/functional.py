@@ -269,7 +269,7 @@ class Optimizer:
         if self._measure is None:
             place = [argument.name for argument in self.rule.tensors].index("gradient")
             stored = self._kernels[0].encodings[place] if self._kernels else ""
-            self._measure = Norm(stored, self._threads)
+            self._measure = Norm(_lowbit.component_types(stored, [1, 1])[0][1], self._threads)
         try:
             return math.sqrt(self._measure.squares([g.reshape(1, -1) for g in gradients]))
         except RuntimeError as error:

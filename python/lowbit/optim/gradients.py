@@ -13,9 +13,9 @@ PIECE = 1 << 15
 """Elements of a tensor that a thread takes at a time, at least: some 100 microseconds of work."""
 
 
-def _text(encoding: str) -> str:
+def _text(element: str) -> str:
     """@sum(gradient [1, ?], sum [1, ?]): the sum of squares, in float64, goes into the second."""
-    gradient = f"tensor<1x?xf32, {encoding}>" if encoding else "tensor<1x?xf32>"
+    gradient = f"tensor<1x?x{element}>"
     return f"""
 #e = affine_map<(i, j) -> (i, j)>
 #s = affine_map<(i, j) -> ()>
@@ -24,8 +24,8 @@ func.func @sum(%g: {gradient}, %into: tensor<1x?xf64>) -> tensor<1x?xf64>
   %start = arith.constant dense<0.0> : tensor<f64>
   %sum = linalg.generic {{indexing_maps = [#e, #s], iterator_types = ["reduction", "reduction"]}}
       ins(%g : {gradient}) outs(%start : tensor<f64>) {{
-    ^bb0(%x: f32, %before: f64):
-      %wide = arith.extf %x : f32 to f64
+    ^bb0(%x: {element}, %before: f64):
+      %wide = arith.extf %x : {element} to f64
       %square = arith.mulf %wide, %wide : f64
       %after = arith.addf %before, %square : f64
       linalg.yield %after : f64
@@ -38,12 +38,16 @@ func.func @sum(%g: {gradient}, %into: tensor<1x?xf64>) -> tensor<1x?xf64>
 
 
 class Norm:
-    """Of gradients of one type: the same for any number of threads."""
+    """Of gradients of one type, 'F32', 'BF16' or 'F16': the same for any number of threads, and on any processor."""
 
-    def __init__(self, encoding: str, threads: int) -> None:
+    def __init__(self, dtype: str, threads: int, target_cpu: str = "") -> None:
         self._threads = threads
         self._program = _lowbit.Program(
-            _text(encoding), pipeline="cpu{parallel=false}", threads=threads, name="norm"
+            _text(dtype.lower()),
+            pipeline="cpu{parallel=false}",
+            target_cpu=target_cpu,
+            threads=threads,
+            name="norm",
         )
 
     def squares(self, gradients: Sequence[Any]) -> float:
