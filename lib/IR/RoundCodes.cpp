@@ -79,10 +79,12 @@ Value lowbit::buildUniform(TileBuilder &t, uint64_t seed, const ElementPlace &pl
   auto word = [&](Value wide) -> Value {
     return arith::TruncIOp::create(t.b, t.loc, t.b.getI32Type(), wide);
   };
-  Value column = indexOn(t, place, rank - 1);
-  column = arith::AddIOp::create(t.b, t.loc, column, word(origin.getColumn()));
-  Value c[] = {column, rank > 1 ? indexOn(t, place, rank - 2) : t.i32(0), leading,
-               arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x)};
+  auto from = [&](Value first, Value index) -> Value {
+    return arith::AddIOp::create(t.b, t.loc, index, word(first));
+  };
+  Value row = rank > 1 ? indexOn(t, place, rank - 2) : t.i32(0);
+  Value c[] = {from(origin.getColumn(), indexOn(t, place, rank - 1)), from(origin.getRow(), row),
+               leading, arith::BitcastOp::create(t.b, t.loc, t.b.getI32Type(), x)};
   auto seeds = numerics::philoxKey(seed);
   Value upper = arith::AddIOp::create(t.b, t.loc, word(origin.getNumber()), t.i32(seeds[1]));
   auto mix = [&](Value a, Value b, Value key) -> Value {

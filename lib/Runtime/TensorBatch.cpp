@@ -50,7 +50,7 @@ Error TensorBatch::add(ArrayRef<ArrayView> arrays) {
   size_t next = 0;
   std::optional<int64_t> count;
   for (auto [type, piece] : zip_equal(entry->arguments, columns)) {
-    if (piece == shared || piece < whole)
+    if (piece == shared)
       continue;
     if (next == arrays.size())
       return createStringError("a tensor has too few arrays: " + Twine(next));
@@ -62,13 +62,16 @@ Error TensorBatch::add(ArrayRef<ArrayView> arrays) {
     if (!fits)
       return createStringError("array " + Twine(next) + " is " +
                                formatArrayType(array.dtype, array.shape) + ", not " + type.str());
+    ++next;
+    // Numbers that are no extents say nothing of pieces.
+    if (piece < 0 && !type.isMemRef)
+      continue;
     int64_t own = piece > 0 ? divideCeil(extentOf(type, array), piece) : 1;
     if (own != count.value_or(own))
-      return createStringError("array " + Twine(next) + ", " +
+      return createStringError("array " + Twine(next - 1) + ", " +
                                formatArrayType(array.dtype, array.shape) +
                                ", does not belong to those before it: it is of another size");
     count = own;
-    ++next;
   }
   if (next != arrays.size())
     return createStringError("a tensor has " + Twine(arrays.size()) + " arrays, not " +
@@ -94,12 +97,12 @@ void TensorBatch::callPiece(int64_t piece, ArrayRef<void *> given) const {
       arguments.push_back(given[nextShared++]);
       continue;
     }
+    const ArrayView &array = tensor.arrays[nextArray++];
     if (width < whole) {
-      extents.push_back(number * (whole - width));
+      extents.push_back(extentOf(type, array) + number * (whole - width));
       arguments.push_back(&extents.back());
       continue;
     }
-    const ArrayView &array = tensor.arrays[nextArray++];
     SmallVector<int64_t, 4> shape = array.shape;
     int64_t first = 0, extent = extentOf(type, array);
     if (width > 0) {

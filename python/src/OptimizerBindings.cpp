@@ -137,6 +137,7 @@ void python::bindOptimizers(nb::module_ &module, nb::class_<Program> program) {
               "An entry that updates its arguments, for many tensors, where their arrays lie; "
               "fails if these are not of its types. columns: for each argument 0 (a number for "
               "all), the columns of a piece, -1 (taken whole), or -1 - columns (the first column "
-              "of such a piece); tensors: for each its arrays and, as int64 of rank 0, extents, "
-              "which must not change as long as the batch is in use.");
+              "of such a piece, counted from what the tensor gives); tensors: for each its arrays "
+              "and, as int64 of rank 0, extents and other numbers, which must not change as long "
+              "as the batch is in use.");
 }

@@ -117,6 +117,52 @@ def test_four_shards_then_three_then_one(states, axis, flat, tmp_path):
         assert_same_states(optim.load_state(tmp_path / "1", optimizer), state)
 
 
+DRAWN = {
+    "int8": "#lowbit.quantized<int<8>, scale = f32 per [1, 256], rounding = stochastic<3>>",
+    "bf16": "#lowbit.quantized<bf16, rounding = stochastic<5>>",
+    "twice": "#lowbit.sum<#lowbit.quantized<int<4>, scale = f32 per [1, 256], rounding = stochastic<7>>, "
+    "#lowbit.quantized<int<4>, scale = f32 per [1, 256], rounding = stochastic<8>>>",
+}
+
+
+@pytest.mark.parametrize(
+    "axis, flat", [(0, True), (0, False), (1, False)], ids=["flat", "rows", "columns"]
+)
+@pytest.mark.parametrize("states", DRAWN.values(), ids=DRAWN)
+def test_draws_go_by_the_place_in_the_whole(states, axis, flat):
+    whole, three = (Processes(n, axis, flat, "adamw", states) for n in (1, 3))
+    whole.train(0, 2)
+    three.train(0, 2)
+    for name, array in three.whole().items():
+        assert_same_bits(array, whole.params[0][name], name)
+
+
+def test_parameters_draw_by_the_place_in_the_whole():
+    """Each element by itself: any cut will do."""
+    shape = (40, 250)
+    p = (parameters({"w": shape})["w"].view(np.uint32) >> 16).astype(np.uint16)
+    g = gradients({"w": shape}, 0)["w"]
+    for flat, axis in [(True, 0), (False, 0), (False, 1)]:
+        updated = []
+        for count in (1, 3):
+            parts = optim.split(shape, count, axis)
+            for part in parts:
+                here = tuple(map(slice, part.offset, part.end))
+                optimizer = optim.compile(
+                    "sgd",
+                    {"w": shape},
+                    parameters="bf16_stochastic",
+                    flatten=flat,
+                    shards={"w": part},
+                )
+                own = {"w": p[here].copy()}
+                optimizer.step(own, {"w": g[here].copy()}, optimizer.init())
+                updated.append(own["w"])
+        joined = np.concatenate(updated[1:], axis)
+        assert_same_bits(joined, updated[0], f"{flat} {axis}")
+        assert (joined != p).any()
+
+
 def test_encodings_do_not_depend_on_shards():
     """What is small as a whole stays f32, and nothing else."""
     shard = optim.Shard((0, 0), (4, 2000))

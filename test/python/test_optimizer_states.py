@@ -178,18 +178,6 @@ def test_a_norm_is_clipped():
         assert_same_bits(untouched[name], array, name)
 
 
-def test_the_norm_does_not_depend_on_threads():
-    shapes = {"w": (300, 1001), **{f"b{i}": (i,) for i in range(40)}}
-    norms = set()
-    for threads in (1, 2, 5):
-        optimizer = optim.compile("sgd", shapes, threads=threads)
-        done = optimizer.step(
-            parameters(shapes), gradients(shapes, 0), optimizer.init(), max_norm=1.0
-        )
-        norms.add(done.norm)
-    assert len(norms) == 1
-
-
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 def test_a_step_with_what_is_no_number_is_skipped(value):
     optimizer = optim.compile("adamw", SHAPES, "dynamic8")

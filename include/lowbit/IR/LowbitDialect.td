@@ -42,6 +42,7 @@ def Lowbit_Dialect : Dialect {
     static constexpr ::llvm::StringLiteral kStatisticsAttrName = "lowbit.statistics";
     /// On i64 arguments of a function: what lowbit.draw_origin is.
     static constexpr ::llvm::StringLiteral kDrawNumberAttrName = "lowbit.draw_number";
+    static constexpr ::llvm::StringLiteral kDrawRowAttrName = "lowbit.draw_row";
     static constexpr ::llvm::StringLiteral kDrawColumnAttrName = "lowbit.draw_column";
   }];
 }

@@ -335,19 +335,19 @@ def Lowbit_DrawOriginOp : Lowbit_Op<"draw_origin"> {
   let summary = "where the random numbers of a function begin";
   let description = [{
     Stochastic rounding draws by the seed of its rule and by the element's place. `number` is added to the upper half of the seed,
-    so that each call can draw anew; `column` is the place of the first column, for a function that is called on pieces of a tensor. They are the
-    arguments of the function with the attributes `lowbit.draw_number` and `lowbit.draw_column`, and zero without
-    (`lowbit-resolve-draws`).
+    so that each call can draw anew; `row` and `column` are the place of the first row and column, for a function that is called on pieces of a
+    tensor. They are the arguments of the function with the attributes `lowbit.draw_number`, `lowbit.draw_row` and `lowbit.draw_column`, and zero
+    without (`lowbit-resolve-draws`).
 
     Example:
     ```mlir
     func.func @origin(%step: i64 {lowbit.draw_number}) -> (i64, i64) {
-      %number, %column = lowbit.draw_origin
+      %number, %row, %column = lowbit.draw_origin
       return %number, %column : i64, i64
     }
     ```
   }];
-  let results = (outs I64:$number, I64:$column);
+  let results = (outs I64:$number, I64:$row, I64:$column);
   let assemblyFormat = "attr-dict";
 }
 

@@ -29,7 +29,8 @@ public:
   /// What `columns` says of an argument that is none of a tensor's but a number for all, or that is
   /// taken whole.
   static constexpr int64_t shared = 0, whole = -1;
-  /// Of one that is, as an I64, the first column of a piece of so many columns.
+  /// Of one that is, as an I64, the first column of a piece of so many columns, counted from the
+  /// number that the tensor gives.
   static constexpr int64_t firstOf(int64_t width) { return whole - width; }
 
   /// For an entry of `session`, which must outlive the batch, without fresh outputs. `columns`, for
@@ -40,9 +41,9 @@ public:
   static llvm::Expected<TensorBatch> create(const Session &session, llvm::StringRef entry,
                                             llvm::ArrayRef<int64_t> columns);
 
-  /// A tensor: what is neither shared nor a first column, in order; an `index` as an I64 of rank 0.
-  /// Arrays are used where they lie: they must live as long as the batch. Fails if they are not of
-  /// the entry's types or have not as many pieces.
+  /// A tensor: what is not shared, in order; numbers as I64 of rank 0. Arrays are used where they
+  /// lie: they must live as long as the batch. Fails if they are not of the entry's types or have
+  /// not as many pieces.
   llvm::Error add(llvm::ArrayRef<ArrayView> arrays);
 
   /// Calls the entry on everything that was added. shared[i] points to the i-th shared number.

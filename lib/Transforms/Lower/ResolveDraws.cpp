@@ -35,16 +35,21 @@ struct ResolveDrawsPass : lowbit::impl::ResolveDrawsBase<ResolveDrawsPass> {
     if (origins.empty())
       return;
     OpBuilder b(function.getBody());
+    Value zero;
     auto find = [&](StringRef attribute) -> Value {
       for (BlockArgument argument : function.getArguments())
         if (function.getArgAttr(argument.getArgNumber(), attribute))
           return argument;
-      return arith::ConstantOp::create(b, function.getLoc(), b.getI64IntegerAttr(0));
+      if (!zero)
+        zero = arith::ConstantOp::create(b, function.getLoc(), b.getI64IntegerAttr(0));
+      return zero;
     };
     Value number = find(LowbitDialect::kDrawNumberAttrName),
+          row = find(LowbitDialect::kDrawRowAttrName),
           column = find(LowbitDialect::kDrawColumnAttrName);
     for (DrawOriginOp op : origins) {
       op.getNumber().replaceAllUsesWith(number);
+      op.getRow().replaceAllUsesWith(row);
       op.getColumn().replaceAllUsesWith(column);
       op.erase();
     }

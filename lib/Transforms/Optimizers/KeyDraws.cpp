@@ -41,6 +41,7 @@ struct KeyDrawsPass : lowbit::impl::KeyDrawsBase<KeyDrawsPass> {
       if (function.isExternal() || !isRule(function))
         continue;
       addArgument(function, LowbitDialect::kDrawNumberAttrName, "draw_number");
+      addArgument(function, LowbitDialect::kDrawRowAttrName, "draw_row");
       addArgument(function, LowbitDialect::kDrawColumnAttrName, "draw_column");
     }
   }

@@ -15,6 +15,7 @@ from .checkpoint import load as load_state
 from .checkpoint import save as save_state
 from .checkpoint import save_part as save_shards
 from .functional import Optimizer, State, compile
+from .gradients import norm_of as norm
 from .rule import Rule, load, names
 from .shards import Shard, split
 from .states import NAMED
@@ -33,6 +34,7 @@ __all__ = [
         "compile",
         "load",
         "names",
+        "norm",
         "load_state",
         "save_shards",
         "save_state",

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from pathlib import Path
-from typing import Any, Iterable, Sequence
+from typing import Any, Iterable, Protocol, Sequence
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from .. import _lowbit
 from ..errors import LowbitError
 from .arrays import zeros
 from .assembly import Part, assemble
-from .functional import Components, Optimizer, State
+from .functional import Components, State
+from .rule import Rule
 from .shards import Shard, cells, count
 
 _KEY, _DIGEST = "lowbit.optimizer", "lowbit.optimizer.digest"
@@ -31,6 +32,18 @@ _TEMPORARY = re.compile(rf"\.{_NAME.pattern}\.\w+\.tmp")
 """What is left where a process was killed while it wrote one."""
 
 Path_ = str | os.PathLike[str]
+
+
+class Holder(Protocol):
+    """What a checkpoint asks of an Optimizer, or of torch's with several."""
+
+    rule: Rule
+
+    @property
+    def shapes(self) -> Iterable[str]: ...
+    def encodings(self, name: str) -> dict[str, str]: ...
+    def view(self, name: str, state: str) -> tuple[int, int]: ...
+    def part(self, name: str, state: str) -> tuple[tuple[int, int], Shard]: ...
 
 
 def _hash(text: str) -> Any:
@@ -131,7 +144,7 @@ class _Checkpoint:
             self.holders(tensor, whole, Shard((0, 0), whole))
 
 
-def _write(path: Path | None, folder: Path, optimizer: Optimizer, state: State) -> str:
+def _write(path: Path | None, folder: Path, optimizer: Holder, state: State) -> str:
     """Into a file, or one of a folder, under a name of its own; its name."""
     tensors, kept = [], {}
     for name, states in state.tensors.items():
@@ -155,7 +168,7 @@ def _write(path: Path | None, folder: Path, optimizer: Optimizer, state: State) 
     return path.name
 
 
-def save(path: Path_, optimizer: Optimizer, state: State) -> None:
+def save(path: Path_, optimizer: Holder, state: State) -> None:
     """Writes the states into a safetensors file, under a temporary name first: `path` is the old file or the new one, whole.
 
     A tensor is named 'PARAMETER/STATE'; `lowbit inspect` lists them, lowbit.Archive reads them.
@@ -163,7 +176,7 @@ def save(path: Path_, optimizer: Optimizer, state: State) -> None:
     _write(Path(path), Path(), optimizer, state)
 
 
-def save_part(folder: Path_, optimizer: Optimizer, state: State) -> str:
+def save_part(folder: Path_, optimizer: Holder, state: State) -> str:
     """Writes what this process holds into a file of its own in a folder; its name, for commit(). The checkpoint that is there stays."""
     try:
         os.makedirs(folder, exist_ok=True)
@@ -242,7 +255,7 @@ def _open_folder(folder: Path) -> _Checkpoint:
     return _open(folder, names)
 
 
-def load(path: Path_, optimizer: Optimizer, *, allow_rounding: bool = False) -> State:
+def load(path: Path_, optimizer: Holder, *, allow_rounding: bool = False) -> State:
     """The states of a file or a folder, for an optimizer of the same rule and parameters, which may hold any shards of them.
 
     What is stored in another encoding is converted: decoded and encoded again. In the same encoding components are cut and joined code

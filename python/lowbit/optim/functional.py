@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .. import _lowbit
 from ..errors import LowbitError
 from .arrays import Borrowed, zeros
-from .gradients import PIECE, Norm
+from .gradients import PIECE, Norm, Squares, norm_of
 from .rule import Argument, Rule, load
 from .shards import Shard, viewed
 from .states import MATRICES, assignments
@@ -145,8 +145,8 @@ class Optimizer:
             components = _lowbit.component_types(encoding, list(argument.shape))
             extents.append([not shape for _, _, shape in components])
             columns += [piece if is_extent else next(widths) for is_extent in extents[-1]]
-        # gradient_scale, the number of the draw, and where in the parameter a piece begins
-        columns += [0, 0, -1 - max(piece, 1)]
+        # gradient_scale, the number of the draw, and in which row and column of the parameter a piece begins
+        columns += [0, 0, -1, -1 - max(piece, 1)]
         pipeline = "cpu{parallel=false}" if piece > 0 else "cpu"
         program = _lowbit.Program(
             text, pipeline=pipeline, threads=self._threads, name=self.rule.name
@@ -197,6 +197,7 @@ class Optimizer:
         gradient_scale: float = 1.0,
         max_norm: float | None = None,
         skip_nonfinite: bool = False,
+        norm: float | None = None,
         **scalars: float,
     ) -> Step:
         """One step: `params` and `state` are updated in place. What is not contiguous is copied, and back.
@@ -204,11 +205,15 @@ class Optimizer:
         gradient_scale: what gradients are multiplied by, as the inverse of a loss scale.
         max_norm: gradients whose norm, over all parameters and after gradient_scale, is larger are scaled down to it.
         skip_nonfinite: where a gradient has an infinity or a NaN nothing is updated, and the step does not count.
+        norm: of all gradients, before gradient_scale, as norm() makes it of what all processes have from squares(): both
+            arguments above need it where parameters are held in shards.
         scalars: 'lr' and the rule's others; those that it has a default for may be left out.
         """
         p, g = self._named(params, "parameters"), self._named(grads, "gradients")
         given = {n: (p[n], g[n], state.tensors[n]) for n in self.shapes}
-        done = self.apply(given, state.step + 1, scalars, gradient_scale, max_norm, skip_nonfinite)
+        done = self.apply(
+            given, state.step + 1, scalars, gradient_scale, max_norm, skip_nonfinite, norm
+        )
         state.step += not done.skipped
         return done
 
@@ -220,6 +225,7 @@ class Optimizer:
         gradient_scale: float = 1.0,
         max_norm: float | None = None,
         skip_nonfinite: bool = False,
+        norm: float | None = None,
     ) -> Step:
         """Step number `step`, from 1, of some parameters: (parameter, gradient, states) by name."""
         numbers = self._scalars({**scalars, "step": step})
@@ -230,11 +236,16 @@ class Optimizer:
             )
             for name, (parameter, gradient, _) in given.items()
         }
-        norm = None
-        if max_norm is not None or skip_nonfinite:
-            norm = (
-                self._norm([gradient.array for _, gradient in borrowed.values()]) * gradient_scale
-            )
+        is_measured = max_norm is not None or skip_nonfinite
+        if is_measured and norm is None:
+            if parts := [n for n in given if self._boxes[n].shape != self._wholes[n]]:
+                raise LowbitError(
+                    f"'{parts[0]}' is held in shards: max_norm and skip_nonfinite need the norm of all gradients",
+                    hint="norm = optim.norm(…), of what squares() gives in each process",
+                )
+            norm = norm_of(self._squares({n: g.array for n, (_, g) in borrowed.items()}))
+        if is_measured:
+            norm *= gradient_scale
             if skip_nonfinite and not math.isfinite(norm):
                 return Step(norm, skipped=True)
             if max_norm is not None and norm > max_norm:
@@ -260,20 +271,31 @@ class Optimizer:
             raise LowbitError(str(error)) from None
         for parameter, _ in borrowed.values():
             parameter.give_back()
-        return Step(norm, skipped=False)
+        return Step(norm if is_measured else None, skipped=False)
+
+    def squares(self, grads: Tensors) -> Squares:
+        """The sums of squares of what is held here of the gradients, for norm()."""
+        given = self._named(grads, "gradients")
+        borrowed = {n: self._borrow(n, given[n], f"gradient of '{n}'") for n in self.shapes}
+        return self._squares({name: gradient.array for name, gradient in borrowed.items()})
 
     def _borrow(self, name: str, array: Any, what: str, is_updated: bool = False) -> Borrowed:
         return Borrowed(array, self.shapes[name], self._views[name], what, is_updated)
 
-    def _norm(self, gradients: list[NDArray[Any]]) -> float:
+    def _squares(self, gradients: Mapping[str, NDArray[Any]]) -> Squares:
         if self._measure is None:
             place = [argument.name for argument in self.rule.tensors].index("gradient")
             stored = self._kernels[0].encodings[place] if self._kernels else ""
-            self._measure = Norm(stored, self._threads)
+            self._measure = Norm(_lowbit.component_types(stored, [1, 1])[0][1], self._threads)
+        boxes = {name: self._boxes[name].offset for name in gradients}
+        starts = {name: r * self._wholes[name][1] + c for name, (r, c) in boxes.items()}
         try:
-            return math.sqrt(self._measure.squares([g.reshape(1, -1) for g in gradients]))
+            sums = self._measure.squares(
+                [(g.reshape(1, -1), starts[name]) for name, g in gradients.items()]
+            )
         except RuntimeError as error:
             raise LowbitError(str(error)) from None
+        return {(name, boxes[name]): own for name, own in zip(gradients, sums)}
 
     def _row(
         self,
@@ -295,7 +317,7 @@ class Optimizer:
                 last, rest = argument.view(self._views[name])[1], iter(arrays)
                 arrays = [np.array(last, np.int64) if e else next(rest) for e in extents]
             row += arrays
-        return row
+        return row + [np.array(first, np.int64) for first in self._boxes[name].offset]
 
     def _named(self, tensors: Tensors, what: str) -> Mapping[str, Any]:
         if not isinstance(tensors, Mapping):

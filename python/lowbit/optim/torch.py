@@ -6,14 +6,16 @@ State tensors have the names 'STATE.COMPONENT' ('m.codes', 'm.scale', …; 'm' w
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Callable, Iterable
+from typing import Any, Callable, Iterable, Mapping
 
 import numpy as np
 import torch
 
 from ..errors import LowbitError
-from .functional import Components, Optimizer, compile
+from . import checkpoint
+from .functional import Components, Optimizer, State, compile
 from .rule import Rule, load
+from .shards import Shard
 
 _DTYPES = {torch.float32: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
@@ -39,6 +41,7 @@ class RuleOptimizer(torch.optim.Optimizer):
     states: as lowbit.optim.compile has them.
     threads: of OpenMP; 0: what it takes by itself.
     correction_bits: 8 or 16: of parameters in bfloat16 as many bits more are kept, as a state; steps are those of weights in 24 or 32 bits.
+    shards: for parameters of which others hold other parts: the extents of the whole, and which part of it this one is.
     scalars: the rule's own, by its names; torch's 'betas' and 'weight_decay' stand for 'beta1', 'beta2', … and 'decay'.
     """
 
@@ -50,6 +53,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         *,
         threads: int = 0,
         correction_bits: int = 0,
+        shards: Mapping[torch.Tensor, tuple[Iterable[int], Shard]] | None = None,
         **scalars: Any,
     ) -> None:
         self.rule = rule if isinstance(rule, Rule) else load(rule)
@@ -57,6 +61,12 @@ class RuleOptimizer(torch.optim.Optimizer):
             raise LowbitError(f"a correction has 8 or 16 bits, or 0: none; not {correction_bits}")
         self._encodings, self._threads = states, threads
         self._correction_bits = correction_bits
+        self._shards = {p: (tuple(whole), part) for p, (whole, part) in (shards or {}).items()}
+        for p, (whole, part) in self._shards.items():
+            if part.shape != tuple(p.shape):
+                raise LowbitError(
+                    f"a parameter of shape {list(p.shape)} is no shard {part} of {list(whole)}"
+                )
         self._compiled: dict[tuple[int, str, str], tuple[list[int], Optimizer]] = {}
         defaults = {a.name: a.default for a in self.rule.scalars if a.name != "step"}
         for name in _scalars(scalars):
@@ -73,6 +83,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             "_encodings": self._encodings,
             "_threads": self._threads,
             "_correction_bits": self._correction_bits,
+            "_shards": self._shards,
             "_compiled": {},
         }
 
@@ -112,18 +123,20 @@ class RuleOptimizer(torch.optim.Optimizer):
         known = self._compiled.get((index, parameters, gradients))
         if known and known[0] == ids:
             return known[1]
-        shapes = {
-            str(i): tuple(p.shape)
+        chosen = {
+            str(i): p
             for i, p in enumerate(members)
             if self._stored(_DTYPES.get(p.dtype, "")) == parameters
         }
+        held = {name: self._shards[p] for name, p in chosen.items() if p in self._shards}
         made = compile(
             self.rule,
-            shapes,
+            {name: held[name][0] if name in held else p.shape for name, p in chosen.items()},
             self._encodings,
             parameters=parameters,
             gradients=gradients,
             threads=self._threads,
+            shards={name: part for name, (_, part) in held.items()},
         )
         self._compiled[index, parameters, gradients] = (ids, made)
         return made
@@ -184,9 +197,67 @@ class RuleOptimizer(torch.optim.Optimizer):
                 adopted.setdefault(_key(state, component), _to_torch(array))
         return adopted
 
+    def save_shards(self, folder: str | Path) -> str:
+        """Writes the states of what this process holds into a file in a folder; its name, for lowbit.optim.commit_shards()."""
+        held = _Held(self)
+        steps = {self.state[p].get("step", 0) for _, _, p in held.members.values()}
+        if len(steps) > 1:
+            raise LowbitError(
+                f"parameters have taken different numbers of steps, {', '.join(map(str, sorted(steps)))}: "
+                "a checkpoint in shards has one for all"
+            )
+        tensors = {
+            name: self._states_of(p, optimizer, number)
+            for name, (optimizer, number, p) in held.members.items()
+        }
+        return checkpoint.save_part(folder, held, State(tensors, *steps))
+
+    def load_shards(self, folder: str | Path, *, allow_rounding: bool = False) -> None:
+        """The states of a checkpoint that was saved on any shards; see lowbit.optim.load_state()."""
+        held = _Held(self)
+        found = checkpoint.load(folder, held, allow_rounding=allow_rounding)
+        for name, (_, _, p) in held.members.items():
+            self.state[p] = {"step": found.step} | {
+                _key(state, component): _to_torch(array)
+                for state, components in found.tensors[name].items()
+                for component, array in components.items()
+            }
+
     def _stored(self, kind: str) -> str:
         """What parameters of a type are to compile()."""
         return f"bf16+{self._correction_bits}" if kind == "bf16" and self._correction_bits else kind
+
+
+class _Held:
+    """All parameters of an optimizer, as checkpoints see them: by their names, if they came with any, else by 'GROUP.NUMBER'."""
+
+    def __init__(self, owner: RuleOptimizer) -> None:
+        self.rule = owner.rule
+        self.members: dict[str, tuple[Optimizer, str, torch.Tensor]] = {}
+        """The optimizer of a parameter, its name there, and the parameter."""
+        for index, group in enumerate(owner.param_groups):
+            names = group.get("param_names") or [
+                f"{index}.{i}" for i in range(len(group["params"]))
+            ]
+            for i, (name, p) in enumerate(zip(names, group["params"])):
+                kind = _kind(p, "parameter")
+                self.members[name] = (owner._get(index, owner._stored(kind), kind), str(i), p)
+
+    @property
+    def shapes(self) -> Iterable[str]:
+        return self.members.keys()
+
+    def encodings(self, name: str) -> dict[str, str]:
+        optimizer, number, _ = self.members[name]
+        return optimizer.encodings(number)
+
+    def view(self, name: str, state: str) -> tuple[int, int]:
+        optimizer, number, _ = self.members[name]
+        return optimizer.view(number, state)
+
+    def part(self, name: str, state: str) -> tuple[tuple[int, int], Shard]:
+        optimizer, number, _ = self.members[name]
+        return optimizer.part(number, state)
 
 
 def _kind(tensor: torch.Tensor, what: str) -> str:
@@ -221,7 +292,7 @@ class AdamW(RuleOptimizer):
         weight_decay: float = 1e-2,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads, correction_bits."""
+        """options: states ('dynamic8'), threads, correction_bits, shards."""
         given = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         super().__init__(params, "adamw", **given | {"states": "dynamic8"} | options)
 
@@ -238,7 +309,7 @@ class Adam(RuleOptimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads, correction_bits."""
+        """options: states ('dynamic8'), threads, correction_bits, shards."""
         given = dict(lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
         super().__init__(params, "adam", **given | {"states": "dynamic8"} | options)
 
@@ -254,7 +325,7 @@ class SGD(RuleOptimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads, correction_bits."""
+        """options: states ('dynamic8'), threads, correction_bits, shards."""
         given = dict(lr=lr, momentum=momentum, weight_decay=weight_decay)
         super().__init__(params, "sgd", **given | {"states": "dynamic8"} | options)
 
@@ -268,6 +339,6 @@ class Lion(RuleOptimizer):
         weight_decay: float = 0.0,
         **options: Any,
     ) -> None:
-        """options: states ('dynamic8'), threads, correction_bits."""
+        """options: states ('dynamic8'), threads, correction_bits, shards."""
         given = dict(lr=lr, betas=betas, weight_decay=weight_decay)
         super().__init__(params, "lion", **given | {"states": "dynamic8"} | options)

@@ -1,4 +1,5 @@
 // RUN: lowbit-opt %s -split-input-file -verify-diagnostics --lowbit-vectorize-elementwise -canonicalize | FileCheck %s
+// RUN: lowbit-opt %s -split-input-file --lowbit-vectorize-elementwise=vector-length=4 -canonicalize | FileCheck %s --check-prefix=NARROW
 // RUN: not lowbit-opt %s --lowbit-vectorize-elementwise=vector-length=12 2>&1 | FileCheck %s --check-prefix=OPTION
 
 // OPTION: error: vector-length must be a power of two
@@ -129,6 +130,38 @@ func.func @sum_of_squares(%x: memref<4x?xf32>, %y: memref<4xf32>) {
     ^bb0(%a: f32, %sum: f32):
       %square = arith.mulf %a, %a : f32
       %new = arith.addf %square, %sum : f32
+      linalg.yield %new : f32
+  }
+  return
+}
+
+// -----
+
+// The order of a sum does not depend on vector-length: 4 times 8 sums in f64. That of a maximum may.
+
+// NARROW-LABEL: func @sum_in_f64(
+// NARROW: scf.for {{.*}} step %c32 iter_args({{.*}}) -> (vector<8xf64>, vector<8xf64>, vector<8xf64>, vector<8xf64>)
+// NARROW-COUNT-4: vector.load {{.*}}, vector<8xf32>
+// NARROW: scf.for {{.*}} step %c8 iter_args
+// NARROW: scf.for {{.*}} step %c1 iter_args
+func.func @sum_in_f64(%x: memref<?xf32>, %y: memref<f64>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
+      ins(%x : memref<?xf32>) outs(%y : memref<f64>) {
+    ^bb0(%a: f32, %sum: f64):
+      %wide = arith.extf %a : f32 to f64
+      %new = arith.addf %wide, %sum : f64
+      linalg.yield %new : f64
+  }
+  return
+}
+
+// NARROW-LABEL: func @largest(
+// NARROW-COUNT-4: vector.load {{.*}}, vector<4xf32>
+func.func @largest(%x: memref<?xf32>, %y: memref<f32>) {
+  linalg.generic {indexing_maps = [affine_map<(i) -> (i)>, affine_map<(i) -> ()>], iterator_types = ["reduction"]}
+      ins(%x : memref<?xf32>) outs(%y : memref<f32>) {
+    ^bb0(%a: f32, %before: f32):
+      %new = arith.maximumf %a, %before : f32
       linalg.yield %new : f32
   }
   return

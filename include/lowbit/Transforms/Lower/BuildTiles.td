@@ -42,12 +42,13 @@ def BuildTiles : Pass<"lowbit-build-tiles", "::mlir::func::FuncOp"> {
 def ResolveDraws : Pass<"lowbit-resolve-draws", "::mlir::func::FuncOp"> {
   let summary = "Random numbers begin where the function's arguments say";
   let description = [{
-    `lowbit.draw_origin` becomes the arguments that are marked `lowbit.draw_number` and `lowbit.draw_column`, zero where there is none.
+    `lowbit.draw_origin` becomes the arguments that are marked `lowbit.draw_number`, `lowbit.draw_row` and `lowbit.draw_column`, zero where there
+    is none.
 
     ```mlir
     // lowbit-opt --lowbit-resolve-draws
     func.func @origin(%step: i64 {lowbit.draw_number}) -> (i64, i64) {
-      %number, %column = lowbit.draw_origin
+      %number, %row, %column = lowbit.draw_origin
       return %number, %column : i64, i64
     }
     ```

@@ -22,7 +22,8 @@ def VectorizeElementwise : Pass<"lowbit-vectorize-elementwise", "::mlir::func::F
       is done in registers, in order.
     - *reduction*: an input is contiguous along a reduction dimension that the outputs lack, and
       each output is combined by one associative op. Four accumulators run in parallel, so sums of
-      floats are added in another order than by plain loops.
+      floats are added in another order than by plain loops. It is one order for all processors:
+      accumulators of sums and products of floats have 512 bits, whatever `vector-length` says.
 
     The body's `arith` and `math` ops are applied to vectors as they are; `linalg.index` becomes a
     scalar or a vector of lane numbers and `math.exp` of f32 a polynomial that is right within

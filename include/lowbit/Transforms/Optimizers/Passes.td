@@ -101,9 +101,9 @@ def ScaleGradients : Pass<"lowbit-scale-gradients", "::mlir::ModuleOp"> {
 def KeyDraws : Pass<"lowbit-key-draws", "::mlir::ModuleOp"> {
   let summary = "Let a rule's stochastic rounding draw anew in each step";
   let description = [{
-    A rule, a function with an argument named "gradient", gets two more arguments, i64: "draw_number", which is the number of
-    the step, and "draw_column", the column of the whole parameter that the first column of the call is. What is rounded stochastically (`stochastic<seed>`)
-    draws by seed, number and place, so that neither threads nor pieces change it. Before `lowbit-materialize`.
+    A rule, a function with an argument named "gradient", gets three more arguments, i64: "draw_number", which is the number of
+    the step, and "draw_row" and "draw_column", the row and the column of the whole parameter that the first ones of the call are. What is rounded
+    stochastically (`stochastic<seed>`) draws by seed, number and place, so that neither threads nor pieces nor shards change it. Before `lowbit-materialize`.
 
     ```mlir
     // lowbit-opt --lowbit-key-draws
@@ -115,6 +115,7 @@ def KeyDraws : Pass<"lowbit-key-draws", "::mlir::ModuleOp"> {
     ```mlir
     func.func @step(%g: tensor<1x64xf32> {lowbit.name = "gradient"}, %m: tensor<1x64xf32>,
                     %number: i64 {lowbit.draw_number, lowbit.name = "draw_number"},
+                    %row: i64 {lowbit.draw_row, lowbit.name = "draw_row"},
                     %column: i64 {lowbit.draw_column, lowbit.name = "draw_column"}) -> tensor<1x64xf32> {
       return %m : tensor<1x64xf32>
     }
