@@ -165,6 +165,10 @@ def test_what_does_not_fit(saved):
         load(broken(case, error_bits=torch.zeros(12)), optim.AdamW, 8)
     with pytest.raises(LowbitError, match="1 kinds are none of rule 'adamw'"):
         load(saved["lion24"], optim.AdamW, 8)
+    stateless = copy.deepcopy(saved["sgd32"])
+    del stateless["optimizer"]["state"][0]["momentum_buffer::quantized"]
+    with pytest.raises(LowbitError, match="0 kinds are none of rule 'sgd', which has m"):
+        load(stateless, optim.SGD, 16)
     stepless = copy.deepcopy(case)
     del stepless["optimizer"]["state"][1]["step"]
     with pytest.raises(LowbitError, match="how many steps were taken, as rule 'adamw' needs"):

@@ -23,7 +23,7 @@ _CODES4 = ("codebook<dynamic, 4>", "codebook<linear_nonzero, 4>")
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().contiguous().numpy().reshape(1, -1)
+    return tensor.detach().cpu().contiguous().numpy().reshape(1, -1)
 
 
 def _plain(tensor: torch.Tensor) -> Stored:
@@ -148,7 +148,7 @@ def recognize(saved: Mapping[str, Any]) -> list[Stored] | None:
             states.append(_flashoptim(name, saved))
         elif saved.get(name) is not None:
             states.append(_torchao(saved[name]))
-    return states or None
+    return states if states or "error_bits" in saved else None
 
 
 def convert(stored: Stored, encoding: str, view: tuple[int, int]) -> Components:
