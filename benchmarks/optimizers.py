@@ -3,19 +3,22 @@
 machine can read and write.
 
 Peers are those of torch (fused), torchao and bitsandbytes that are installed beside lowbit and benchmarks/requirements.txt; none
-is needed. docs/Benchmarks.md tells what the columns mean.
+is needed. All states are in memory at once: of many parameters choose few --states and --peers. docs/Benchmarks.md tells what the
+columns mean.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import statistics
 import sys
 import time
 from abc import ABC, abstractmethod
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, NamedTuple
 
 import machine
 import numpy as np
@@ -29,6 +32,8 @@ except ModuleNotFoundError as error:
     sys.exit(f"optimizers: error: {error}: run .venv/bin/python, which scripts/setup.sh makes")
 
 Shapes = list[int]
+Arrays = dict[str, dict[str, np.ndarray]]
+"""Parameters and gradients."""
 APPROXIMATE = "-approximate"
 """After the name of a scheme: quotients and roots are estimates."""
 STATES = ["f32", "bf16", "dynamic8", "companded8", "fp8", "int4", "int4" + APPROXIMATE]
@@ -46,11 +51,10 @@ class Workload(ABC):
 
 
 class Ours(Workload):
-    def __init__(self, states: str, arrays: dict[str, dict[str, np.ndarray]], threads: int) -> None:
+    def __init__(self, states: str, arrays: Arrays, threads: int) -> None:
         self.name = f"lowbit {states}"
-        params, self.grads = arrays["params"], arrays["grads"]
-        self.params = {name: array.copy() for name, array in params.items()}
-        shapes = {name: array.shape for name, array in params.items()}
+        self.params, self.grads = arrays["params"], arrays["grads"]
+        shapes = {name: array.shape for name, array in self.params.items()}
         self.optimizer = optim.compile(
             "adamw",
             shapes,
@@ -59,55 +63,61 @@ class Ours(Workload):
             approximate=states.endswith(APPROXIMATE),
         )
         self.state = self.optimizer.init()
-        self.bytes = 3 * sum(array.nbytes for array in params.values()) + 2 * self.state.bytes
+        self.bytes = 3 * sum(array.nbytes for array in self.params.values()) + 2 * self.state.bytes
 
     def run(self) -> None:
         self.optimizer.step(self.params, self.grads, self.state, lr=1e-4)
 
 
-class Torch(Workload):
-    """torch.optim's, or one with its interface; `state` bytes a parameter."""
+class Peer(NamedTuple):
+    """An optimizer with the interface of torch's."""
 
-    def __init__(
-        self, name: str, make: Any, state: float, arrays: dict[str, dict[str, np.ndarray]]
-    ) -> None:
+    title: str
+    module: str
+    optimizer: str
+    state: float
+    """Bytes a parameter."""
+    options: dict[str, Any] = {}
+
+
+PEERS = {
+    "torch": Peer("torch fused f32", "torch.optim", "AdamW", 8, {"fused": True}),
+    "torchao8": Peer("torchao 8-bit", "torchao.optim", "AdamW8bit", 2 + 8 / 256),
+    "torchao4": Peer("torchao 4-bit", "torchao.optim", "AdamW4bit", 1 + 8 / 128),
+    "torchaofp8": Peer("torchao fp8", "torchao.optim", "AdamWFp8", 2 + 8 / 256),
+    "bitsandbytes8": Peer("bitsandbytes 8-bit", "bitsandbytes.optim", "AdamW8bit", 2 + 8 / 256),
+}
+NONE = "none"
+
+
+class Theirs(Workload):
+    def __init__(self, peer: Peer, arrays: Arrays, threads: int) -> None:
         import torch
 
-        self.name = name
-        params = [torch.nn.Parameter(torch.from_numpy(a.copy())) for a in arrays["params"].values()]
+        self.name = peer.title
+        make = getattr(import_module(peer.module), peer.optimizer)
+        torch.set_num_threads(threads)
+        params = [torch.nn.Parameter(torch.from_numpy(a)) for a in arrays["params"].values()]
         for parameter, gradient in zip(params, arrays["grads"].values()):
             parameter.grad = torch.from_numpy(gradient)
-        self.optimizer = make(params)
-        self.bytes = sum(p.numel() for p in params) * (12 + 2 * state)
+        self.optimizer = make(params, lr=1e-4, **peer.options)
+        self.bytes = sum(p.numel() for p in params) * (12 + 2 * peer.state)
 
     def run(self) -> None:
         self.optimizer.step()
 
 
-def peers(arrays: dict[str, dict[str, np.ndarray]], threads: int) -> Iterator[Workload]:
-    try:
-        import torch
-    except ImportError:
-        say("torch is not installed: no peers")
-        return
-    torch.set_num_threads(threads)
-    yield Torch("torch fused f32", lambda p: torch.optim.AdamW(p, lr=1e-4, fused=True), 8, arrays)
-    try:
-        from torchao import optim as ao
-    except ImportError:
-        say("torchao is not installed")
-    else:
-        yield Torch("torchao 8-bit", lambda p: ao.AdamW8bit(p, lr=1e-4), 2 + 8 / 256, arrays)
-        yield Torch("torchao 4-bit", lambda p: ao.AdamW4bit(p, lr=1e-4), 1 + 8 / 128, arrays)
-        yield Torch("torchao fp8", lambda p: ao.AdamWFp8(p, lr=1e-4), 2 + 8 / 256, arrays)
-    try:
-        import bitsandbytes as bnb
-    except ImportError:
-        say("bitsandbytes is not installed")
-    else:
-        yield Torch(
-            "bitsandbytes 8-bit", lambda p: bnb.optim.AdamW8bit(p, lr=1e-4), 2 + 8 / 256, arrays
-        )
+def installed(names: list[str]) -> list[Peer]:
+    """Those that can be imported."""
+    found = []
+    for name in names:
+        try:
+            import_module(PEERS[name].module)
+        except ImportError as error:
+            say(f"no {name}: {error}")
+        else:
+            found.append(PEERS[name])
+    return found
 
 
 class Probe:
@@ -124,7 +134,8 @@ class Probe:
         return self.library.probe_update(address, self.count, threads)
 
 
-def make_arrays(sizes: Shapes) -> dict[str, dict[str, np.ndarray]]:
+def make_arrays(sizes: Shapes) -> Arrays:
+    """Of all workloads: each has states of its own, but how long a step takes does not depend on what the parameters are."""
     generator = np.random.default_rng(0)
     block = generator.normal(size=1 << 20).astype(np.float32)
 
@@ -135,6 +146,7 @@ def make_arrays(sizes: Shapes) -> dict[str, dict[str, np.ndarray]]:
 
 
 def measure(workloads: list[Workload], probe: Probe, threads: int, rounds: int) -> list[dict]:
+    """In turns, so all are held at once."""
     records = [{"name": w.name, "bytes": w.bytes, "seconds": [], "rate": []} for w in workloads]
     for workload in workloads:
         workload.run()
@@ -196,6 +208,15 @@ def plot(data: dict[str, Any], path: Path) -> None:
     figure.savefig(path)
 
 
+def peers(text: str) -> list[str]:
+    names = [] if text == NONE else text.split(",")
+    if unknown := [name for name in names if name not in PEERS]:
+        raise argparse.ArgumentTypeError(
+            f"there is no {', '.join(unknown)}; known are {', '.join(PEERS)}, or {NONE}"
+        )
+    return names
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -219,7 +240,13 @@ def main() -> None:
         metavar="NAME,...",
         help="of ours (%(default)s); NAME-approximate: with approximate quotients and roots",
     )
-    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument(
+        "--peers",
+        type=peers,
+        default=",".join(PEERS),
+        metavar="NAME,...",
+        help=f"(%(default)s); {NONE}: ours alone",
+    )
     parser.add_argument("--rounds", type=number, default=7, metavar="N", help="(%(default)s)")
     output = machine.BUILD / "optimizers"
     parser.add_argument(
@@ -230,24 +257,27 @@ def main() -> None:
         help=f"PATH.json and PATH.png ({output})",
     )
     arguments = parser.parse_args()
+    others = installed(arguments.peers)
     sizes = [arguments.parameters]
     if arguments.small:
         sizes = np.random.default_rng(1).integers(1, 100_001, 5_000).tolist()
+
+    def workloads(arrays: Arrays, threads: int) -> list[Workload]:
+        ours = [Ours(states, arrays, threads) for states in arguments.states.split(",")]
+        return ours + [Theirs(peer, arrays, threads) for peer in others]
 
     def runs() -> Iterator[Run]:
         arrays, probe = make_arrays(sizes), Probe()
         for threads in arguments.threads or sorted({1, os.cpu_count() or 1}):
             say(f"compiling; threads: {threads}, rounds: {arguments.rounds}")
-            workloads: list[Workload] = [
-                Ours(states, arrays, threads) for states in arguments.states.split(",")
-            ]
-            if not arguments.no_peers:
-                workloads += peers(arrays, threads)
+            # No name keeps the states of one run while those of the next are made.
+            records = measure(workloads(arrays, threads), probe, threads, arguments.rounds)
+            gc.collect()
             yield {
                 "parameters": sum(sizes),
                 "tensors": len(sizes),
                 "threads": threads,
-                "workloads": measure(workloads, probe, threads, arguments.rounds),
+                "workloads": records,
             }
 
     write_runs(runs(), arguments.output, table, plot)

@@ -169,17 +169,12 @@ def _four_bits(v: str) -> str:
 
 
 SCHEMES = {name: name for name in optim.NAMED} | {
-    "companded8-zero": _scheme(
-        "codebook<softsign, 8>, scale = bf16 per [1, 32]",
-        "codebook<sqrt, 8>, scale = bf16 per [1, 32]",
-        0,
-    ),
     "int4-dynamic-nonzero": _four_bits("dynamic_nonzero"),
     # Where the second moment can be stored as 0.
     "int4-dynamic-zero": _four_bits("dynamic_unsigned"),
     "int4-linear-zero": _four_bits("linear_unsigned"),
 }
-"""What lowbit.optim knows by name, FlashOptim's own table for the second moment, and those that Li, Chen and Zhu 2023 compare in 4 bits."""
+"""What lowbit.optim knows by name, and second moments that Li, Chen and Zhu 2023 compare in 4 bits."""
 
 
 class Stepper(Protocol):

@@ -137,6 +137,7 @@ class Quantized:
         def per_element(values: np.ndarray) -> np.ndarray:
             return spread(values, self.scale.block, x.shape)
 
+        x = np.where(np.isnan(x), np.float32(0), x)
         if self.zero_point is None:
             peak = reduce_blocks(np.maximum, np.abs(x), self.scale.block)
             if self.is_mx:

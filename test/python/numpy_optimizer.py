@@ -68,7 +68,7 @@ SCHEMES = {
     "fp8": (blocks(E4M3, 256), blocks(E5M2, 256), 4096),
     "fp8_torchao": (blocks(E4M3, 256), blocks(E4M3, 256), 4096),
     "companded8": (M8, blocks(Companded(False, zero=False), 32, BF16), 0),
-    "companded8-zero": (M8, blocks(Companded(False), 32, BF16), 0),
+    "companded8_flashoptim": (blocks(Companded(True), 32), blocks(Companded(False), 32), 0),
     "int4": (M4, blocks(V4, 128), 4097),
     "int4_rank1": (M4, RankOne(V4), 4097),
     "int4-dynamic-nonzero": (M4, blocks(levels([DE4.levels[1], *DE4.levels[1:]]), 128), 4097),

@@ -1,5 +1,6 @@
 """The jobs of benchmarks/jobs.py, as they are compiled and called there, on small matrices; decode.py without llama.cpp."""
 
+import argparse
 import dataclasses
 import os
 import sys
@@ -12,6 +13,7 @@ from lowbit import Archive, Model, _lowbit
 
 sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import decode_report  # noqa: E402
+import optimizers  # noqa: E402
 from decode import DOUBT, Task, check_texts  # noqa: E402
 from generators import Lowbit, Text, weight_bytes  # noqa: E402
 from jobs import JOBS, select  # noqa: E402
@@ -147,3 +149,35 @@ def test_decode_report():
     # In each round a token reads its 10 kB in 1/400 s, drift aside, and takes 1/200 s.
     assert lines[-3] == "ours 100.0 [75.0, 150.0] 50 [50, 50] 2.00 [2.00, 2.00]".split()
     assert lines[-1] == "fast 50.0 [37.5, 75.0] 25 [25, 25]".split()
+
+
+class Rate:
+    """In the place of the probe."""
+
+    def rate(self, threads):
+        return 1e9
+
+
+def test_optimizers_share_parameters_and_have_their_own_states():
+    arrays = optimizers.make_arrays([5000, 7])
+    before = arrays["params"]["0"].copy()
+    workloads = [optimizers.Ours(states, arrays, 1) for states in ("f32", "int4-approximate")]
+    for workload in workloads:
+        workload.run()
+        assert not np.array_equal(before, arrays["params"]["0"])
+        before = arrays["params"]["0"].copy()
+    assert [w.bytes for w in workloads] == [28 * 5007, 12 * 5007 + 2 * workloads[1].state.bytes]
+    records = optimizers.measure(workloads, Rate(), threads=1, rounds=2)
+    assert [workload.state.step for workload in workloads] == [4, 4]
+    table = optimizers.table({"parameters": 5007, "tensors": 2, "threads": 1, "workloads": records})
+    assert "lowbit int4-approximate" in table
+
+
+def test_peers_of_optimizers(monkeypatch):
+    assert optimizers.peers("none") == []
+    assert optimizers.peers("torch,torchao4") == ["torch", "torchao4"]
+    with pytest.raises(argparse.ArgumentTypeError, match="no nothing; known are torch, torchao8"):
+        optimizers.peers("torch,nothing")
+    here, nowhere = (optimizers.Peer(name, name, "", 0) for name in ("numpy", "no_such_module"))
+    monkeypatch.setattr(optimizers, "PEERS", {"here": here, "nowhere": nowhere})
+    assert optimizers.installed(["nowhere", "here"]) == [here]

@@ -281,3 +281,17 @@ def test_states_of_other_libraries(library):
             assert torch.equal(given.reshape(-1), taken.reshape(-1))
         a, b = train(layers, reference, 40, 20), train(ours, optimizer, 40, 20)
         assert b < 1.3 * a
+
+
+def test_states_of_torchs_momentum():
+    """They have no number of the step."""
+    layers = model()
+    reference = torch.optim.SGD(layers.parameters(), lr=1e-2, momentum=0.9)
+    train(layers, reference, 5)
+    ours = copy.deepcopy(layers)
+    optimizer = optim.SGD(ours.parameters(), lr=1.0, states="f32")
+    optimizer.load_state_dict(reference.state_dict())
+    train(layers, reference, 5, 5)
+    train(ours, optimizer, 5, 5)
+    for p, q in zip(ours.parameters(), layers.parameters()):
+        np.testing.assert_allclose(p.detach().numpy(), q.detach().numpy(), rtol=1e-4, atol=1e-6)

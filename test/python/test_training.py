@@ -88,14 +88,14 @@ def test_four_bits_learn(perceptron, byte_model):
 
 
 @pytest.mark.parametrize(
-    "scheme", ["int4-dynamic-zero", "int4-linear-zero", "fp8_torchao", "companded8-zero"]
+    "scheme", ["int4-dynamic-zero", "int4-linear-zero", "fp8_torchao", "companded8_flashoptim"]
 )
 def test_a_second_moment_of_zero_does_harm(perceptron, scheme):
     """The zero-point problem of Li, Chen and Zhu 2023: where the second moment is stored as 0 and the first is not, steps are far too long. Most runs end
     worse than they began; with a table that is the first of these but for the level 0, none."""
     start = perceptron.held_out(perceptron.task.start(0))
-    assert not np.median(final_losses(perceptron, scheme, 60, 5)) < start
-    assert np.all(final_losses(perceptron, "int4-dynamic-nonzero", 60, 5) < 0.2 * start)
+    assert not np.median(final_losses(perceptron, scheme, 80, 5)) < start
+    assert np.all(final_losses(perceptron, "int4-dynamic-nonzero", 80, 5) < 0.2 * start)
 
 
 # --------------------------------------------------------------------------------------------------

@@ -209,27 +209,29 @@ private:
       auto expr = dyn_cast<AffineDimExpr>(map.getResults().back());
       if (!expr || op.getIteratorTypesArray()[expr.getPosition()] != utils::IteratorType::reduction)
         continue;
-      if (!hasCombiners())
+      StripPlan plan;
+      plan.dim = expr.getPosition();
+      plan.isReduction = true;
+      if (!hasCombiners(plan))
         return std::nullopt;
       // Which numbers are added to which is not to depend on the processor: strips are as wide as
       // they are with its widest registers, and others take several for them.
-      if (hasOrderedCombiners())
+      if (hasOrderedCombiners(plan))
         vectorLength = kOrderedVectorLength;
-      StripPlan plan;
-      plan.dim = expr.getPosition();
       plan.step = getStep(extents[plan.dim], 1);
-      plan.isReduction = true;
-<<<<<<< HEAD
-      if (hasCombiners(plan))
-        return check(plan);
-=======
       return check(plan);
->>>>>>> 89c03a3e565c510bc8a1f58ef8ac589ec90ab7cf
     }
     return std::nullopt;
   }
 
-<<<<<<< HEAD
+  /// Whether a combiner rounds, so that another order is another result.
+  bool hasOrderedCombiners(const StripPlan &plan) {
+    return llvm::any_of(op.getDpsInitsMutable(), [&](OpOperand &output) {
+      Operation *combiner = op.getMatchingYieldValue(&output)->get().getDefiningOp();
+      return isCombined(op, plan, output) && isa<arith::AddFOp, arith::MulFOp>(combiner);
+    });
+  }
+
   /// Whether outputs that lack the reduction are only combined, by an op of which the neutral
   /// element is known.
   bool hasCombiners(const StripPlan &plan) {
@@ -238,19 +240,6 @@ private:
         continue;
       BlockArgument argument = op.getMatchingBlockArgument(&output);
       Value yielded = op.getMatchingYieldValue(&output)->get();
-=======
-  /// Whether a combiner rounds, so that another order is another result.
-  bool hasOrderedCombiners() {
-    return llvm::any_of(op.getBlock()->getTerminator()->getOperands(), [](Value yielded) {
-      return isa<arith::AddFOp, arith::MulFOp>(yielded.getDefiningOp());
-    });
-  }
-
-  /// Whether each output is only combined, by an op of which the neutral element is known.
-  bool hasCombiners() {
-    for (auto [argument, yielded] :
-         llvm::zip_equal(op.getRegionOutputArgs(), op.getBlock()->getTerminator()->getOperands())) {
->>>>>>> 89c03a3e565c510bc8a1f58ef8ac589ec90ab7cf
       Operation *combiner = yielded.getDefiningOp();
       if (!combiner || combiner->getNumOperands() != 2 || !argument.hasOneUse() ||
           !llvm::is_contained(combiner->getOperands(), argument) || !yielded.hasOneUse() ||

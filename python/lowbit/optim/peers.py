@@ -1,4 +1,4 @@
-"""States that bitsandbytes' and torchao's optimizers saved, as encodings and components of ours."""
+"""States that optimizers of bitsandbytes, torchao and FlashOptim saved, as encodings and components of ours."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ Stored = tuple[str, Components]
 """An encoding ('': plain f32), and its components for a tensor [1, n]."""
 
 _BNB = "__bnb_optimizer_quant_state__"
+_NAMES = ("exp_avg", "exp_avg_sq", "momentum_buffer")
+"""Torch's, which torchao and FlashOptim have, too."""
 _CODES = ("codebook<dynamic, 8>", "codebook<dynamic_unsigned, 8>")
 _CODES4 = ("codebook<dynamic, 4>", "codebook<linear_nonzero, 4>")
 
 
 def _numpy(tensor: torch.Tensor) -> np.ndarray:
-    return tensor.detach().contiguous().numpy().reshape(1, -1)
+    return tensor.detach().cpu().contiguous().numpy().reshape(1, -1)
 
 
 def _plain(tensor: torch.Tensor) -> Stored:
@@ -51,8 +53,10 @@ def _format(table: torch.Tensor, known: tuple[str, ...]) -> str:
     )
 
 
-def _blocks(format: str, elements: int, scales: int) -> str:
-    block = next((b for b in (128, 256, 2048) if math.ceil(elements / b) == scales), None)
+def _blocks(
+    format: str, elements: int, scales: int, known: tuple[int, ...] = (128, 256, 2048)
+) -> str:
+    block = next((b for b in known if math.ceil(elements / b) == scales), None)
     if block is None:
         raise LowbitError(f"{scales} scales of {elements} elements fit no block size that is known")
     return f"#lowbit.quantized<{format}, scale = f32 per [1, {block}]>"
@@ -93,15 +97,58 @@ def _torchao(state: Any) -> Stored:
     return _blocks(format, elements, scales.size), {"codes": codes, "scale": scales}
 
 
+def _flashoptim(name: str, saved: Mapping[str, Any]) -> Stored:
+    """Codes, counted from -127 where they have a sign, and scales in f16: where they have none, those of roots."""
+    signed = name != "exp_avg_sq"
+    codes, scales = saved[f"{name}::quantized"].to(torch.int16), saved[f"{name}::scales"]
+    # Of parameters in bfloat16 the bits are saved as if they were such, too, for torch to leave them alone.
+    scales = _numpy(
+        (scales.view(torch.float16) if scales.dtype == torch.bfloat16 else scales).float()
+    )
+    codes = _numpy(codes) + (127 if signed else 0)
+    if np.any((codes < 0) | (codes > (254 if signed else 255))):
+        raise LowbitError(f"saved states have codes of {name} that FlashOptim does not write")
+    # Squares of numbers of 11 bits: f32 holds them as they are.
+    format, scales = ("softsign", scales) if signed else ("sqrt", scales * scales)
+    encoding = _blocks(f"codebook<{format}, 8>", codes.size, scales.size, (32,))
+    return encoding, {"codes": codes.astype(np.uint8), "scale": scales}
+
+
+def correction(
+    saved: Mapping[str, Any], group: Mapping[str, Any], parameter: torch.Tensor, bits: int
+) -> Stored:
+    """FlashOptim's `error_bits` of a parameter in bfloat16, in 127ths or 32767ths of half the step of its exponent, as what a split weight
+    with so many bits has: steps of the last one."""
+    errors = saved["error_bits"]
+    if errors.numel() != parameter.numel():
+        raise LowbitError(
+            f"{errors.numel()} saved corrections are those of another parameter than one of {parameter.numel()} elements"
+        )
+    # Of type bfloat16 for torch to leave them alone: 8 bits are the number, 16 bits are its bits.
+    if errors.is_floating_point():
+        errors = errors.view(torch.int16) if group.get("master_bytewidth") == 4 else errors.char()
+    high = parameter.detach().contiguous().view(torch.int16).numpy().astype(np.int32).reshape(1, -1)
+    near = (high << 16).view(np.float32)
+    exponent = np.maximum(high >> 7 & 0xFF, 1) - (127 + 7 + 1)
+    share = _numpy(errors).astype(np.float32) / np.float32(torch.iinfo(errors.dtype).max)
+    weight = near + np.ldexp(share, exponent)
+    after, before = weight.view(np.int32), near.view(np.int32)
+    known = np.isfinite(weight) & (after ^ before >= 0)  # of one sign
+    steps = np.where(known, after - before, 0).astype(np.float32)
+    return "", {"values": steps / np.float32(1 << (16 - bits))}
+
+
 def recognize(saved: Mapping[str, Any]) -> list[Stored] | None:
-    """The states of one parameter, in the order of the rule's, if this is what one of the two saved; else None."""
+    """The states of one parameter, in the order of the rule's, if this is what one of them saved; else None."""
     if _BNB in saved or "state1" in saved:
         return _bitsandbytes(saved)
-    if "exp_avg" in saved:
-        return [_torchao(saved[key]) for key in ("exp_avg", "exp_avg_sq") if key in saved]
-    if "momentum_buffer" in saved and saved["momentum_buffer"] is not None:
-        return [_torchao(saved["momentum_buffer"])]
-    return None
+    states = []
+    for name in _NAMES:
+        if f"{name}::quantized" in saved:
+            states.append(_flashoptim(name, saved))
+        elif saved.get(name) is not None:
+            states.append(_torchao(saved[name]))
+    return states if states or "error_bits" in saved else None
 
 
 def convert(stored: Stored, encoding: str, view: tuple[int, int]) -> Components:

@@ -40,6 +40,10 @@ NAMED = {
         _blocks("codebook<sqrt_nonzero, 8>", 32, "bf16"),
         0,
     ),
+    # What FlashOptim has, to go on from its states code for code. f32 holds its scales, which are f16, and the squares of those of roots.
+    "companded8_flashoptim": _scheme(
+        _blocks("codebook<softsign, 8>", 32), _blocks("codebook<sqrt, 8>", 32), 0
+    ),
     # E5M2 for what has no sign: E4M3 would store as 0 what is below 2e-6 of the largest of its block, and a second moment of 0 makes
     # steps far too long.
     "fp8": _scheme(_blocks("e4m3", 256), _blocks("e5m2", 256), 4096),

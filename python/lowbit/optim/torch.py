@@ -156,8 +156,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         return states
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """What state_dict() gave, or that of torch's, bitsandbytes' or torchao's optimizer of the same rule: its states become ours, code
-        for code where these are stored in the same encoding."""
+        """What state_dict() gave, or that of torch's, bitsandbytes', torchao's or FlashOptim's optimizer of the same rule: its states become
+        ours, code for code where these are stored in the same encoding."""
         super().load_state_dict(state_dict)
         # torch makes floats of the parameter's type of everything: codes are taken as they are.
         for index, saved in enumerate(state_dict["param_groups"]):
@@ -187,8 +187,17 @@ class RuleOptimizer(torch.optim.Optimizer):
         kind = _kind(p, "parameter")
         optimizer = self._get(index, self._stored(kind), kind)
         encodings = optimizer.encodings(name)
-        adopted: dict[str, Any] = {"step": int(saved["step"])}
-        for state, stored in zip(self.rule.states, found):
+        adopted: dict[str, Any] = {"step": self._steps(saved)}
+        states = dict(zip(self.rule.states, found))
+        if "error_bits" in saved:
+            bits, group = self._correction_bits, self.param_groups[index]
+            if f"correction{bits}" not in encodings:
+                raise LowbitError(
+                    f"saved states have corrections of a parameter in {p.dtype}, and nothing here takes them",
+                    hint="parameters in bfloat16 have corrections with correction_bits=8 or 16",
+                )
+            states[f"correction{bits}"] = peers.correction(saved, group, p, bits)
+        for state, stored in states.items():
             view = optimizer.view(name, state)
             for component, array in peers.convert(stored, encodings[state], view).items():
                 adopted[_key(state, component)] = _to_torch(np.array(array, order="C"))
@@ -222,6 +231,14 @@ class RuleOptimizer(torch.optim.Optimizer):
                 for state, components in found.tensors[name].items()
                 for component, array in components.items()
             }
+
+    def _steps(self, saved: dict[str, Any]) -> int:
+        """That were taken, where the rule depends on it."""
+        if "step" not in saved and any(argument.name == "step" for argument in self.rule.scalars):
+            raise LowbitError(
+                f"saved states do not say how many steps were taken, as rule '{self.rule.name}' needs"
+            )
+        return int(saved.get("step", 0))
 
     def _stored(self, kind: str) -> str:
         """What parameters of a type are to compile()."""
