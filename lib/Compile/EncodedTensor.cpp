@@ -10,6 +10,7 @@
 #include "ElementType.h"
 #include "lowbit/Compile/Diagnostics.h"
 #include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/Quantize/ErrorFeedback.h"
 #include "lowbit/Runtime/Array.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
@@ -154,6 +155,29 @@ Expected<std::vector<EncodedComponent>> TensorEncoding::encode(ArrayRef<int64_t>
     result.push_back({type.name, type.dtype, SmallVector<int64_t, 4>(ArrayRef(buffer.shape)),
                       std::move(buffer.bytes)});
   return result;
+}
+
+Expected<std::pair<std::vector<EncodedComponent>, double>>
+TensorEncoding::encodeWithFeedback(ArrayRef<int64_t> shape, ArrayRef<float> values,
+                                   ArrayRef<double> moments, const FeedbackOptions &options) const {
+  Expected<std::vector<ComponentType>> types = getComponents(shape);
+  if (!types)
+    return types.takeError();
+  auto quantized = attribute ? dyn_cast<QuantizedAttr>(mlir::Attribute(getAttribute(attribute)))
+                             : QuantizedAttr();
+  if (!quantized)
+    return createStringError(
+        "errors are carried between the codes of one '#lowbit.quantized', not " +
+        (attribute ? "of " + str() : std::string("between plain values")));
+  Expected<FeedbackCodes> codes =
+      lowbit::encodeWithFeedback(quantized.getReferenceTerm(), shape, values, moments, options);
+  if (!codes)
+    return codes.takeError();
+  std::vector<EncodedComponent> components;
+  for (auto [type, bytes] : zip_equal(*types, codes->components))
+    components.push_back({type.name, type.dtype, SmallVector<int64_t, 4>(ArrayRef(type.shape)),
+                          std::vector<uint8_t>(bytes.begin(), bytes.end())});
+  return std::make_pair(std::move(components), codes->error);
 }
 
 /// Whether arrays of these types have the same bits. Codes are bytes, whether called signed or not,

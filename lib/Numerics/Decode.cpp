@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ChosenScales.h"
 #include "LearnedLevels.h"
 #include "ScaleField.h"
 #include "lowbit/Numerics/Reference.h"
@@ -23,22 +24,6 @@ std::vector<Component> components(const Sparse &term, const Shape &shape, int64_
   return {{"positions", ElementType::Int32, {shape[0] + 1}},
           {"columns", ElementType::Int32, {entries}},
           {"values", elementTypeOf(term.values), {entries}}};
-}
-
-/// The arithmetic of every term on one row, whose levels `row` has, and receives the values. Each
-/// line is one f32 operation, rounded by itself.
-static void applyScale(const Quantized &term, const std::vector<float> &scale,
-                       const std::vector<float> &zero, float *row) {
-  for (size_t j = 0; j < scale.size(); ++j) {
-    float value = row[j];
-    if (term.zeroKind == ZeroKind::Integer)
-      value = value - zero[j]; // exact: small integers
-    if (term.scale)
-      value = scale[j] * value;
-    if (term.zeroKind == ZeroKind::Additive)
-      value = value + zero[j];
-    row[j] = value;
-  }
 }
 
 void decode(const Quantized &term, const Shape &shape, const std::vector<const uint8_t *> &data,
@@ -72,7 +57,8 @@ void decode(const Quantized &term, const Shape &shape, const std::vector<const u
     else
       std::transform(codes, codes + columns, values,
                      [&](uint32_t code) { return term.format.decode(code); });
-    applyScale(term, scales, zeros, values);
+    for (size_t j = 0; j < scales.size(); ++j)
+      values[j] = applyScale(term, values[j], scales[j], zeros[j]);
   }
 }
 

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ChosenScales.h"
 #include "IdealScales.h"
 #include "LearnedLevels.h"
 #include "Rank1.h"
@@ -25,23 +26,16 @@ namespace lowbit::numerics {
 // Scales and zero points
 //===----------------------------------------------------------------------===//
 
-namespace {
-/// Scale and zero point of every element, as codes are computed with them, and what is stored.
-struct Chosen {
-  ScaleField scale, zero;
-  std::vector<Codes> arrays; ///< the scale's, then the zero point's
-};
-} // namespace
-
-static Chosen chooseRank1(const Quantized &term, const EncodeRule &rule, const Shape &shape,
-                          const float *x) {
+static ChosenScales chooseRank1(const Quantized &term, const EncodeRule &rule, const Shape &shape,
+                                const float *x) {
   const Rank1 &rank1 = *term.scale->rank1;
   Rank1Ideals ideals = rank1Ideals(rank1, term.format.largest(), shape, x, rule.overflow);
   EncodedScale encoded = encodeRank1(rank1, ideals, rule.overflow);
-  Chosen chosen;
+  ChosenScales chosen;
+  chosen.storedScale = std::move(encoded.stored);
   chosen.scale =
       rule.divisor == EncodeRule::Divisor::Stored
-          ? std::move(encoded.stored)
+          ? chosen.storedScale
           : ScaleField::rank1(rank1.combiner, std::move(ideals.rows), std::move(ideals.columns));
   chosen.arrays = std::move(encoded.arrays);
   return chosen;
@@ -62,8 +56,8 @@ static std::vector<float> idealZeros(const Quantized &term, const std::vector<fl
   return zeros;
 }
 
-static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const Shape &shape,
-                           const float *x) {
+ChosenScales chooseScales(const Quantized &term, const EncodeRule &rule, const Shape &shape,
+                          const float *x) {
   if (term.scale->rank1)
     return chooseRank1(term, rule, shape, x);
 
@@ -73,10 +67,11 @@ static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const 
   IdealScales ideals = chooseIdeals(term, rule, tiling, rows, columns, x);
 
   bool isStored = rule.divisor == EncodeRule::Divisor::Stored;
-  Chosen chosen;
+  ChosenScales chosen;
   EncodedScale scale = encodeLevels(*term.scale, shape, ideals.scale, rule.overflow);
   chosen.arrays = std::move(scale.arrays);
-  chosen.scale = isStored ? std::move(scale.stored) : ScaleField::perBlock(tiling, ideals.scale);
+  chosen.storedScale = std::move(scale.stored);
+  chosen.scale = isStored ? chosen.storedScale : ScaleField::perBlock(tiling, ideals.scale);
 
   if (term.zero) {
     std::vector<float> zeros = idealZeros(term, ideals.low, chosen.scale.blockValues());
@@ -84,8 +79,9 @@ static Chosen chooseScales(const Quantized &term, const EncodeRule &rule, const 
     for (Codes &codes : zero.arrays)
       chosen.arrays.push_back(std::move(codes));
     // An integer zero point is part of the code, so it is always the stored one.
+    chosen.storedZero = std::move(zero.stored);
     chosen.zero = isStored || term.zeroKind == ZeroKind::Integer
-                      ? std::move(zero.stored)
+                      ? chosen.storedZero
                       : ScaleField::perBlock(tiling, std::move(zeros));
   }
   return chosen;
@@ -134,9 +130,15 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
   return format.codeOfInteger(static_cast<int32_t>(integer));
 }
 
+uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
+                       float zero) {
+  assert(!rule.seed && "a draw is of an element");
+  return encodeElement(term, rule, x, scale, zero, [](float) { return 0.0f; });
+}
+
 /// Levels are learned from the elements over their scale; then each takes the nearest one.
 static std::vector<Codes> encodeLearned(const Quantized &term, const EncodeRule &rule,
-                                        const Shape &shape, const float *x, Chosen chosen) {
+                                        const Shape &shape, const float *x, ChosenScales chosen) {
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;
   std::vector<float> t(static_cast<size_t>(rows * columns)), scales(static_cast<size_t>(columns));
@@ -164,7 +166,7 @@ std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float
   if (usesOwnEncoder(term))
     return layoutOf(term).pack(term, shape, layoutOf(term).chooseCodes(term, shape, x));
   EncodeRule rule = resolveRule(term);
-  Chosen chosen;
+  ChosenScales chosen;
   if (term.scale)
     chosen = chooseScales(term, rule, shape, x);
   if (term.levels)

@@ -132,6 +132,15 @@ def encode_multiples(encoding: str, shape: Sequence[int]) -> list[int]:
 def encode(values: NDArray[np.float32], encoding: str) -> dict[str, NDArray[Any]]:
     """The components of `values`, rounded by the scalar reference: lowbit.encode."""
 
+def encode_with_feedback(
+    values: NDArray[np.float32],
+    encoding: str,
+    moments: NDArray[np.float64],
+    damping: float,
+    falling_order: bool,
+) -> tuple[dict[str, NDArray[Any]], float]:
+    """Components for inputs of these second moments, and the error that is left."""
+
 def decode(
     encoding: str, shape: Sequence[int], components: dict[str, NDArray[Any]]
 ) -> NDArray[np.float32]:

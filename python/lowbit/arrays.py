@@ -11,16 +11,39 @@ from . import _lowbit
 from .errors import LowbitError
 
 
-def encode(array: ArrayLike, encoding: str) -> dict[str, NDArray[Any]]:
+def encode(
+    array: ArrayLike,
+    encoding: str,
+    *,
+    second_moments: ArrayLike | None = None,
+    damping: float = 0.01,
+    order: str = "natural",
+) -> dict[str, NDArray[Any]]:
     """The stored components of `array` in an encoding, by name ('codes', 'scale', 'blocks', …).
 
     array: anything that converts to float32.
     encoding: the attribute's text, as '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'.
+    second_moments: [columns, columns], of the inputs of a weight [rows, columns], x.T @ x of many inputs x
+        [n, columns]. Given, codes are not the nearest of each number: the error of each column is carried to
+        those after it, so that x @ weight.T changes least (GPTQ, arXiv 2210.17323). The second moments should be
+        summed in float64.
+    damping: what is added to their diagonal, as a part of its mean; raised tenfold until they are positive definite.
+    order: of columns: 'natural', or 'falling' by their own second moment (GPTQ's act_order), with scales of
+        the values as they came.
 
     >>> lowbit.encode(np.float32([[1.0, -0.5]]), "#lowbit.quantized<int<4>, scale = f16 per [1, 2]>")
     """
+    values = np.ascontiguousarray(array, np.float32)
+    if order not in ("natural", "falling"):
+        raise LowbitError(f"unknown order '{order}'", hint="'natural' or 'falling'")
     try:
-        return _lowbit.encode(np.ascontiguousarray(array, np.float32), encoding)
+        if second_moments is None:
+            return _lowbit.encode(values, encoding)
+        moments = np.ascontiguousarray(second_moments, np.float64)
+        components, _ = _lowbit.encode_with_feedback(
+            values, encoding, moments, damping, order == "falling"
+        )
+        return components
     except RuntimeError as error:
         raise LowbitError(str(error)) from None
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Bindings.h"
+#include "lowbit/Quantize/ErrorFeedback.h"
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Archive/GGMLTypes.h"
@@ -95,6 +96,29 @@ static nb::dict encodeArray(const InputArray &values, const std::string &text) {
   return result;
 }
 
+static std::pair<nb::dict, double> encodeArrayWithFeedback(const InputArray &values,
+                                                           const std::string &text,
+                                                           const InputArray &moments,
+                                                           double damping, bool fallingOrder) {
+  if (getDType(values) != DType::F32 || getDType(moments) != DType::F64)
+    throw Failure("encode_with_feedback() takes float32 values and float64 second moments");
+  EncodingContext encodings;
+  TensorEncoding encoding = unwrap(encodings.read(text));
+  SmallVector<int64_t, 4> shape = getShape(values);
+  auto encoded = [&] {
+    nb::gil_scoped_release unlocked;
+    return encoding.encodeWithFeedback(
+        shape, ArrayRef(static_cast<const float *>(values.data()), values.size()),
+        ArrayRef(static_cast<const double *>(moments.data()), moments.size()),
+        {damping, fallingOrder});
+  }();
+  auto [components, error] = unwrap(std::move(encoded));
+  nb::dict result;
+  for (const EncodedComponent &component : components)
+    result[component.name.c_str()] = toNumpy(component);
+  return {std::move(result), error};
+}
+
 static nb::object decodeArray(const std::string &text, const std::vector<int64_t> &shape,
                               nb::dict arrays) {
   EncodingContext encodings;
@@ -149,6 +173,9 @@ void python::bindEncodings(nb::module_ &module) {
              nb::arg("keep"), nb::arg("progress"));
   module.def("encode", &encodeArray, nb::arg("values"), nb::arg("encoding"),
              "The components of float32 values, rounded by the scalar reference.");
+  module.def("encode_with_feedback", &encodeArrayWithFeedback, nb::arg("values"),
+             nb::arg("encoding"), nb::arg("moments"), nb::arg("damping"), nb::arg("falling_order"),
+             "Components for inputs of these second moments, and the error that is left.");
   module.def("decode", &decodeArray, nb::arg("encoding"), nb::arg("shape"), nb::arg("components"),
              "The float32 values of components, by the scalar reference.");
   module.def("encoded_bytes", &getEncodedBytes, nb::arg("encoding"), nb::arg("shape"),

@@ -25,6 +25,8 @@ class MLIRContext;
 
 namespace lowbit {
 
+struct FeedbackOptions;
+
 /// A component as an encoding wants it.
 struct ComponentType {
   std::string name;
@@ -62,6 +64,12 @@ public:
   /// Rounds row-major values into components.
   llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
                                                        llvm::ArrayRef<float> values) const;
+  /// The same so that products with inputs of these second moments [columns, columns] change least
+  /// (lowbit/Quantize/ErrorFeedback.h), and the error that is left, of the values as they decode.
+  /// Fails for encodings that are not taken column by column.
+  llvm::Expected<std::pair<std::vector<EncodedComponent>, double>>
+  encodeWithFeedback(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values,
+                     llvm::ArrayRef<double> moments, const FeedbackOptions &options) const;
   /// Decodes stored components, which may come in any order. bf16 may come as u16, codes as i8.
   llvm::Error decode(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<Component> components,
                      llvm::MutableArrayRef<float> values) const;
