@@ -7,8 +7,8 @@
 //
 // What a format of up to 8 bits gets without saying more. How the nearest level is found follows
 // from the table: thresholds are left to `lowbit.rank`, which takes none at zero; with one there,
-// the threshold in the bucket of the number's leading bits is looked up, where there is at most one;
-// the rest is searched by halves.
+// the threshold in the bucket of the number's leading bits is looked up, where there is at most
+// one; the rest is searched by halves.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +19,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
+#include <cassert>
 #include <cmath>
 #include <limits>
 
@@ -58,12 +59,8 @@ static Value buildBucketRank(TileBuilder &t, const ThresholdBuckets &buckets, Va
     sign = arith::ShRSIOp::create(b, loc, bits, t.i32(31));
     bits = arith::AndIOp::create(b, loc, bits, t.i32(0x7fffffff));
   }
-  uint32_t least = buckets.least;
-  if (!value.getDefiningOp<QuotientOp>()) { // may be NaN
-    bits = arith::AddIOp::create(b, loc, bits, t.i32(ThresholdBuckets::beyondInfinity));
-    least += ThresholdBuckets::beyondInfinity;
-  }
-  Value from = t.i32(least);
+  bits = arith::AddIOp::create(b, loc, bits, t.i32(ThresholdBuckets::beyondInfinity));
+  Value from = t.i32(buckets.least + ThresholdBuckets::beyondInfinity);
   Value distance = arith::SubIOp::create(b, loc, arith::MaxSIOp::create(b, loc, bits, from), from);
   Value place = arith::MinUIOp::create(b, loc, distance, t.i32(buckets.span));
   if (sign)
@@ -92,14 +89,14 @@ static Value buildSearchRank(TileBuilder &t, std::vector<float> thresholds, unsi
   return rank;
 }
 
-/// Of value / scale, or of the value; as an i32. NaN is taken as zero.
+/// Of value / scale, or of the value; as an i32. NaN is taken as zero. A scale is given only with
+/// thresholds that lowbit.rank takes.
 static Value buildRank(TileBuilder &t, const numerics::Format &format, Value value,
                        Value scale = nullptr, bool isBounded = false) {
   const std::vector<float> &thresholds = format.thresholds();
   if (llvm::all_of(thresholds, RankOp::isThreshold))
     return RankOp::create(t.b, t.loc, value, scale ? scale : t.f32(1), thresholds, isBounded);
-  if (scale)
-    value = QuotientOp::create(t.b, t.loc, value, scale);
+  assert(!scale && "the quotient may be rounded to a threshold at zero");
   if (auto buckets = ThresholdBuckets::create(thresholds, kMostBuckets))
     return buildBucketRank(t, *buckets, value);
   return buildSearchRank(t, thresholds, format.bits(), t.withoutNaN(value));

@@ -75,8 +75,8 @@ struct Feedback {
   Matrix values;
   Matrix factor;
 
-  /// Codes of the columns [begin, end) of some rows, and their errors carried to all later ones;
-  /// `pending` are errors of the block's columns before, which only its own columns have seen.
+  /// Codes of the columns [begin, end) of some rows, and their errors carried to all later ones: to
+  /// those before `end` at once, to the rest in one product. The sum of squares of the errors.
   double run(int64_t firstRow, int64_t rows, int64_t begin, int64_t end) {
     double sum = 0;
     Matrix errors(rows, end - begin);

@@ -79,6 +79,18 @@ static nb::object toNumpy(const EncodedComponent &component) {
   return python::toNumpy(std::move(array));
 }
 
+static nb::dict toNumpy(const std::vector<EncodedComponent> &components) {
+  nb::dict result;
+  for (const EncodedComponent &component : components)
+    result[component.name.c_str()] = toNumpy(component);
+  return result;
+}
+
+/// Precondition: the array's elements are of this type.
+template <typename T> static ArrayRef<T> valuesOf(const InputArray &array) {
+  return {static_cast<const T *>(array.data()), array.size()};
+}
+
 static nb::dict encodeArray(const InputArray &values, const std::string &text) {
   if (getDType(values) != DType::F32)
     throw Failure("encode() takes float32 values: convert them with astype()");
@@ -87,13 +99,9 @@ static nb::dict encodeArray(const InputArray &values, const std::string &text) {
   SmallVector<int64_t, 4> shape = getShape(values);
   auto encoded = [&] {
     nb::gil_scoped_release unlocked;
-    return encoding.encode(shape,
-                           ArrayRef(static_cast<const float *>(values.data()), values.size()));
+    return encoding.encode(shape, valuesOf<float>(values));
   }();
-  nb::dict result;
-  for (const EncodedComponent &component : unwrap(std::move(encoded)))
-    result[component.name.c_str()] = toNumpy(component);
-  return result;
+  return toNumpy(unwrap(std::move(encoded)));
 }
 
 static std::pair<nb::dict, double> encodeArrayWithFeedback(const InputArray &values,
@@ -107,16 +115,11 @@ static std::pair<nb::dict, double> encodeArrayWithFeedback(const InputArray &val
   SmallVector<int64_t, 4> shape = getShape(values);
   auto encoded = [&] {
     nb::gil_scoped_release unlocked;
-    return encoding.encodeWithFeedback(
-        shape, ArrayRef(static_cast<const float *>(values.data()), values.size()),
-        ArrayRef(static_cast<const double *>(moments.data()), moments.size()),
-        {damping, fallingOrder});
+    return encoding.encodeWithFeedback(shape, valuesOf<float>(values), valuesOf<double>(moments),
+                                       {damping, fallingOrder});
   }();
   auto [components, error] = unwrap(std::move(encoded));
-  nb::dict result;
-  for (const EncodedComponent &component : components)
-    result[component.name.c_str()] = toNumpy(component);
-  return {std::move(result), error};
+  return {toNumpy(components), error};
 }
 
 static nb::object decodeArray(const std::string &text, const std::vector<int64_t> &shape,

@@ -30,13 +30,6 @@ using namespace mlir;
 using namespace lowbit;
 using arith::CmpFPredicate;
 
-static Value divide(NumberBuilder t, Value number, Value scale) {
-  Type type = scale.getType();
-  Value infinity = t.real(std::numeric_limits<float>::infinity(), type);
-  Value divisor = t.select(CmpFPredicate::OEQ, scale, t.real(0, type), infinity, scale);
-  return t.withoutNaN(arith::DivFOp::create(t.b, t.loc, number, divisor));
-}
-
 /// NaN becomes zero, an infinity, which would have no remainder, a large number.
 static Value finite(NumberBuilder t, Value x, StringRef intrinsic) {
   auto lanes = cast<VectorType>(x.getType());
@@ -92,7 +85,7 @@ struct LowerQuotientsPass : lowbit::impl::LowerQuotientsBase<LowerQuotientsPass>
       op.replaceAllUsesWith(
           multiplyAdd && isOne
               ? multiplyByInverse(t, op.getNumber(), spread.getSource(), instructions->fixUp)
-              : divide(t, op.getNumber(), op.getScale()));
+              : t.divide(op.getNumber(), op.getScale()));
       op.erase();
     });
   }

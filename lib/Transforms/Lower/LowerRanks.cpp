@@ -194,10 +194,7 @@ Value RankBuilder::rankOfQuotient(Value quotient) {
 
 /// By few instructions and nothing that could be computed once for a block.
 Value RankBuilder::rankByDivision() {
-  Value scale = op.getScale();
-  Value infinity = real(std::numeric_limits<float>::infinity(), numbers());
-  Value divisor = select(CmpFPredicate::OEQ, scale, real(0, numbers()), infinity, scale);
-  return rankOfQuotient(arith::DivFOp::create(b, loc, op.getNumber(), divisor));
+  return rankOfQuotient(divide(op.getNumber(), op.getScale()));
 }
 
 Value RankBuilder::rankByQuotient() {
@@ -292,10 +289,21 @@ struct LowerRanksPass : lowbit::impl::LowerRanksBase<LowerRanksPass> {
     });
   }
 
+  /// The one scale of all lanes, if there is one.
+  static Value findScale(RankBuilder t) {
+    Value scales = t.op.getScale();
+    if (auto spread = scales.getDefiningOp<vector::BroadcastOp>())
+      return spread.getSource().getType().isF32() ? spread.getSource() : Value();
+    SplatElementsAttr splat;
+    if (matchPattern(scales, m_Constant(&splat)))
+      return t.real(splat.getSplatValue<float>(), t.b.getF32Type());
+    return nullptr;
+  }
+
   static Value lower(RankBuilder t) {
     auto lanes = dyn_cast<VectorType>(t.numbers());
-    auto spread = t.op.getScale().getDefiningOp<vector::BroadcastOp>();
-    if (!lanes || !spread || !spread.getSource().getType().isF32())
+    Value scale = findScale(t);
+    if (!lanes || !scale)
       return t.rankByQuotient();
     ArrayRef<float> thresholds = t.thresholds();
     std::optional<RankPlaces> places;
@@ -304,7 +312,7 @@ struct LowerRanksPass : lowbit::impl::LowerRanksBase<LowerRanksPass> {
       places = RankPlaces::createSmall(thresholds, t.op.getBounded() ? 1 : 0);
     if (!places && thresholds.size() > kCountedThresholds)
       places = RankPlaces::createLarge(thresholds);
-    return places ? t.rankByPlaces(*places, spread.getSource()) : t.rankByQuotient();
+    return places ? t.rankByPlaces(*places, scale) : t.rankByQuotient();
   }
 };
 } // namespace

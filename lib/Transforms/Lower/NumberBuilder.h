@@ -10,6 +10,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <limits>
+
 namespace lowbit {
 
 /// Numbers, or vectors of them.
@@ -48,6 +50,14 @@ struct NumberBuilder {
   /// NaN becomes zero.
   mlir::Value withoutNaN(mlir::Value x) {
     return select(mlir::arith::CmpFPredicate::ORD, x, x, x, real(0, x.getType()));
+  }
+  /// The quotient by a division; zero by a scale of zero, and where there is none.
+  mlir::Value divide(mlir::Value number, mlir::Value scale) {
+    mlir::Type type = scale.getType();
+    mlir::Value infinity = real(std::numeric_limits<float>::infinity(), type);
+    mlir::Value divisor =
+        select(mlir::arith::CmpFPredicate::OEQ, scale, real(0, type), infinity, scale);
+    return withoutNaN(mlir::arith::DivFOp::create(b, loc, number, divisor));
   }
 
 private:
