@@ -36,7 +36,11 @@ PAGES = {
         "Passes",
         "In alphabetical order; [Pipelines.md](Pipelines.md) has them in the order in which they "
         "run. An example begins with the command that makes its second half from its first.",
-        ["lowbit/Transforms/Lower/Passes.td", "lowbit/Transforms/Optimizers/Passes.td"],
+        [
+            "lowbit/Transforms/Calibrate/Passes.td",
+            "lowbit/Transforms/Lower/Passes.td",
+            "lowbit/Transforms/Optimizers/Passes.td",
+        ],
         ["-gen-pass-doc"],
     ),
 }

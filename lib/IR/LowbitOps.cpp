@@ -40,6 +40,33 @@ static void printNumbers(OpAsmPrinter &printer, Operation *, DenseF32ArrayAttr n
   printer << ']';
 }
 
+/// A list of words, as [moments, maxima].
+static ParseResult parseStatistics(OpAsmParser &parser, DenseI32ArrayAttr &statistics) {
+  SmallVector<int32_t> kinds;
+  auto parseOne = [&]() -> ParseResult {
+    SMLoc where = parser.getCurrentLocation();
+    StringRef word;
+    if (failed(parser.parseKeyword(&word)))
+      return failure();
+    std::optional<StatisticKind> kind = symbolizeStatisticKind(word);
+    if (!kind)
+      return parser.emitError(where) << "'" << word << "' is not a statistic";
+    kinds.push_back(int32_t(*kind));
+    return success();
+  };
+  if (failed(parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseOne)))
+    return failure();
+  statistics = DenseI32ArrayAttr::get(parser.getContext(), kinds);
+  return success();
+}
+static void printStatistics(OpAsmPrinter &printer, Operation *, DenseI32ArrayAttr statistics) {
+  printer << '[';
+  llvm::interleaveComma(statistics.asArrayRef(), printer, [&](int32_t kind) {
+    printer << stringifyStatisticKind(StatisticKind(kind));
+  });
+  printer << ']';
+}
+
 #define GET_OP_CLASSES
 #include "lowbit/IR/LowbitOps.cpp.inc"
 
@@ -131,6 +158,30 @@ LogicalResult AssembleOp::verify() {
 }
 LogicalResult DisassembleOp::verify() {
   return verifyComponents(*this, getSource().getType(), getComponents().getTypes());
+}
+
+SmallVector<StatisticKind> ObserveOp::getKinds() {
+  return llvm::map_to_vector(getStatistics(), [](int32_t kind) { return StatisticKind(kind); });
+}
+
+LogicalResult ObserveOp::verify() {
+  RankedTensorType type = getValue().getType();
+  if (!type.getElementType().isF32() || type.getRank() == 0 ||
+      type.isDynamicDim(type.getRank() - 1))
+    return emitOpError() << "takes f32 values with a fixed number of channels, the last axis, not "
+                         << type;
+  if (getFeeds().empty())
+    return emitOpError("needs the parameters that the value is multiplied with: they name it");
+  if (getStatistics().empty())
+    return emitOpError("keeps no statistic");
+  SmallVector<int32_t> sorted(getStatistics());
+  llvm::sort(sorted);
+  if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+    return emitOpError("keeps a statistic twice");
+  for (int32_t kind : sorted)
+    if (!symbolizeStatisticKind(kind))
+      return emitOpError() << "knows no statistic " << kind;
+  return success();
 }
 
 LogicalResult ParameterOp::verify() {

@@ -8,6 +8,7 @@
 #include "lowbit/InitAll.h"
 #include "lowbit/IR/LowbitDialect.h"
 #include "lowbit/Pipelines/Pipelines.h"
+#include "lowbit/Transforms/Calibrate/Passes.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "lowbit/Transforms/Optimizers/Passes.h"
 #include "mlir/InitAllDialects.h"
@@ -24,6 +25,7 @@ void lowbit::registerAllDialects(mlir::DialectRegistry &registry) {
 
 void lowbit::registerAllPasses() {
   mlir::registerAllPasses();
+  registerLowbitCalibratePasses();
   registerLowbitLowerPasses();
   registerLowbitOptimizersPasses();
   registerPipelines();

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/Pipelines/Pipelines.h"
+#include "lowbit/Transforms/Calibrate/Passes.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -52,6 +53,23 @@ llvm::Error CpuPipelineOptions::adaptTo(const CpuTarget &target) {
 template <typename Function = func::FuncOp> static void addCleanup(OpPassManager &pm) {
   pm.addNestedPass<Function>(createCanonicalizerPass());
   pm.addNestedPass<Function>(createCSEPass());
+}
+
+void lowbit::buildCalibrationPipeline(OpPassManager &pm,
+                                      const CalibrationPipelineOptions &options) {
+  pm.addPass(createStrip());
+  pm.addPass(createInlinerPass());
+  // Extents are those of arguments, wherever they can be: others would have to pass between stages.
+  pm.addNestedPass<func::FuncOp>(createSCFForLoopCanonicalizationPass());
+  pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
+  addCleanup(pm);
+  InsertObserversOptions taps;
+  taps.statistics = SmallVector<std::string>(options.statistics.begin(), options.statistics.end());
+  pm.addNestedPass<func::FuncOp>(createInsertObservers(taps));
+  SplitStagesOptions stages;
+  stages.entry = options.entry;
+  pm.addPass(createSplitStages(stages));
+  pm.addNestedPass<func::FuncOp>(createLowerObservers());
 }
 
 void lowbit::buildExplicitPipeline(OpPassManager &pm) {
@@ -243,6 +261,9 @@ static void registerCpuPipeline(StringRef name, StringRef description,
 void lowbit::registerPipelines() {
   registerCpuPipeline("lowbit-cpu-pipeline", "From linalg on encoded tensors to the LLVM dialect",
                       buildCpuPipeline);
+  PassPipelineRegistration<CalibrationPipelineOptions>(
+      "lowbit-calibration-pipeline", "A program with parameters to stages that keep statistics",
+      buildCalibrationPipeline);
   PassPipelineRegistration<>("lowbit-reference-pipeline",
                              "The reference lowering: decode all, f32 loops, encode; for tests",
                              buildReferencePipeline);

@@ -8,6 +8,7 @@
 #include "Bindings.h"
 
 #include "lowbit/Archive/Archive.h"
+#include "lowbit/Archive/MergeArchives.h"
 
 #include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
@@ -91,7 +92,22 @@ static void writeArchive(const Path &path, const std::map<std::string, std::stri
   }());
 }
 
+static void merge(const Archive &base, const std::vector<Path> &paths,
+                  const std::map<std::string, std::string> &metadata, const Path &output) {
+  std::vector<std::unique_ptr<Archive>> replacements;
+  for (const Path &path : paths)
+    replacements.push_back(unwrap(Archive::open(path.native())));
+  std::vector<std::pair<std::string, std::string>> texts(metadata.begin(), metadata.end());
+  raise([&] {
+    nb::gil_scoped_release unlocked;
+    return mergeArchives(base, replacements, texts, output.native());
+  }());
+}
+
 void python::bindArchiveWriter(nb::module_ &module) {
+  module.def("merge_archives", &merge, nb::arg("base"), nb::arg("replacements"),
+             nb::arg("metadata"), nb::arg("output"),
+             "Writes an archive again with tensors and texts of others in the place of its own.");
   module.def("write_archive", &writeArchive, nb::arg("path"), nb::arg("metadata"),
              nb::arg("tensors"),
              "Writes an archive under a temporary name, then renames it. metadata: texts by key; "

@@ -82,6 +82,7 @@ void bindEncodings(nb::module_ &module);
 void bindPrograms(nb::module_ &module);
 /// What it adds to programs, bindPrograms() calls it for.
 void bindOptimizers(nb::module_ &module, nb::class_<Program> program);
+void bindCalibration(nb::module_ &module);
 void bindCompiler(nb::module_ &module);
 
 } // namespace lowbit::python

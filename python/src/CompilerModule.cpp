@@ -17,4 +17,5 @@ NB_MODULE(_lowbit, module) {
   bindEncodings(module);
   bindPrograms(module);
   bindCompiler(module);
+  bindCalibration(module);
 }

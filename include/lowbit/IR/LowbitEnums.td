@@ -40,4 +40,13 @@ def Lowbit_Rank1Combiner : Lowbit_Enum<"Rank1Combiner", "how a row and a column 
   I32EnumCase<"Geometric", 2, "geo">
 ]>;
 
+def Lowbit_StatisticKind : Lowbit_Enum<"StatisticKind", "what is kept of the rows of a value while a program runs", [
+  I32EnumCase<"Moments", 0, "moments">,
+  I32EnumCase<"Squares", 1, "squares">,
+  I32EnumCase<"Sums", 2, "sums">,
+  I32EnumCase<"Magnitudes", 3, "magnitudes">,
+  I32EnumCase<"Maxima", 4, "maxima">,
+  I32EnumCase<"Minima", 5, "minima">
+]>;
+
 #endif // LOWBIT_IR_LOWBITENUMS_TD

@@ -186,6 +186,36 @@ def Lowbit_ParameterOp : Lowbit_Op<"parameter"> {
 }
 
 //===----------------------------------------------------------------------===//
+// What a program tells while it runs
+//===----------------------------------------------------------------------===//
+
+def Lowbit_ObserveOp : Op<Lowbit_Dialect, "observe", [MemoryEffects<[MemWrite]>]> {
+  let summary = "keeps statistics of a value, for the passes that decide precision";
+  let description = [{
+    Every number of the last axis is a channel, everything before it rows. For each row x that passes here this adds x x^T to
+    `moments` [channels, channels], or to an array [channels] its `squares` (the diagonal of the moments), `sums` or
+    `magnitudes` (sums of absolute values), or widens its `maxima` or `minima`. `feeds` are the parameters that the value is
+    multiplied with; the first one names the tap. It changes nothing that is computed. `lowbit-insert-observers` places taps,
+    `lowbit-lower-observers` makes arguments of them that the program updates.
+
+    Example:
+    ```mlir
+    func.func @tap(%x: tensor<?x64xf32>) {
+      lowbit.observe %x for ["blk.0.attn_q.weight", "blk.0.attn_k.weight"] [moments, maxima] : tensor<?x64xf32>
+      return
+    }
+    ```
+  }];
+  let arguments = (ins Lowbit_PlainTensor:$value, StrArrayAttr:$feeds, DenseI32ArrayAttr:$statistics);
+  let assemblyFormat = "$value `for` $feeds custom<Statistics>($statistics) attr-dict `:` type($value)";
+  let extraClassDeclaration = [{
+    ::llvm::SmallVector<::lowbit::StatisticKind> getKinds();
+    int64_t getChannels() { return getValue().getType().getShape().back(); }
+  }];
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
 // On components: what the road works on after `lowbit-components`
 //===----------------------------------------------------------------------===//
 

@@ -103,6 +103,19 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::init(false)};
 };
 
+struct CalibrationPipelineOptions : mlir::PassPipelineOptions<CalibrationPipelineOptions> {
+  ListOption<std::string> statistics{
+      *this, "statistics",
+      llvm::cl::desc("What taps keep: moments, squares, sums, magnitudes, maxima, minima")};
+  Option<std::string> entry{*this, "entry", llvm::cl::desc("Which entry; the first one by default"),
+                            llvm::cl::init("")};
+};
+
+/// `lowbit-calibration-pipeline`: from a program with parameters, in any encoding, to stages in
+/// full precision that keep statistics of what is multiplied with parameters. They are a program
+/// for a pipeline below.
+void buildCalibrationPipeline(mlir::OpPassManager &pm, const CalibrationPipelineOptions &options);
+
 /// From the notation to an explicit program, checked: the beginning of every pipeline.
 void buildExplicitPipeline(mlir::OpPassManager &pm);
 

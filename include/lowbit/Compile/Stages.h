@@ -1,0 +1,53 @@
+//===- Stages.h - A program in stages that keep statistics ------*- C++ -*-===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef LOWBIT_COMPILE_STAGES_H
+#define LOWBIT_COMPILE_STAGES_H
+
+#include "lowbit/Compile/Cancellation.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/Support/Error.h"
+
+#include <string>
+#include <vector>
+
+namespace lowbit {
+
+class Archive;
+
+/// One stage of a program, as lowbit-split-stages describes it.
+struct StageDescription {
+  std::string function;
+  /// Of the function, but for the statistics, which come last: "value", "argument 0", "parameter
+  /// KEY", "result".
+  std::vector<std::string> arguments;
+  /// Of all arguments, statistics too, as the IR prints them.
+  std::vector<std::string> types;
+  /// For each tap the parameters that it feeds.
+  std::vector<std::vector<std::string>> feeds;
+};
+
+struct StagedProgram {
+  /// The module, whose entries are the stages. Each statistic of each tap is one of their last
+  /// arguments, tap by tap in the order that was asked for.
+  std::string text;
+  std::vector<StageDescription> stages;
+};
+
+/// A program, by `lowbit-calibration-pipeline`. `name` is the text's in errors; `entry` may be
+/// empty: the first one.
+llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef name,
+                                          llvm::ArrayRef<std::string> statistics,
+                                          llvm::StringRef entry,
+                                          const Cancellation &cancellation = {});
+
+/// The program of a language model's archive (importLlama), with keys and values in f32.
+llvm::Expected<std::string> importModel(const Archive &archive, uint64_t contextLength);
+
+} // namespace lowbit
+
+#endif // LOWBIT_COMPILE_STAGES_H

@@ -1,0 +1,77 @@
+//===- Stages.cpp - A program in stages that keep statistics --------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "lowbit/Compile/Stages.h"
+
+#include "lowbit/Archive/Archive.h"
+#include "lowbit/Compile/Program.h"
+#include "lowbit/Import/Llama.h"
+#include "lowbit/Target/CpuTarget.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace llvm;
+using namespace lowbit;
+
+static std::vector<std::string> toStrings(mlir::Attribute list) {
+  std::vector<std::string> texts;
+  for (auto text : cast<mlir::ArrayAttr>(list).getAsRange<mlir::StringAttr>())
+    texts.push_back(text.str());
+  return texts;
+}
+
+static std::string print(mlir::ModuleOp module) {
+  std::string text;
+  raw_string_ostream stream(text);
+  module.print(stream);
+  return text;
+}
+
+Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
+                                            ArrayRef<std::string> statistics, StringRef entry,
+                                            const Cancellation &cancellation) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  std::string pipeline =
+      "builtin.module(lowbit-calibration-pipeline{statistics=" + join(statistics, ",");
+  if (!entry.empty())
+    pipeline += " entry=" + entry.str();
+  if (Error error = runPipeline(**module, pipeline + "})", CpuTarget(), cancellation))
+    return std::move(error);
+  StagedProgram program;
+  for (auto stage : (**module)
+                        ->getAttrOfType<mlir::ArrayAttr>("lowbit.stages")
+                        .getAsRange<mlir::DictionaryAttr>()) {
+    StageDescription &description = program.stages.emplace_back();
+    description.function = stage.getAs<mlir::FlatSymbolRefAttr>("function").getValue().str();
+    description.arguments = toStrings(stage.get("arguments"));
+    auto function = cast<mlir::func::FuncOp>(
+        mlir::SymbolTable::lookupSymbolIn(**module, description.function));
+    for (mlir::Type type : function.getArgumentTypes())
+      raw_string_ostream(description.types.emplace_back()) << type;
+    for (mlir::Attribute feeds : stage.getAs<mlir::ArrayAttr>("feeds"))
+      description.feeds.push_back(toStrings(feeds));
+  }
+  program.text = print(**module);
+  return program;
+}
+
+Expected<std::string> lowbit::importModel(const Archive &archive, uint64_t contextLength) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  LlamaImportOptions options;
+  options.contextLength = contextLength;
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
+      importLlama(archive, options, context.get());
+  if (!module)
+    return module.takeError();
+  return print(**module);
+}

@@ -1,0 +1,51 @@
+//===- CalibrationBindings.cpp - split_stages, import_model ---------------===//
+//
+// Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bindings.h"
+
+#include "lowbit/Compile/Stages.h"
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+using namespace llvm;
+using namespace lowbit;
+using namespace lowbit::python;
+
+using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
+                         std::vector<std::vector<std::string>>>;
+
+static std::tuple<std::string, std::vector<Stage>> split(const std::string &text,
+                                                         const std::vector<std::string> &statistics,
+                                                         const std::string &entry,
+                                                         const std::string &name) {
+  StagedProgram program;
+  Cancellation cancellation;
+  raise(runCancellable(cancellation, [&] {
+    return splitStages(text, name, statistics, entry, cancellation).moveInto(program);
+  }));
+  std::vector<Stage> stages;
+  for (StageDescription &stage : program.stages)
+    stages.emplace_back(std::move(stage.function), std::move(stage.arguments),
+                        std::move(stage.types), std::move(stage.feeds));
+  return {std::move(program.text), std::move(stages)};
+}
+
+static std::string import(const Archive &archive, uint64_t contextLength) {
+  return unwrap(importModel(archive, contextLength));
+}
+
+void python::bindCalibration(nb::module_ &module) {
+  module.def("split_stages", &split, nb::arg("text"), nb::arg("statistics"), nb::arg("entry") = "",
+             nb::arg("name") = "module",
+             "A program as a chain of functions that keep statistics: the module's text, and of "
+             "each stage its function, what its arguments are, the types of all (statistics come last), "
+             "and what each of its taps feeds.");
+  module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
+             "The program of a language model, with keys and values in f32.");
+}
