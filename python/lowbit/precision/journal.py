@@ -1,0 +1,87 @@
+"""What a run has done so far, in a folder beside its output: an interrupted run goes on there.
+
+The folder has for each stage that is done `stage-N.safetensors`, an archive of its tensors; `values-N.safetensors`, what passes to the next
+stage; and `journal.json`, which is replaced last: {"settings": what the run was asked for, "done": stages, "record": the report so far}.
+A folder of other settings is started anew.
+"""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+from typing import Any, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit
+from .weights import Term
+
+Array = NDArray[np.float32]
+
+
+class Journal:
+    def __init__(self, folder: str, settings: Mapping[str, Any]):
+        self.folder = folder
+        self.settings = json.loads(json.dumps(settings))
+        self.done = 0
+        self.record: dict[str, Any] = {}
+        try:
+            with open(self._path("journal.json"), encoding="utf-8") as file:
+                journal = json.load(file)
+            if journal["settings"] == self.settings:
+                self.done, self.record = journal["done"], journal["record"]
+        except (OSError, ValueError, KeyError):
+            pass  # no journal, or none that can be read
+
+    def _path(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+    @property
+    def archives(self) -> list[str]:
+        """Of the stages that are done."""
+        return [
+            path
+            for n in range(self.done)
+            if os.path.exists(path := self._path(f"stage-{n}.safetensors"))
+        ]
+
+    def load_values(self) -> list[Array] | None:
+        """What passes to the next stage, of each sequence."""
+        path = self._path(f"values-{self.done}.safetensors")
+        if not self.done or not os.path.exists(path):
+            return None
+        archive = _lowbit.Archive(path)
+        return [archive.tensor_f32(str(n)) for n in range(len(archive.tensors))]
+
+    def save(
+        self,
+        terms: Mapping[str, tuple[Sequence[int], Term]],
+        values: Sequence[Array | None],
+        record: Mapping[str, Any],
+    ) -> None:
+        """After a stage: what its tensors (shape and term by key) are stored as, and what passes to the next one."""
+        os.makedirs(self.folder, exist_ok=True)
+        if terms:
+            _lowbit.write_archive(
+                self._path(f"stage-{self.done}.safetensors"),
+                {},
+                [(k, list(shape), t.encoding, dict(t.components)) for k, (shape, t) in terms.items()],
+            )
+        self.done += 1
+        if all(value is not None for value in values) and values:
+            tensors = [(str(n), v.shape, "", {"values": v}) for n, v in enumerate(values)]
+            _lowbit.write_archive(self._path(f"values-{self.done}.safetensors"), {}, tensors)
+        journal = {"settings": self.settings, "done": self.done, "record": record}
+        temporary = self._path("journal.json.new")
+        with open(temporary, "w", encoding="utf-8") as file:
+            json.dump(journal, file)
+        os.replace(temporary, self._path("journal.json"))
+        for path in glob.glob(glob.escape(self.folder) + "/values-*.safetensors"):
+            if path != self._path(f"values-{self.done}.safetensors"):
+                os.remove(path)
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)

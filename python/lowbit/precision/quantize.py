@@ -1,0 +1,307 @@
+"""A model, a recipe and a text in; the model with its precision decided out.
+
+Layer by layer: what a stage's inputs are with everything before it quantized already, what that says about its weights, their codes, and
+on to the next stage with these. Between two stages the state lies in a folder beside the output (journal.py).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import resource
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit, _runtime
+from ..errors import LowbitError
+from . import recipes
+from .choices import choose_encodings, match
+from .journal import Journal
+from .sources import Source, Tokens
+from .stages import Calibration, Stage
+from .statistics import Statistics
+from .steps import Quantizer, StageStep, WeightStep
+from .weights import Term, Weight, encode, output_error
+
+Array = NDArray[np.float32]
+Stored = dict[str, tuple[Sequence[int], Term]]
+"""Shape and term by key."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is quantized."""
+
+    recipe: str = "gptq"
+    """A name of recipes.RECIPES, or a pipeline of steps."""
+    weights: str | None = None
+    """Encoding of the weights of products; None: the recipe's."""
+    keep: Sequence[tuple[str, str]] = ()
+    """(pattern, encoding): other encodings for tensors of these names, "same" leaves them as stored; the first match decides."""
+    plan: Mapping[str, str] | None = None
+    """Encodings by tensor; counts before `weights`."""
+    tokens: int = 32768
+    """Of the text, at most."""
+    length: int = 1024
+    """Tokens of a sequence, at most."""
+
+
+@dataclass
+class StageState:
+    """A stage whose weights are about to be chosen; steps that condition it change both."""
+
+    stage: Stage
+    parameters: dict[str, Array]
+    taps: list[Statistics]
+    encodings: Mapping[str, str]
+    """Of the bases of the weights that are quantized, by key."""
+    decisions: dict[str, list[str]]
+
+    def note(self, key: str, text: str) -> None:
+        self.decisions.setdefault(key, []).append(text)
+
+
+class Quantization:
+    """One run.
+
+    text: to calibrate on; None where the recipe needs none.
+    progress: called with (done, total, what is being done).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        output: str,
+        options: Options = Options(),
+        text: str | None = None,
+        progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    ):
+        self.source, self.output, self.options, self.progress = source, output, options, progress
+        self.recipe = recipes.find(options.recipe)
+        self.text = text
+        self.sequences = self._read_text(text)
+        self.calibration = Calibration(
+            source.program(options.length),
+            ["moments", "maxima", "minima"],
+            self.sequences,
+            source.path,
+            self._report,
+        )
+        self.encodings = choose_encodings(
+            source.archive, self.calibration.stages, options, self.recipe.weights
+        )
+
+    def _read_text(self, text: str | None) -> list[Tokens]:
+        if text is None:
+            if any(step.needs_text for step in self.recipe.steps):
+                raise LowbitError(
+                    f"recipe '{self.recipe.name}' needs a text to calibrate on",
+                    hint="give --calibration FILE, some ten thousand words of what the model will read",
+                )
+            return []
+        if not text.strip():
+            raise LowbitError(
+                "the calibration text is empty", hint="give a text that the model is used for"
+            )
+        return self.source.sequences(text, self.options.tokens, self.options.length)
+
+    def _report(self, sequence: int) -> None:
+        position, stages = self.calibration.position, self.calibration.stages
+        each = max(len(self.sequences), 1)
+        name = stages[position].name if position < len(stages) else "writing"
+        self.progress(position * each + min(sequence, each), len(stages) * each, name)
+
+    def _settings(self) -> dict[str, Any]:
+        """What a run must have in common with an interrupted one to go on from there."""
+        status = os.stat(self.source.archive.path)
+        return {
+            "model": [self.source.path, status.st_size, status.st_mtime_ns],
+            "options": asdict(self.options),
+            "encodings": self.encodings,
+            "text": self.text and hashlib.sha256(self.text.encode()).hexdigest(),
+            "compiler": _runtime.compiler_version(),
+        }
+
+    def run(self) -> dict[str, Any]:
+        """Writes the output, and gives the record for a report."""
+        start = time.perf_counter()
+        journal = Journal(self.output + ".partial", self._settings())
+        record: dict[str, Any] = journal.record or {"tensors": [], "sites": [], "steps": []}
+        self.calibration.resume(journal.done, journal.load_values())
+        while self.calibration.position < len(self.calibration.stages):
+            began = time.perf_counter()
+            self._report(0)
+            stage = self.calibration.stages[self.calibration.position]
+            stored, after = self._quantize_stage(stage, record)
+            self.calibration.advance(after)
+            record["steps"].append({"name": stage.name, "seconds": time.perf_counter() - began})
+            journal.save(stored, self.calibration.values, record)
+        journal.save(self._quantize_others(record), self.calibration.values, record)
+        self._report(0)
+        self._summarize(record, time.perf_counter() - start)
+        texts = {"lowbit.quantization": json.dumps(self._provenance())}
+        _lowbit.merge_archives(self.source.archive, journal.archives, texts, self.output)
+        journal.remove()
+        return record
+
+    # One stage
+    # ---------
+
+    def _load(self, keys: Sequence[str]) -> dict[str, Array]:
+        return {key: self.source.archive.tensor_f32(key) for key in keys}
+
+    def _quantize_stage(
+        self, stage: Stage, record: dict[str, Any]
+    ) -> tuple[Stored, dict[str, Array]]:
+        """What its tensors are stored as, and all its parameters as they decode."""
+        if not any(self.encodings[key] != "same" for feeds in stage.feeds for key in feeds):
+            return {}, self._load(stage.parameters) if self.sequences else {}
+        original = self._load(
+            dict.fromkeys([*stage.parameters, *(key for feeds in stage.feeds for key in feeds)])
+        )
+        taps = self.calibration.observe(original) if self.sequences else []
+        chosen = {k: e for feeds in stage.feeds for k in feeds if (e := self.encodings[k]) != "same"}
+        state = StageState(stage, dict(original), list(taps), chosen, {})
+        for step in self.recipe.steps:
+            if isinstance(step, StageStep):
+                step.condition(state)
+        by_key = {key: (old, new) for old, new in zip(taps, state.taps) for key in new.feeds}
+
+        def quantize(key: str) -> tuple[Term, dict[str, Any]]:
+            before, after = by_key.get(key, (None, None))
+            return self._quantize_weight(key, state, original[key], before, after)
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            results = dict(zip(chosen, pool.map(quantize, chosen)))
+        stored: Stored = {}
+        for key, values in state.parameters.items():
+            if key in results:
+                stored[key] = (values.shape, results[key][0])
+                record["tensors"].append(results[key][1])
+                state.parameters[key] = results[key][0].decode(values.shape)
+            elif values is not original[key]:  # a gain that was conditioned
+                stored[key] = (values.shape, Term("", {"values": np.float32(values)}))
+        record["sites"] += [_describe(old, new) for old, new in zip(taps, state.taps)]
+        return stored, state.parameters
+
+    def _quantize_weight(
+        self,
+        key: str,
+        state: StageState,
+        original: Array,
+        before: Statistics | None,
+        after: Statistics | None,
+    ) -> tuple[Term, dict[str, Any]]:
+        began = time.perf_counter()
+        values = np.ascontiguousarray(state.parameters[key])
+        moments = after.mean("moments") if after else np.eye(values.shape[1])
+        weight = Weight(key, values, state.encodings[key], moments, after and after.largest)
+        weight.decisions += state.decisions.get(key, [])
+        *steps, quantizer = self.recipe.steps
+        for step in steps:
+            if isinstance(step, WeightStep):
+                step.apply(weight)
+        assert isinstance(quantizer, Quantizer)
+        term = weight.finish(quantizer.encode(weight))
+        decoded = term.decode(values.shape)
+        entry = _entry(key, values.shape, term)
+        entry["weight_error"] = _ratio(
+            float(((decoded - values) ** 2).sum(dtype=np.float64)),
+            float((values**2).sum(dtype=np.float64)),
+        )
+        if before and after:
+            whole = output_error(values, moments)
+            entry["error"] = _ratio(output_error(decoded - values, moments), whole)
+            nearest = encode(original, state.encodings[key]).decode(original.shape)
+            unconditioned = before.mean("moments")
+            entry["error_nearest"] = _ratio(output_error(nearest - original, unconditioned), whole)
+        entry["decisions"] = weight.decisions
+        entry["seconds"] = time.perf_counter() - began
+        return term, entry
+
+    def _quantize_others(self, record: dict[str, Any]) -> Stored:
+        """Tensors that no product multiplies with, as embeddings, where `keep` gives them an encoding: to nearest."""
+        stored: Stored = {}
+        for tensor in self.source.archive.tensors:
+            encoding = match(tensor.name, self.options.keep)
+            if tensor.name in self.encodings or encoding in (None, "same"):
+                continue
+            values = self.source.archive.tensor_f32(tensor.name)
+            term = Weight(tensor.name, values, encoding, np.zeros((0, 0))).finish(
+                encode(values, encoding)
+            )
+            stored[tensor.name] = (values.shape, term)
+            record["tensors"].append(_entry(tensor.name, values.shape, term))
+        return stored
+
+    # What is told of it
+    # ------------------
+
+    def _provenance(self) -> dict[str, Any]:
+        """How the output was made, in its metadata."""
+        steps = self.recipe.pipeline
+        provenance: dict[str, Any] = {"schema": 1, "recipe": self.recipe.name, "pipeline": steps}
+        if self.sequences:
+            provenance["tokens"] = sum(map(len, self.sequences))
+        return provenance
+
+    def _summarize(self, record: dict[str, Any], seconds: float) -> None:
+        weights = sum(int(np.prod(t["shape"])) for t in record["tensors"])
+        size = sum(t["bytes"] for t in record["tensors"])
+        before = {tensor.name: tensor.bytes for tensor in self.source.archive.tensors}
+        record.update(
+            schema=1,
+            model=os.path.basename(self.source.path),
+            recipe=self.recipe.name,
+            description=f"{self.recipe.description} Steps: {self.recipe.pipeline}.",
+            totals={
+                "weights": weights,
+                "bytes": size,
+                "bytes_before": sum(before[t["key"]] for t in record["tensors"]),
+                "bits_per_weight": 8 * size / max(weights, 1),
+                "seconds": seconds,
+                "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            },
+        )
+        if self.sequences:
+            record["calibration"] = {
+                "tokens": sum(map(len, self.sequences)),
+                "sequences": len(self.sequences),
+                "length": self.options.length,
+            }
+
+
+def _ratio(part: float, whole: float) -> float:
+    """0 of a tensor of zeros."""
+    return part / whole if whole > 0 else 0.0
+
+
+def _entry(key: str, shape: Sequence[int], term: Term) -> dict[str, Any]:
+    size = sum(array.nbytes for array in term.components.values())
+    weights = int(np.prod(shape))
+    return {
+        "key": key,
+        "shape": list(shape),
+        "encoding": term.encoding,
+        "bytes": size,
+        "bits_per_weight": 8 * size / weights,
+    }
+
+
+def _describe(before: Statistics, after: Statistics) -> dict[str, Any]:
+    moments = np.diag(before.mean("moments"))
+    site = {
+        "name": before.name,
+        "feeds": before.feeds,
+        "maxima": [float(f"{v:.4g}") for v in before.largest],
+        "root_mean_squares": [float(f"{v:.4g}") for v in np.sqrt(moments)],
+    }
+    if after is not before:
+        site["maxima_after"] = [float(f"{v:.4g}") for v in after.largest]
+    return site

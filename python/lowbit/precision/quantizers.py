@@ -1,0 +1,92 @@
+"""Steps that choose the codes of a weight."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import _lowbit
+from ..errors import LowbitError
+from .steps import Quantizer, WeightStep, step
+from .weights import Array, Term, Weight, encode
+
+
+@step("nearest")
+@dataclass(frozen=True)
+class Nearest(Quantizer):
+    """Each code by itself, with the scales that the encoding's rule gives."""
+
+    needs_text = False
+
+    def encode(self, weight: Weight) -> Term:
+        return encode(weight.base, weight.encoding)
+
+
+@step("gptq")
+@dataclass(frozen=True)
+class GPTQ(Quantizer):
+    """Column by column; the error of each is carried to those after it, so that the product with inputs of the calibration's second moments changes
+    least (Frantar et al. 2022, arXiv 2210.17323). order=falling: columns of large inputs first (act_order), with the scales of the weight as
+    it came. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite."""
+
+    order: str = "natural"
+    damping: float = 0.01
+    choices = {"order": ("natural", "falling")}
+
+    def encode(self, weight: Weight) -> Term:
+        components, _ = _lowbit.encode_with_feedback(
+            np.ascontiguousarray(weight.base),
+            weight.encoding,
+            np.ascontiguousarray(weight.base_moments),
+            self.damping,
+            self.order == "falling",
+        )
+        return Term(weight.encoding, components)
+
+
+def block_width(encoding: str, columns: int) -> int:
+    """How many neighbours of a row share the finest scale of a '#lowbit.quantized'."""
+    levels = re.findall(r"per (\[1, (\d+)\]|axis 0|tensor|\[[^]]*\]|axis \d+)", encoding)
+    widths = [int(width) if width else columns for text, width in levels if width or text == "axis 0"]
+    if not widths:
+        raise LowbitError(
+            f"no ranges of a row share a scale in {encoding}", hint="scales per [1, N] or axis 0"
+        )
+    return min(widths)
+
+
+@step("clip")
+@dataclass(frozen=True)
+class Clip(WeightStep):
+    """Cuts the largest weights of each block to the part of its range at which the rounding error, weighted by the second moment of each input, is least,
+    as AWQ searches it (Lin et al. 2023, arXiv 2306.00978, auto_clip): scales become smaller where outliers cost more than they are worth.
+    """
+
+    least: float = 0.5
+    steps: int = 10
+
+    def apply(self, weight: Weight) -> None:
+        columns = weight.shape[1]
+        width = block_width(weight.encoding, columns)
+        starts = np.arange(0, columns, width)
+        importance = np.diag(weight.moments).astype(np.float32)
+        original = weight.base
+        largest = np.maximum.reduceat(np.abs(original), starts, axis=1)
+        lengths = np.diff(np.append(starts, columns))
+        best = np.full(largest.shape, np.inf)
+        ratio = np.ones(largest.shape, np.float32)
+        for part in np.linspace(1, self.least, self.steps + 1, dtype=np.float32):
+            cut = self._cut(original, largest * part, lengths)
+            error = (encode(cut, weight.encoding).decode(weight.shape) - original) ** 2
+            cost = np.add.reduceat(error * importance, starts, axis=1)
+            better = cost < best
+            best[better], ratio[better] = cost[better], part
+        weight.base = self._cut(original, largest * ratio, lengths)
+        weight.decisions.append(f"{(ratio < 1).mean():.0%} of the blocks clipped")
+
+    @staticmethod
+    def _cut(values: Array, limits: Array, lengths: np.ndarray) -> Array:
+        wide = np.repeat(limits, lengths, axis=1)
+        return np.clip(values, -wide, wide)

@@ -1,0 +1,77 @@
+"""Systems of the literature as pipelines of steps.
+
+A recipe is a name for a pipeline (steps.py) and for what weights, activations and caches are stored in unless one says otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..errors import LowbitError
+from . import outliers, quantizers  # noqa: F401 (their steps register themselves)
+from .steps import REGISTRY, Step, parse
+
+INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
+INT4_MSE = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], rule = mse>"
+INT8 = "#lowbit.quantized<int<8>, scale = f16 per [1, 32]>"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    name: str
+    pipeline: str
+    weights: str
+    """Encoding of the weights, unless one is given."""
+    description: str
+    activations: str | None = None
+    """What to run the result with, where it is made for something else than the default (`--activations`)."""
+    kv_cache: str | None = None
+
+    @property
+    def steps(self) -> list[Step]:
+        return parse(self.pipeline)
+
+
+_ALL = [
+    Recipe("rtn", "nearest", INT4, "Every weight to its nearest code. Needs no calibration."),
+    Recipe(
+        "gptq",
+        "gptq",
+        INT4_MSE,
+        "Codes that make up for one another (GPTQ), with scales of least squared error.",
+    ),
+    Recipe(
+        "spqr",
+        "sparse-outliers{density=0.01},gptq",
+        "#lowbit.quantized<int<3>, scale = f16 per [1, 32], rule = mse>",
+        "The 1 % of weights that cost most stay in f16 as a sparse term, GPTQ for the rest (SpQR).",
+    ),
+    Recipe(
+        "owq",
+        "column-outliers{density=0.01},gptq",
+        "#lowbit.quantized<int<3>, scale = f16 per [1, 32], rule = mse>",
+        "The inputs that weak columns hurt most keep f16 weights, GPTQ for the rest (OWQ).",
+    ),
+    Recipe(
+        "svdquant",
+        "low-rank{rank=16},gptq",
+        INT4_MSE,
+        "A branch of rank 16 in f16 takes what matters most, GPTQ for the rest (SVDQuant).",
+    ),
+]
+RECIPES = {recipe.name: recipe for recipe in _ALL}
+
+
+def find(name: str) -> Recipe:
+    """A recipe by name, or one of one's own: the text of a pipeline."""
+    if name in RECIPES:
+        return RECIPES[name]
+    first = name.partition("{")[0].partition(",")[0].strip()
+    if first not in REGISTRY:
+        raise LowbitError(
+            f"there is no recipe '{name}'",
+            hint=f"recipes: {', '.join(RECIPES)}; or steps, as 'low-rank{{rank=16}},gptq'",
+        )
+    recipe = Recipe("custom", name, INT4, "A pipeline of one's own.")
+    recipe.steps  # says what is wrong
+    return recipe

@@ -1,0 +1,128 @@
+"""Where programs, weights and texts come from."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from typing import Protocol, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit
+from ..errors import LowbitError
+from ..tokenizer import Tokenizer
+
+Tokens = NDArray[np.int64]
+"""[tokens]"""
+
+
+class Source(Protocol):
+    """A model that can be quantized."""
+
+    path: str
+    archive: _lowbit.Archive
+    """Has the weights; what is written has its other tensors and metadata."""
+
+    def program(self, length: int) -> str:
+        """MLIR text whose first entry reads at most `length` tokens."""
+
+    def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
+        """The beginning of a text, `tokens` tokens of it, in pieces of at most `length`."""
+
+
+def _check_size(total: int, wanted: int) -> None:
+    if total < 2:
+        raise LowbitError(
+            f"the calibration text has {total} {'token' if total == 1 else 'tokens'}",
+            hint="statistics need some thousand: give a text that the model is used for",
+        )
+
+
+class LanguageModel:
+    """A model of the llama family in a GGUF file, or in an archive that Lowbit wrote."""
+
+    def __init__(self, path: str | os.PathLike):
+        from ..model import open_archive
+
+        open_archive(path)  # says what is wrong with the name
+        self.path = os.fsdecode(path)
+        self.archive = _lowbit.Archive(self.path)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer(self.archive.metadata)
+
+    def program(self, length: int) -> str:
+        return _lowbit.import_model(self.archive, length)
+
+    def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
+        ids = np.asarray(self.tokenizer.encode(text), np.int64)[:tokens]
+        _check_size(len(ids), tokens)
+        return [ids[start : start + length] for start in range(0, len(ids), length)]
+
+
+class EncoderProgram:
+    """A program of one's own (.mlir) whose first entry reads the tokens of one text, as an exported encoder does; its parameters are in one
+    archive. Other integer arguments are masks: all ones.
+
+    tokenizer: a tokenizer.json of PyPI's `tokenizers`; each paragraph of a text is a sequence with its special tokens.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike, parameters: str | os.PathLike, tokenizer: str | os.PathLike
+    ):
+        from ..model import open_archive
+
+        self.path = os.fsdecode(path)
+        open_archive(parameters)
+        self.archive = _lowbit.Archive(os.fsdecode(parameters))
+        with open(path, encoding="utf-8") as file:
+            self._text = file.read()
+        if not os.path.exists(tokenizer):
+            raise LowbitError(
+                f"there is no file '{os.fsdecode(tokenizer)}'",
+                hint="a program of your own needs its tokenizer.json to read a text",
+            )
+        import tokenizers
+
+        self.tokenizer = tokenizers.Tokenizer.from_file(os.fsdecode(tokenizer))
+        self.tokenizer.no_padding()
+
+    def program(self, length: int) -> str:
+        return self._text
+
+    def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
+        self.tokenizer.enable_truncation(length)
+        paragraphs = [" ".join(p.split()) for p in text.split("\n\n")]
+        sequences: list[Tokens] = []
+        total = 0
+        for encoded in self.tokenizer.encode_batch([p for p in paragraphs if p]):
+            if total >= tokens:
+                break
+            sequences.append(np.asarray(encoded.ids[: tokens - total], np.int64))
+            total += len(sequences[-1])
+        _check_size(total, tokens)
+        return sequences
+
+
+def open_source(
+    path: str, parameters: Sequence[str] = (), tokenizer: str | None = None
+) -> Source:
+    if not path.endswith(".mlir"):
+        if parameters or tokenizer:
+            raise LowbitError(
+                "parameters and a tokenizer are for programs of your own (.mlir)",
+                hint="a GGUF file or an archive of Lowbit brings both",
+            )
+        return LanguageModel(path)
+    if len(parameters) != 1:
+        raise LowbitError(
+            f"the program '{path}' needs one archive with its parameters, not {len(parameters)}",
+            hint="give --parameters model.safetensors",
+        )
+    return EncoderProgram(
+        path,
+        parameters[0],
+        tokenizer or os.path.join(os.path.dirname(parameters[0]), "tokenizer.json"),
+    )

@@ -1,0 +1,164 @@
+"""A model as a chain of compiled stages, which run layer by layer and tell what passes.
+
+The compiler makes the stages (`lowbit-calibration-pipeline`): functions that take the value of the stage before and the weights as
+arguments, so that a layer's weights can be changed before its successors see what it computes.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Callable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit
+from ..errors import LowbitError
+from .sources import Tokens
+from .statistics import Statistics
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Stage:
+    function: str
+    arguments: list[str]
+    """ "value", "argument 0", "parameter KEY" or "result"."""
+    types: list[str]
+    """Of all arguments of the function; those of statistics come last."""
+    feeds: list[list[str]]
+    """For each tap the parameters that its value is multiplied with."""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the first weight in it."""
+        return self.feeds[0][0] if self.feeds else "embeddings"
+
+    @property
+    def parameters(self) -> list[str]:
+        return [a.removeprefix("parameter ") for a in self.arguments if a.startswith("parameter ")]
+
+
+def _array_type(text: str, rows: int) -> tuple[tuple[int, ...], type]:
+    """Shape and element type of 'tensor<?x64xf32>', its open extents being the number of tokens."""
+    if text == "index":
+        return (), np.int64
+    match = re.fullmatch(r"tensor<((?:(?:\?|\d+)x)*)(f32|i64)>", text)
+    if not match:
+        raise LowbitError(f"a stage has an argument of type {text}, which cannot be given to it")
+    shape = tuple(rows if e == "?" else int(e) for e in match[1].split("x")[:-1])
+    return shape, {"f32": np.float32, "i64": np.int64}[match[2]]
+
+
+class StagedProgram:
+    """Compiled when it is first run.
+
+    text: an MLIR program; its first argument of integers is tokens, others are masks (all ones), floats begin at 0.
+    statistics: what each tap keeps, of `statistics.KINDS`.
+    """
+
+    def __init__(self, text: str, statistics: Sequence[str], name: str = "module"):
+        self.statistics = list(statistics)
+        self.text, stages = _lowbit.split_stages(text, self.statistics, name=name)
+        self.stages = [Stage(*stage) for stage in stages]
+        integers = [
+            int(argument.removeprefix("argument "))
+            for stage in self.stages
+            for argument, kind in zip(stage.arguments, stage.types)
+            if argument.startswith("argument ") and kind.endswith("xi64>")
+        ]
+        self._tokens = f"argument {min(integers, default=0)}"
+
+    @cached_property
+    def _program(self) -> _lowbit.Program:
+        return _lowbit.Program(self.text)
+
+    def run(
+        self,
+        stage: Stage,
+        tokens: Tokens,
+        value: Array | None,
+        weights: Mapping[str, Array],
+        taps: Sequence[Statistics] | None = None,
+    ) -> Array | None:
+        """The value that goes to the next stage, None after the last.
+
+        value: that of the stage before. weights: by key, f32. taps: those of the stage, which grow.
+        """
+        rows, inputs = len(tokens), []
+        for argument, text in zip(stage.arguments, stage.types):
+            shape, dtype = _array_type(text, rows)
+            if argument == "value":
+                inputs.append(value)
+            elif argument.startswith("parameter "):
+                inputs.append(weights[argument.removeprefix("parameter ")])
+            elif argument == self._tokens:
+                inputs.append(tokens.reshape(shape))
+            elif dtype is np.int64 and shape:
+                inputs.append(np.ones(shape, dtype))
+            else:
+                inputs.append(np.zeros(shape, dtype))
+        places = [(tap, kind) for tap in range(len(stage.feeds)) for kind in self.statistics]
+        for (tap, kind), text in zip(places, stage.types[len(stage.arguments) :]):
+            shape, _ = _array_type(text, rows)
+            fresh = Statistics(stage.feeds[tap])
+            inputs.append((taps[tap] if taps else fresh).start(kind, shape))
+        results = self._program.run(stage.function, inputs)
+        passed = results.pop(0) if stage.arguments[-1:] == ["result"] else None
+        for number, tap in enumerate(taps or ()):
+            first = number * len(self.statistics)
+            tap.add(dict(zip(self.statistics, results[first:])), rows)
+        return passed
+
+
+class Calibration:
+    """Where a run over a text stands: the values between two stages, and which stage comes next.
+
+    progress: called before each sequence of a stage with how many have passed.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        statistics: Sequence[str],
+        sequences: Sequence[Tokens],
+        name: str = "module",
+        progress: Callable[[int], None] = lambda sequence: None,
+    ):
+        self.sequences, self.progress = list(sequences), progress
+        self._observing = StagedProgram(text, statistics, name)
+        # The same without second moments, which cost as much as the stages themselves.
+        self._passing = StagedProgram(text, ["sums"], name)
+        self.stages = self._observing.stages
+        self.position = 0
+        self.values: list[Array | None] = [None] * len(self.sequences)
+
+    def resume(self, position: int, values: Sequence[Array] | None) -> None:
+        """Goes on before the stage of this number, with what passes to it."""
+        self.position = position
+        self.values = list(values) if values is not None else [None] * len(self.sequences)
+
+    def observe(self, weights: Mapping[str, Array]) -> list[Statistics]:
+        """Of the stage that comes next: statistics of each of its taps."""
+        stage = self.stages[self.position]
+        taps = [Statistics(feeds) for feeds in stage.feeds]
+        for number, (tokens, value) in enumerate(zip(self.sequences, self.values)):
+            self.progress(number // 2)
+            self._observing.run(stage, tokens, value, weights, taps)
+        for tap in taps:
+            tap.finish()
+            tap.check()
+        return taps
+
+    def advance(self, weights: Mapping[str, Array]) -> None:
+        """Past the next stage, with these weights."""
+        stage = self._passing.stages[self.position]
+        last = self.position + 1 == len(self.stages)
+        for number, (tokens, value) in enumerate(zip(self.sequences, self.values)):
+            if not last:
+                self.progress((len(self.sequences) + number) // 2)
+                self.values[number] = self._passing.run(stage, tokens, value, weights)
+        self.position += 1

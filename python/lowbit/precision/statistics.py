@@ -1,0 +1,140 @@
+"""What taps keep of the values that pass, and the archive that it is stored in.
+
+An archive of statistics is a safetensors file of Lowbit. For each tap, named by the first parameter that it feeds, it has the tensors
+
+    TAP.moments      f32 [channels, channels]   the mean of x x^T over rows x
+    TAP.squares      f32 [channels]             the mean of x^2 (the diagonal of the moments)
+    TAP.sums         f32 [channels]             the mean of x
+    TAP.magnitudes   f32 [channels]             the mean of |x|
+    TAP.maxima       f32 [channels]             the largest x
+    TAP.minima       f32 [channels]             the smallest x
+
+of those that were asked for, and in its metadata, under "lowbit.statistics", a JSON object {"schema": 1, "taps": {TAP: {"feeds": [parameters],
+"rows": how many rows have passed}}}. Sums are kept in f64 while rows pass.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit
+from ..errors import LowbitError
+
+SCHEMA = 1
+KINDS = ("moments", "squares", "sums", "magnitudes", "maxima", "minima")
+_ROWS_IN_F32 = 2048
+_EXTREMES = {"maxima": -np.inf, "minima": np.inf}
+
+
+@dataclass
+class Statistics:
+    """Of the values at one tap."""
+
+    feeds: list[str]
+    """The parameters that they are multiplied with; the first one names the tap."""
+    rows: int = 0
+    sums: dict[str, NDArray] = field(default_factory=dict)
+    """By kind: sums over rows in f64, extremes in f32."""
+
+    @property
+    def name(self) -> str:
+        return self.feeds[0]
+
+    _pending: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
+    _pending_rows: int = field(default=0, repr=False)
+
+    def start(self, kind: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """What a stage is given for a statistic, to go on from."""
+        value = self._pending.get(kind)
+        return np.full(shape, _EXTREMES.get(kind, 0.0), np.float32) if value is None else value
+
+    def add(self, updated: Mapping[str, NDArray[np.float32]], rows: int) -> None:
+        """What the stage gave back, after as many rows more."""
+        self._pending.update(updated)
+        self._pending_rows += rows
+        self.rows += rows
+        if self._pending_rows >= _ROWS_IN_F32:
+            self.finish()
+
+    def finish(self) -> None:
+        """Adds what is summed in f32 to the sums in f64."""
+        for kind, value in self._pending.items():
+            if kind in _EXTREMES:
+                self.sums[kind] = value
+            elif kind in self.sums:
+                self.sums[kind] += value
+            else:
+                self.sums[kind] = value.astype(np.float64)
+        self._pending = {k: v for k, v in self._pending.items() if k in _EXTREMES}
+        self._pending_rows = 0
+
+    def mean(self, kind: str) -> NDArray[np.float64]:
+        """Per row; extremes as they are."""
+        if kind not in self.sums:
+            raise LowbitError(f"no {kind} were kept of the inputs of '{self.name}'")
+        return self.sums[kind] if kind in _EXTREMES else self.sums[kind] / max(self.rows, 1)
+
+    @property
+    def largest(self) -> NDArray[np.float64]:
+        """[channels] the largest |x|."""
+        return np.maximum(np.abs(self.mean("maxima")), np.abs(self.mean("minima"))).astype(
+            np.float64
+        )
+
+    def scaled(self, factors: NDArray[np.float64]) -> Statistics:
+        """Those of x * factors [channels], all above 0."""
+        sums = {}
+        for kind, value in self.sums.items():
+            if kind == "moments":
+                sums[kind] = value * factors[:, None] * factors[None, :]
+            else:
+                sums[kind] = value * (factors**2 if kind == "squares" else factors)
+        return Statistics(self.feeds, self.rows, sums)
+
+    def check(self) -> None:
+        for kind, value in self.sums.items():
+            if not np.isfinite(value).all():
+                raise LowbitError(
+                    f"the {kind} of the inputs of '{self.name}' are not finite",
+                    hint="the weights before it may be damaged (NaN or infinity)",
+                )
+
+
+def write(path: str, statistics: Iterable[Statistics]) -> None:
+    tensors, taps = [], {}
+    for tap in statistics:
+        taps[tap.name] = {"feeds": tap.feeds, "rows": tap.rows}
+        for kind in tap.sums:
+            value = np.ascontiguousarray(tap.mean(kind), np.float32)
+            tensors.append((f"{tap.name}.{kind}", value.shape, "", {"values": value}))
+    record = json.dumps({"schema": SCHEMA, "taps": taps})
+    _lowbit.write_archive(path, {"lowbit.statistics": record}, tensors)
+
+
+def read(path: str) -> dict[str, Statistics]:
+    """By tap."""
+    archive = _lowbit.Archive(path)
+    text = archive.metadata("lowbit.statistics")
+    record = json.loads(text) if isinstance(text, str) else {}
+    if record.get("schema") != SCHEMA:
+        raise LowbitError(f"{path}: this is no archive of statistics (schema {SCHEMA})")
+    statistics = {
+        name: Statistics(list(tap["feeds"]), int(tap["rows"]))
+        for name, tap in record["taps"].items()
+    }
+    for tensor in archive.tensors:
+        name, _, kind = tensor.name.rpartition(".")
+        if name not in statistics or kind not in KINDS:
+            raise LowbitError(f"{path}: tensor '{tensor.name}' belongs to no tap")
+        tap, value = statistics[name], archive.tensor_f32(tensor.name)
+        tap.sums[kind] = value if kind in _EXTREMES else value.astype(np.float64) * tap.rows
+    return statistics
+
+
+def by_parameter(statistics: Iterable[Statistics]) -> Mapping[str, Statistics]:
+    return {key: tap for tap in statistics for key in tap.feeds}

@@ -1,0 +1,123 @@
+"""What a recipe is made of: steps with names and options, written as a pipeline of passes is.
+
+    sparse-outliers{density=0.01},gptq{order=falling}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, TypeVar
+
+from ..errors import LowbitError
+from .weights import Term, Weight
+
+if TYPE_CHECKING:
+    from .quantize import StageState
+
+REGISTRY: dict[str, type[Step]] = {}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One step; its options are its fields."""
+
+    name: ClassVar[str]
+    needs_text: ClassVar[bool] = True
+    """Whether it decides by what the inputs are."""
+    choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The words that an option takes."""
+
+    def __str__(self) -> str:
+        changed = [
+            f"{f.name}={getattr(self, f.name)}"
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != f.default
+        ]
+        return self.name + (f"{{{' '.join(changed)}}}" if changed else "")
+
+
+class WeightStep(Step):
+    """Changes one weight before it is encoded."""
+
+    def apply(self, weight: Weight) -> None:
+        raise NotImplementedError
+
+
+class StageStep(Step):
+    """Changes several parameters of a stage, and what is known of its taps, so that the float program stays what it is."""
+
+    def condition(self, state: StageState) -> None:
+        raise NotImplementedError
+
+
+class Quantizer(Step):
+    """Chooses the codes of a weight's base; the last step of a recipe."""
+
+    def encode(self, weight: Weight) -> Term:
+        raise NotImplementedError
+
+
+S = TypeVar("S", bound=type[Step])
+
+
+def step(name: str) -> Callable[[S], S]:
+    def register(cls: S) -> S:
+        cls.name = name
+        REGISTRY[name] = cls
+        return cls
+
+    return register
+
+
+def _option(owner: type[Step], name: str, text: str) -> Any:
+    fields = {field.name: field for field in dataclasses.fields(owner)}
+    if name not in fields:
+        known = ", ".join(fields) or "none"
+        raise LowbitError(f"step '{owner.name}' has no option '{name}'", hint=f"options: {known}")
+    kind = type(fields[name].default)
+    try:
+        value = {"true": True, "false": False}[text] if kind is bool else kind(text)
+    except (KeyError, ValueError):
+        raise LowbitError(f"option '{name}' of step '{owner.name}' cannot be '{text}'") from None
+    words = owner.choices.get(name, ())
+    if words and value not in words:
+        raise LowbitError(
+            f"option '{name}' of step '{owner.name}' cannot be '{text}'",
+            hint=f"one of {', '.join(words)}",
+        )
+    return value
+
+
+def parse(text: str) -> list[Step]:
+    """The steps of a pipeline's text. The last one, and no other, is a Quantizer."""
+    steps: list[Step] = []
+    rest = text.strip()
+    while rest:
+        match = re.match(r"([a-z0-9-]+)(?:\{([^{}]*)\})?\s*(?:,\s*(?=\S)|$)", rest)
+        if not match:
+            raise LowbitError(
+                f"'{rest}' is not a step", hint="steps are as in 'low-rank{rank=16},gptq'"
+            )
+        name, options = match[1], (match[2] or "").split()
+        if name not in REGISTRY:
+            raise LowbitError(
+                f"there is no step '{name}'", hint=f"steps: {', '.join(sorted(REGISTRY))}"
+            )
+        given = {}
+        for option in options:
+            key, equals, value = option.partition("=")
+            if not equals:
+                raise LowbitError(f"'{option}' of step '{name}' is not OPTION=VALUE")
+            given[key] = _option(REGISTRY[name], key, value)
+        steps.append(REGISTRY[name](**given))
+        rest = rest[match.end() :]
+    if not steps or not isinstance(steps[-1], Quantizer):
+        quantizers = sorted(n for n, cls in REGISTRY.items() if issubclass(cls, Quantizer))
+        raise LowbitError(
+            f"the pipeline '{text}' does not end with a step that chooses codes",
+            hint=f"one of {', '.join(quantizers)}",
+        )
+    if any(isinstance(s, Quantizer) for s in steps[:-1]):
+        raise LowbitError(f"the pipeline '{text}' chooses codes before its end")
+    return steps

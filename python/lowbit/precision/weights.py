@@ -1,0 +1,140 @@
+"""One weight while it is decided how it is stored.
+
+A weight W [outputs, inputs] is stored as a sum of terms: the *base*, codes of few bits, and before it what was taken out of it (outliers, a
+low-rank branch). Each term that is taken out leaves the base less to represent; the base is encoded last.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit
+from ..errors import LowbitError
+
+Array = NDArray[np.float32]
+Moments = NDArray[np.float64]
+"""[inputs, inputs]: the mean of x x^T over inputs x."""
+
+
+@dataclass(frozen=True)
+class Term:
+    """An encoding and its stored components."""
+
+    encoding: str
+    components: Mapping[str, NDArray[Any]]
+
+    def decode(self, shape: tuple[int, ...]) -> Array:
+        return _lowbit.decode(self.encoding, list(shape), dict(self.components))
+
+
+def encode(values: Array, encoding: str) -> Term:
+    """Rounded to nearest."""
+    return Term(encoding, _lowbit.encode(np.ascontiguousarray(values), encoding))
+
+
+def add_terms(terms: list[Term]) -> Term:
+    """The sum of terms as one encoding."""
+    if len(terms) == 1:
+        return terms[0]
+    components = {
+        f"{number}.{name}": array
+        for number, term in enumerate(terms)
+        for name, array in term.components.items()
+    }
+    return Term(f"#lowbit.sum<{', '.join(term.encoding for term in terms)}>", components)
+
+
+def output_error(difference: Array, moments: Moments) -> float:
+    """The mean squared change of x W^T, summed over outputs, when W changes by this: tr(D H D^T)."""
+    wide = difference.astype(np.float64)
+    return float(np.einsum("ij,ij->", wide @ moments, wide))
+
+
+def damped(moments: Moments, damping: float) -> Moments:
+    """With a part of the mean of the diagonal added to it, so that it can be inverted."""
+    mean = float(np.trace(moments)) / len(moments)
+    return moments + np.eye(len(moments)) * (damping * mean if mean > 0 else 1.0)
+
+
+@dataclass
+class Weight:
+    key: str
+    values: Array
+    """What is to be represented, [outputs, inputs], conditioned so far."""
+    encoding: str
+    """Of the base."""
+    moments: Moments
+    ranges: NDArray[np.float64] | None = None
+    """[inputs]: the largest |x|."""
+    terms: list[Term] = field(default_factory=list)
+    """Taken out of the base."""
+    free_columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Inputs whose columns are stored apart, and chosen last. The base has zeros there."""
+    decisions: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.values).all():
+            raise LowbitError(
+                f"tensor '{self.key}' has numbers that are not finite",
+                hint="the file may be damaged: an encoding has no codes for NaN and infinity",
+            )
+        self.base = self.values
+        self.wanted = self.values
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+    def take_out(self, term: Term) -> None:
+        decoded = term.decode(self.shape)
+        self.terms.append(term)
+        self.base, self.wanted = self.base - decoded, self.wanted - decoded
+
+    def set_apart(self, columns: NDArray[np.int64]) -> None:
+        self.free_columns = columns
+        self.base = self.base.copy()
+        self.base[:, columns] = 0
+
+    def finish(self, base: Term) -> Term:
+        """With the codes of the base: the whole tensor."""
+        if len(self.free_columns):
+            self.terms.append(self._fit_columns(base))
+        return add_terms([base, *self.terms])
+
+    def _fit_columns(self, base: Term) -> Term:
+        """The columns that are stored apart, so that they make up for the errors of all others: least squares."""
+        columns = self.free_columns
+        rest = (self.wanted - base.decode(self.shape)).astype(np.float64)
+        moments = damped(self.moments, 1e-6)
+        values = np.zeros(self.shape, np.float32)
+        values[:, columns] = np.linalg.solve(
+            moments[np.ix_(columns, columns)], moments[columns] @ rest.T
+        ).T
+        return encode(values, columns_encoding(self.shape, len(columns)))
+
+    @property
+    def base_moments(self) -> Moments:
+        """For the codes of the base: where columns are stored apart, and will be chosen to make up for the others' errors, what they
+        cannot make up for (the Schur complement)."""
+        if not len(self.free_columns):
+            return self.moments
+        free = self.free_columns
+        moments = damped(self.moments, 1e-6)
+        rest = np.setdiff1d(np.arange(len(moments)), free)
+        across = moments[np.ix_(rest, free)]
+        left = moments[np.ix_(rest, rest)] - across @ np.linalg.solve(
+            moments[np.ix_(free, free)], across.T
+        )
+        result = np.zeros_like(moments)
+        result[np.ix_(rest, rest)] = (left + left.T) / 2
+        return result
+
+
+def columns_encoding(shape: tuple[int, ...], count: int) -> str:
+    """Whole columns in f16, the others zero."""
+    density = (count + 0.5) / shape[1]
+    return f"#lowbit.block_sparse<[{shape[0]}, 1], density = {density:.9f}, #lowbit.quantized<f16>>"
