@@ -38,6 +38,7 @@ PAGES = {
         "run. An example begins with the command that makes its second half from its first.",
         [
             "lowbit/Transforms/Calibrate/Passes.td",
+            "lowbit/Transforms/Condition/Passes.td",
             "lowbit/Transforms/Lower/Passes.td",
             "lowbit/Transforms/Optimizers/Passes.td",
         ],

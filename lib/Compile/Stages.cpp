@@ -27,6 +27,17 @@ static std::vector<std::string> toStrings(mlir::Attribute list) {
   return texts;
 }
 
+static std::vector<ScaleSink> readSinks(mlir::Attribute tap) {
+  std::vector<ScaleSink> sinks;
+  if (auto list = dyn_cast<mlir::ArrayAttr>(tap))
+    for (auto sink : list.getAsRange<mlir::DictionaryAttr>())
+      sinks.push_back({sink.getAs<mlir::IntegerAttr>("argument").getInt(),
+                       sink.getAs<mlir::IntegerAttr>("axis").getInt(),
+                       sink.getAs<mlir::DenseI64ArrayAttr>("digits").asArrayRef().vec(),
+                       sink.getAs<mlir::DenseI64ArrayAttr>("strides").asArrayRef().vec()});
+  return sinks;
+}
+
 static std::string print(mlir::ModuleOp module) {
   std::string text;
   raw_string_ostream stream(text);
@@ -58,6 +69,12 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
         mlir::SymbolTable::lookupSymbolIn(**module, description.function));
     for (mlir::Type type : function.getArgumentTypes())
       raw_string_ostream(description.types.emplace_back()) << type;
+    if (auto sinks = function->getAttrOfType<mlir::ArrayAttr>("lowbit.scale_sinks"))
+      for (mlir::Attribute tap : sinks) {
+        auto refusal = dyn_cast<mlir::StringAttr>(tap);
+        description.refusals.push_back(refusal ? refusal.str() : "");
+        description.sinks.push_back(readSinks(tap));
+      }
     for (mlir::Attribute feeds : stage.getAs<mlir::ArrayAttr>("feeds"))
       description.feeds.push_back(toStrings(feeds));
   }

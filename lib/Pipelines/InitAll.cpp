@@ -9,6 +9,7 @@
 #include "lowbit/IR/LowbitDialect.h"
 #include "lowbit/Pipelines/Pipelines.h"
 #include "lowbit/Transforms/Calibrate/Passes.h"
+#include "lowbit/Transforms/Condition/Passes.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "lowbit/Transforms/Optimizers/Passes.h"
 #include "mlir/InitAllDialects.h"
@@ -26,6 +27,7 @@ void lowbit::registerAllDialects(mlir::DialectRegistry &registry) {
 void lowbit::registerAllPasses() {
   mlir::registerAllPasses();
   registerLowbitCalibratePasses();
+  registerLowbitConditionPasses();
   registerLowbitLowerPasses();
   registerLowbitOptimizersPasses();
   registerPipelines();

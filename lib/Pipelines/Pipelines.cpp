@@ -7,6 +7,7 @@
 
 #include "lowbit/Pipelines/Pipelines.h"
 #include "lowbit/Transforms/Calibrate/Passes.h"
+#include "lowbit/Transforms/Condition/Passes.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
@@ -69,6 +70,7 @@ void lowbit::buildCalibrationPipeline(OpPassManager &pm,
   SplitStagesOptions stages;
   stages.entry = options.entry;
   pm.addPass(createSplitStages(stages));
+  pm.addNestedPass<func::FuncOp>(createFindScaleSinks());
   pm.addNestedPass<func::FuncOp>(createLowerObservers());
 }
 

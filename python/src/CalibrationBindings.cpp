@@ -17,8 +17,10 @@ using namespace llvm;
 using namespace lowbit;
 using namespace lowbit::python;
 
+using Sink = std::tuple<int64_t, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
 using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
-                         std::vector<std::vector<std::string>>>;
+                         std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
+                         std::vector<std::string>>;
 
 static std::tuple<std::string, std::vector<Stage>> split(const std::string &text,
                                                          const std::vector<std::string> &statistics,
@@ -30,9 +32,17 @@ static std::tuple<std::string, std::vector<Stage>> split(const std::string &text
     return splitStages(text, name, statistics, entry, cancellation).moveInto(program);
   }));
   std::vector<Stage> stages;
-  for (StageDescription &stage : program.stages)
+  for (StageDescription &stage : program.stages) {
+    std::vector<std::vector<Sink>> sinks;
+    for (const std::vector<ScaleSink> &tap : stage.sinks) {
+      auto &list = sinks.emplace_back();
+      for (const ScaleSink &sink : tap)
+        list.emplace_back(sink.argument, sink.axis, sink.digits, sink.strides);
+    }
     stages.emplace_back(std::move(stage.function), std::move(stage.arguments),
-                        std::move(stage.types), std::move(stage.feeds));
+                        std::move(stage.types), std::move(stage.feeds), std::move(sinks),
+                        std::move(stage.refusals));
+  }
   return {std::move(program.text), std::move(stages)};
 }
 
@@ -45,7 +55,8 @@ void python::bindCalibration(nb::module_ &module) {
              nb::arg("name") = "module",
              "A program as a chain of functions that keep statistics: the module's text, and of "
              "each stage its function, what its arguments are, the types of all (statistics come last), "
-             "and what each of its taps feeds.");
+             "what each of its taps feeds, and of each tap the parameters that take factors of its "
+             "channels (argument, axis, digits, strides), or the reason why none do.");
   module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
              "The program of a language model, with keys and values in f32.");
 }

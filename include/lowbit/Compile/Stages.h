@@ -19,6 +19,12 @@ namespace lowbit {
 
 class Archive;
 
+/// A parameter that takes factors of a tap's channels: see lowbit-find-scale-sinks.
+struct ScaleSink {
+  int64_t argument, axis;
+  std::vector<int64_t> digits, strides;
+};
+
 /// One stage of a program, as lowbit-split-stages describes it.
 struct StageDescription {
   std::string function;
@@ -29,6 +35,9 @@ struct StageDescription {
   std::vector<std::string> types;
   /// For each tap the parameters that it feeds.
   std::vector<std::vector<std::string>> feeds;
+  /// For each tap what takes factors of its channels, or why nothing does.
+  std::vector<std::vector<ScaleSink>> sinks;
+  std::vector<std::string> refusals;
 };
 
 struct StagedProgram {

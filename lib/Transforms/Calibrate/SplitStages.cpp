@@ -8,6 +8,7 @@
 #include "StageOutliner.h"
 #include "lowbit/Transforms/Calibrate/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlowOps.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/SymbolTable.h"
 
 namespace lowbit {
@@ -29,7 +30,7 @@ struct Cut {
 class CutFinder {
 public:
   CutFinder(Block &block, ArrayRef<Operation *> roots);
-  /// The last ones before a tap.
+  /// One between two taps, where there is one.
   SmallVector<Cut> find();
 
 private:
@@ -72,6 +73,12 @@ CutFinder::CutFinder(Block &block, ArrayRef<Operation *> roots) {
   }
 }
 
+static bool hasSeveralUsers(Value value) {
+  return llvm::count_if(value.getUsers(), [](Operation *user) {
+           return !isa<ObserveOp, tensor::DimOp>(user);
+         }) > 1;
+}
+
 SmallVector<Cut> CutFinder::find() {
   SmallVector<Cut> cuts;
   SetVector<Value> live;
@@ -88,8 +95,12 @@ SmallVector<Cut> CutFinder::find() {
     auto type = dyn_cast<RankedTensorType>(live.front().getType());
     if (!type || !type.getElementType().isF32())
       continue;
-    // Of cuts with no tap between them the last one stays: it leaves stages that are alike.
+    // Of cuts with no tap between them one stays: the last one, which leaves stages that are alike;
+    // but rather where several ops go on (a residual stream) than between a norm and its product.
+    bool isFork = hasSeveralUsers(live.front());
     if (!cuts.empty() && tapsBefore.back() == taps) {
+      if (!isFork && hasSeveralUsers(cuts.back().value))
+        continue;
       cuts.pop_back();
       tapsBefore.pop_back();
     }

@@ -11,8 +11,10 @@ import json
 import os
 import resource
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
@@ -62,6 +64,8 @@ class StageState:
     encodings: Mapping[str, str]
     """Of the bases of the weights that are quantized, by key."""
     decisions: dict[str, list[str]]
+    shared: frozenset[str]
+    """Parameters that are used more than once in the model."""
 
     def note(self, key: str, text: str) -> None:
         self.decisions.setdefault(key, []).append(text)
@@ -96,6 +100,15 @@ class Quantization:
         self.encodings = choose_encodings(
             source.archive, self.calibration.stages, options, self.recipe.weights
         )
+
+    @cached_property
+    def shared(self) -> frozenset[str]:
+        uses = Counter(
+            key
+            for stage in self.calibration.stages
+            for key in {*stage.parameters, *(key for feeds in stage.feeds for key in feeds)}
+        )
+        return frozenset(key for key, count in uses.items() if count > 1)
 
     def _read_text(self, text: str | None) -> list[Tokens]:
         if text is None:
@@ -167,7 +180,7 @@ class Quantization:
         )
         taps = self.calibration.observe(original) if self.sequences else []
         chosen = {k: e for feeds in stage.feeds for k in feeds if (e := self.encodings[k]) != "same"}
-        state = StageState(stage, dict(original), list(taps), chosen, {})
+        state = StageState(stage, dict(original), list(taps), chosen, {}, self.shared)
         for step in self.recipe.steps:
             if isinstance(step, StageStep):
                 step.condition(state)

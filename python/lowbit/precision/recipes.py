@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import LowbitError
-from . import outliers, quantizers  # noqa: F401 (their steps register themselves)
+from . import migration, outliers, quantizers  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Step, parse
 
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
@@ -41,6 +41,19 @@ _ALL = [
         "Codes that make up for one another (GPTQ), with scales of least squared error.",
     ),
     Recipe(
+        "awq",
+        "migrate-scales,clip,nearest",
+        INT4,
+        "Inputs of large activations get finer weights, blocks are clipped; nearest codes (AWQ).",
+    ),
+    Recipe(
+        "smoothquant",
+        "migrate-scales{by=ranges},gptq",
+        INT8,
+        "Outliers of activations migrate into weights, so that both fit 8 bits (SmoothQuant).",
+        activations="int<8>, scale = f32 per [1, 64]",
+    ),
+    Recipe(
         "spqr",
         "sparse-outliers{density=0.01},gptq",
         "#lowbit.quantized<int<3>, scale = f16 per [1, 32], rule = mse>",
@@ -51,6 +64,13 @@ _ALL = [
         "column-outliers{density=0.01},gptq",
         "#lowbit.quantized<int<3>, scale = f16 per [1, 32], rule = mse>",
         "The inputs that weak columns hurt most keep f16 weights, GPTQ for the rest (OWQ).",
+    ),
+    Recipe(
+        "llm-int8",
+        "column-outliers{by=range threshold=6},nearest",
+        INT8,
+        "Inputs with outliers, 6 times the median range and at most 1 % of them, keep f16 weights (LLM.int8()).",
+        activations="int<8>, scale = f32 per [1, 64]",
     ),
     Recipe(
         "svdquant",

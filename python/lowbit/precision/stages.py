@@ -23,6 +23,21 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
+class Sink:
+    """A parameter that takes factors of the channels of a tap: where they lie on one of its axes (lowbit-find-scale-sinks)."""
+
+    key: str
+    axis: int
+    places: NDArray[np.int64]
+    """[channels] the index on that axis; channels with the same share a factor."""
+
+
+def _make_sink(key: str, axis: int, digits: Sequence[int], strides: Sequence[int]) -> Sink:
+    grids = np.meshgrid(*(np.arange(d) * s for d, s in zip(digits, strides)), indexing="ij")
+    return Sink(key, axis, sum(grids).ravel())
+
+
+@dataclass(frozen=True)
 class Stage:
     function: str
     arguments: list[str]
@@ -31,6 +46,10 @@ class Stage:
     """Of all arguments of the function; those of statistics come last."""
     feeds: list[list[str]]
     """For each tap the parameters that its value is multiplied with."""
+    sinks: list[list[Sink]]
+    """For each tap what its channels can be scaled in, ..."""
+    refusals: list[str]
+    """... or why nothing takes that."""
 
     @property
     def name(self) -> str:
@@ -40,6 +59,25 @@ class Stage:
     @property
     def parameters(self) -> list[str]:
         return [a.removeprefix("parameter ") for a in self.arguments if a.startswith("parameter ")]
+
+
+def _make_stage(
+    function: str,
+    arguments: list[str],
+    types: list[str],
+    feeds: list[list[str]],
+    sinks: list[list[tuple]],
+    refusals: list[str],
+) -> Stage:
+    refusals, found = list(refusals), []
+    for number, tap in enumerate(sinks):
+        names = [arguments[sink[0]] for sink in tap]
+        if not all(name.startswith("parameter ") for name in names):
+            refusals[number], tap, names = "it comes from what is given to the stage", [], []
+        found.append(
+            [_make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
+        )
+    return Stage(function, arguments, types, feeds, found, refusals)
 
 
 def _array_type(text: str, rows: int) -> tuple[tuple[int, ...], type]:
@@ -63,7 +101,7 @@ class StagedProgram:
     def __init__(self, text: str, statistics: Sequence[str], name: str = "module"):
         self.statistics = list(statistics)
         self.text, stages = _lowbit.split_stages(text, self.statistics, name=name)
-        self.stages = [Stage(*stage) for stage in stages]
+        self.stages = [_make_stage(*stage) for stage in stages]
         integers = [
             int(argument.removeprefix("argument "))
             for stage in self.stages

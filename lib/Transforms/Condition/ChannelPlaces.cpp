@@ -1,0 +1,101 @@
+//===- ChannelPlaces.cpp - Where the channels of a value lie --------------===//
+//
+// Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "ChannelPlaces.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+ChannelPlaces ChannelPlaces::onLastAxis(RankedTensorType type) {
+  ChannelPlaces places;
+  places.digits.push_back({type.getShape().back(), unsigned(type.getRank() - 1), 1});
+  return places;
+}
+
+bool ChannelPlaces::isOnAxis(unsigned axis) const {
+  return llvm::any_of(digits, [&](const ChannelDigit &digit) { return digit.axis == axis; });
+}
+
+std::optional<unsigned> ChannelPlaces::getOnlyAxis() const {
+  std::optional<unsigned> only;
+  for (const ChannelDigit &digit : digits) {
+    if (digit.axis && only && *only != *digit.axis)
+      return std::nullopt;
+    if (digit.axis)
+      only = digit.axis;
+  }
+  return only;
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::throughMaps(AffineMap result, AffineMap operand) const {
+  if (!result.isProjectedPermutation() || !operand.isProjectedPermutation())
+    return std::nullopt;
+  ChannelPlaces places = *this;
+  for (ChannelDigit &digit : places.digits)
+    if (digit.axis)
+      digit.axis = operand.getResultPosition(result.getResult(*digit.axis));
+  return places;
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::throughExpand(tensor::ExpandShapeOp op) const {
+  ChannelPlaces places = *this;
+  for (auto [source, group] : llvm::enumerate(op.getReassociationIndices())) {
+    int64_t inner = 1;
+    for (int64_t axis : llvm::reverse(group)) {
+      for (auto [digit, before] : llvm::zip(places.digits, digits))
+        if (before.axis == unsigned(axis)) {
+          digit.axis = source;
+          digit.stride = before.stride * inner;
+        }
+      int64_t extent = op.getResultType().getDimSize(axis);
+      // What lies further out is at unknown strides.
+      inner = ShapedType::isDynamic(extent) || inner < 0 ? -1 : inner * extent;
+    }
+  }
+  for (const ChannelDigit &digit : places.digits)
+    if (digit.stride < 0)
+      return std::nullopt;
+  return places;
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::throughCollapse(tensor::CollapseShapeOp op) const {
+  ChannelPlaces places;
+  for (const ChannelDigit &digit : digits) {
+    if (!digit.axis) {
+      places.digits.push_back(digit);
+      continue;
+    }
+    // From the innermost axis of the group outwards: what of the digit lies on each.
+    ReassociationIndices group = op.getReassociationIndices()[*digit.axis];
+    SmallVector<ChannelDigit> parts;
+    int64_t inner = 1, next = digit.stride, left = digit.extent;
+    for (int64_t axis : llvm::reverse(group)) {
+      int64_t extent = op.getSrcType().getDimSize(axis);
+      if (left == 1)
+        break;
+      if (ShapedType::isDynamic(extent)) {
+        if (group.size() > 1)
+          return std::nullopt;
+        extent = left;
+      }
+      int64_t outer = inner * extent;
+      if (next < outer) {
+        int64_t here = std::min(left, outer / next);
+        if (next % inner || left % here || (here < left && outer % next))
+          return std::nullopt;
+        parts.push_back({here, unsigned(axis), next / inner});
+        left /= here;
+        next *= here;
+      }
+      inner = outer;
+    }
+    if (left != 1)
+      return std::nullopt;
+    places.digits.append(parts.rbegin(), parts.rend());
+  }
+  return places;
+}
