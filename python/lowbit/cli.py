@@ -13,6 +13,7 @@ import sys
 from typing import NoReturn, Sequence
 
 from .errors import LowbitError
+from .precision.command import add_parser as add_quantize
 
 _EXAMPLES = """\
 examples:
@@ -22,6 +23,7 @@ examples:
   lowbit inspect model.gguf
   lowbit encode model.gguf --output w4.safetensors \\
       --weights '#lowbit.quantized<int<4>, scale = f16 per [1, 32]>'
+  lowbit quantize model.gguf --recipe gptq --calibration book.txt --output w4.safetensors
   lowbit perplexity w4.safetensors --text book.txt --max-tokens 1024
 """
 
@@ -283,6 +285,8 @@ def _parser() -> argparse.ArgumentParser:
         help="the new model, for every command again: a GGUF file if the name ends in .gguf (plain "
         "types and layouts of ggml only), else a safetensors file",
     )
+
+    add_quantize(commands, _whole, _keep, _unicode)
 
     sub = command(
         "compile",

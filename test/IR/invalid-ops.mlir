@@ -671,3 +671,59 @@ func.func @tiny_threshold(%x: f32, %s: f32) -> i32 {
   %r = lowbit.rank %x by %s in [1.0e-30, 0.5] : f32
   return %r : i32
 }
+
+// -----
+
+func.func @observe_channels(%x: tensor<8x?xf32>) {
+  // expected-error @below {{takes f32 values with a fixed number of channels, the last axis, not 'tensor<8x?xf32>'}}
+  lowbit.observe %x for ["w"] [sums] : tensor<8x?xf32>
+  return
+}
+
+// -----
+
+func.func @observe_integers(%x: tensor<8xi64>) {
+  // expected-error @below {{takes f32 values}}
+  lowbit.observe %x for ["w"] [sums] : tensor<8xi64>
+  return
+}
+
+// -----
+
+func.func @observe_feeds(%x: tensor<8xf32>) {
+  // expected-error @below {{needs the parameters that the value is multiplied with}}
+  lowbit.observe %x for [] [sums] : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @observe_nothing(%x: tensor<8xf32>) {
+  // expected-error @below {{keeps no statistic}}
+  lowbit.observe %x for ["w"] [] : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @observe_twice(%x: tensor<8xf32>) {
+  // expected-error @below {{keeps a statistic twice}}
+  lowbit.observe %x for ["w"] [sums, sums] : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @observe_unknown(%x: tensor<8xf32>) {
+  // expected-error @below {{'median' is not a statistic}}
+  lowbit.observe %x for ["w"] [median] : tensor<8xf32>
+  return
+}
+
+// -----
+
+func.func @observe_number(%x: tensor<8xf32>) {
+  // expected-error @below {{knows no statistic 9}}
+  "lowbit.observe"(%x) {feeds = ["w"], statistics = array<i32: 9>} : (tensor<8xf32>) -> ()
+  return
+}

@@ -171,3 +171,10 @@ func.func @quotient(%x: f32, %scale: f32, %v: vector<16xf32>, %scales: vector<16
   %w = lowbit.quotient %v, %scales : vector<16xf32>
   return %q, %w : f32, vector<16xf32>
 }
+
+// CHECK-LABEL: func.func @observe
+func.func @observe(%x: tensor<?x64xf32>) {
+  // CHECK: lowbit.observe %{{.*}} for ["up.weight", "gate.weight"] [moments, squares, sums, magnitudes, maxima, minima] : tensor<?x64xf32>
+  lowbit.observe %x for ["up.weight", "gate.weight"] [moments, squares, sums, magnitudes, maxima, minima] : tensor<?x64xf32>
+  return
+}

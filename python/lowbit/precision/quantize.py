@@ -229,11 +229,15 @@ class Quantization:
             float((values**2).sum(dtype=np.float64)),
         )
         if before and after:
-            whole = output_error(values, moments)
-            entry["error"] = _ratio(output_error(decoded - values, moments), whole)
+            entry["error"] = _ratio(
+                output_error(decoded - values, moments), output_error(values, moments)
+            )
             nearest = encode(original, state.encodings[key]).decode(original.shape)
             unconditioned = before.mean("moments")
-            entry["error_nearest"] = _ratio(output_error(nearest - original, unconditioned), whole)
+            entry["error_nearest"] = _ratio(
+                output_error(nearest - original, unconditioned),
+                output_error(original, unconditioned),
+            )
         entry["decisions"] = weight.decisions
         entry["seconds"] = time.perf_counter() - began
         return term, entry

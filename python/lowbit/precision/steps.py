@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, TypeVar
 
@@ -121,3 +122,10 @@ def parse(text: str) -> list[Step]:
     if any(isinstance(s, Quantizer) for s in steps[:-1]):
         raise LowbitError(f"the pipeline '{text}' chooses codes before its end")
     return steps
+
+
+def describe(step: type[Step]) -> str:
+    """Its name, its options and what it does, for people."""
+    options = " ".join(f"{f.name}={f.default}" for f in dataclasses.fields(step))
+    text = inspect.cleandoc(step.__doc__ or "").replace("\n", "\n    ")
+    return f"{step.name}{{{options}}}\n    {text}\n" if options else f"{step.name}\n    {text}\n"

@@ -1,0 +1,161 @@
+"""`lowbit quantize MODEL --recipe RECIPE --calibration TEXT --output OUT`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import Callable
+
+from ..errors import LowbitError
+
+# No numpy and no compiler before they are needed: --help is quick, and works where nothing is built.
+
+
+class _ListRecipes(argparse.Action):
+    def __init__(self, option_strings: list[str], dest: str, **options):
+        super().__init__(option_strings, dest, nargs=0, **options)
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        from .recipes import RECIPES
+        from .steps import REGISTRY, Quantizer, describe
+
+        for recipe in RECIPES.values():
+            print(f"{recipe.name:12} {recipe.description}\n{'':12} steps: {recipe.pipeline}")
+            print(f"{'':12} weights: {recipe.weights}")
+            if recipe.activations:
+                print(f"{'':12} run it with --activations '{recipe.activations}'")
+        print("\nsteps, for --recipe 'STEP{option=value},STEP':\n")
+        for _, step in sorted(REGISTRY.items(), key=lambda item: issubclass(item[1], Quantizer)):
+            print(describe(step))
+        parser.exit()
+
+
+def add_parser(
+    commands: argparse._SubParsersAction,
+    whole: Callable[[int], Callable[[str], int]],
+    keep: Callable[[str], tuple[str, str]],
+    unicode: Callable[[str], str],
+) -> None:
+    sub = commands.add_parser(
+        "quantize",
+        help="decide what a model's weights are stored in, by what a text shows of its inputs",
+        description="Quantize a model layer by layer: calibrate on a text, tame outliers, choose codes that make up for one another. "
+        "An interrupted run goes on where it was (OUT.partial).",
+        epilog="example:\n  lowbit quantize model.gguf --recipe gptq --calibration book.txt --output w4.safetensors --report w4.html\n"
+        "  lowbit quantize --list-recipes\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.set_defaults(run="quantize")
+    sub.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .gguf file, one that Lowbit wrote, or a program of your own (.mlir)",
+    )
+    sub.add_argument("--output", required=True, metavar="OUT", help="the new model, as for `encode`")
+    sub.add_argument(
+        "--recipe",
+        default="gptq",
+        type=unicode,
+        metavar="RECIPE",
+        help="a name, or steps of your own; --list-recipes shows both (gptq)",
+    )
+    sub.add_argument(
+        "--list-recipes", action=_ListRecipes, help="list recipes and steps, and do nothing else"
+    )
+    sub.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="a UTF-8 text like those that the model will read; only `rtn` needs none",
+    )
+    sub.add_argument(
+        "--tokens",
+        type=whole(2),
+        default=32768,
+        metavar="N",
+        help="of the text, at most (%(default)s)",
+    )
+    sub.add_argument(
+        "--length",
+        type=whole(2),
+        default=1024,
+        metavar="N",
+        help="tokens of a sequence, at most (%(default)s, or what the model takes)",
+    )
+    sub.add_argument(
+        "--weights",
+        type=unicode,
+        metavar="ENCODING",
+        help="of what products multiply with, as '#lowbit.quantized<int<3>, scale = f16 per [1, 32], rule = mse>' (the recipe's)",
+    )
+    sub.add_argument(
+        "--keep",
+        action="append",
+        default=[],
+        type=keep,
+        metavar="PATTERN=ENCODING",
+        help="another encoding for tensors of these names (* and ? match; 'same' leaves them as stored); may be repeated, "
+        "the first match decides",
+    )
+    sub.add_argument(
+        "--parameters",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="where MODEL is an MLIR program: the archive with its parameters",
+    )
+    sub.add_argument(
+        "--tokenizer",
+        metavar="FILE",
+        help="where MODEL is an MLIR program: its tokenizer.json (the one beside its parameters)",
+    )
+    sub.add_argument("--report", metavar="FILE.html", help="write a page that shows what was done")
+    sub.add_argument("--json", metavar="FILE", help="write what was done as JSON")
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8") as file:
+        try:
+            return file.read()
+        except UnicodeDecodeError as error:
+            raise LowbitError(
+                f"'{path}' is not UTF-8 text (byte {error.start})", hint="give a plain text file"
+            ) from None
+
+
+def run(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from ..commands import check_output
+    from .quantize import Options, Quantization
+    from .report import summary, write_json, write_report
+    from .sources import open_source
+
+    for output in [options.output, options.report, options.json]:
+        if output:
+            check_output(output, options.model)
+    source = open_source(options.model, options.parameters, options.tokenizer)
+    choices = Options(
+        recipe=options.recipe,
+        weights=options.weights,
+        keep=options.keep,
+        tokens=options.tokens,
+        length=options.length,
+    )
+    text = _read(options.calibration) if options.calibration else None
+    with tqdm(unit="step", file=sys.stderr, disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int, what: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(what, refresh=False)
+            bar.update(done - bar.n)
+
+        record = Quantization(source, options.output, choices, text, progress).run()
+    record["command"] = " ".join(["lowbit", *sys.argv[1:]])
+    if options.calibration:
+        record["calibration"]["text"] = os.path.basename(options.calibration)
+    print(summary(record))
+    if options.json:
+        write_json(record, options.json)
+    if options.report:
+        write_report(record, options.report)
