@@ -47,8 +47,8 @@ def SplitStages : Pass<"lowbit-split-stages", "::mlir::ModuleOp"> {
     An entry becomes a chain of functions, its *stages*, of which each takes the one value that the stage before gave, and the parameters
     as arguments: statistics of a deep model need the memory of one layer, and its weights may change between two stages. A cut is
     where one single value that depends on both an argument and a parameter is still needed; what depends on arguments alone (a mask,
-    rotary tables) or on parameters alone is computed again where it is needed. Each stage has at least one `lowbit.observe`, but for the first,
-    which may only look up embeddings. What no tap depends on goes, and with it the entry's results.
+    rotary tables) or on parameters alone is computed again where it is needed. Of cuts with no `lowbit.observe` between them one stays, the last
+    one, but rather where a value has several users. What no tap depends on goes, and with it the entry's results.
 
     Stages that are equal but for their parameters are one function. The module's `lowbit.stages` has, in order, for each stage its
     `function`; its `arguments`, as "value" (of the stage before), "argument 0" (of the entry) or "parameter blk.0.attn_q.weight"; and, for each of its taps,
@@ -74,15 +74,21 @@ def SplitStages : Pass<"lowbit-split-stages", "::mlir::ModuleOp"> {
     ```mlir
     #e = affine_map<(m, k) -> (m, k)>
     #v = affine_map<(m, k) -> (k)>
-    module attributes {lowbit.stages = [{arguments = ["argument 0", "parameter gain", "argument 1"], feeds = [["up.weight"]], function = @net_stage} ]} {
-      func.func @net_stage(%x: tensor<?x64xf32>, %gain: tensor<64xf32>, %out: tensor<?x64xf32>) attributes {lowbit.entry, lowbit.updates = array<i64>} {
+    module attributes {lowbit.stages = [
+        {arguments = ["argument 0", "argument 1", "parameter gain", "result"], feeds = [], function = @net_stage},
+        {arguments = ["value"], feeds = [["up.weight"]], function = @net_stage_1} ]} {
+      func.func @net_stage(%x: tensor<?x64xf32>, %out: tensor<?x64xf32>, %gain: tensor<64xf32>, %result: tensor<?x64xf32>) -> tensor<?x64xf32>
+          attributes {lowbit.entry, lowbit.updates = array<i64: 3>} {
         %y = linalg.generic {indexing_maps = [#e, #v, #e], iterator_types = ["parallel", "parallel"]}
             ins(%x, %gain : tensor<?x64xf32>, tensor<64xf32>) outs(%out : tensor<?x64xf32>) {
           ^bb0(%a: f32, %g: f32, %o: f32):
             %s = arith.mulf %a, %g : f32
             linalg.yield %s : f32
         } -> tensor<?x64xf32>
-        lowbit.observe %y for ["0"] [sums] : tensor<?x64xf32>
+        return %y : tensor<?x64xf32>
+      }
+      func.func @net_stage_1(%value: tensor<?x64xf32>) attributes {lowbit.entry, lowbit.updates = array<i64>} {
+        lowbit.observe %value for ["0"] [sums] : tensor<?x64xf32>
         return
       }
     }
