@@ -144,7 +144,9 @@ def _left_out(tensors: Sequence[Tensor], count: int) -> tuple[str, ...]:
         names = ", ".join(wording.shorten(key) for key in broken[:3]) + (" …" if broken[3:] else "")
         notes.append(f"{len(broken)} tensors have an error that is no finite number: {names}.")
     if count > len(broken):
-        notes.append(f"{count - len(broken)} tensors are exact or were not measured; they are not shown.")
+        notes.append(
+            f"{count - len(broken)} tensors are exact or were not measured; they are not shown."
+        )
     return tuple(notes)
 
 
@@ -232,7 +234,9 @@ def front(record: Record) -> svg.Chart | None:
     """Sizes and losses of the best allocations, with the chosen one, the budget and the proven bound."""
     allocation = record.get("allocation") or {}
     given = [(number(p["bytes"]), _usable(p["loss"])) for p in allocation.get("front") or ()]
-    points = sorted((b, l) for b, l in given if b is not None and math.isfinite(b) and l is not None)
+    points = sorted(
+        (b, l) for b, l in given if b is not None and math.isfinite(b) and l is not None
+    )
     if len(points) < 2:
         return None
     loss, bound = _usable(allocation.get("loss")), _usable(allocation.get("bound"))
@@ -247,13 +251,19 @@ def front(record: Record) -> svg.Chart | None:
     made = svg.figure(3.6)
     axes = made.add_subplot()
     largest = max(points[-1][0], budget or 0, chosen or 0)
-    scale, unit = next((s, u) for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B")) if largest >= s or s == 1)
+    scale, unit = next(
+        (s, u)
+        for s, u in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
+        if largest >= s or s == 1
+    )
     xs, ys = [b / scale for b, _ in points], [l for _, l in points]
     ends = [v / scale for v in (budget, chosen) if v is not None]
     low, high = min(xs + ends), max(xs + ends)
     margin = 0.05 * (high - low) or 0.05 * high or 1.0
     axes.plot(xs, ys, color=svg.SERIES[0], linewidth=1.4)
-    axes.scatter(xs, ys, s=20, facecolors=svg.PAPER, edgecolors=svg.SERIES[0], zorder=3, gid="front")
+    axes.scatter(
+        xs, ys, s=20, facecolors=svg.PAPER, edgecolors=svg.SERIES[0], zorder=3, gid="front"
+    )
     axes.set_xlim(low - margin, high + margin)
     _logarithmic(axes, "y", [*ys, *(v for v in (loss, bound) if v)])
     axes.set_xlabel(f"size, {unit}")
@@ -265,19 +275,21 @@ def front(record: Record) -> svg.Chart | None:
     if bound is not None:
         right = (budget or chosen or largest) / scale
         bottom = axes.get_ylim()[0]
-        axes.fill_between([low - margin, right], bottom, bound, color=svg.GRID, alpha=0.6, linewidth=0, zorder=0)
+        axes.fill_between(
+            [low - margin, right], bottom, bound, color=svg.GRID, alpha=0.6, linewidth=0, zorder=0
+        )
         axes.hlines(bound, low - margin, right, colors=svg.SERIES[2], linewidth=1.6)
         legend.append(svg.Key("line", svg.SERIES[2], f"proven bound: {wording.digits(bound)}"))
     if loss is not None and chosen is not None:
         look = {"s": 150, "marker": "*", "color": svg.MARK, "zorder": 4}
         axes.scatter([chosen / scale], [loss], **look)
-        legend.append(svg.Key("star", svg.MARK, f"chosen: {wording.size(chosen)}, {wording.digits(loss)}"))
+        legend.append(
+            svg.Key("star", svg.MARK, f"chosen: {wording.size(chosen)}, {wording.digits(loss)}")
+        )
     tooltips = {"front": [f"{wording.size(b)}: loss {wording.digits(l)}" for b, l in points]}
     missing = len(given) - len(points)
     notes = (f"{missing} points have no place on these axes.",) if missing else ()
-    return svg.Chart(
-        svg.to_svg(made, "front", "Loss against size", tooltips), tuple(legend), notes
-    )
+    return svg.Chart(svg.to_svg(made, "front", "Loss against size", tooltips), tuple(legend), notes)
 
 
 def steps(record: Record) -> svg.Chart | None:

@@ -80,7 +80,9 @@ def variable(colour: str) -> str:
 
 def printable(text: str) -> str:
     """Without the characters that SVG or a font cannot have."""
-    return "".join(c if c.isprintable() and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in text)
+    return "".join(
+        c if c.isprintable() and not "\ud800" <= c <= "\udfff" else "\ufffd" for c in text
+    )
 
 
 @contextlib.contextmanager

@@ -45,7 +45,11 @@ def size(value: float | None) -> str:
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if abs(value) >= 0.9995 * scale:
             scaled = value / scale
-            return f"{scaled:.0f} {unit}" if abs(scaled) >= 999.5 else f"{scaled:#.3g} {unit}".replace(". ", " ")
+            return (
+                f"{scaled:.0f} {unit}"
+                if abs(scaled) >= 999.5
+                else f"{scaled:#.3g} {unit}".replace(". ", " ")
+            )
     return f"{value:.0f} B"
 
 
@@ -122,7 +126,9 @@ def _label(encoding: str, depth: int = 0) -> str:
     if not match or depth > 8:
         return encoding.strip()
     name, arguments = match[1], _split(match[2])
-    inner = [_label(argument, depth + 1) for argument in arguments if argument.startswith("#lowbit.")]
+    inner = [
+        _label(argument, depth + 1) for argument in arguments if argument.startswith("#lowbit.")
+    ]
     if name == "quantized":
         words = [_format_label(arguments[0])]
         for argument in arguments[1:]:

@@ -1,0 +1,157 @@
+"""Maps of the channels whose activations are far greater than the others': they decide how well a few bits do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Sequence
+
+import numpy as np
+
+from . import svg, wording
+from .record import Record, Site, vector
+
+_MOST_BINS = 384
+"""Columns of a map; of the channels in one, the greatest is shown."""
+_MOST_ROWS = 320
+_MOST_NAMES = 64
+_LEAST, _GREATEST = 1.0, 1000.0
+"""Multiples of the root mean square at the ends of the colours; a map may end earlier."""
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A channel of a site, with its multiple of the root mean square, before and after conditioning."""
+
+    site: str
+    channel: int
+    before: float
+    after: float | None
+
+
+def _unit(site: Site, maxima: np.ndarray) -> float:
+    """What a site's maxima are multiples of: the root mean square over all of its channels, else their median."""
+    if site.get("root_mean_squares") is not None:
+        squares = vector(site["root_mean_squares"]) ** 2
+        squares = squares[np.isfinite(squares)]
+        if squares.size and squares.mean() > 0:
+            return float(np.sqrt(squares.mean()))
+    finite = maxima[np.isfinite(maxima) & (maxima > 0)]
+    return float(np.median(finite)) if finite.size else 1.0
+
+
+def _multiples(site: Site) -> tuple[np.ndarray, np.ndarray | None]:
+    """[channels] each, before and after; both in the unit before, so that they compare."""
+    before = np.abs(vector(site["maxima"]))
+    unit = _unit(site, before)
+    after = site.get("maxima_after")
+    return before / unit, None if after is None else np.abs(vector(after)) / unit
+
+
+def _row(values: np.ndarray | None, bins: int) -> np.ndarray:
+    """[bins]: of so many equal parts of the channels the maxima; NaN where there are none."""
+    if values is None or values.size == 0:
+        return np.full(bins, np.nan)
+    count = values.size
+    starts = np.arange(bins) * count // bins
+    if count < bins:
+        return values[starts]
+    # fmax, so that a NaN does not hide its neighbours.
+    return np.fmax.reduceat(values, starts)
+
+
+def strongest(record: Record, count: int = 8) -> list[Outlier]:
+    """The greatest channels of all sites, at most one of each."""
+    found = []
+    for site in record.get("sites") or ():
+        before, after = _multiples(site)
+        if not before.size or not np.isfinite(before).any():
+            continue
+        channel = int(np.nanargmax(np.where(np.isfinite(before), before, -1.0)))
+        has = after is not None and channel < after.size
+        found.append(
+            Outlier(
+                site["name"],
+                channel,
+                float(before[channel]),
+                float(after[channel]) if has else None,
+            )
+        )
+    return sorted(found, key=lambda outlier: -outlier.before)[:count]
+
+
+def _label(site: Site, channels: int) -> str:
+    """Of one tensor its name; of several the first one's and how many more there are."""
+    names = [name.strip() for name in site["name"].split(",") if name.strip()]
+    first = svg.printable(names[0] if names else "")
+    more = len(names) - 1 + ("…" in names)
+    text = wording.shorten(first.removesuffix(".weight"), 30)
+    return f"{text} +{more}" if more else text
+
+
+def chart(record: Record) -> svg.Chart | None:
+    """Sites by channels: the greatest magnitude of each channel, as a multiple of the site's root mean square."""
+    import matplotlib
+    from matplotlib.colors import LogNorm
+
+    sites = [site for site in record.get("sites") or () if len(site["maxima"])]
+    if not sites:
+        return None
+    notes = []
+    if len(sites) > _MOST_ROWS:
+        notes.append(f"Of {len(sites)} sites the first {_MOST_ROWS} are shown.")
+        sites = sites[:_MOST_ROWS]
+    pairs = [_multiples(site) for site in sites]
+    channels = [before.size for before, _ in pairs]
+    bins = min(_MOST_BINS, max(channels))
+    if max(channels) > bins:
+        notes.append(
+            f"Sites have up to {max(channels):,} channels; a column is the greatest of up to {-(-max(channels) // bins)}."
+        )
+    if any(site.get("root_mean_squares") is None for site in sites):
+        notes.append("Sites without root mean squares are in multiples of their median maximum.")
+    maps = [np.stack([_row(before, bins) for before, _ in pairs])]
+    titles = ["before"]
+    if any(after is not None for _, after in pairs):
+        maps.append(np.stack([_row(after, bins) for _, after in pairs]))
+        titles.append("after conditioning")
+    finite = np.concatenate([m[np.isfinite(m)] for m in maps])
+    greatest = float(np.clip(finite.max(initial=_LEAST), 10.0, _GREATEST))
+    norm = LogNorm(_LEAST, greatest, clip=True)
+    colours = matplotlib.colormaps["magma"].with_extremes(bad="#808080")
+
+    rows = len(sites)
+    height = float(np.clip(0.15 * rows, 0.8, 9.6))
+    made = svg.figure(height + 1.1)
+    grid = made.add_gridspec(2, 6 * len(maps), height_ratios=[height, 0.1])
+    panels = [made.add_subplot(grid[0, 6 * index : 6 * index + 6]) for index in range(len(maps))]
+    for axes, values, title in zip(panels, maps, titles):
+        # Colours are bytes here, so that the image in the page has one pixel for each bin.
+        shown = np.ma.masked_invalid(np.where(np.isposinf(values), greatest, values))
+        pixels = colours(norm(np.ma.maximum(shown, _LEAST)), bytes=True)
+        axes.imshow(pixels, aspect="auto", interpolation="none", extent=(0, 1, rows - 0.5, -0.5))
+        axes.grid(False)
+        axes.set_xticks([0, 1], ["first channel", "last"])
+        axes.get_xticklabels()[0].set_horizontalalignment("left")
+        axes.get_xticklabels()[1].set_horizontalalignment("right")
+        axes.tick_params("both", length=0)
+        if len(maps) > 1:
+            axes.set_title(title, loc="left")
+    every = -(-rows // _MOST_NAMES)
+    names = [_label(site, size) for site, size in zip(sites, channels)]
+    panels[0].set_yticks(range(0, rows, every), names[::every])
+    panels[0].tick_params("y", labelcolor=svg.INK)
+    for axes in panels[1:]:
+        axes.set_yticks([])
+    if every > 1:
+        notes.append(f"Of the sites, one in {every} has its name written.")
+
+    bar = made.add_subplot(grid[1, len(maps) : 5 * len(maps)])
+    ramp = colours(np.linspace(0, 1, 128), bytes=True)[None]
+    bar.imshow(ramp, aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
+    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if t <= 1.001 * greatest]
+    bar.set_xticks([float(norm(tick)) for tick in ticks], [f"{tick}×" for tick in ticks])
+    bar.set_yticks([])
+    bar.grid(False)
+    bar.set_xlabel("greatest magnitude of a channel, in multiples of the root mean square")
+    title = "Outlier channels" + (", before and after conditioning" if len(maps) > 1 else "")
+    return svg.Chart(svg.to_svg(made, "outliers", title), notes=tuple(notes))
