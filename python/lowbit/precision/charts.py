@@ -1,6 +1,6 @@
 """The charts of a report: errors and sizes of tensors, the front of allocations, the time of steps.
 
-Each function takes a checked record (record.py) and gives a Chart, or None where the record has nothing for it.
+Each function takes a checked record (record.py) and a width in inches, and gives a Chart, or None where the record has nothing for it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _MOST_NAMES = 64
 """As many tensors have their names along an axis."""
 _MOST_STEPS = 30
+_NARROWEST = 0.002
+"""The part of a chart's width that a bar needs to be seen."""
 _ROW = 0.17
 """Inches for a row with a name."""
 
@@ -51,7 +53,14 @@ def _usable(value: Any) -> float | None:
     return value if value is not None and 1e-290 < value < 1e290 else None
 
 
-def block_ticks(keys: Sequence[str], most: int = 16) -> tuple[list[int], list[str]]:
+def _names(keys: Sequence[str], width: float) -> list[str]:
+    """For an axis: without the end that all have, and no longer than there is space."""
+    if all(key.endswith(".weight") for key in keys):
+        keys = [key.removesuffix(".weight") for key in keys]
+    return [wording.shorten(key, 36 if width >= svg.WIDE else 20) for key in keys]
+
+
+def block_ticks(keys: Sequence[str], most: int) -> tuple[list[int], list[str]]:
     """Where the model's blocks begin (the first number of a name), and their numbers; or every so many tensors."""
     starts: list[tuple[int, str]] = []
     for index, key in enumerate(keys):
@@ -67,19 +76,19 @@ def block_ticks(keys: Sequence[str], most: int = 16) -> tuple[list[int], list[st
 
 
 def _is_of_blocks(keys: Sequence[str]) -> bool:
-    positions, texts = block_ticks(keys)
+    positions, texts = block_ticks(keys, len(keys))
     return any(str(position + 1) != text for position, text in zip(positions, texts))
 
 
-def errors(record: Record) -> svg.Chart | None:
-    """Of each tensor the error, and that of rounding to nearest, in the order of the file."""
+def errors(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
+    """Of each tensor the error, and that of rounding to nearest, in the order of the file: downwards if they are few, else rightwards."""
     tensors = record["tensors"]
     shown = [t for t in tensors if _usable(t.get("error")) or _usable(t.get("error_nearest"))]
     if not shown:
         return None
     count = len(shown)
     named = count <= _MOST_NAMES
-    made = svg.figure(max(1.8, 0.7 + _ROW * count) if named else 3.9)
+    made = svg.figure(width, max(1.8, 0.7 + _ROW * count) if named else 3.9)
     axes = made.add_subplot()
     series = {
         "error": [_usable(t.get("error")) for t in shown],
@@ -95,7 +104,7 @@ def errors(record: Record) -> svg.Chart | None:
     both = [(p, a, b) for p, a, b in zip(places, *series.values()) if a and b]
     lines = axes.hlines if named else axes.vlines
     if both:
-        lines(*zip(*both), colors=svg.GRID, linewidth=2.2 if count <= 200 else 1)
+        lines(*zip(*both), colors=svg.SERIES[0], alpha=0.35, linewidth=2 if count <= 200 else 1)
     area = 26 if count <= 120 else 12 if count <= 400 else 7
     look = {"s": area, "linewidths": 1.0, "zorder": 3}
     tooltips = {}
@@ -116,13 +125,13 @@ def errors(record: Record) -> svg.Chart | None:
     keys = [svg.printable(t["key"]) for t in shown]
     label = "relative squared error of the layer’s output"
     if named:
-        axes.set_yticks(places, [wording.shorten(key, 36) for key in keys])
+        axes.set_yticks(places, _names(keys, width))
         axes.tick_params("y", length=0, labelcolor=svg.INK)
         axes.set_ylim(count - 0.4, -0.6)
         axes.set_xlabel(label)
         axes.grid(False, axis="y")
     else:
-        axes.set_xticks(*block_ticks(keys))
+        axes.set_xticks(*block_ticks(keys, round(1.8 * width)))
         axes.set_xlim(-1, count)
         axes.set_xlabel("block" if _is_of_blocks(keys) else "tensor, in the order of the file")
         axes.set_ylabel(label)
@@ -162,7 +171,7 @@ def colours_of(record: Record) -> dict[str, str]:
     return {encoding: svg.SERIES[min(i, own)] for i, encoding in enumerate(ranked)}
 
 
-def sizes(record: Record) -> svg.Chart | None:
+def sizes(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     """Of each tensor a bar: as wide as its weights are many, as high as bits are for each, hence of the area of its bytes."""
     from matplotlib.collections import PolyCollection
 
@@ -180,7 +189,7 @@ def sizes(record: Record) -> svg.Chart | None:
             bars.append((tensor, weights, bits))
     if not bars:
         return None
-    made = svg.figure(3.3)
+    made = svg.figure(width, 3.3)
     axes = made.add_subplot()
     scale, unit = (1e9, "billion") if sum(b[1] for b in bars) >= 1e9 else (1e6, "million")
     if sum(bar[1] for bar in bars) < 1e6:
@@ -205,7 +214,10 @@ def sizes(record: Record) -> svg.Chart | None:
         axes.add_collection(PolyCollection(corners, gid=f"bars{index}", linewidths=width, **look))
         tooltips[f"bars{index}"] = texts[encoding]
     axes.set_xlim(0, left)
-    axes.set_ylim(0, 1.06 * max(bits for _, _, bits in bars))
+    # Norms stay wide and have next to no weights: too narrow to be seen, they must not rule the scale.
+    seen = [bits for _, weights, bits in bars if weights / scale >= _NARROWEST * left]
+    highest = max(seen or [bits for _, _, bits in bars])
+    axes.set_ylim(0, 1.08 * highest)
     axes.set_ylabel("bits for a weight")
     axes.set_xlabel(f"weights, {unit}")
     axes.grid(False, axis="x")
@@ -218,19 +230,22 @@ def sizes(record: Record) -> svg.Chart | None:
     keys = [svg.printable(tensor["key"]) for tensor, _, _ in bars]
     if _is_of_blocks(keys):
         # Above the bars, where the blocks begin.
-        positions, names = block_ticks(keys)
-        top = axes.secondary_xaxis("top")
-        top.set_xticks([starts[position] for position in positions], names)
-        top.set_xlabel("block")
-        top.spines["top"].set_visible(False)
+        positions, names = block_ticks(keys, round(1.8 * width))
+        look = {"transform": axes.get_xaxis_transform(), "color": svg.MUTED, "fontsize": 8}
+        for position, name in zip(positions, names):
+            axes.text(starts[position], 1.02, name, **look)
+        axes.set_title("block", loc="right", pad=14, color=svg.MUTED, fontsize=8)
     missing = len(record["tensors"]) - len(bars)
     notes = (f"{missing} tensors are not shown: their sizes are not known.",) if missing else ()
+    higher = sum(bits > 1.08 * highest for _, _, bits in bars)
+    if higher:
+        notes += (f"{higher} tensors with more bits are too narrow to be seen.",)
     return svg.Chart(
         svg.to_svg(made, "sizes", "Bits of each tensor’s weights", tooltips), tuple(legend), notes
     )
 
 
-def front(record: Record) -> svg.Chart | None:
+def front(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     """Sizes and losses of the best allocations, with the chosen one, the budget and the proven bound."""
     allocation = record.get("allocation") or {}
     given = [(number(p["bytes"]), _usable(p["loss"])) for p in allocation.get("front") or ()]
@@ -248,7 +263,7 @@ def front(record: Record) -> svg.Chart | None:
         nearest = min(points, key=lambda point: abs(math.log(point[1] / loss)))
         chosen = nearest[0] if math.isclose(nearest[1], loss, rel_tol=1e-6) else budget
 
-    made = svg.figure(3.6)
+    made = svg.figure(width, 3.6)
     axes = made.add_subplot()
     largest = max(points[-1][0], budget or 0, chosen or 0)
     scale, unit = next(
@@ -292,7 +307,7 @@ def front(record: Record) -> svg.Chart | None:
     return svg.Chart(svg.to_svg(made, "front", "Loss against size", tooltips), tuple(legend), notes)
 
 
-def steps(record: Record) -> svg.Chart | None:
+def steps(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     """The time of each step, in order; of many steps, of each first word of their names."""
     timed = [(s["name"], number(s.get("seconds"))) for s in record.get("steps") or ()]
     timed = [(name, s) for name, s in timed if s is not None and math.isfinite(s) and 0 <= s < 1e12]
@@ -311,18 +326,18 @@ def steps(record: Record) -> svg.Chart | None:
             others = [s for _, s in timed if s < least]
             timed = [item for item in timed if item[1] >= least][:_MOST_STEPS]
             timed.append((f"others ({len(others)})", sum(others)))
-    made = svg.figure(0.7 + 0.22 * len(timed))
+    made = svg.figure(width, 0.7 + 0.22 * len(timed))
     axes = made.add_subplot()
     axes.barh(range(len(timed)), [s for _, s in timed], height=0.66, color=svg.SERIES[0])
     longest = max(s for _, s in timed) or 1.0
     for place, (_, seconds) in enumerate(timed):
         text = wording.duration(seconds)
         axes.text(seconds + 0.008 * longest, place, text, va="center", color=svg.MUTED, fontsize=8)
-    names = [wording.shorten(svg.printable(name), 40) for name, _ in timed]
-    axes.set_yticks(range(len(timed)), names)
+    names = [svg.printable(name) for name, _ in timed]
+    axes.set_yticks(range(len(timed)), _names(names, width))
     axes.tick_params("y", length=0, labelcolor=svg.INK)
     axes.set_ylim(len(timed) - 0.4, -0.6)
-    axes.set_xlim(0, 1.1 * longest)
+    axes.set_xlim(0, (1 + 1.1 / width) * longest)
     axes.set_xlabel("seconds")
     axes.grid(False, axis="y")
     return svg.Chart(svg.to_svg(made, "steps", "Time of each step"), notes=notes)

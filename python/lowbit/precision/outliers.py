@@ -79,16 +79,16 @@ def strongest(record: Record, count: int = 8) -> list[Outlier]:
     return sorted(found, key=lambda outlier: -outlier.before)[:count]
 
 
-def _label(site: Site, channels: int) -> str:
+def _label(site: Site, longest: int) -> str:
     """Of one tensor its name; of several the first one's and how many more there are."""
     names = [name.strip() for name in site["name"].split(",") if name.strip()]
     first = svg.printable(names[0] if names else "")
     more = len(names) - 1 + ("…" in names)
-    text = wording.shorten(first.removesuffix(".weight"), 30)
+    text = wording.shorten(first.removesuffix(".weight"), longest)
     return f"{text} +{more}" if more else text
 
 
-def chart(record: Record) -> svg.Chart | None:
+def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     """Sites by channels: the greatest magnitude of each channel, as a multiple of the site's root mean square."""
     import matplotlib
     from matplotlib.colors import LogNorm
@@ -102,7 +102,7 @@ def chart(record: Record) -> svg.Chart | None:
         sites = sites[:_MOST_ROWS]
     pairs = [_multiples(site) for site in sites]
     channels = [before.size for before, _ in pairs]
-    bins = min(_MOST_BINS, max(channels))
+    bins = min(_MOST_BINS if width >= svg.WIDE else _MOST_BINS // 3, max(channels))
     if max(channels) > bins:
         notes.append(
             f"Sites have up to {max(channels):,} channels; a column is the greatest of up to {-(-max(channels) // bins)}."
@@ -121,7 +121,7 @@ def chart(record: Record) -> svg.Chart | None:
 
     rows = len(sites)
     height = float(np.clip(0.15 * rows, 0.8, 9.6))
-    made = svg.figure(height + 1.1)
+    made = svg.figure(width, height + 1.1)
     grid = made.add_gridspec(2, 6 * len(maps), height_ratios=[height, 0.1])
     panels = [made.add_subplot(grid[0, 6 * index : 6 * index + 6]) for index in range(len(maps))]
     for axes, values, title in zip(panels, maps, titles):
@@ -130,14 +130,14 @@ def chart(record: Record) -> svg.Chart | None:
         pixels = colours(norm(np.ma.maximum(shown, _LEAST)), bytes=True)
         axes.imshow(pixels, aspect="auto", interpolation="none", extent=(0, 1, rows - 0.5, -0.5))
         axes.grid(False)
-        axes.set_xticks([0, 1], ["first channel", "last"])
+        axes.set_xticks([0, 1], ["first", "last channel"])
         axes.get_xticklabels()[0].set_horizontalalignment("left")
         axes.get_xticklabels()[1].set_horizontalalignment("right")
         axes.tick_params("both", length=0)
         if len(maps) > 1:
             axes.set_title(title, loc="left")
     every = -(-rows // _MOST_NAMES)
-    names = [_label(site, size) for site, size in zip(sites, channels)]
+    names = [_label(site, 28 if width >= svg.WIDE else 18) for site in sites]
     panels[0].set_yticks(range(0, rows, every), names[::every])
     panels[0].tick_params("y", labelcolor=svg.INK)
     for axes in panels[1:]:
@@ -148,10 +148,10 @@ def chart(record: Record) -> svg.Chart | None:
     bar = made.add_subplot(grid[1, len(maps) : 5 * len(maps)])
     ramp = colours(np.linspace(0, 1, 128), bytes=True)[None]
     bar.imshow(ramp, aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
-    ticks = [t for t in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if t <= 1.001 * greatest]
+    ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000) if t <= 1.001 * greatest]
     bar.set_xticks([float(norm(tick)) for tick in ticks], [f"{tick}×" for tick in ticks])
     bar.set_yticks([])
     bar.grid(False)
-    bar.set_xlabel("greatest magnitude of a channel, in multiples of the root mean square")
+    bar.set_xlabel("greatest magnitude of a channel / root mean square")
     title = "Outlier channels" + (", before and after conditioning" if len(maps) > 1 else "")
     return svg.Chart(svg.to_svg(made, "outliers", title), notes=tuple(notes))

@@ -15,9 +15,9 @@ import os
 from typing import Any, Iterable
 
 from . import charts, outliers, svg, tables, wording
-from .record import Record, Tensor, check, number
+from .record import Record, check, number
 from .summary import by_encoding, mean_ratio, ratio, summary
-from .tables import element, text
+from .tables import text
 from ..errors import LowbitError
 from ..files import whole_file
 
@@ -26,6 +26,9 @@ __all__ = ["render", "summary", "write_report"]
 _MOST_TENSORS = 4000
 """More than these are not drawn or listed, to keep the page readable and small."""
 _MOST_FINDINGS = 12
+_ENCODINGS = "The last column is the geometric mean over the tensors: below 1 is better than rounding to nearest."
+_TENSORS = "“Nearest” is the error if each weight is rounded to the nearest value, the ratio what the recipe leaves of it. A click on a column’s name sorts."
+_MOST_LINKS = 6
 
 
 def _resource(name: str) -> str:
@@ -60,7 +63,7 @@ def _tiles(record: Record) -> str:
         smaller = f"{wording.digits(before / size)}× smaller than {wording.size(before)}"
     add("Size", size, wording.size(size), smaller)
     bits, weights = number(totals.get("bits_per_weight")), number(totals.get("weights"))
-    of = f"{wording.digits(weights)} weights" if weights is not None else ""
+    of = f"{wording.quantity(weights)} weights" if weights is not None else ""
     budget = f"budget {record['budget']}" if record.get("budget") else ""
     add("Bits per weight", bits, wording.digits(bits), of, budget)
     ratios = [value for tensor in record["tensors"] if (value := ratio(tensor))]
@@ -92,43 +95,57 @@ def _tiles(record: Record) -> str:
     return f'<dl class="tiles">{"".join(cells)}</dl>' if tiles else ""
 
 
-def _is_refusal(decision: str) -> bool:
-    return decision.lower().startswith("refused")
-
-
 def _findings(record: Record) -> str:
     """What needs a look: errors that are no numbers or worse than rounding to nearest, and what was refused."""
-    found: list[tuple[int, str]] = []
+    found: dict[str, list[int]] = {}
     tensors = record["tensors"]
+    worse: list[tuple[float, int]] = []
     for index, tensor in enumerate(tensors):
-        error = number(tensor.get("error"))
+        error, quotient = number(tensor.get("error")), ratio(tensor)
         if error is not None and not math.isfinite(error):
-            found.append((index, f"its error is {wording.digits(error)}, no finite number"))
-    worse = [(value, i) for i, t in enumerate(tensors) if (value := ratio(t) or 0) > 1]
-    for value, index in sorted(worse, key=lambda item: -item[0]):
-        found.append((index, f"its error is {wording.digits(value)}× that of rounding to nearest"))
+            found.setdefault("the error is no finite number", []).append(index)
+        if quotient is not None and quotient > 1:
+            worse.append((quotient, index))
+    if worse:
+        worse.sort(key=lambda item: -item[0])
+        what = (
+            f"rounding to nearest would have been better, by up to {wording.digits(worse[0][0])}×"
+        )
+        found[what] = [index for _, index in worse]
     for index, tensor in enumerate(tensors):
-        refused = (d for d in tensor.get("decisions") or () if _is_refusal(d))
-        found.extend((index, decision) for decision in refused)
+        for decision in tensor.get("decisions") or ():
+            if decision.lower().startswith("refused"):
+                found.setdefault(decision, []).append(index)
     if not found:
         return ""
     items = []
-    for index, what in found[:_MOST_FINDINGS]:
-        name = f"<code>{text(tensors[index]['key'], 160)}</code>"
-        link = f'<a href="#tensor-{index + 1}">{name}</a>' if index < _MOST_TENSORS else name
-        items.append(f"<li>{link}: {text(what)}</li>")
+    for what, indices in list(found.items())[:_MOST_FINDINGS]:
+        links = []
+        for index in indices[:_MOST_LINKS]:
+            name = f"<code>{text(tensors[index]['key'], 160)}</code>"
+            listed = index < _MOST_TENSORS
+            links.append(f'<a href="#tensor-{index + 1}">{name}</a>' if listed else name)
+        more = f" and {len(indices) - _MOST_LINKS:,} more" if len(indices) > _MOST_LINKS else ""
+        items.append(f"<li>{text(what)}: {', '.join(links)}{more}</li>")
     more = len(found) - _MOST_FINDINGS
-    rest = f'<p class="note">{more} more are in the table of tensors.</p>' if more > 0 else ""
+    rest = (
+        f'<p class="note">{more:,} findings more are in the table of tensors.</p>'
+        if more > 0
+        else ""
+    )
     return _section("What to look at", f'<ul class="findings">{"".join(items)}</ul>{rest}')
 
 
-def _section(title: str, body: str, how: str = "") -> str:
+def _section(title: str, body: str, how: str = "", kind: str = "") -> str:
     name = "".join(c if c.isalnum() else "-" for c in title.lower())
     paragraph = f'<p class="how">{text(how, None)}</p>' if how else ""
-    return f'<section aria-labelledby="{name}"><h2 id="{name}">{text(title)}</h2>{paragraph}{body}</section>\n'
+    attributes = f' class="{kind}"' if kind else ""
+    head = f'<h2 id="{name}">{text(title)}</h2>'
+    return f'<section{attributes} aria-labelledby="{name}">{head}{paragraph}{body}</section>\n'
 
 
-def _figure(chart: svg.Chart, keys: Iterable[svg.Key] = ()) -> str:
+def _figure(chart: svg.Chart, narrow: svg.Chart, keys: Iterable[svg.Key] = ()) -> str:
+    """A chart in both widths; legend and notes are those of the wide one."""
     entries = "".join(
         f'<li><span class="key {key.shape}" style="--key: var(--{svg.variable(key.colour)})"></span>'
         f"{text(key.text)}</li>"
@@ -136,8 +153,10 @@ def _figure(chart: svg.Chart, keys: Iterable[svg.Key] = ()) -> str:
     )
     legend = f'<ul class="legend">{entries}</ul>' if entries else ""
     notes = "".join(f'<p class="note">{text(note)}</p>' for note in chart.notes)
-    # A region that scrolls is to be reached by keyboard, too.
-    return f'<figure>{legend}<div class="chart" tabindex="0">{chart.svg}</div>{notes}</figure>'
+    drawings = (
+        f'<div class="chart wide">{chart.svg}</div><div class="chart narrow">{narrow.svg}</div>'
+    )
+    return f"<figure>{legend}{drawings}{notes}</figure>"
 
 
 def _allocation_words(record: Record) -> str:
@@ -169,14 +188,15 @@ def _allocation_words(record: Record) -> str:
 
 def _charts(record: Record) -> Iterable[str]:
     """The sections with charts. Inside of svg.drawing()."""
-    chart = charts.errors(record)
+    widths = (svg.WIDE, svg.NARROW)
+    chart, narrow = (charts.errors(record, width) for width in widths)
     if chart:
         yield _section(
             "Error of each tensor",
-            _figure(chart),
-            "The further a dot is from its ring towards less, the more the recipe gains over rounding; the scale is logarithmic.",
+            _figure(chart, narrow),
+            "The longer the line from a ring to its dot, the more the recipe gains over rounding; on this logarithmic scale equal lengths are equal factors.",
         )
-    chart = charts.sizes(record)
+    chart, narrow = (charts.sizes(record, width) for width in widths)
     if chart:
         groups, colours = by_encoding(record), charts.colours_of(record)
         own = [group for group in groups if colours[group.encoding] != svg.SERIES[-1]]
@@ -191,33 +211,34 @@ def _charts(record: Record) -> Iterable[str]:
             keys.append(svg.Key("bar", svg.SERIES[-1], name))
         yield _section(
             "Bits of each tensor",
-            _figure(chart, keys),
+            _figure(chart, narrow, keys),
             "Each bar is a tensor, in the order of the file: as wide as it has weights, as high as a weight has bits, so that its area is its size.",
         )
-    chart, words = charts.front(record), _allocation_words(record)
+    chart, narrow = (charts.front(record, width) for width in widths)
+    words = _allocation_words(record)
     if chart or words:
         yield _section(
             "Loss against size",
-            words + (_figure(chart) if chart else ""),
+            words + (_figure(chart, narrow) if chart else ""),
             (
                 "Each ring is the best mix of encodings for its size; where the curve is steep, a few more bytes buy much."
                 if chart
                 else ""
             ),
         )
-    chart = outliers.chart(record)
+    chart, narrow = (outliers.chart(record, width) for width in widths)
     if chart:
         yield _section(
             "Outlier channels",
-            _figure(chart) + tables.outlier_table(outliers.strongest(record)),
+            _figure(chart, narrow) + tables.outlier_table(outliers.strongest(record)),
             "A row is a place where activations enter weights, a column a channel; bright columns are channels that need many bits, unless conditioning has darkened them.",
         )
-    chart = charts.steps(record)
+    chart, narrow = (charts.steps(record, width) for width in widths)
     if chart:
         notes = tables.step_notes(record)
         yield _section(
             "Time of each step",
-            _figure(chart) + notes,
+            _figure(chart, narrow) + notes,
             "The longer a bar, the longer that step took.",
         )
 
@@ -261,8 +282,8 @@ def render(record: Record) -> str:
 {_tiles(record)}
 </header>
 <main>
-{_findings(record)}{_section("Encodings", tables.encoding_table(by_encoding(record), colours))}{cut}{sections}\
-{_section("All tensors", tables.tensor_table(shown))}</main>
+{_findings(record)}{_section("Encodings", tables.encoding_table(by_encoding(record), colours), _ENCODINGS)}{cut}{sections}\
+{_section("All tensors", tables.tensor_table(shown), _TENSORS, "bleed")}</main>
 <footer>
 {made}<p>Errors are squared and relative, on the calibration inputs: tr(E H Eᵀ) / tr(W H Wᵀ), with H the inputs’ second moments.
 Sizes are in powers of 1,000 bytes.</p>

@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-WIDTH = 9.0
-"""Inches, of 72 units of the drawing each."""
+WIDE, NARROW = 9.0, 4.7
+"""Widths of figures in inches, of 72 units of the drawing each: for desks and for phones. The page has both, and shows one."""
 
 # The page chooses its colours by light or dark (report.css). matplotlib gets a stand-in for each, which becomes a variable.
 INK, MUTED, GRID, PAPER, MARK = "#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05"
@@ -98,11 +98,11 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def figure(height: float) -> "Figure":
+def figure(width: float, height: float) -> "Figure":
     """An empty one of so many inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(WIDTH, height))
+    return Figure(figsize=(width, height))
 
 
 def _local(name: str) -> str:
@@ -122,8 +122,10 @@ def to_svg(
 ) -> str:
     """An <svg> element with a title for who cannot see it.
 
-    `name` is a word, of which the element's identifiers begin. `tooltips` has, by the gid of a collection, a text for each of its marks.
+    `name` is a word, with which the element's identifiers begin. `tooltips` has, by the gid of a collection, a text for each of its marks.
     """
+    if made.get_figwidth() != WIDE:
+        name += "-narrow"
     file = io.BytesIO()
     absent = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     made.savefig(file, format="svg", metadata=absent)

@@ -81,9 +81,9 @@ def encoding_table(groups: Sequence[Group], colours: dict[str, str]) -> str:
         )
     heads = [
         ("encoding", ""), ("tensors", "number"), ("bits per weight", "number"), ("size", "number"),
-        ("", "share"), ("error / nearest", "number"),
+        ("share", "share"), ("error / nearest", "number"),
     ]  # fmt: skip
-    caption = "The greatest first. The last column is the geometric mean over the tensors: below 1 is better than rounding."
+    caption = "Encodings and what they hold, the greatest first"
     return _table(caption, heads, rows)
 
 
@@ -104,8 +104,8 @@ def tensor_table(record: Record) -> str:
 
     def encoding(tensor: Tensor) -> str:
         written = tensor.get("encoding", "")
-        full = f"<code>{text(written)}</code>" if written != labels[written] else ""
-        return element("td", text(labels[written]) + full, "encoding")
+        # The text in full is in the table of encodings.
+        return f'<td class="short" title="{text(written)}">{text(labels[written])}</td>'
 
     def numeric(field: str, show):
         def cell(tensor: Tensor) -> str:
@@ -131,20 +131,20 @@ def tensor_table(record: Record) -> str:
         ("bytes", "size", "number", numeric("bytes", wording.size)),
         ("error", "error", "number", numeric("error", wording.digits)),
         ("error_nearest", "nearest", "number", numeric("error_nearest", wording.digits)),
-        ("error_nearest", "error / nearest", "number", quotient),
+        ("error_nearest", "ratio", "number", quotient),
         ("weight_error", "weight error", "number", numeric("weight_error", wording.digits)),
         ("seconds", "time", "number", numeric("seconds", wording.duration)),
-        ("decisions", "decisions", "", lambda t: element("td", _decisions(t.get("decisions") or ()), "decisions")),
+        ("decisions", "decisions", "decisions", lambda t: element("td", _decisions(t.get("decisions") or ()), "decisions")),
     ]  # fmt: skip
     present = [c for c in columns if any(tensor.get(c[0]) is not None for tensor in tensors)]
     rows = []
     for index, tensor in enumerate(tensors, 1):
-        name = element("th", text(tensor["key"]), "name")
+        name = element("th", text(tensor["key"]).replace(".", ".<wbr>"), "name")
         cells = "".join(cell(tensor) for *_, cell in present)
         place = element("td", str(index), "number", float(index))
         rows.append(f'<tr id="tensor-{index}">{place}{name}{cells}</tr>\n')
     heads = [("#", "number"), ("tensor", ""), *((name, kind) for _, name, kind, _ in present)]
-    caption = f"{len(tensors):,} tensors in the order of the file. “Nearest” is the error if each weight is rounded to the nearest value."
+    caption = f"{len(tensors):,} tensors, in the order of the file"
     return _table(caption, heads, rows, "sortable", " tall")
 
 
@@ -165,7 +165,7 @@ def outlier_table(strongest: Sequence[Outlier]) -> str:
         rows.append(f"<tr>{cells}</tr>\n")
     heads = [("site", ""), ("channel", "number"), ("maximum" if not after else "before", "number")]
     heads += [("after", "number")] if after else []
-    return _table("The strongest channel of each site, of the strongest sites.", heads, rows)
+    return _table("The strongest channels, one of a site", heads, rows)
 
 
 def step_notes(record: Record) -> str:
@@ -178,7 +178,7 @@ def step_notes(record: Record) -> str:
         f"<tr>{element('th', text(step['name']), 'name')}{element('td', text(step['note']))}</tr>\n"
         for step in steps[:most]
     ]
-    caption = "Notes of the steps." + (
-        f" The first {most} of {len(steps)}." if len(steps) > most else ""
+    caption = "Notes of the steps" + (
+        f", the first {most} of {len(steps)}" if len(steps) > most else ""
     )
     return _table(caption, [("step", ""), ("note", "")], rows)

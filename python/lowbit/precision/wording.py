@@ -37,6 +37,14 @@ def count(value: float | None) -> str:
     return _special(value) or f"{value:,.0f}"
 
 
+def quantity(value: float | None) -> str:
+    """A large number in words: "3.47 million"."""
+    for name, scale in (("trillion", 1e12), ("billion", 1e9), ("million", 1e6)):
+        if value is not None and math.isfinite(value) and value >= 0.9995 * scale:
+            return f"{digits(value / scale)} {name}"
+    return count(value)
+
+
 def size(value: float | None) -> str:
     """Of bytes, in units of powers of 1,000."""
     special = _special(value)
