@@ -10,7 +10,8 @@ import re
 from typing import TYPE_CHECKING, Any, Sequence
 
 from . import svg, wording
-from .record import Record, Tensor, number
+from .record import Record, Tensor
+from .summary import weights as weights_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,9 +48,8 @@ def _logarithmic(axes: "Axes", axis: str, values: Sequence[float]) -> None:
     _plain(getattr(axes, f"{axis}axis"))
 
 
-def _usable(value: Any) -> float | None:
+def _usable(value: float | None) -> float | None:
     """A number that has a place on a logarithmic scale."""
-    value = number(value)
     return value if value is not None and 1e-290 < value < 1e290 else None
 
 
@@ -115,8 +115,8 @@ def errors(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
         if any(series[field]):
             axes.scatter(*drawn(field), facecolors=faces, edgecolors=edges, gid=field, **look)
             tooltips[field] = [
-                f"{t['key']}: error {wording.digits(number(t.get('error')))}, "
-                f"nearest {wording.digits(number(t.get('error_nearest')))}"
+                f"{wording.shorten(t['key'], 160)}: error {wording.digits(t.get('error'))}, "
+                f"nearest {wording.digits(t.get('error_nearest'))}"
                 for t, value in zip(shown, series[field])
                 if value is not None
             ]
@@ -147,7 +147,7 @@ def errors(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
 
 def _left_out(tensors: Sequence[Tensor], count: int) -> tuple[str, ...]:
     """What is said about tensors that have no error to draw."""
-    broken = [t["key"] for t in tensors if not math.isfinite(number(t.get("error")) or 0)]
+    broken = [t["key"] for t in tensors if not math.isfinite(t.get("error") or 0)]
     notes = []
     if broken:
         names = ", ".join(wording.shorten(key) for key in broken[:3]) + (" …" if broken[3:] else "")
@@ -163,7 +163,7 @@ def colours_of(record: Record) -> dict[str, str]:
     """Of each encoding a colour; the encodings with the most bytes have one of their own."""
     weight: dict[str, float] = {}
     for tensor in record["tensors"]:
-        size = number(tensor.get("bytes")) or 0.0
+        size = tensor.get("bytes") or 0.0
         encoding = tensor.get("encoding", "")
         weight[encoding] = weight.get(encoding, 0.0) + (size if math.isfinite(size) else 0.0)
     ranked = sorted(weight, key=lambda encoding: -weight[encoding])
@@ -179,13 +179,10 @@ def sizes(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     labels = wording.labels(tensor.get("encoding", "") for tensor in record["tensors"])
     bars = []
     for tensor in record["tensors"]:
-        size, bits = number(tensor.get("bytes")), _usable(tensor.get("bits_per_weight"))
-        weights = math.prod(tensor["shape"]) if tensor.get("shape") else None
-        if weights is None and size and bits:
-            weights = 8 * size / bits
-        if bits is None and size and weights:
-            bits = 8 * size / weights
-        if weights and bits and 0 < weights < 1e18 and bits < 1e6:
+        weights, bits = weights_of(tensor), _usable(tensor.get("bits_per_weight"))
+        if bits is None and weights and tensor.get("bytes"):
+            bits = 8 * tensor["bytes"] / weights
+        if weights and bits and 0 < weights < 1e18 and 0 < bits < 1e6:
             bars.append((tensor, weights, bits))
     if not bars:
         return None
@@ -202,16 +199,16 @@ def sizes(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
         corners = [(left, 0), (left, bits), (right, bits), (right, 0)]
         polygons.setdefault(encoding, []).append(corners)
         texts.setdefault(encoding, []).append(
-            f"{tensor['key']}: {labels[encoding]}, {wording.digits(bits)} bits for a weight, "
-            f"{wording.size(number(tensor.get('bytes')))}"
+            f"{wording.shorten(tensor['key'], 160)}: {labels[encoding]}, {wording.digits(bits)} bits for a weight, "
+            f"{wording.size(tensor.get('bytes'))}"
         )
         starts.append(left)
         left = right
     tooltips = {}
     for index, (encoding, corners) in enumerate(polygons.items()):
         look = {"facecolors": colours[encoding], "edgecolors": svg.PAPER}
-        width = 0.8 if len(bars) <= 150 else 0.3
-        axes.add_collection(PolyCollection(corners, gid=f"bars{index}", linewidths=width, **look))
+        edge = 0.8 if len(bars) <= 150 else 0.3
+        axes.add_collection(PolyCollection(corners, gid=f"bars{index}", linewidths=edge, **look))
         tooltips[f"bars{index}"] = texts[encoding]
     axes.set_xlim(0, left)
     # Norms stay wide and have next to no weights: too narrow to be seen, they must not rule the scale.
@@ -247,16 +244,15 @@ def sizes(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
 
 def front(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     """Sizes and losses of the best allocations, with the chosen one, the budget and the proven bound."""
-    allocation = record.get("allocation") or {}
-    given = [(number(p["bytes"]), _usable(p["loss"])) for p in allocation.get("front") or ()]
+    allocation = record.get("allocation", {})
+    given = [(p["bytes"], _usable(p["loss"])) for p in allocation.get("front", ())]
     points = sorted(
         (b, l) for b, l in given if b is not None and math.isfinite(b) and l is not None
     )
     if len(points) < 2:
         return None
     loss, bound = _usable(allocation.get("loss")), _usable(allocation.get("bound"))
-    budget = (allocation.get("budgets") or {}).get("bytes")
-    budget = _usable(budget) if isinstance(budget, (int, float)) else None
+    budget = _usable(allocation.get("budgets", {}).get("bytes"))
     chosen = _usable(allocation.get("bytes"))
     if chosen is None and loss is not None:
         # The front has it, unless the solver was stopped early.
@@ -309,7 +305,7 @@ def front(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
 
 def steps(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     """The time of each step, in order; of many steps, of each first word of their names."""
-    timed = [(s["name"], number(s.get("seconds"))) for s in record.get("steps") or ()]
+    timed = [(s["name"], s.get("seconds")) for s in record.get("steps", ())]
     timed = [(name, s) for name, s in timed if s is not None and math.isfinite(s) and 0 <= s < 1e12]
     if not timed:
         return None

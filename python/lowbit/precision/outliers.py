@@ -8,7 +8,7 @@ from typing import Sequence
 import numpy as np
 
 from . import svg, wording
-from .record import Record, Site, vector
+from .record import Record, Site
 
 _MOST_BINS = 384
 """Columns of a map; of the channels in one, the greatest is shown."""
@@ -31,20 +31,23 @@ class Outlier:
 def _unit(site: Site, maxima: np.ndarray) -> float:
     """What a site's maxima are multiples of: the root mean square over all of its channels, else their median."""
     if site.get("root_mean_squares") is not None:
-        squares = vector(site["root_mean_squares"]) ** 2
-        squares = squares[np.isfinite(squares)]
-        if squares.size and squares.mean() > 0:
-            return float(np.sqrt(squares.mean()))
+        values = np.abs(site["root_mean_squares"])
+        values = values[np.isfinite(values)]
+        greatest = float(values.max(initial=0.0))
+        if greatest > 0:
+            # Without overflow of the squares.
+            return greatest * float(np.sqrt(np.mean((values / greatest) ** 2)))
     finite = maxima[np.isfinite(maxima) & (maxima > 0)]
     return float(np.median(finite)) if finite.size else 1.0
 
 
 def _multiples(site: Site) -> tuple[np.ndarray, np.ndarray | None]:
     """[channels] each, before and after; both in the unit before, so that they compare."""
-    before = np.abs(vector(site["maxima"]))
+    before = np.abs(site["maxima"])
     unit = _unit(site, before)
     after = site.get("maxima_after")
-    return before / unit, None if after is None else np.abs(vector(after)) / unit
+    with np.errstate(over="ignore"):
+        return before / unit, None if after is None else np.abs(after) / unit
 
 
 def _row(values: np.ndarray | None, bins: int) -> np.ndarray:
@@ -62,7 +65,7 @@ def _row(values: np.ndarray | None, bins: int) -> np.ndarray:
 def strongest(record: Record, count: int = 8) -> list[Outlier]:
     """The greatest channels of all sites, at most one of each."""
     found = []
-    for site in record.get("sites") or ():
+    for site in record.get("sites", ()):
         before, after = _multiples(site)
         if not before.size or not np.isfinite(before).any():
             continue
@@ -93,7 +96,7 @@ def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     import matplotlib
     from matplotlib.colors import LogNorm
 
-    sites = [site for site in record.get("sites") or () if len(site["maxima"])]
+    sites = [site for site in record.get("sites", ()) if len(site["maxima"])]
     if not sites:
         return None
     notes = []
@@ -117,13 +120,14 @@ def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     finite = np.concatenate([m[np.isfinite(m)] for m in maps])
     greatest = float(np.clip(finite.max(initial=_LEAST), 10.0, _GREATEST))
     norm = LogNorm(_LEAST, greatest, clip=True)
-    colours = matplotlib.colormaps["magma"].with_extremes(bad="#808080")
+    # Few colours, as eyes have it: the image becomes a third smaller.
+    colours = matplotlib.colormaps["magma"].resampled(64).with_extremes(bad="#808080")
 
     rows = len(sites)
     height = float(np.clip(0.15 * rows, 0.8, 9.6))
     made = svg.figure(width, height + 1.1)
-    grid = made.add_gridspec(2, 6 * len(maps), height_ratios=[height, 0.1])
-    panels = [made.add_subplot(grid[0, 6 * index : 6 * index + 6]) for index in range(len(maps))]
+    grid = made.add_gridspec(2, len(maps), height_ratios=[height, 0.1])
+    panels = [made.add_subplot(grid[0, index]) for index in range(len(maps))]
     for axes, values, title in zip(panels, maps, titles):
         # Colours are bytes here, so that the image in the page has one pixel for each bin.
         shown = np.ma.masked_invalid(np.where(np.isposinf(values), greatest, values))
@@ -145,7 +149,7 @@ def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     if every > 1:
         notes.append(f"Of the sites, one in {every} has its name written.")
 
-    bar = made.add_subplot(grid[1, len(maps) : 5 * len(maps)])
+    bar = made.add_subplot(grid[1, :])
     ramp = colours(np.linspace(0, 1, 128), bytes=True)[None]
     bar.imshow(ramp, aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
     ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000) if t <= 1.001 * greatest]

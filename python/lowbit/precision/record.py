@@ -14,6 +14,7 @@ import numpy as np
 from ..errors import LowbitError
 
 SCHEMA = 1
+_WHOLE = "it"
 
 
 class Vector(Sequence[float]):
@@ -94,9 +95,12 @@ class Candidate(TypedDict, total=False):
     seconds: float
 
 
+class Budgets(TypedDict, total=False):
+    bytes: float
+
+
 class Allocation(TypedDict, total=False):
-    budgets: dict[str, Any]
-    """Limits by name; "bytes" is one of the front's axes."""
+    budgets: Budgets
     bytes: float
     """Of the allocation that was chosen."""
     loss: float
@@ -134,70 +138,66 @@ def _fail(where: str, what: str) -> None:
     )
 
 
-def _check_fields(value: Any, schema: type, where: str) -> None:
+def _checked_fields(value: Any, schema: type, where: str) -> dict:
     if not isinstance(value, dict):
         _fail(where, "no object")
+    result = {}
     for name, hint in get_type_hints(schema, include_extras=True).items():
-        path = f"{where}.{name}" if where != "it" else name
+        path = name if where == _WHOLE else f"{where}.{name}"
         required = get_origin(hint) is Required
-        if value.get(name) is None:
-            if required:
-                _fail(path, "missing")
-            continue
-        _check_value(value[name], get_args(hint)[0] if required else hint, path)
+        if value.get(name) is not None:
+            result[name] = _checked(value[name], get_args(hint)[0] if required else hint, path)
+        elif required:
+            _fail(path, "missing")
+    return result
 
 
-def _check_value(value: Any, hint: Any, where: str) -> None:
+def _checked(value: Any, hint: Any, where: str) -> Any:
     if hint is Vector:
-        vector(value, where)
-    elif hint in (int, float):
+        return _checked_vector(value, where)
+    if hint in (int, float):
         # Of bool Python says that it is a number.
         if not isinstance(value, numbers.Real) or isinstance(value, bool):
             _fail(where, "no number")
-    elif hint is str:
+        try:
+            return hint(value)
+        except (OverflowError, ValueError):
+            if hint is int:
+                _fail(where, "no whole number")
+            return float("inf") if value > 0 else float("-inf")
+    if hint is str:
         if not isinstance(value, str):
             _fail(where, "no text")
-    elif get_origin(hint) is list:
+        return value
+    if get_origin(hint) is list:
         if not isinstance(value, (list, tuple)):
             _fail(where, "no list")
-        for index, item in enumerate(value):
-            if isinstance(item, dict) and hasattr(get_args(hint)[0], "__total__"):
-                _check_fields(item, get_args(hint)[0], f"{where}[{index}]")
-            else:
-                _check_value(item, get_args(hint)[0], f"{where}[{index}]")
-    elif get_origin(hint) is dict:
-        if not isinstance(value, dict):
-            _fail(where, "no object")
-    else:
-        _check_fields(value, hint, where)
+        of = get_args(hint)[0]
+        return [_checked(item, of, f"{where}[{index}]") for index, item in enumerate(value)]
+    return _checked_fields(value, hint, where)
 
 
-def vector(value: Any, where: str = "a vector") -> np.ndarray:
-    """The numbers of a list, [channels] float64; a LowbitError if they are none, or no flat list."""
+def _checked_vector(value: Any, where: str) -> np.ndarray:
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         array = np.zeros(())
+    except OverflowError:  # an int that no float64 holds
+        array = np.array([_checked(item, float, f"{where}[…]") for item in value])
     if array.ndim != 1:
         _fail(where, "no list of numbers")
     return array
 
 
-def check(record: Any) -> None:
-    """That a record has the types above, with a LowbitError that names the first field which does not. Other fields are let be."""
-    _check_fields(record, Record, "it")
-    if record.get("schema", SCHEMA) != SCHEMA:
+def checked(record: Any) -> Record:
+    """A copy with the fields above alone, of just these types: numbers as float, vectors as [channels] float64, nothing that is None.
+
+    What is of another type is a LowbitError that names the first such field.
+    """
+    result = _checked_fields(record, Record, _WHOLE)
+    if result.get("schema", SCHEMA) != SCHEMA:
         raise LowbitError(
-            f"the record has schema {record['schema']}; this version reads {SCHEMA}",
+            f"the record has schema {result['schema']}; this version reads {SCHEMA}",
             hint="use the version of lowbit that wrote it",
         )
-
-
-def number(value: Any) -> float | None:
-    """A field's number as a float, which may be NaN or infinite; None where it is absent."""
-    if value is None:
-        return None
-    try:
-        return float(value)
-    except OverflowError:  # an int that is too large
-        return float("inf") if value > 0 else float("-inf")
+    return result

@@ -15,7 +15,7 @@ import os
 from typing import Any, Iterable
 
 from . import charts, outliers, svg, tables, wording
-from .record import Record, check, number
+from .record import Record, checked
 from .summary import by_encoding, mean_ratio, ratio, summary
 from .tables import text
 from ..errors import LowbitError
@@ -23,7 +23,7 @@ from ..files import whole_file
 
 __all__ = ["render", "summary", "write_report"]
 
-_MOST_TENSORS = 4000
+_MOST_TENSORS = 2000
 """More than these are not drawn or listed, to keep the page readable and small."""
 _MOST_FINDINGS = 12
 _ENCODINGS = "The last column is the geometric mean over the tensors: below 1 is better than rounding to nearest."
@@ -37,8 +37,8 @@ def _resource(name: str) -> str:
 
 def _compared(record: Record) -> str:
     """Bars for the sizes before and after."""
-    totals = record.get("totals") or {}
-    sizes = [number(totals.get("bytes_before")), number(totals.get("bytes"))]
+    totals = record.get("totals", {})
+    sizes = [totals.get("bytes_before"), totals.get("bytes")]
     if not all(size is not None and 0 < size < math.inf for size in sizes):
         return ""
     rows = []
@@ -50,19 +50,19 @@ def _compared(record: Record) -> str:
 
 
 def _tiles(record: Record) -> str:
-    totals, calibration = record.get("totals") or {}, record.get("calibration") or {}
+    totals, calibration = record.get("totals", {}), record.get("calibration", {})
     tiles: list[tuple[str, str, str]] = []
 
     def add(name: str, value: Any, shown: str, *details: str) -> None:
         if value is not None:
             tiles.append((name, shown, " · ".join(detail for detail in details if detail)))
 
-    size, before = number(totals.get("bytes")), number(totals.get("bytes_before"))
+    size, before = totals.get("bytes"), totals.get("bytes_before")
     smaller = ""
     if size and before and 0 < size < math.inf and 0 < before < math.inf:
         smaller = f"{wording.digits(before / size)}× smaller than {wording.size(before)}"
     add("Size", size, wording.size(size), smaller)
-    bits, weights = number(totals.get("bits_per_weight")), number(totals.get("weights"))
+    bits, weights = totals.get("bits_per_weight"), totals.get("weights")
     of = f"{wording.quantity(weights)} weights" if weights is not None else ""
     budget = f"budget {record['budget']}" if record.get("budget") else ""
     add("Bits per weight", bits, wording.digits(bits), of, budget)
@@ -74,13 +74,13 @@ def _tiles(record: Record) -> str:
         f"{wording.digits(mean_ratio(record['tensors']))}×",
         f"geometric mean; {better} of {len(ratios)} tensors are better",
     )
-    seconds, spent = number(totals.get("seconds")), number(calibration.get("seconds"))
+    seconds, spent = totals.get("seconds"), calibration.get("seconds")
     shown = f"of which calibration {wording.duration(spent)}" if spent is not None else ""
     add("Time", seconds, wording.duration(seconds), shown)
-    memory = number(totals.get("peak_memory_bytes"))
+    memory = totals.get("peak_memory_bytes")
     add("Peak memory", memory, wording.size(memory))
-    tokens = number(calibration.get("tokens"))
-    sequences, length = number(calibration.get("sequences")), number(calibration.get("length"))
+    tokens = calibration.get("tokens")
+    sequences, length = calibration.get("sequences"), calibration.get("length")
     each = ""
     if sequences is not None and length is not None:
         each = f"{wording.count(sequences)} sequences of {wording.count(length)}"
@@ -101,7 +101,7 @@ def _findings(record: Record) -> str:
     tensors = record["tensors"]
     worse: list[tuple[float, int]] = []
     for index, tensor in enumerate(tensors):
-        error, quotient = number(tensor.get("error")), ratio(tensor)
+        error, quotient = tensor.get("error"), ratio(tensor)
         if error is not None and not math.isfinite(error):
             found.setdefault("the error is no finite number", []).append(index)
         if quotient is not None and quotient > 1:
@@ -113,7 +113,7 @@ def _findings(record: Record) -> str:
         )
         found[what] = [index for _, index in worse]
     for index, tensor in enumerate(tensors):
-        for decision in tensor.get("decisions") or ():
+        for decision in tensor.get("decisions", ()):
             if decision.lower().startswith("refused"):
                 found.setdefault(decision, []).append(index)
     if not found:
@@ -160,11 +160,11 @@ def _figure(chart: svg.Chart, narrow: svg.Chart, keys: Iterable[svg.Key] = ()) -
 
 
 def _allocation_words(record: Record) -> str:
-    allocation = record.get("allocation") or {}
-    loss, bound, gap = (number(allocation.get(name)) for name in ("loss", "bound", "gap"))
+    allocation = record.get("allocation", {})
+    loss, bound, gap = (allocation.get(name) for name in ("loss", "bound", "gap"))
     words = []
     if allocation.get("status"):
-        words.append(f"The solver’s verdict is “{allocation['status']}”.")
+        words.append(f"The solver’s verdict is “{wording.shorten(allocation['status'], 160)}”.")
     if gap is not None and math.isfinite(gap):
         words.append(
             "No allocation within the budget has a smaller loss: that is proven."
@@ -175,10 +175,10 @@ def _allocation_words(record: Record) -> str:
         words.append(
             f"The loss is {wording.digits(loss)}; less than {wording.digits(bound)} is impossible."
         )
-    candidates = allocation.get("candidates") or ()
+    candidates = allocation.get("candidates", ())
     if candidates:
         of = len({candidate["key"] for candidate in candidates})
-        spent = [number(candidate.get("seconds")) for candidate in candidates]
+        spent = [candidate.get("seconds") for candidate in candidates]
         took = f" in {wording.duration(sum(spent))}" if None not in spent else ""
         words.append(
             f"{len(candidates):,} candidates of {of:,} tensors were measured{took}; they are not listed here."
@@ -245,7 +245,7 @@ def _charts(record: Record) -> Iterable[str]:
 
 def render(record: Record) -> str:
     """The page. A LowbitError if `record` has not the schema of record.py; equal records give equal pages."""
-    check(record)
+    record = checked(record)
     shown: Record = record
     cut = ""
     if len(record["tensors"]) > _MOST_TENSORS:

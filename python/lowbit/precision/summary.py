@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Iterable
 
 from . import wording
-from .record import Record, Tensor, check, number
+from .record import Record, Tensor, checked
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Group:
 
 def ratio(tensor: Tensor) -> float | None:
     """The error in terms of that of rounding to nearest; None without both, or if one has no logarithm."""
-    error, nearest = number(tensor.get("error")), number(tensor.get("error_nearest"))
+    error, nearest = tensor.get("error"), tensor.get("error_nearest")
     if error is None or nearest is None:
         return None
     return error / nearest if 0 < error < math.inf and 0 < nearest < math.inf else None
@@ -37,10 +37,11 @@ def mean_ratio(tensors: Iterable[Tensor]) -> float | None:
     return math.exp(math.fsum(logs) / len(logs)) if logs else None
 
 
-def _weights(tensor: Tensor) -> float | None:
+def weights(tensor: Tensor) -> float | None:
+    """How many a tensor has, by its shape or its size; None where neither tells."""
     if tensor.get("shape"):
         return math.prod(float(extent) for extent in tensor["shape"])
-    size, bits = number(tensor.get("bytes")), number(tensor.get("bits_per_weight"))
+    size, bits = tensor.get("bytes"), tensor.get("bits_per_weight")
     return 8 * size / bits if size is not None and bits else None
 
 
@@ -57,9 +58,9 @@ def by_encoding(record: Record) -> list[Group]:
     labels = wording.labels(tensor.get("encoding", "") for tensor in record["tensors"])
     groups = []
     for encoding, members in tensors.items():
-        size = _sum(number(tensor.get("bytes")) for tensor in members)
-        weights = _sum(_weights(tensor) for tensor in members)
-        bits = 8 * size / weights if size is not None and weights else None
+        size = _sum(tensor.get("bytes") for tensor in members)
+        number = _sum(weights(tensor) for tensor in members)
+        bits = 8 * size / number if size is not None and number else None
         groups.append(
             Group(encoding, labels[encoding], len(members), size, bits, mean_ratio(members))
         )
@@ -68,7 +69,7 @@ def by_encoding(record: Record) -> list[Group]:
 
 def summary(record: Record) -> str:
     """A table for the terminal: of each encoding its tensors, their size, and their error in terms of rounding to nearest."""
-    check(record)
+    record = checked(record)
     rows = [("encoding", "tensors", "bits/weight", "size", "error/nearest")]
 
     def add(label: str, count: int, bits: float | None, size: float | None, mean: float | None):
@@ -79,8 +80,8 @@ def summary(record: Record) -> str:
     groups = by_encoding(record)
     for group in groups:
         add(group.label, group.count, group.bits_per_weight, group.bytes, group.ratio)
-    totals = record.get("totals") or {}
-    bits, size = number(totals.get("bits_per_weight")), number(totals.get("bytes"))
+    totals = record.get("totals", {})
+    bits, size = totals.get("bits_per_weight"), totals.get("bytes")
     size = _sum(group.bytes for group in groups) if size is None else size
     add("all", len(record["tensors"]), bits, size, mean_ratio(record["tensors"]))
     widths = [max(len(row[column]) for row in rows) for column in range(5)]

@@ -125,7 +125,8 @@ def to_svg(
     `name` is a word, with which the element's identifiers begin. `tooltips` has, by the gid of a collection, a text for each of its marks.
     """
     if made.get_figwidth() != WIDE:
-        name += "-narrow"
+        # No pointer rests on marks on a phone.
+        name, tooltips = f"{name}-narrow", None
     file = io.BytesIO()
     absent = dict.fromkeys(("Creator", "Date", "Format", "Type"))
     made.savefig(file, format="svg", metadata=absent)
@@ -153,12 +154,16 @@ def to_svg(
     text = ElementTree.tostring(root, encoding="unicode")
     used = set(re.findall(r'(?:url\(#|href="#)([\w.-]+)', text))
     for element in root.iter():
+        element.tail = None
+        element.text = (element.text or "").strip() or None
         identifier = element.attrib.pop("id", None)
         if identifier in used:
             element.set("id", f"{name}-{identifier}")
         for key, value in element.attrib.items():
             if key == "href" and value.startswith("#"):
                 element.set(key, f"#{name}-{value[1:]}")
+            elif key in ("x", "y", "d"):  # a hundredth of a unit is not seen
+                element.set(key, re.sub(r"(\.\d\d)\d+", r"\1", " ".join(value.split())))
             elif "url(#" in value:
                 element.set(key, value.replace("url(#", f"url(#{name}-"))
         if element.get("style"):

@@ -8,7 +8,7 @@ from typing import Iterable, Sequence
 
 from . import svg, wording
 from .outliers import Outlier
-from .record import Record, Tensor, number
+from .record import Record, Tensor
 from .summary import Group, ratio
 
 _LONGEST = 400
@@ -109,7 +109,7 @@ def tensor_table(record: Record) -> str:
 
     def numeric(field: str, show):
         def cell(tensor: Tensor) -> str:
-            value = number(tensor.get(field))
+            value = tensor.get(field)
             return _number(value, show(value))
 
         return cell
@@ -134,7 +134,7 @@ def tensor_table(record: Record) -> str:
         ("error_nearest", "ratio", "number", quotient),
         ("weight_error", "weight error", "number", numeric("weight_error", wording.digits)),
         ("seconds", "time", "number", numeric("seconds", wording.duration)),
-        ("decisions", "decisions", "decisions", lambda t: element("td", _decisions(t.get("decisions") or ()), "decisions")),
+        ("decisions", "decisions", "decisions", lambda t: element("td", _decisions(t.get("decisions", ())), "decisions")),
     ]  # fmt: skip
     present = [c for c in columns if any(tensor.get(c[0]) is not None for tensor in tensors)]
     rows = []
@@ -170,7 +170,7 @@ def outlier_table(strongest: Sequence[Outlier]) -> str:
 
 def step_notes(record: Record) -> str:
     """What the steps had to say."""
-    steps = [step for step in record.get("steps") or () if step.get("note")]
+    steps = [step for step in record.get("steps", ()) if step.get("note")]
     if not steps:
         return ""
     most = 100

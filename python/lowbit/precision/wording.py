@@ -76,7 +76,7 @@ def duration(value: float | None) -> str:
 
 
 def shape(extents: Iterable[int] | None) -> str:
-    return "×".join(f"{extent:g}" for extent in extents) if extents else "–"
+    return "×".join(map(str, extents)) if extents else "–"
 
 
 def shorten(text: str, longest: int = _LONGEST) -> str:
