@@ -1,6 +1,7 @@
 "use strict";
 // Makes the heads of a sortable table buttons that sort its rows. A second click turns the order round.
 for (const table of document.querySelectorAll("table.sortable")) {
+  table.caption.append("; a click on a column’s name sorts");
   const heads = [...table.querySelectorAll("thead th")];
   heads.forEach((head, column) => {
     const button = document.createElement("button");

@@ -14,7 +14,7 @@ import math
 import os
 from typing import Any, Iterable
 
-from . import charts, outliers, svg, tables, wording
+from . import charts, heatmaps, svg, tables, wording
 from .record import Record, checked
 from .summary import by_encoding, mean_ratio, ratio, summary
 from .tables import text
@@ -27,7 +27,7 @@ _MOST_TENSORS = 2000
 """More than these are not drawn or listed, to keep the page readable and small."""
 _MOST_FINDINGS = 12
 _ENCODINGS = "The last column is the geometric mean over the tensors: below 1 is better than rounding to nearest."
-_TENSORS = "“Nearest” is the error if each weight is rounded to the nearest value, the ratio what the recipe leaves of it. A click on a column’s name sorts."
+_TENSORS = "“Nearest” is the error if each weight is rounded to the nearest value, the ratio what the recipe leaves of it."
 _MOST_LINKS = 6
 
 
@@ -165,12 +165,11 @@ def _allocation_words(record: Record) -> str:
     words = []
     if allocation.get("status"):
         words.append(f"The solver’s verdict is “{wording.shorten(allocation['status'], 160)}”.")
-    if gap is not None and math.isfinite(gap):
-        words.append(
-            "No allocation within the budget has a smaller loss: that is proven."
-            if gap <= 1e-9
-            else f"No allocation within the budget is better by more than {wording.digits(100 * gap)} %."
-        )
+    if gap is not None and -1e-6 <= gap <= 1e-9:  # below zero by the solver's tolerance
+        words.append("No allocation within the budget has a smaller loss: that is proven.")
+    elif gap is not None and 0 < gap < math.inf:
+        most = wording.digits(100 * gap)
+        words.append(f"No allocation within the budget is better by more than {most} %.")
     elif loss is not None and bound is not None:
         words.append(
             f"The loss is {wording.digits(loss)}; less than {wording.digits(bound)} is impossible."
@@ -195,6 +194,13 @@ def _charts(record: Record) -> Iterable[str]:
             "Error of each tensor",
             _figure(chart, narrow),
             "The longer the line from a ring to its dot, the more the recipe gains over rounding; on this logarithmic scale equal lengths are equal factors.",
+        )
+    chart, narrow = (heatmaps.blocks(record, width) for width in widths)
+    if chart:
+        yield _section(
+            "Error by block and part",
+            _figure(chart, narrow),
+            "A row is a part of the network, a column a block; bright cells are where the network suffers most, grey ones were not measured.",
         )
     chart, narrow = (charts.sizes(record, width) for width in widths)
     if chart:
@@ -226,11 +232,11 @@ def _charts(record: Record) -> Iterable[str]:
                 else ""
             ),
         )
-    chart, narrow = (outliers.chart(record, width) for width in widths)
+    chart, narrow = (heatmaps.outliers(record, width) for width in widths)
     if chart:
         yield _section(
             "Outlier channels",
-            _figure(chart, narrow) + tables.outlier_table(outliers.strongest(record)),
+            _figure(chart, narrow) + tables.outlier_table(heatmaps.strongest(record)),
             "A row is a place where activations enter weights, a column a channel; bright columns are channels that need many bits, unless conditioning has darkened them.",
         )
     chart, narrow = (charts.steps(record, width) for width in widths)

@@ -7,7 +7,7 @@ import math
 from typing import Iterable, Sequence
 
 from . import svg, wording
-from .outliers import Outlier
+from .heatmaps import Outlier
 from .record import Record, Tensor
 from .summary import Group, ratio
 

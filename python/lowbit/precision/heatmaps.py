@@ -1,15 +1,27 @@
-"""Maps of the channels whose activations are far greater than the others': they decide how well a few bits do."""
+"""Maps by colour: the errors by block and part of the network, and the channels whose activations are far greater than the others'.
+
+Colours are made here, not by matplotlib, so that an image in the page has one pixel for each cell.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
-from typing import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import svg, wording
 from .record import Record, Site
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap, LogNorm
+
+_LEAST_BLOCKS = 6
+"""Fewer are seen as well where each tensor has its row."""
+_MOST_PARTS = 60
 _MOST_BINS = 384
 """Columns of a map; of the channels in one, the greatest is shown."""
 _MOST_ROWS = 320
@@ -91,9 +103,98 @@ def _label(site: Site, longest: int) -> str:
     return f"{text} +{more}" if more else text
 
 
-def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
-    """Sites by channels: the greatest magnitude of each channel, as a multiple of the site's root mean square."""
+def _colours() -> "Colormap":
     import matplotlib
+
+    # Few, as eyes have it: an image becomes a third smaller.
+    return matplotlib.colormaps["magma"].resampled(64).with_extremes(bad="#808080")
+
+
+def _scale(
+    axes: "Axes", norm: "LogNorm", colours: "Colormap", ticks: dict[float, str], label: str
+) -> None:
+    """Shows what the colours mean. Of the ticks those are shown that the scale has."""
+    ramp = colours(np.linspace(0, 1, 128), bytes=True)[None]
+    axes.imshow(ramp, aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
+    inside = {float(norm(at)): text for at, text in ticks.items() if norm.vmin <= at <= norm.vmax}
+    axes.set_xticks(list(inside), list(inside.values()))
+    axes.set_yticks([])
+    axes.grid(False)
+    axes.set_xlabel(label)
+
+
+def _parts(record: Record) -> dict[tuple[str, int], float]:
+    """The errors by the part's name and the block's number."""
+    errors: dict[tuple[str, int], float] = {}
+    for tensor in record["tensors"]:
+        match = re.fullmatch(r"((?:.*?\.)??)(\d{1,5})\.(.+)", tensor["key"], re.DOTALL)
+        error = tensor.get("error")
+        if match and error is not None and not error <= 0:
+            errors.setdefault((match[1] + "*." + match[3], int(match[2])), error)
+    return errors
+
+
+def blocks(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
+    """Parts of the network by blocks: the errors. None of networks whose names are not of that kind, or that have few blocks."""
+    from matplotlib.colors import LogNorm
+
+    errors = _parts(record)
+    parts = list(dict.fromkeys(part for part, _ in errors))
+    columns = sorted({block for _, block in errors})
+    if len(columns) < _LEAST_BLOCKS or not 2 <= len(parts) <= _MOST_PARTS:
+        return None
+    values = np.full((len(parts), len(columns)), np.nan)
+    places = {block: column for column, block in enumerate(columns)}
+    for (part, block), error in errors.items():
+        values[parts.index(part), places[block]] = error
+    finite = values[np.isfinite(values) & (values > 1e-290) & (values < 1e290)]
+    if not finite.size or finite.size < values.size / 2:
+        return None
+    low, high = float(finite.min()), float(finite.max())
+    norm = LogNorm(low, high if high > 1.01 * low else 1.01 * low, clip=True)
+    colours = _colours()
+
+    rows = len(parts)
+    height = 0.8 + 0.17 * rows
+    made = svg.figure(width, height + 0.7)
+    grid = made.add_gridspec(2, 1, height_ratios=[height, 0.1])
+    axes = made.add_subplot(grid[0])
+    pixels = colours(norm(np.ma.masked_invalid(values)), bytes=True)
+    axes.imshow(
+        pixels,
+        aspect="auto",
+        interpolation="none",
+        extent=(-0.5, len(columns) - 0.5, rows - 0.5, -0.5),
+    )
+    axes.grid(False)
+    names = [svg.printable(part.removesuffix(".weight")) for part in parts]
+    axes.set_yticks(
+        range(rows), [wording.shorten(n, 32 if width >= svg.WIDE else 18) for n in names]
+    )
+    axes.tick_params("both", length=0)
+    axes.tick_params("y", labelcolor=svg.INK)
+    every = -(-len(columns) // round(2.4 * width))
+    axes.set_xticks(range(0, len(columns), every), columns[::every])
+    axes.set_xlabel("block")
+    first = math.floor(math.log10(low))
+    decades = math.log10(high) - first
+    steps = (1, 3) if decades < 4 else (1,)
+    powers = range(first, first + math.ceil(decades) + 1, max(1, round(decades / 6)))
+    ticks = {
+        step * 10.0**power: wording.digits(step * 10.0**power) for power in powers for step in steps
+    }
+    _scale(
+        made.add_subplot(grid[1]),
+        norm,
+        colours,
+        ticks,
+        "relative squared error of the layer’s output",
+    )
+    return svg.Chart(svg.to_svg(made, "blocks", "Error by block and part"))
+
+
+def outliers(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
+    """Sites by channels: the greatest magnitude of each channel, as a multiple of the site's root mean square."""
     from matplotlib.colors import LogNorm
 
     sites = [site for site in record.get("sites", ()) if len(site["maxima"])]
@@ -120,8 +221,7 @@ def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     finite = np.concatenate([m[np.isfinite(m)] for m in maps])
     greatest = float(np.clip(finite.max(initial=_LEAST), 10.0, _GREATEST))
     norm = LogNorm(_LEAST, greatest, clip=True)
-    # Few colours, as eyes have it: the image becomes a third smaller.
-    colours = matplotlib.colormaps["magma"].resampled(64).with_extremes(bad="#808080")
+    colours = _colours()
 
     rows = len(sites)
     height = float(np.clip(0.15 * rows, 0.8, 9.6))
@@ -129,7 +229,6 @@ def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     grid = made.add_gridspec(2, len(maps), height_ratios=[height, 0.1])
     panels = [made.add_subplot(grid[0, index]) for index in range(len(maps))]
     for axes, values, title in zip(panels, maps, titles):
-        # Colours are bytes here, so that the image in the page has one pixel for each bin.
         shown = np.ma.masked_invalid(np.where(np.isposinf(values), greatest, values))
         pixels = colours(norm(np.ma.maximum(shown, _LEAST)), bytes=True)
         axes.imshow(pixels, aspect="auto", interpolation="none", extent=(0, 1, rows - 0.5, -0.5))
@@ -149,13 +248,8 @@ def chart(record: Record, width: float = svg.WIDE) -> svg.Chart | None:
     if every > 1:
         notes.append(f"Of the sites, one in {every} has its name written.")
 
-    bar = made.add_subplot(grid[1, :])
-    ramp = colours(np.linspace(0, 1, 128), bytes=True)[None]
-    bar.imshow(ramp, aspect="auto", interpolation="none", extent=(0, 1, 0, 1))
-    ticks = [t for t in (1, 3, 10, 30, 100, 300, 1000) if t <= 1.001 * greatest]
-    bar.set_xticks([float(norm(tick)) for tick in ticks], [f"{tick}×" for tick in ticks])
-    bar.set_yticks([])
-    bar.grid(False)
-    bar.set_xlabel("greatest magnitude of a channel / root mean square")
+    ticks = {tick: f"{tick}×" for tick in (1, 3, 10, 30, 100, 300, 1000)}
+    label = "greatest magnitude of a channel / root mean square"
+    _scale(made.add_subplot(grid[1, :]), norm, colours, ticks, label)
     title = "Outlier channels" + (", before and after conditioning" if len(maps) > 1 else "")
     return svg.Chart(svg.to_svg(made, "outliers", title), notes=tuple(notes))
