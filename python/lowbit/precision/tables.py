@@ -49,7 +49,7 @@ def _table(
     )
     opening = f'<table class="{kind}">' if kind else "<table>"
     return (
-        f'<div class="scroll{box}" tabindex="0">{opening}<caption>{caption}</caption>'
+        f'<div class="scroll{box}" role="region" aria-label="{caption}" tabindex="0">{opening}<caption>{caption}</caption>'
         f"<thead><tr>{columns}</tr></thead>\n<tbody>\n{''.join(rows)}</tbody></table></div>"
     )
 
