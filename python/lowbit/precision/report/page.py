@@ -18,8 +18,8 @@ from . import charts, heatmaps, svg, tables, wording
 from .record import Record, checked
 from .summary import by_encoding, mean_ratio, ratio, summary
 from .tables import text
-from ..errors import LowbitError
-from ..files import whole_file
+from ...errors import LowbitError
+from ...files import whole_file
 
 __all__ = ["render", "summary", "write_report"]
 
@@ -263,7 +263,7 @@ def render(record: Record) -> str:
     with svg.drawing():
         sections = "".join(_charts(shown))
     colours = charts.colours_of(record)
-    style, script = _resource("report.css"), _resource("report.js")
+    style, script = _resource("page.css"), _resource("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     about = f"<p>{text(record['description'], 2000)}</p>" if record.get("description") else ""

@@ -11,7 +11,7 @@ from typing import Any, Required, Sequence, TypedDict, get_args, get_origin, get
 
 import numpy as np
 
-from ..errors import LowbitError
+from ...errors import LowbitError
 
 SCHEMA = 1
 _WHOLE = "it"
@@ -134,7 +134,7 @@ class Record(TypedDict, total=False):
 def _fail(where: str, what: str) -> None:
     raise LowbitError(
         f"this is no record of a quantization: {where} is {what}",
-        hint="pass what `lowbit quantize` made (lowbit/precision/record.py has the schema)",
+        hint="pass what `lowbit quantize` made (lowbit/precision/report/record.py has the schema)",
     )
 
 
