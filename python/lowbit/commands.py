@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 import fnmatch
 import json
 import math
 import os
 import sys
-import tempfile
 import time
 from argparse import Namespace
 from dataclasses import asdict
-from typing import Iterator, TextIO
+from typing import TextIO
 
 import numpy as np
 from tqdm import tqdm
 
 from . import cache, tuning
 from .errors import LowbitError
+from .files import check_folder, check_not_model, whole_file
 from .inspection import inspect  # noqa: F401 (a command, too)
 from .model import Model, Sampler, bits_per_byte, open_archive
 from .tokenizer import TextStream
@@ -27,47 +26,6 @@ from .tokenizer import TextStream
 def _progress(total: int, unit: str, **options) -> tqdm:
     # disable=None: only where standard error is a terminal.
     return tqdm(total=total, unit=unit, file=sys.stderr, disable=None, leave=False, **options)
-
-
-@contextlib.contextmanager
-def _whole_file(path: str, suffix: str) -> Iterator[str]:
-    """A temporary name next to `path` that takes its place at the end, or vanishes on failure."""
-    _check_folder(path)
-    path = os.path.realpath(path)  # a symbolic link stays, what it points to is written
-    folder = os.path.dirname(path)
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{os.path.basename(path)}.", suffix=suffix, dir=folder
-    )
-    os.close(handle)
-    umask = os.umask(0)
-    os.umask(umask)
-    try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-
-
-def _check_folder(path: str) -> None:
-    folder = os.path.dirname(os.path.realpath(path))
-    if os.path.islink(os.path.realpath(path)):
-        raise LowbitError(f"'{path}' is a circle of symbolic links", hint="give the name of a file")
-    if not os.path.isdir(folder):
-        raise LowbitError(
-            f"there is no folder '{folder}' to write '{path}' in", hint=f"mkdir -p '{folder}'"
-        )
-    if os.path.isdir(path):
-        raise LowbitError(f"'{path}' is a folder", hint="give the name of a file in it")
-    if os.path.exists(path) and not os.path.isfile(path):
-        # A rename would put a file in the place of a device or a pipe.
-        raise LowbitError(f"'{path}' is not a regular file", hint="give the name of a file")
-
-
-def _check_not_model(output: str, model: str) -> None:
-    if os.path.exists(output) and os.path.exists(model) and os.path.samefile(model, output):
-        raise LowbitError("the output is the model itself", hint="give another name with --output")
 
 
 def _open_model(options: Namespace) -> Model:
@@ -175,8 +133,8 @@ def _compile_outputs(options: Namespace) -> list[str]:
         outputs = [options.output + endings[kind] for kind in sorted(options.emit, reverse=True)]
         outputs.append(options.output + ".weights")
     for output in outputs:
-        _check_folder(output)
-        _check_not_model(output, options.model)
+        check_folder(output)
+        check_not_model(output, options.model)
     return outputs
 
 
@@ -286,12 +244,12 @@ def tune(options: Namespace) -> None:
 
 
 def logits(options: Namespace) -> None:
-    _check_folder(options.output)
-    _check_not_model(options.output, options.model)
+    check_folder(options.output)
+    check_not_model(options.output, options.model)
     model = _open_model(options)
     _load(model)
     shape = (len(options.tokens), model.vocabulary)
-    with _whole_file(options.output, ".npy") as temporary:
+    with whole_file(options.output, ".npy") as temporary:
         # A first chunk before the file: token ids that are out of range leave nothing behind.
         chunks = model.logits(options.tokens)
         chunk = next(chunks)
@@ -338,9 +296,9 @@ def perplexity(options: Namespace) -> None:
 def encode(options: Namespace) -> None:
     from ._lowbit import encode_archive
 
-    _check_folder(options.output)
+    check_folder(options.output)
     names = [tensor.name for tensor in open_archive(options.model).tensors]
-    _check_not_model(options.output, options.model)
+    check_not_model(options.output, options.model)
     for pattern, _ in options.keep:
         if not any(fnmatch.fnmatchcase(name, pattern) for name in names):
             raise LowbitError(
@@ -355,3 +313,9 @@ def encode(options: Namespace) -> None:
             bar.update(done - bar.n)
 
         encode_archive(options.model, options.output, options.weights, options.keep, progress)
+
+
+def quantize(options: Namespace) -> None:
+    from .precision.command import run
+
+    run(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 from typing import Callable
@@ -126,14 +127,15 @@ def _read(path: str) -> str:
 def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from ..commands import check_output
+    from ..files import check_folder, check_not_model, whole_file
     from .quantize import Options, Quantization
-    from .report import summary, write_json, write_report
+    from .report import summary, write_report
     from .sources import open_source
 
-    for output in [options.output, options.report, options.json]:
-        if output:
-            check_output(output, options.model)
+    for output in filter(None, [options.output, options.report, options.json]):
+        check_folder(output)
+        for model in [options.model, *options.parameters]:
+            check_not_model(output, model)
     source = open_source(options.model, options.parameters, options.tokenizer)
     choices = Options(
         recipe=options.recipe,
@@ -156,6 +158,7 @@ def run(options: argparse.Namespace) -> None:
         record["calibration"]["text"] = os.path.basename(options.calibration)
     print(summary(record))
     if options.json:
-        write_json(record, options.json)
+        with whole_file(options.json, ".json") as path, open(path, "w", encoding="utf-8") as file:
+            json.dump(record, file, indent=1)
     if options.report:
         write_report(record, options.report)
