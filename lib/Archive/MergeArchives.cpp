@@ -23,15 +23,16 @@ struct Origin {
 static Expected<std::vector<Origin>> findOrigins(const Archive &base,
                                                  ArrayRef<std::unique_ptr<Archive>> replacements) {
   StringMap<Origin> replaced;
+  std::vector<Origin> added;
   for (const std::unique_ptr<Archive> &archive : replacements)
     for (const TensorInfo &tensor : archive->tensors()) {
-      Expected<const TensorInfo *> old = base.find(tensor.name);
-      if (!old)
-        return old.takeError();
-      if ((*old)->shape != tensor.shape)
+      const TensorInfo *old = base.lookup(tensor.name);
+      if (old && old->shape != tensor.shape)
         return createStringError(archive->getPath() + ": tensor '" + tensor.name + "' has shape " +
                                  formatShape(tensor.shape) + ", in " + base.getPath() +
-                                 " it has " + formatShape((*old)->shape));
+                                 " it has " + formatShape(old->shape));
+      if (!old && !replaced.contains(tensor.name))
+        added.push_back({nullptr, &tensor});
       replaced[tensor.name] = {archive.get(), &tensor};
     }
   std::vector<Origin> origins;
@@ -39,6 +40,8 @@ static Expected<std::vector<Origin>> findOrigins(const Archive &base,
     auto found = replaced.find(tensor.name);
     origins.push_back(found == replaced.end() ? Origin{&base, &tensor} : found->second);
   }
+  for (const Origin &origin : added)
+    origins.push_back(replaced.lookup(origin.tensor->name));
   return origins;
 }
 

@@ -99,6 +99,30 @@ Value LlamaForward::linear(StringRef name, Value x, Value init) {
   return t.matmul(name, x, matrix, init);
 }
 
+Value LlamaForward::rotateLast(StringRef name, Value x, const LlamaModel::Rotation &rotation) {
+  if (rotation.factors.empty())
+    return x;
+  // x as [..., n0, n1, ...], each of the last axes times the factor of its size.
+  auto type = cast<RankedTensorType>(x.getType());
+  unsigned first = type.getRank() - 1, count = rotation.factors.size();
+  SmallVector<OpFoldResult> sizes = {rows};
+  for (int64_t extent : type.getShape().drop_front().drop_back())
+    sizes.push_back(t.size(extent));
+  for (DenseElementsAttr factor : rotation.factors)
+    sizes.push_back(t.size(cast<RankedTensorType>(factor.getType()).getDimSize(0)));
+  if (count > 1)
+    x = t.split("parts", x, first, sizes);
+  for (auto [i, factor] : enumerate(rotation.factors)) {
+    Value matrix = arith::ConstantOp::create(t.get(), t.name("rotation"), factor);
+    unsigned axis = first + i, summed = sizes.size();
+    SmallVector<unsigned> result = to_vector(seq<unsigned>(summed)), source = result;
+    source[axis] = summed;
+    Value zeros = t.fill("zeros", 0, t.empty(sizes));
+    x = t.contraction(name, summed + 1, {x, source}, {matrix, {summed, axis}}, {zeros, result});
+  }
+  return count > 1 ? t.merge(name, x, first, count) : x;
+}
+
 Value LlamaForward::feedForward(Value x) {
   Value gate = linear("ffn_gate", x);
   Value up = linear("ffn_up", x);
@@ -147,13 +171,16 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
   OpFoldResult kv = t.size(model.kvHeads), headSize = t.size(model.headSize);
   Value h = norm("attn_normed", stream, weight("attn_norm.weight"));
   Value q = rotate("q", linear("attn_q", h), {model.kvHeads, model.heads / model.kvHeads});
-  Value k = headsFirst("k", rotate("k", linear("attn_k", h), {model.kvHeads}));
+  q = rotateLast("q", q, model.headRotation);
+  Value k = rotate("k", linear("attn_k", h), {model.kvHeads});
+  k = headsFirst("k", rotateLast("k", k, model.headRotation));
   Value v = headsFirst("v", t.split("v", linear("attn_v", h), 1, {rows, kv, headSize}));
   keyCache = append("k_cache", k, keyCache);
   valueCache = append("v_cache", v, valueCache);
   stream = linear("attn_output", attend(q, keyCache, valueCache), stream);
   h = norm("ffn_normed", stream, weight("ffn_norm.weight"));
-  stream = linear("ffn_down", feedForward(h), stream);
+  Value gated = rotateLast("gated", feedForward(h), model.downRotation);
+  stream = linear("ffn_down", gated, stream);
   func::ReturnOp::create(t.get(), t.name("return"), ValueRange{stream, keyCache, valueCache});
   return function;
 }

@@ -51,6 +51,8 @@ private:
   Value linear(llvm::StringRef name, Value x, Value init = {});
   /// x [m, heads * d] as [m, heads..., d], its pairs (2i, 2i+1) rotated.
   Value rotate(llvm::StringRef name, Value x, llvm::ArrayRef<int64_t> heads);
+  /// The last axis of x times the Kronecker product of a rotation's factors.
+  Value rotateLast(llvm::StringRef name, Value x, const LlamaModel::Rotation &rotation);
   /// x [m, kv, d] as the caches have it, [kv, m, d].
   Value headsFirst(llvm::StringRef name, Value x);
   /// x [kv, m, d] written into a cache from `position` on.

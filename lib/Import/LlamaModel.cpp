@@ -40,6 +40,7 @@ private:
   Error readContext(const LlamaImportOptions &options);
   Error readCache(StringRef text);
   Error readTensors();
+  Expected<LlamaModel::Rotation> readRotation(StringRef name, int64_t size);
   Error readLayer(int64_t index);
   void numberKind(LlamaLayer &layer);
 
@@ -316,6 +317,34 @@ void Reader::numberKind(LlamaLayer &layer) {
   layer.kind = kinds;
 }
 
+Expected<LlamaModel::Rotation> Reader::readRotation(StringRef name, int64_t size) {
+  LlamaModel::Rotation rotation;
+  int64_t product = 1;
+  for (unsigned i = 0;; ++i) {
+    std::string key = (name + "." + Twine(i)).str();
+    const TensorInfo *tensor = archive.lookup(key);
+    if (!tensor)
+      break;
+    if (tensor->shape.size() != 2 || tensor->shape[0] != tensor->shape[1] ||
+        tensor->shape[0] < 1 || !tensor->supported || !tensor->encoding.empty() || tensor->integers)
+      return makeError("tensor '" + key + "' is " + tensor->describeEncoding() + " " +
+                       formatShape(tensor->shape) + ": a rotation is square, of f32");
+    Expected<std::vector<Component>> components = archive.getComponents(*tensor);
+    if (!components)
+      return components.takeError();
+    auto type = RankedTensorType::get(tensor->shape, Float32Type::get(context));
+    ArrayRef<uint8_t> bytes = components->front().data;
+    rotation.factors.push_back(DenseElementsAttr::getFromRawBuffer(
+        type, ArrayRef(reinterpret_cast<const char *>(bytes.data()), bytes.size())));
+    product *= tensor->shape[0];
+    used.insert(key);
+  }
+  if (!rotation.factors.empty() && product != size)
+    return makeError("the tensors '" + name + ".0', ... rotate " + Twine(product) +
+                     " numbers, but there are " + Twine(size) + ": the file is damaged");
+  return rotation;
+}
+
 Error Reader::readTensors() {
   Expected<const TensorInfo *> table = archive.find("token_embd.weight");
   if (!table)
@@ -337,6 +366,15 @@ Error Reader::readTensors() {
     if (Error error = readLayer(i))
       return error;
 
+  Expected<LlamaModel::Rotation> down = readRotation("rotation.ffn_down", model.hiddenWidth);
+  if (!down)
+    return down.takeError();
+  model.downRotation = std::move(*down);
+  Expected<LlamaModel::Rotation> head = readRotation("rotation.attn_qk", model.headSize);
+  if (!head)
+    return head.takeError();
+  model.headRotation = std::move(*head);
+
   Expected<LlamaParameter> finalNorm = readTensor("", "output_norm.weight", {model.width});
   if (!finalNorm)
     return finalNorm.takeError();
@@ -345,10 +383,10 @@ Error Reader::readTensors() {
     model.head = model.embedding;
     return Error::success();
   }
-  Expected<LlamaParameter> head = readTensor("", "output.weight", tableShape);
-  if (!head)
-    return head.takeError();
-  model.head = std::move(*head);
+  Expected<LlamaParameter> output = readTensor("", "output.weight", tableShape);
+  if (!output)
+    return output.takeError();
+  model.head = std::move(*output);
   return Error::success();
 }
 

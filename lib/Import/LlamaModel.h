@@ -8,6 +8,7 @@
 #ifndef LOWBIT_LIB_IMPORT_LLAMAMODEL_H
 #define LOWBIT_LIB_IMPORT_LLAMAMODEL_H
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "llvm/Support/Error.h"
 
@@ -47,6 +48,16 @@ struct LlamaModel {
   float rotaryBase;
   float epsilon; ///< of the root mean square norms
   int64_t vocabulary;
+
+  /// What rotates a value after it is computed, as the Kronecker product of small orthogonal
+  /// matrices [n, n], f32, the last one over neighbours; empty: nothing does. The weights that
+  /// are multiplied with it next were rotated back before they were quantized (QuaRot, Ashkboos et
+  /// al. 2024, arXiv 2404.00456, section 4: online Hadamard transforms).
+  struct Rotation {
+    std::vector<mlir::DenseElementsAttr> factors;
+  };
+  Rotation downRotation; ///< of what enters ffn_down: tensors rotation.ffn_down.0, 1, ...
+  Rotation headRotation; ///< of queries and keys, in each head: tensors rotation.attn_qk.0, ...
 
   LlamaParameter embedding;
   std::vector<LlamaLayer> layers;

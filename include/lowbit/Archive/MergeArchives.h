@@ -13,9 +13,9 @@
 namespace lowbit {
 
 /// Writes the tensors of `base`, in its order, as `output`; one that an archive of `replacements`
-/// has, too, as the last of them stores it. Metadata are those of `base` and `texts` (key, text),
-/// which count where both have a key. Fails for a replacement that `base` has no tensor for, or of
-/// another shape, and where `output` is one of the archives that are read.
+/// has, too, as the last of them stores it; then those that only replacements have. Metadata are
+/// those of `base` and `texts` (key, text), which count where both have a key. Fails for a
+/// replacement of another shape, and where `output` is one of the archives that are read.
 llvm::Error mergeArchives(const Archive &base,
                           llvm::ArrayRef<std::unique_ptr<Archive>> replacements,
                           llvm::ArrayRef<std::pair<std::string, std::string>> texts,

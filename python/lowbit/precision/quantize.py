@@ -28,7 +28,7 @@ from .journal import Journal
 from .sources import Source, Tokens
 from .stages import Calibration, Stage
 from .statistics import Statistics
-from .steps import Quantizer, StageStep, WeightStep
+from .steps import ModelStep, Quantizer, StageStep, WeightStep
 from .weights import Term, Weight, encode, output_error
 
 Array = NDArray[np.float32]
@@ -86,19 +86,21 @@ class Quantization:
         text: str | None = None,
         progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     ):
-        self.source, self.output, self.options, self.progress = source, output, options, progress
+        self.original, self.output, self.options, self.progress = source, output, options, progress
         self.recipe = recipes.find(options.recipe)
         self.text = text
         self.sequences = self._read_text(text)
+        self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
+        self.source = self._transform(source)
         self.calibration = Calibration(
-            source.program(options.length),
+            self.source.program(options.length),
             ["moments", "maxima", "minima"],
             self.sequences,
             source.path,
             self._report,
         )
         self.encodings = choose_encodings(
-            source.archive, self.calibration.stages, options, self.recipe.weights
+            self.source.archive, self.calibration.stages, options, self.recipe.weights
         )
 
     @cached_property
@@ -122,7 +124,22 @@ class Quantization:
             raise LowbitError(
                 "the calibration text is empty", hint="give a text that the model is used for"
             )
-        return self.source.sequences(text, self.options.tokens, self.options.length)
+        return self.original.sequences(text, self.options.tokens, self.options.length)
+
+    def _transform(self, source: Source) -> Source:
+        """By the steps that change the whole model, in archives beside what the run has done."""
+        for number, step in enumerate(self.recipe.steps):
+            if isinstance(step, ModelStep):
+                self.progress(0, 1, step.name)
+                os.makedirs(self.folder, exist_ok=True)
+                source = step.transform(
+                    source, os.path.join(self.folder, f"model-{number}.safetensors")
+                )
+        return source
+
+    @property
+    def folder(self) -> str:
+        return self.output + ".partial"
 
     def _report(self, sequence: int) -> None:
         position, stages = self.calibration.position, self.calibration.stages
@@ -132,9 +149,9 @@ class Quantization:
 
     def _settings(self) -> dict[str, Any]:
         """What a run must have in common with an interrupted one to go on from there."""
-        status = os.stat(self.source.archive.path)
+        status = os.stat(self.original.archive.path)
         return {
-            "model": [self.source.path, status.st_size, status.st_mtime_ns],
+            "model": [self.original.path, status.st_size, status.st_mtime_ns],
             "options": asdict(self.options),
             "encodings": self.encodings,
             "text": self.text and hashlib.sha256(self.text.encode()).hexdigest(),
@@ -144,7 +161,7 @@ class Quantization:
     def run(self) -> dict[str, Any]:
         """Writes the output, and gives the record for a report."""
         start = time.perf_counter()
-        journal = Journal(self.output + ".partial", self._settings())
+        journal = Journal(self.folder, self._settings())
         record: dict[str, Any] = journal.record or {"tensors": [], "sites": [], "steps": []}
         self.calibration.resume(journal.done, journal.load_values())
         while self.calibration.position < len(self.calibration.stages):
@@ -245,9 +262,14 @@ class Quantization:
     def _quantize_others(self, record: dict[str, Any]) -> Stored:
         """Tensors that no product multiplies with, as embeddings, where `keep` gives them an encoding: to nearest."""
         stored: Stored = {}
+        changed = self.source is not self.original
         for tensor in self.source.archive.tensors:
             encoding = match(tensor.name, self.options.keep)
-            if tensor.name in self.encodings or encoding in (None, "same"):
+            if changed and encoding in (None, "same"):  # a table that was rotated
+                encoding = self.stored_as.get(tensor.name, "f32")
+            if self.encodings.get(tensor.name, "same") != "same" or encoding in (None, "same"):
+                continue
+            if encoding == tensor.encoding:
                 continue
             values = self.source.archive.tensor_f32(tensor.name)
             term = Weight(tensor.name, values, encoding, np.zeros((0, 0))).finish(
@@ -271,16 +293,16 @@ class Quantization:
     def _summarize(self, record: dict[str, Any], seconds: float) -> None:
         weights = sum(int(np.prod(t["shape"])) for t in record["tensors"])
         size = sum(t["bytes"] for t in record["tensors"])
-        before = {tensor.name: tensor.bytes for tensor in self.source.archive.tensors}
+        before = {tensor.name: tensor.bytes for tensor in self.original.archive.tensors}
         record.update(
             schema=1,
-            model=os.path.basename(self.source.path),
+            model=os.path.basename(self.original.path),
             recipe=self.recipe.name,
             description=f"{self.recipe.description} Steps: {self.recipe.pipeline}.",
             totals={
                 "weights": weights,
                 "bytes": size,
-                "bytes_before": sum(before[t["key"]] for t in record["tensors"]),
+                "bytes_before": sum(before.get(t["key"], 0) for t in record["tensors"]),
                 "bits_per_weight": 8 * size / max(weights, 1),
                 "seconds": seconds,
                 "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import LowbitError
-from . import migration, outliers, quantizers  # noqa: F401 (their steps register themselves)
+from . import migration, outliers, quantizers, rotation  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Step, parse
 
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
@@ -71,6 +71,14 @@ _ALL = [
         INT8,
         "Inputs with outliers, 6 times the median range and at most 1 % of them, keep f16 weights (LLM.int8()).",
         activations="int<8>, scale = f32 per [1, 64]",
+    ),
+    Recipe(
+        "rotate",
+        "rotate,gptq",
+        INT4_MSE,
+        "Hadamard rotations spread outliers over all channels, for weights, activations and caches of 4 bits (QuaRot).",
+        activations="int<4>, scale = f32 per [1, 64]",
+        kv_cache="int4",
     ),
     Recipe(
         "svdquant",

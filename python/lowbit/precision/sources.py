@@ -40,14 +40,14 @@ def _check_size(total: int, wanted: int) -> None:
 
 
 class LanguageModel:
-    """A model of the llama family in a GGUF file, or in an archive that Lowbit wrote."""
+    """A model of the llama family in a GGUF file, or in an archive that Lowbit wrote. name: of the file that people know it by."""
 
-    def __init__(self, path: str | os.PathLike):
+    def __init__(self, path: str | os.PathLike, name: str | None = None):
         from ..model import open_archive
 
         open_archive(path)  # says what is wrong with the name
-        self.path = os.fsdecode(path)
-        self.archive = _lowbit.Archive(self.path)
+        self.path = name or os.fsdecode(path)
+        self.archive = _lowbit.Archive(os.fsdecode(path))
 
     @cached_property
     def tokenizer(self) -> Tokenizer:

@@ -15,6 +15,7 @@ from .weights import Term, Weight
 
 if TYPE_CHECKING:
     from .quantize import StageState
+    from .sources import Source
 
 REGISTRY: dict[str, type[Step]] = {}
 
@@ -49,6 +50,16 @@ class StageStep(Step):
     """Changes several parameters of a stage, and what is known of its taps, so that the float program stays what it is."""
 
     def condition(self, state: StageState) -> None:
+        raise NotImplementedError
+
+
+class ModelStep(Step):
+    """Changes a whole model before anything is calibrated, so that the float program stays what it is."""
+
+    needs_text = False
+
+    def transform(self, source: Source, path: str) -> Source:
+        """The model that it makes, in an archive of this path."""
         raise NotImplementedError
 
 
