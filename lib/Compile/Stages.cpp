@@ -47,7 +47,7 @@ static std::string print(mlir::ModuleOp module) {
 
 Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
                                             ArrayRef<std::string> statistics, StringRef entry,
-                                            const Cancellation &cancellation) {
+                                            bool output, const Cancellation &cancellation) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
   if (!module)
@@ -56,6 +56,8 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
       "builtin.module(lowbit-calibration-pipeline{statistics=" + join(statistics, ",");
   if (!entry.empty())
     pipeline += " entry=" + entry.str();
+  if (output)
+    pipeline += " output";
   if (Error error = runPipeline(**module, pipeline + "})", CpuTarget(), cancellation))
     return std::move(error);
   StagedProgram program;

@@ -69,6 +69,7 @@ void lowbit::buildCalibrationPipeline(OpPassManager &pm,
   pm.addNestedPass<func::FuncOp>(createInsertObservers(taps));
   SplitStagesOptions stages;
   stages.entry = options.entry;
+  stages.output = options.output;
   pm.addPass(createSplitStages(stages));
   pm.addNestedPass<func::FuncOp>(createFindScaleSinks());
   pm.addNestedPass<func::FuncOp>(createLowerObservers());

@@ -24,12 +24,12 @@ using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std:
 
 static std::tuple<std::string, std::vector<Stage>> split(const std::string &text,
                                                          const std::vector<std::string> &statistics,
-                                                         const std::string &entry,
+                                                         const std::string &entry, bool output,
                                                          const std::string &name) {
   StagedProgram program;
   Cancellation cancellation;
   raise(runCancellable(cancellation, [&] {
-    return splitStages(text, name, statistics, entry, cancellation).moveInto(program);
+    return splitStages(text, name, statistics, entry, output, cancellation).moveInto(program);
   }));
   std::vector<Stage> stages;
   for (StageDescription &stage : program.stages) {
@@ -52,7 +52,7 @@ static std::string import(const Archive &archive, uint64_t contextLength) {
 
 void python::bindCalibration(nb::module_ &module) {
   module.def("split_stages", &split, nb::arg("text"), nb::arg("statistics"), nb::arg("entry") = "",
-             nb::arg("name") = "module",
+             nb::arg("output") = false, nb::arg("name") = "module",
              "A program as a chain of functions that keep statistics: the module's text, and of "
              "each stage its function, what its arguments are, the types of all (statistics come last), "
              "what each of its taps feeds, and of each tap the parameters that take factors of its "

@@ -48,10 +48,10 @@ struct StagedProgram {
 };
 
 /// A program, by `lowbit-calibration-pipeline`. `name` is the text's in errors; `entry` may be
-/// empty: the first one.
+/// empty: the first one. With `output` the last stage gives the entry's last result.
 llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef name,
                                           llvm::ArrayRef<std::string> statistics,
-                                          llvm::StringRef entry,
+                                          llvm::StringRef entry, bool output,
                                           const Cancellation &cancellation = {});
 
 /// The program of a language model's archive (importLlama), with keys and values in f32.

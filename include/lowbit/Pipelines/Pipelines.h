@@ -109,6 +109,9 @@ struct CalibrationPipelineOptions : mlir::PassPipelineOptions<CalibrationPipelin
       llvm::cl::desc("What taps keep: moments, squares, sums, magnitudes, maxima, minima")};
   Option<std::string> entry{*this, "entry", llvm::cl::desc("Which entry; the first one by default"),
                             llvm::cl::init("")};
+  Option<bool> output{*this, "output",
+                      llvm::cl::desc("The last stage gives the entry's last result"),
+                      llvm::cl::init(false)};
 };
 
 /// `lowbit-calibration-pipeline`: from a program with parameters, in any encoding, to stages in

@@ -121,7 +121,7 @@ static bool areEqual(func::FuncOp a, func::FuncOp b) {
 }
 
 /// Taps and assertions between two cuts, and what passes at these.
-static SmallVector<Stage> divide(Block &block, ArrayRef<Operation *> roots, ArrayRef<Cut> cuts) {
+static SmallVector<Stage> divide(ArrayRef<Operation *> roots, ArrayRef<Cut> cuts) {
   SmallVector<Stage> stages(cuts.size() + 1);
   for (auto [i, cut] : llvm::enumerate(cuts)) {
     stages[i].out = cut.value;
@@ -183,11 +183,26 @@ struct SplitStagesPass : lowbit::impl::SplitStagesBase<SplitStagesPass> {
       return signalPassFailure();
     }
 
+    Value result;
+    if (output) {
+      Operation *terminator = whole.front().getTerminator();
+      result = terminator->getNumOperands() ? terminator->getOperands().back() : Value();
+      if (!result || !result.getDefiningOp() || !isa<RankedTensorType>(result.getType())) {
+        whole.emitError("has no output that it computes: its last result is to be a tensor");
+        return signalPassFailure();
+      }
+    }
+
     Builder b(&getContext());
     SmallVector<func::FuncOp> functions;
     SmallVector<Attribute> descriptions;
-    SmallVector<Cut> cuts = CutFinder(whole.front(), roots).find();
-    for (const Stage &stage : divide(whole.front(), roots, cuts)) {
+    SmallVector<Operation *> needed(roots);
+    if (result)
+      needed.push_back(result.getDefiningOp());
+    SmallVector<Cut> cuts = CutFinder(whole.front(), needed).find();
+    SmallVector<Stage> stages = divide(roots, cuts);
+    stages.back().out = result;
+    for (const Stage &stage : stages) {
       std::string name = (whole.getName() + "_stage").str();
       if (!functions.empty())
         name += "_" + llvm::utostr(functions.size());

@@ -96,11 +96,14 @@ class StagedProgram:
 
     text: an MLIR program; its first argument of integers is tokens, others are masks (all ones), floats begin at 0.
     statistics: what each tap keeps, of `statistics.KINDS`.
+    output: the last stage gives what the program gives, its last result; otherwise nothing.
     """
 
-    def __init__(self, text: str, statistics: Sequence[str], name: str = "module"):
+    def __init__(
+        self, text: str, statistics: Sequence[str], name: str = "module", output: bool = False
+    ):
         self.statistics = list(statistics)
-        self.text, stages = _lowbit.split_stages(text, self.statistics, name=name)
+        self.text, stages = _lowbit.split_stages(text, self.statistics, output=output, name=name)
         self.stages = [_make_stage(*stage) for stage in stages]
         integers = [
             int(argument.removeprefix("argument "))

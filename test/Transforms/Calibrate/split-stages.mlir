@@ -1,4 +1,4 @@
-// RUN: lowbit-opt %s --lowbit-split-stages -split-input-file | FileCheck %s
+// RUN: lowbit-opt %s --lowbit-split-stages | FileCheck %s
 
 // Two layers that are alike are one function, with the parameters of each. The mask depends on an argument alone, the transposed table on
 // a parameter alone: both are computed again where they are needed. What no tap depends on goes.

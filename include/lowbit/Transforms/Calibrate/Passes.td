@@ -48,7 +48,8 @@ def SplitStages : Pass<"lowbit-split-stages", "::mlir::ModuleOp"> {
     as arguments: statistics of a deep model need the memory of one layer, and its weights may change between two stages. A cut is
     where one single value that depends on both an argument and a parameter is still needed; what depends on arguments alone (a mask,
     rotary tables) or on parameters alone is computed again where it is needed. Of cuts with no `lowbit.observe` between them one stays, the last
-    one, but rather where a value has several users. What no tap depends on goes, and with it the entry's results.
+    one, but rather where a value has several users. What no tap depends on goes, and with it the entry's results, unless
+    `output` keeps the last one of them.
 
     Stages that are equal but for their parameters are one function. The module's `lowbit.stages` has, in order, for each stage its
     `function`; its `arguments`, as "value" (of the stage before), "argument 0" (of the entry) or "parameter blk.0.attn_q.weight"; and, for each of its taps,
@@ -96,6 +97,7 @@ def SplitStages : Pass<"lowbit-split-stages", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"entry", "entry", "std::string", /*default=*/"\"\"", "Which entry; the first one by default">,
+    Option<"output", "output", "bool", /*default=*/"false", "The last stage gives the entry's last result; otherwise what no tap needs goes">,
   ];
   let dependentDialects = ["::lowbit::LowbitDialect"];
 }

@@ -1,0 +1,104 @@
+"""The step that gives each tensor an encoding of its own, under a budget."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _lowbit
+from ..errors import LowbitError
+from .allocation import allocate, pareto_front
+from .choices import products
+from .quantizers import GPTQ, Nearest
+from .sensitivity import Probe, Sensitivity
+from .steps import PlanStep, step
+from .weights import Array, Moments, Weight
+
+if TYPE_CHECKING:
+    from .quantize import Quantization
+
+CANDIDATES = tuple(
+    f"#lowbit.quantized<int<{bits}>, scale = f16 per [1, {block}], rule = mse>"
+    for bits, block in [(2, 64), (2, 32), (2, 16), (3, 64), (3, 32), (4, 64), (4, 32), (5, 32), (6, 32), (8, 32)]
+)
+
+
+@step("allocate")
+@dataclass(frozen=True)
+class Allocate(PlanStep):
+    """Each weight gets one of the candidate encodings, so that the losses add up to the least that the budget allows: an exact multiple-choice knapsack
+    (HiGHS). A loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
+    measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows."""
+
+    rounding: str = "nearest"
+    probes: int = 2
+    choices = {"rounding": ("nearest", "gptq")}
+
+    def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
+        if run.options.budget is None:
+            raise LowbitError(
+                "the step 'allocate' needs a budget", hint="give --budget 3.5bpw, 60MB or 4ms"
+            )
+        candidates = run.options.candidates or CANDIDATES
+        shapes = {tensor.name: tensor.shape for tensor in run.source.archive.tensors}
+        encodings = {
+            key: legal
+            for key in products(run.calibration.stages)
+            if run.default_encoding(key) is None
+            and (legal := [c for c in candidates if _fits(c, shapes[key])])
+        }
+        quantizer = GPTQ() if self.rounding == "gptq" else Nearest()
+
+        def round_to(values: Array, encoding: str, moments: Moments) -> Array:
+            weight = Weight("", np.ascontiguousarray(values), encoding, moments)
+            return quantizer.encode(weight).decode(values.shape)
+
+        items = Sensitivity(
+            run.source,
+            run.options.length,
+            run.sequences,
+            encodings,
+            round_to,
+            Probe(sequences=self.probes),
+            run.progress,
+        ).measure()
+        if run.options.budget_has_time:
+            from .kernel_times import with_times
+
+            items = with_times(items, shapes, run.progress)
+        allocation = allocate(items, run.options.budget)
+        front = pareto_front(items)
+        record = {
+            "budgets": {"budget": str(run.options.budget)},
+            "loss": allocation.loss,
+            "bytes": allocation.bytes,
+            "bound": allocation.bound,
+            "gap": allocation.gap,
+            "status": allocation.status,
+            "front": [
+                {"bytes": a.bytes, "loss": a.loss, "bits_per_weight": a.bits_per_weight}
+                for a in front
+            ],
+            "candidates": [
+                {
+                    "key": item.key,
+                    "encoding": c.encoding,
+                    "bytes": c.bytes,
+                    "loss": c.loss,
+                    "seconds": c.seconds,
+                }
+                for item in items
+                for c in item.candidates
+            ],
+        }
+        return allocation.choice, record
+
+
+def _fits(encoding: str, shape: list[int]) -> bool:
+    """Whether an encoding is legal for a tensor of this shape, and its bytes are known before it is encoded."""
+    try:
+        return _lowbit.encoded_bytes(encoding, list(shape)) is not None
+    except RuntimeError:
+        return False
