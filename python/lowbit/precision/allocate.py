@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from ..errors import LowbitError
 from . import knapsack
@@ -35,6 +36,9 @@ _LOSS, _BYTES, _SECONDS = range(3)
 
 TIE = 10**9
 """Losses that differ by less than a part in 10^9 are a tie: no measured loss is that precise, and sums of doubles in another order would decide."""
+
+_FEMTO = 10**15
+"""Times are added as whole femtoseconds: forty times 0.1 ms are 4 ms, which doubles do not promise."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +78,8 @@ class Allocation:
 
 
 class _Problem:
-    """Rows of the knapsack: an item or a group each, in the order of keys; columns in the order of their values and names. Losses and seconds are
-    integers in units of a power of two that leaves every double exact."""
+    """Rows of the knapsack: an item or a group each, in the order of keys; columns in the order of their values and names. Losses are integers in
+    units of a power of two that leaves every double exact, times are femtoseconds."""
 
     def __init__(self, items: Iterable[Item], budget: Budget):
         self.items = sorted(items, key=lambda item: item.key)
@@ -86,11 +90,7 @@ class _Problem:
                 raise LowbitError(f"item '{item.key}' is there twice")
         self.weights = weights_of(self.items)
         candidates = [c for item in self.items for c in item.candidates]
-        self._loss_bits = max(map(_fraction_bits, (c.loss for c in candidates)))
-        seconds = [c.seconds for c in candidates]
-        if budget.seconds is not None:
-            seconds += [budget.seconds, math.ulp(budget.seconds) / 2]
-        self._seconds_bits = max(map(_fraction_bits, seconds))
+        self._loss_bits = max(_fraction_bits(c.loss) for c in candidates)
         self.names: list[list[str]] = []
         """Of each row the items."""
         self.encodings: list[list[str]] = []
@@ -102,14 +102,12 @@ class _Problem:
             self.encodings.append([encoding for _, encoding in columns])
         self.limits: list[int | None] = [None, budget.byte_limit(self.items), None]
         if budget.seconds is not None:
-            # Sums that round to the limit are within it: forty times 0.1 ms are 4 ms.
-            limit = _exact(budget.seconds, self._seconds_bits)
-            limit += _exact(math.ulp(budget.seconds) / 2, self._seconds_bits)
-            self.limits[_SECONDS] = limit if self.seconds(limit) <= budget.seconds else limit - 1
+            limit = _femtoseconds(budget.seconds)
+            self.limits[_SECONDS] = limit if limit / _FEMTO <= budget.seconds else limit - 1
 
     def _values(self, candidate: Candidate) -> knapsack.Values:
         loss = _exact(candidate.loss, self._loss_bits)
-        return loss, candidate.bytes, _exact(candidate.seconds, self._seconds_bits)
+        return loss, candidate.bytes, _femtoseconds(candidate.seconds)
 
     def _merged(self, members: Sequence[Item]) -> dict[str, knapsack.Values]:
         tables = [{c.encoding: self._values(c) for c in item.candidates} for item in members]
@@ -125,9 +123,6 @@ class _Problem:
     def loss(self, value: int) -> float:
         return value / (1 << self._loss_bits)
 
-    def seconds(self, value: int) -> float:
-        return value / (1 << self._seconds_bits)
-
     def allocation(
         self, choice: Sequence[int], status: str, bound: int | None = None
     ) -> Allocation:
@@ -141,7 +136,7 @@ class _Problem:
             dict(sorted(found.items())),
             self.loss(sums[_LOSS]),
             sums[_BYTES],
-            self.seconds(sums[_SECONDS]),
+            sums[_SECONDS] / _FEMTO,
             self.weights,
             status,
             None if bound is None else max(self.loss(bound), 0.0),
@@ -188,7 +183,7 @@ class _Problem:
         if self.limits[_BYTES] is not None and smallest > self.limits[_BYTES]:
             message += f": the smallest takes {self._size(smallest)}"
         elif self.limits[_SECONDS] is not None and fastest > self.limits[_SECONDS]:
-            message += f": the fastest takes {self.seconds(fastest) * 1e3:.9g} ms"
+            message += f": the fastest takes {fastest / _FEMTO * 1e3:.9g} ms"
         else:
             within = knapsack.minimize(self.rows, _BYTES, limits)
             size = knapsack.total(self.rows, within.choice, _BYTES)
@@ -207,6 +202,10 @@ def _fraction_bits(value: float) -> int:
 def _exact(value: float, bits: int) -> int:
     numerator, denominator = value.as_integer_ratio()
     return numerator * ((1 << bits) // denominator)
+
+
+def _femtoseconds(seconds: float) -> int:
+    return round(Fraction(seconds) * _FEMTO)
 
 
 def _groups(items: Sequence[Item]) -> list[list[Item]]:
@@ -345,7 +344,7 @@ def evaluate(items: Iterable[Item], choice: Mapping[str, str]) -> Allocation:
         {item.key: choice[item.key] for item in items},
         math.fsum(c.loss for c in chosen),
         sum(c.bytes for c in chosen),
-        math.fsum(c.seconds for c in chosen),
+        sum(_femtoseconds(c.seconds) for c in chosen) / _FEMTO,
         weights_of(items),
         "given",
     )

@@ -92,7 +92,8 @@ class Budget:
         if self.bytes is not None:
             parts.append(f"{self.bytes}B")
         if self.seconds is not None:
-            parts.append(f"{self.seconds * 1e3:.12g}ms")
+            units = [u for u in _SECONDS if self.seconds >= _SECONDS[u]] or ["ns"]
+            parts.append(f"{float(Fraction(self.seconds) / _SECONDS[units[0]]):.12g}{units[0]}")
         return ",".join(parts) or "no budget"
 
 
