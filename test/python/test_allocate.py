@@ -1,4 +1,4 @@
-"""lowbit.precision.allocate against brute force in exact arithmetic, and against its own baselines and bounds."""
+"""lowbit.precision.allocation.allocator against brute force in exact arithmetic, and against its own baselines and bounds."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from lowbit.errors import LowbitError
-from lowbit.precision import allocate as precision
-from lowbit.precision import knapsack
-from lowbit.precision.allocate import Budget, Candidate, Item, allocate
+from lowbit.precision.allocation import allocator as precision
+from lowbit.precision.allocation import knapsack
+from lowbit.precision.allocation.allocator import Budget, Candidate, Item, allocate
 
 KINDS = ["ties", "smooth", "huge", "powers", "correlated"]
 

@@ -11,9 +11,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from lowbit.errors import LowbitError
-from lowbit.precision.allocate import Budget, Candidate, Item, allocate, evaluate
-from lowbit.precision.plan import Plan, read_plan, write_plan
-from lowbit.precision.table import read_table, write_table
+from lowbit.precision.allocation.allocator import Budget, Candidate, Item, allocate, evaluate
+from lowbit.precision.allocation.plan import Plan, read_plan, write_plan
+from lowbit.precision.allocation.table import read_table, write_table
 
 ITEMS = [
     Item("b.weight", (Candidate("f16", 200, 0.0), Candidate("int4", 50, 0.1, 1e-5)), 100, "pair"),

@@ -11,7 +11,7 @@ import os
 import tempfile
 from typing import Any
 
-from ..errors import LowbitError
+from ...errors import LowbitError
 
 SCHEMA = 1
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..errors import LowbitError
+from ...errors import LowbitError
 from .table import Item
 
 _BYTES = {

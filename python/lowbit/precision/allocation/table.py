@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import LowbitError
+from ...errors import LowbitError
 from .records import SCHEMA, located, mapping, read_json, real, whole, write_json
 
 

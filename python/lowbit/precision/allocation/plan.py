@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import LowbitError
-from .allocate import Allocation
+from ...errors import LowbitError
+from .allocator import Allocation
 from .budget import Budget
 from .records import SCHEMA, located, mapping, read_json, real, whole, write_json
 

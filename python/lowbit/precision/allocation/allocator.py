@@ -1,7 +1,7 @@
-"""Chooses an encoding for every item: the least loss within a budget, by the multiple-choice knapsack of lowbit.precision.knapsack.
+"""Chooses an encoding for every item: the least loss within a budget, by the multiple-choice knapsack of lowbit.precision.allocation.knapsack.
 
->>> from lowbit.precision import allocate
->>> found = allocate.allocate(allocate.read_table("table.json"), "3.5bpw")
+>>> from lowbit.precision.allocation import allocator
+>>> found = allocator.allocate(allocator.read_table("table.json"), "3.5bpw")
 >>> found.choice["blk.0.ffn_up.weight"], found.gap
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from ..errors import LowbitError
+from ...errors import LowbitError
 from . import knapsack
 from .budget import Budget, weights_of
 from .table import Candidate, Item, read_table, write_table
