@@ -1,7 +1,7 @@
 // RUN: lowbit-opt %s --pass-pipeline='builtin.module(lowbit-split-stages{output})' | FileCheck %s
 
 // With `output`, what the entry gives last is what the last stage gives.
-// CHECK:      module attributes {lowbit.stages = [{arguments = ["argument 0", "parameter a", "argument 1", "result"], feeds = {{.*}}, function = @net_stage}]}
+// CHECK:      module attributes {lowbit.stages = [{arguments = ["argument 0", "argument 1", "parameter a", "result"], feeds = {{.*}}, function = @net_stage}]}
 // CHECK:      func.func @net_stage({{.*}}) -> tensor<?x4xf32> attributes {lowbit.entry, lowbit.updates = array<i64: 3>}
 // CHECK:        lowbit.observe
 // CHECK:        %[[Y:.*]] = linalg.matmul
