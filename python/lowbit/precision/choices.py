@@ -3,57 +3,73 @@
 from __future__ import annotations
 
 import fnmatch
-from typing import TYPE_CHECKING, Sequence
+from typing import Mapping, Sequence
 
 from .. import _lowbit
 from ..errors import LowbitError
 from .stages import Stage
 
-if TYPE_CHECKING:
-    from .quantize import Options
+KEEP = "same"
+"""Instead of an encoding: as it is stored."""
 
 
-def match(key: str, patterns: Sequence[tuple[str, str]]) -> str | None:
-    """The encoding of the first pattern that a name matches."""
-    return next((e for pattern, e in patterns if fnmatch.fnmatchcase(key, pattern)), None)
+class Choices:
+    """For the weights that products multiply with.
 
-
-def choose_encodings(
-    archive: _lowbit.Archive, stages: Sequence[Stage], options: Options, default: str
-) -> dict[str, str]:
-    """For each weight that a product multiplies with the encoding of its base, or "same" to leave it. Checked: each fits its tensor.
+    keep: (pattern, encoding), the first match decides.
 
     A table that is looked up as well (an embedding that is the head, too) is left unless something names it: its other readers are
     nothing that calibration sees.
     """
-    infos = {tensor.name: tensor for tensor in archive.tensors}
-    looked_up = {
-        key
-        for stage in stages
-        for key in stage.parameters
-        if key not in {key for feeds in stage.feeds for key in feeds}
-    }
-    chosen: dict[str, str] = {}
-    for key in [key for stage in stages for feeds in stage.feeds for key in feeds]:
-        usual = "same" if key in looked_up else options.weights or default
-        chosen[key] = match(key, options.keep) or (options.plan or {}).get(key, usual)
-    for key in options.plan or {}:
-        if key not in chosen:
-            raise LowbitError(f"the plan names '{key}', which no product multiplies with")
-    for pattern, _ in options.keep:
-        if not any(fnmatch.fnmatchcase(name, pattern) for name in infos):
-            raise LowbitError(f"no tensor has a name like '{pattern}'")
-    for key, encoding in chosen.items():
-        if encoding == "same":
-            continue
+
+    def __init__(
+        self, archive: _lowbit.Archive, stages: Sequence[Stage], keep: Sequence[tuple[str, str]]
+    ):
+        self.keep = keep
+        self.shapes = {tensor.name: list(tensor.shape) for tensor in archive.tensors}
+        self.products = list(dict.fromkeys(k for s in stages for feeds in s.feeds for k in feeds))
+        self._looked_up = {
+            key
+            for stage in stages
+            for key in stage.parameters
+            if key in self.products and not any(key in feeds for feeds in stage.feeds)
+        }
+        for pattern, _ in keep:
+            if not any(fnmatch.fnmatchcase(name, pattern) for name in self.shapes):
+                raise LowbitError(f"no tensor has a name like '{pattern}'")
+
+    def match(self, key: str) -> str | None:
+        """What the first pattern says that a name matches."""
+        return next((e for pattern, e in self.keep if fnmatch.fnmatchcase(key, pattern)), None)
+
+    def fixed(self, key: str) -> str | None:
+        """The encoding of a weight that nothing is left to choose of."""
+        return self.match(key) or (KEEP if key in self._looked_up else None)
+
+    def fits(self, key: str, encoding: str) -> bool:
+        """Whether an encoding is legal for a weight, and its bytes are known before it is encoded."""
         try:
-            _lowbit.encoded_bytes(encoding, infos[key].shape)
-        except RuntimeError as error:
-            raise LowbitError(
-                f"tensor '{key}': {error}", hint=f"leave it as it is: --keep '{key}=same'"
-            ) from None
-    if all(encoding == "same" for encoding in chosen.values()):
-        raise LowbitError(
-            "no weight is left to quantize", hint="--keep leaves all of them as they are"
-        )
-    return chosen
+            return _lowbit.encoded_bytes(encoding, self.shapes[key]) is not None
+        except RuntimeError:
+            return False
+
+    def complete(self, plan: Mapping[str, str], default: str) -> dict[str, str]:
+        """For each weight the encoding of its base, or KEEP. Checked: each fits its tensor."""
+        for key in plan:
+            if key not in self.products:
+                raise LowbitError(f"the plan names '{key}', which no product multiplies with")
+        chosen = {key: self.match(key) or plan.get(key) for key in self.products}
+        for key in self.products:
+            chosen[key] = chosen[key] or self.fixed(key) or default
+        for key, encoding in chosen.items():
+            if encoding == KEEP:
+                continue
+            try:
+                _lowbit.encoded_bytes(encoding, self.shapes[key])
+            except RuntimeError as error:
+                raise LowbitError(
+                    f"tensor '{key}': {error}", hint=f"leave it as it is: --keep '{key}={KEEP}'"
+                ) from None
+        if all(encoding == KEEP for encoding in chosen.values()):
+            raise LowbitError("no weight is left to quantize", hint="--keep leaves all as they are")
+        return chosen

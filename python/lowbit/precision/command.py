@@ -90,6 +90,26 @@ def add_parser(
         help="of what products multiply with, as '#lowbit.quantized<int<3>, scale = f16 per [1, 32], rule = mse>' (the recipe's)",
     )
     sub.add_argument(
+        "--budget",
+        type=unicode,
+        metavar="SIZE",
+        help="for recipes that allocate (mixed): bits per weight, bytes, time of the products of a token, or two of them: 3.5bpw, 60MB, 4ms",
+    )
+    sub.add_argument(
+        "--candidates",
+        action="append",
+        default=[],
+        type=unicode,
+        metavar="ENCODING",
+        help="what such a recipe chooses from; may be repeated (2 to 8 bits in blocks)",
+    )
+    sub.add_argument(
+        "--plan",
+        metavar="FILE.json",
+        help="encodings by tensor, as --save-plan writes them; edit them as you like",
+    )
+    sub.add_argument("--save-plan", metavar="FILE.json", help="write the encodings that were chosen")
+    sub.add_argument(
         "--keep",
         action="append",
         default=[],
@@ -128,11 +148,12 @@ def run(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from ..files import check_folder, check_not_model, whole_file
+    from .allocation import Plan, read_plan, write_plan
     from .quantize import Options, Quantization
     from .report import summary, write_report
     from .sources import open_source
 
-    for output in filter(None, [options.output, options.report, options.json]):
+    for output in filter(None, [options.output, options.report, options.json, options.save_plan]):
         check_folder(output)
         for model in [options.model, *options.parameters]:
             check_not_model(output, model)
@@ -141,6 +162,9 @@ def run(options: argparse.Namespace) -> None:
         recipe=options.recipe,
         weights=options.weights,
         keep=options.keep,
+        plan=read_plan(options.plan).tensors if options.plan else None,
+        budget=options.budget,
+        candidates=options.candidates,
         tokens=options.tokens,
         length=options.length,
     )
@@ -153,6 +177,11 @@ def run(options: argparse.Namespace) -> None:
             bar.update(done - bar.n)
 
         record = Quantization(source, options.output, choices, text, progress).run()
+    if options.save_plan:
+        write_plan(
+            options.save_plan,
+            Plan({t["key"]: t["base"] for t in record["tensors"]}, budget=options.budget),
+        )
     record["command"] = " ".join(["lowbit", *sys.argv[1:]])
     if options.calibration:
         record["calibration"]["text"] = os.path.basename(options.calibration)

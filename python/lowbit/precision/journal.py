@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import _lowbit
+from ..files import whole_file
 from .weights import Term
 
 Array = NDArray[np.float32]
@@ -75,13 +76,27 @@ class Journal:
             tensors = [(str(n), v.shape, "", {"values": v}) for n, v in enumerate(values)]
             _lowbit.write_archive(self._path(f"values-{self.done}.safetensors"), {}, tensors)
         journal = {"settings": self.settings, "done": self.done, "record": record}
-        temporary = self._path("journal.json.new")
-        with open(temporary, "w", encoding="utf-8") as file:
-            json.dump(journal, file)
-        os.replace(temporary, self._path("journal.json"))
+        with whole_file(self._path("journal.json"), ".json") as path:
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump(journal, file)
         for path in glob.glob(glob.escape(self.folder) + "/values-*.safetensors"):
             if path != self._path(f"values-{self.done}.safetensors"):
                 os.remove(path)
+
+    def load_note(self, name: str) -> Any:
+        """What save_note() kept; None where there is nothing of these settings."""
+        try:
+            with open(self._path(f"{name}.json"), encoding="utf-8") as file:
+                note = json.load(file)
+            return note["value"] if note["settings"] == self.settings else None
+        except (OSError, ValueError, KeyError):
+            return None
+
+    def save_note(self, name: str, value: Any) -> None:
+        os.makedirs(self.folder, exist_ok=True)
+        with whole_file(self._path(f"{name}.json"), ".json") as path:
+            with open(path, "w", encoding="utf-8") as file:
+                json.dump({"settings": self.settings, "value": value}, file)
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

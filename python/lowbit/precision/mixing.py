@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _lowbit
 from ..errors import LowbitError
-from .allocation import allocate, pareto_front
-from .choices import products
+from .allocation import Budget, allocate, pareto_front
+from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
 from .sensitivity import Probe, Sensitivity
 from .steps import PlanStep, step
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
 
 CANDIDATES = tuple(
     f"#lowbit.quantized<int<{bits}>, scale = f16 per [1, {block}], rule = mse>"
-    for bits, block in [(2, 64), (2, 32), (2, 16), (3, 64), (3, 32), (4, 64), (4, 32), (5, 32), (6, 32), (8, 32)]
+    for bits, block in [(2, 64), (2, 32), (2, 16), (3, 64), (3, 32), (4, 64), (4, 32)]
+    + [(5, 32), (6, 32), (8, 32)]
 )
 
 
@@ -37,18 +37,17 @@ class Allocate(PlanStep):
     choices = {"rounding": ("nearest", "gptq")}
 
     def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
-        if run.options.budget is None:
-            raise LowbitError(
-                "the step 'allocate' needs a budget", hint="give --budget 3.5bpw, 60MB or 4ms"
-            )
+        budget = Budget.parse(run.options.budget)
         candidates = run.options.candidates or CANDIDATES
-        shapes = {tensor.name: tensor.shape for tensor in run.source.archive.tensors}
-        encodings = {
-            key: legal
-            for key in products(run.calibration.stages)
-            if run.default_encoding(key) is None
-            and (legal := [c for c in candidates if _fits(c, shapes[key])])
-        }
+        encodings = {}
+        for key in run.choices.products:
+            legal = [c for c in candidates if run.choices.fits(key, c)]
+            if run.choices.fixed(key) is None and legal:
+                encodings[key] = legal
+        if not encodings:
+            raise LowbitError(
+                "no candidate fits any weight", hint="give others: --candidates ENCODING"
+            )
         quantizer = GPTQ() if self.rounding == "gptq" else Nearest()
 
         def round_to(values: Array, encoding: str, moments: Moments) -> Array:
@@ -64,14 +63,12 @@ class Allocate(PlanStep):
             Probe(sequences=self.probes),
             run.progress,
         ).measure()
-        if run.options.budget_has_time:
-            from .kernel_times import with_times
-
-            items = with_times(items, shapes, run.progress)
-        allocation = allocate(items, run.options.budget)
+        if budget.seconds is not None:
+            items = with_times(items, run.choices.shapes, run.progress)
+        allocation = allocate(items, budget)
         front = pareto_front(items)
         record = {
-            "budgets": {"budget": str(run.options.budget)},
+            "budgets": {"bytes": budget.byte_limit(items), "seconds": budget.seconds},
             "loss": allocation.loss,
             "bytes": allocation.bytes,
             "bound": allocation.bound,
@@ -95,10 +92,3 @@ class Allocate(PlanStep):
         }
         return allocation.choice, record
 
-
-def _fits(encoding: str, shape: list[int]) -> bool:
-    """Whether an encoding is legal for a tensor of this shape, and its bytes are known before it is encoded."""
-    try:
-        return _lowbit.encoded_bytes(encoding, list(shape)) is not None
-    except RuntimeError:
-        return False

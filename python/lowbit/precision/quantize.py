@@ -23,12 +23,13 @@ from numpy.typing import NDArray
 from .. import _lowbit, _runtime
 from ..errors import LowbitError
 from . import recipes
-from .choices import choose_encodings, match
+from .allocation import Budget
+from .choices import KEEP, Choices
 from .journal import Journal
 from .sources import Source, Tokens
 from .stages import Calibration, Stage
 from .statistics import Statistics
-from .steps import ModelStep, Quantizer, StageStep, WeightStep
+from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
 from .weights import Term, Weight, encode, output_error
 
 Array = NDArray[np.float32]
@@ -48,6 +49,10 @@ class Options:
     """(pattern, encoding): other encodings for tensors of these names, "same" leaves them as stored; the first match decides."""
     plan: Mapping[str, str] | None = None
     """Encodings by tensor; counts before `weights`."""
+    budget: str | None = None
+    """For a recipe that allocates: as 3.5bpw, 60MB or 4ms."""
+    candidates: Sequence[str] = ()
+    """Encodings that such a recipe chooses from; its own if there are none."""
     tokens: int = 32768
     """Of the text, at most."""
     length: int = 1024
@@ -88,6 +93,7 @@ class Quantization:
     ):
         self.original, self.output, self.options, self.progress = source, output, options, progress
         self.recipe = recipes.find(options.recipe)
+        self.allocation: dict[str, Any] | None = None
         self.text = text
         self.sequences = self._read_text(text)
         self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
@@ -99,8 +105,10 @@ class Quantization:
             source.path,
             self._report,
         )
-        self.encodings = choose_encodings(
-            self.source.archive, self.calibration.stages, options, self.recipe.weights
+        self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
+        self._check_plan()
+        self.encodings = self.choices.complete(
+            options.plan or {}, options.weights or self.recipe.weights
         )
 
     @cached_property
@@ -125,6 +133,33 @@ class Quantization:
                 "the calibration text is empty", hint="give a text that the model is used for"
             )
         return self.original.sequences(text, self.options.tokens, self.options.length)
+
+    def _check_plan(self) -> None:
+        plans = any(isinstance(step, PlanStep) for step in self.recipe.steps)
+        if plans and self.options.plan is None and self.options.budget is None:
+            raise LowbitError(
+                f"recipe '{self.recipe.name}' needs a budget", hint="give --budget 3.5bpw, or 60MB"
+            )
+        if self.options.budget is not None:
+            if not plans:
+                raise LowbitError(
+                    f"recipe '{self.recipe.name}' has no use for a budget",
+                    hint="`mixed` has; or give steps that begin with 'allocate'",
+                )
+            Budget.parse(self.options.budget)  # says what is wrong
+
+    def _allocate(self, journal: Journal) -> None:
+        """Encodings by the recipe's plan, measured once for a run and its resumptions."""
+        for step in self.recipe.steps:
+            if isinstance(step, PlanStep) and self.options.plan is None:
+                self.allocation = journal.load_note("allocation")
+                if self.allocation is None:
+                    plan, record = step.plan(self)
+                    self.allocation = {"plan": plan, "record": record}
+                    journal.save_note("allocation", self.allocation)
+                self.encodings = self.choices.complete(
+                    self.allocation["plan"], self.options.weights or self.recipe.weights
+                )
 
     def _transform(self, source: Source) -> Source:
         """By the steps that change the whole model, in archives beside what the run has done."""
@@ -153,7 +188,7 @@ class Quantization:
         return {
             "model": [self.original.path, status.st_size, status.st_mtime_ns],
             "options": asdict(self.options),
-            "encodings": self.encodings,
+            "recipe": [self.recipe.pipeline, self.recipe.weights],
             "text": self.text and hashlib.sha256(self.text.encode()).hexdigest(),
             "compiler": _runtime.compiler_version(),
         }
@@ -163,6 +198,9 @@ class Quantization:
         start = time.perf_counter()
         journal = Journal(self.folder, self._settings())
         record: dict[str, Any] = journal.record or {"tensors": [], "sites": [], "steps": []}
+        self._allocate(journal)
+        if self.allocation:
+            record["allocation"] = self.allocation["record"]
         self.calibration.resume(journal.done, journal.load_values())
         while self.calibration.position < len(self.calibration.stages):
             began = time.perf_counter()
@@ -190,13 +228,13 @@ class Quantization:
         self, stage: Stage, record: dict[str, Any]
     ) -> tuple[Stored, dict[str, Array]]:
         """What its tensors are stored as, and all its parameters as they decode."""
-        if not any(self.encodings[key] != "same" for feeds in stage.feeds for key in feeds):
+        if not any(self.encodings[key] != KEEP for feeds in stage.feeds for key in feeds):
             return {}, self._load(stage.parameters) if self.sequences else {}
         original = self._load(
             dict.fromkeys([*stage.parameters, *(key for feeds in stage.feeds for key in feeds)])
         )
         taps = self.calibration.observe(original) if self.sequences else []
-        chosen = {k: e for feeds in stage.feeds for k in feeds if (e := self.encodings[k]) != "same"}
+        chosen = {k: e for feeds in stage.feeds for k in feeds if (e := self.encodings[k]) != KEEP}
         state = StageState(stage, dict(original), list(taps), chosen, {}, self.shared)
         for step in self.recipe.steps:
             if isinstance(step, StageStep):
@@ -241,6 +279,7 @@ class Quantization:
         term = weight.finish(quantizer.encode(weight))
         decoded = term.decode(values.shape)
         entry = _entry(key, values.shape, term)
+        entry["base"] = weight.encoding
         entry["weight_error"] = _ratio(
             float(((decoded - values) ** 2).sum(dtype=np.float64)),
             float((values**2).sum(dtype=np.float64)),
@@ -264,10 +303,10 @@ class Quantization:
         stored: Stored = {}
         changed = self.source is not self.original
         for tensor in self.source.archive.tensors:
-            encoding = match(tensor.name, self.options.keep)
-            if changed and encoding in (None, "same"):  # a table that was rotated
+            encoding = self.choices.match(tensor.name)
+            if changed and encoding in (None, KEEP):  # a table that was rotated
                 encoding = self.stored_as.get(tensor.name, "f32")
-            if self.encodings.get(tensor.name, "same") != "same" or encoding in (None, "same"):
+            if self.encodings.get(tensor.name, KEEP) != KEEP or encoding in (None, KEEP):
                 continue
             if encoding == tensor.encoding:
                 continue
@@ -297,6 +336,7 @@ class Quantization:
         record.update(
             schema=1,
             model=os.path.basename(self.original.path),
+            budget=self.options.budget,
             recipe=self.recipe.name,
             description=f"{self.recipe.description} Steps: {self.recipe.pipeline}.",
             totals={

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import LowbitError
-from . import migration, outliers, quantizers, rotation  # noqa: F401 (their steps register themselves)
+from . import migration, mixing, outliers, quantizers, rotation  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Step, parse
 
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
@@ -79,6 +79,12 @@ _ALL = [
         "Hadamard rotations spread outliers over all channels, for weights, activations and caches of 4 bits (QuaRot).",
         activations="int<4>, scale = f32 per [1, 64]",
         kv_cache="int4",
+    ),
+    Recipe(
+        "mixed",
+        "allocate,gptq",
+        INT4_MSE,
+        "Each tensor gets the bits that it needs, for the least loss under --budget; GPTQ's codes.",
     ),
     Recipe(
         "svdquant",

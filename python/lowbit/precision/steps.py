@@ -14,7 +14,7 @@ from ..errors import LowbitError
 from .weights import Term, Weight
 
 if TYPE_CHECKING:
-    from .quantize import StageState
+    from .quantize import Quantization, StageState
     from .sources import Source
 
 REGISTRY: dict[str, type[Step]] = {}
@@ -60,6 +60,14 @@ class ModelStep(Step):
 
     def transform(self, source: Source, path: str) -> Source:
         """The model that it makes, in an archive of this path."""
+        raise NotImplementedError
+
+
+class PlanStep(Step):
+    """Decides what each weight is stored in."""
+
+    def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
+        """Encodings by tensor, and what the record says of it under "allocation"."""
         raise NotImplementedError
 
 
