@@ -29,8 +29,8 @@ static Expected<std::vector<Origin>> findOrigins(const Archive &base,
       const TensorInfo *old = base.lookup(tensor.name);
       if (old && old->shape != tensor.shape)
         return createStringError(archive->getPath() + ": tensor '" + tensor.name + "' has shape " +
-                                 formatShape(tensor.shape) + ", in " + base.getPath() +
-                                 " it has " + formatShape(old->shape));
+                                 formatShape(tensor.shape) + ", in " + base.getPath() + " it has " +
+                                 formatShape(old->shape));
       if (!old && !replaced.contains(tensor.name))
         added.push_back({nullptr, &tensor});
       replaced[tensor.name] = {archive.get(), &tensor};
@@ -49,16 +49,14 @@ static Metadata mergeMetadata(const Archive &base,
                               ArrayRef<std::pair<std::string, std::string>> texts) {
   Metadata merged(base.getPath());
   for (const auto &[key, text] : texts)
-    merged.insert(merged.internString(key),
-                  MetadataValue::makeString(merged.internString(text)));
+    merged.insert(merged.internString(key), MetadataValue::makeString(merged.internString(text)));
   for (const auto &[key, value] : base.metadata().getEntries())
     merged.insert(key, value); // false where the text counts
   return merged;
 }
 
 Error lowbit::mergeArchives(const Archive &base, ArrayRef<std::unique_ptr<Archive>> replacements,
-                            ArrayRef<std::pair<std::string, std::string>> texts,
-                            StringRef output) {
+                            ArrayRef<std::pair<std::string, std::string>> texts, StringRef output) {
   if (sys::fs::equivalent(base.getPath(), output) ||
       any_of(replacements, [&](const std::unique_ptr<Archive> &archive) {
         return sys::fs::equivalent(archive->getPath(), output);

@@ -67,8 +67,8 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
     StageDescription &description = program.stages.emplace_back();
     description.function = stage.getAs<mlir::FlatSymbolRefAttr>("function").getValue().str();
     description.arguments = toStrings(stage.get("arguments"));
-    auto function = cast<mlir::func::FuncOp>(
-        mlir::SymbolTable::lookupSymbolIn(**module, description.function));
+    auto function =
+        cast<mlir::func::FuncOp>(mlir::SymbolTable::lookupSymbolIn(**module, description.function));
     for (mlir::Type type : function.getArgumentTypes())
       raw_string_ostream(description.types.emplace_back()) << type;
     if (auto sinks = function->getAttrOfType<mlir::ArrayAttr>("lowbit.scale_sinks"))
@@ -88,8 +88,7 @@ Expected<std::string> lowbit::importModel(const Archive &archive, uint64_t conte
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   LlamaImportOptions options;
   options.contextLength = contextLength;
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
-      importLlama(archive, options, context.get());
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = importLlama(archive, options, context.get());
   if (!module)
     return module.takeError();
   return print(**module);

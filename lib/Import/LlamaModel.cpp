@@ -325,8 +325,8 @@ Expected<LlamaModel::Rotation> Reader::readRotation(StringRef name, int64_t size
     const TensorInfo *tensor = archive.lookup(key);
     if (!tensor)
       break;
-    if (tensor->shape.size() != 2 || tensor->shape[0] != tensor->shape[1] ||
-        tensor->shape[0] < 1 || !tensor->supported || !tensor->encoding.empty() || tensor->integers)
+    if (tensor->shape.size() != 2 || tensor->shape[0] != tensor->shape[1] || tensor->shape[0] < 1 ||
+        !tensor->supported || !tensor->encoding.empty() || tensor->integers)
       return makeError("tensor '" + key + "' is " + tensor->describeEncoding() + " " +
                        formatShape(tensor->shape) + ": a rotation is square, of f32");
     Expected<std::vector<Component>> components = archive.getComponents(*tensor);

@@ -6,13 +6,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/Quantize/ErrorFeedback.h"
+
+#include "MatrixKernels.h"
 #include "lowbit/Numerics/ColumnEncoder.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Parallel.h"
 #include "llvm/Support/raw_ostream.h"
 
-#include <Eigen/Cholesky>
+#include <Eigen/Core>
 
 #include <cmath>
 #include <numeric>
@@ -22,8 +24,10 @@ using namespace lowbit;
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-/// Columns whose errors reach the rest of the matrix at once, in one product.
-static constexpr int64_t kBlockColumns = 128;
+/// Columns that errors of earlier ones reach at once, in one product.
+static constexpr int64_t kBlockColumns = 64;
+/// Columns of an inverse that are one task.
+static constexpr int64_t kInverseColumns = 64;
 /// Rows are independent of one another; these are one task.
 static constexpr int64_t kTaskRows = 32;
 
@@ -58,10 +62,17 @@ static Error checkNumbers(ArrayRef<int64_t> shape, ArrayRef<float> values,
 /// The upper triangular u with u^T u = inverse(h): with both orders of h reversed, h = l l^T, and u
 /// is the inverse of l, reversed. Nothing if h is not positive definite.
 static std::optional<Matrix> factorInverse(const Matrix &h) {
-  Eigen::LLT<Matrix> cholesky(h.reverse());
-  if (cholesky.info() != Eigen::Success)
+  const MatrixKernels &kernels = getMatrixKernels();
+  int64_t n = h.rows();
+  Matrix lower = h.reverse();
+  if (!kernels.factor(lower.data(), n))
     return std::nullopt;
-  Matrix inverse = cholesky.matrixL().solve(Matrix::Identity(h.rows(), h.cols()));
+  Matrix inverse = Matrix::Zero(n, n);
+  parallelFor(0, divideCeil(n, kInverseColumns), [&](size_t task) {
+    int64_t begin = task * kInverseColumns;
+    kernels.invertColumns(lower.data(), inverse.data(), n, begin,
+                          std::min(n, begin + kInverseColumns));
+  });
   if (!inverse.allFinite())
     return std::nullopt;
   return inverse.reverse();
@@ -74,34 +85,44 @@ struct Feedback {
   ArrayRef<int64_t> order;
   Matrix values;
   Matrix factor;
+  Matrix errors; ///< of the columns whose turn has been, each over its diagonal element
 
-  /// Codes of the columns [begin, end) of some rows, and their errors carried to all later ones: to
-  /// those before `end` at once, to the rest in one product. The sum of squares of the errors.
+  /// What the errors of the columns [from, begin) leave of [begin, end) in some rows, in one
+  /// product.
+  void carry(int64_t firstRow, int64_t rows, int64_t from, int64_t begin, int64_t end) {
+    int64_t stride = values.cols();
+    if (from < begin)
+      getMatrixKernels().subtractProduct(&values(firstRow, begin), stride, &errors(firstRow, from),
+                                         stride, &factor(from, begin), stride, rows, end - begin,
+                                         begin - from);
+  }
+
+  /// Codes of the columns [begin, end) of some rows, each column's errors carried to those after
+  /// it. The sum of squares of the errors.
   double run(int64_t firstRow, int64_t rows, int64_t begin, int64_t end) {
     double sum = 0;
-    Matrix errors(rows, end - begin);
-    for (int64_t i = 0; i < rows; ++i) {
-      auto row = values.row(firstRow + i);
+    for (int64_t i = firstRow; i < firstRow + rows; ++i) {
+      double *row = &values(i, 0);
       for (int64_t j = begin; j < end; ++j) {
-        double decoded = encoder.set(firstRow + i, order[j], static_cast<float>(row[j]));
+        double decoded = encoder.set(i, order[j], static_cast<float>(row[j]));
         double error = (row[j] - decoded) / factor(j, j);
-        row.segment(j + 1, end - j - 1) -= error * factor.row(j).segment(j + 1, end - j - 1);
-        errors(i, j - begin) = error;
+        const double *along = &factor(j, 0);
+        for (int64_t k = j + 1; k < end; ++k)
+          row[k] -= error * along[k];
+        errors(i, j) = error;
         sum += error * error;
       }
     }
-    int64_t rest = values.cols() - end;
-    values.block(firstRow, end, rows, rest).noalias() -=
-        errors * factor.block(begin, end, end - begin, rest);
     return sum;
   }
 
-  double runAll(int64_t begin, int64_t end) {
+  /// Over all rows, by tasks of some; the sum of what they return.
+  double forEachTask(function_ref<double(int64_t firstRow, int64_t rows)> work) {
     int64_t tasks = divideCeil(values.rows(), kTaskRows);
     std::vector<double> sums(tasks);
     parallelFor(0, tasks, [&](size_t task) {
       int64_t first = task * kTaskRows;
-      sums[task] = run(first, std::min<int64_t>(kTaskRows, values.rows() - first), begin, end);
+      sums[task] = work(first, std::min<int64_t>(kTaskRows, values.rows() - first));
     });
     return std::accumulate(sums.begin(), sums.end(), 0.0);
   }
@@ -141,7 +162,7 @@ Expected<FeedbackCodes> lowbit::encodeWithFeedback(const numerics::Quantized &te
     });
 
   Matrix h(columns, columns);
-  Feedback feedback{encoder, order, Matrix(rows, columns), {}};
+  Feedback feedback{encoder, order, Matrix(rows, columns), {}, Matrix(rows, columns)};
   for (int64_t j = 0; j < columns; ++j) {
     for (int64_t i = 0; i < columns; ++i)
       h(i, j) = (given(order[i], order[j]) + given(order[j], order[i])) / 2;
@@ -173,18 +194,27 @@ Expected<FeedbackCodes> lowbit::encodeWithFeedback(const numerics::Quantized &te
     local = std::nullopt;
   for (int64_t begin = 0; begin < columns;) {
     int64_t end = std::min(columns, begin + kBlockColumns);
+    int64_t from = 0; // errors of columns before it have been carried here
     if (local) {
       int64_t block = begin / *local * *local, next = std::min(columns, block + *local);
       end = std::min(end, next);
       if (begin == block) {
+        feedback.forEachTask([&](int64_t first, int64_t count) {
+          feedback.carry(first, count, 0, begin, next);
+          return 0.0;
+        });
         std::vector<float> part(rows * (next - begin));
         for (int64_t i = 0; i < rows; ++i)
           for (int64_t j = begin; j < next; ++j)
             part[i * (next - begin) + j - begin] = static_cast<float>(feedback.values(i, j));
         encoder.chooseScales(begin, next, part.data());
       }
+      from = block;
     }
-    result.error += feedback.runAll(begin, end);
+    result.error += feedback.forEachTask([&](int64_t first, int64_t count) {
+      feedback.carry(first, count, from, begin, end);
+      return feedback.run(first, count, begin, end);
+    });
     begin = end;
   }
   result.components = encoder.finish();

@@ -51,12 +51,13 @@ static std::string import(const Archive &archive, uint64_t contextLength) {
 }
 
 void python::bindCalibration(nb::module_ &module) {
-  module.def("split_stages", &split, nb::arg("text"), nb::arg("statistics"), nb::arg("entry") = "",
-             nb::arg("output") = false, nb::arg("name") = "module",
-             "A program as a chain of functions that keep statistics: the module's text, and of "
-             "each stage its function, what its arguments are, the types of all (statistics come last), "
-             "what each of its taps feeds, and of each tap the parameters that take factors of its "
-             "channels (argument, axis, digits, strides), or the reason why none do.");
+  module.def(
+      "split_stages", &split, nb::arg("text"), nb::arg("statistics"), nb::arg("entry") = "",
+      nb::arg("output") = false, nb::arg("name") = "module",
+      "A program as a chain of functions that keep statistics: the module's text, and of "
+      "each stage its function, what its arguments are, the types of all (statistics come last), "
+      "what each of its taps feeds, and of each tap the parameters that take factors of its "
+      "channels (argument, axis, digits, strides), or the reason why none do.");
   module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
              "The program of a language model, with keys and values in f32.");
 }

@@ -51,8 +51,7 @@ static Value buildUpdate(OpBuilder &b, Location loc, StatisticKind kind, Value r
     auto map = [&](AffineExpr x, AffineExpr y) { return AffineMap::get(3, 0, {x, y}, context); };
     auto product = linalg::MatmulOp::create(b, loc, before.getType(), ValueRange{rows, rows},
                                             ValueRange{before});
-    product.setIndexingMapsAttr(
-        b.getAffineMapArrayAttr({map(d2, d0), map(d2, d1), map(d0, d1)}));
+    product.setIndexingMapsAttr(b.getAffineMapArrayAttr({map(d2, d0), map(d2, d1), map(d0, d1)}));
     return product.getResult(0);
   }
   auto update = [&](OpBuilder &b, Location loc, ValueRange e) {
@@ -119,8 +118,7 @@ struct LowerObserversPass : lowbit::impl::LowerObserversBase<LowerObserversPass>
                 b.getDictionaryAttr(b.getNamedAttr("lowbit.name", b.getStringAttr(name))),
                 tap.getLoc())))
           return signalPassFailure();
-        results.push_back(
-            buildUpdate(b, tap.getLoc(), kind, rows, function.getArgument(number)));
+        results.push_back(buildUpdate(b, tap.getLoc(), kind, rows, function.getArgument(number)));
         updated.push_back(number);
       }
       tap.erase();

@@ -74,9 +74,8 @@ CutFinder::CutFinder(Block &block, ArrayRef<Operation *> roots) {
 }
 
 static bool hasSeveralUsers(Value value) {
-  return llvm::count_if(value.getUsers(), [](Operation *user) {
-           return !isa<ObserveOp, tensor::DimOp>(user);
-         }) > 1;
+  return llvm::count_if(value.getUsers(),
+                        [](Operation *user) { return !isa<ObserveOp, tensor::DimOp>(user); }) > 1;
 }
 
 SmallVector<Cut> CutFinder::find() {

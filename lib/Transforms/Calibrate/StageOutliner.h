@@ -16,7 +16,7 @@ namespace lowbit {
 
 /// A part of an entry's block, of which one value comes in and one goes out.
 struct Stage {
-  mlir::Value in, out;                    ///< null at the ends
+  mlir::Value in, out;                        ///< null at the ends
   llvm::SmallVector<mlir::Operation *> roots; ///< taps and assertions in the part
 };
 

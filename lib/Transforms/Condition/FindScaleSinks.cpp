@@ -136,12 +136,10 @@ bool SinkFinder::findInPayload(linalg::LinalgOp op, Value scalar, const ChannelP
     OpOperand &operand = op->getOpOperand(argument.getArgNumber());
     if (op.getNumDpsInits() != 1)
       return refuse("it comes from an op with several results");
-    std::optional<ChannelPlaces> next =
-        places.throughMaps(op.getMatchingIndexingMap(op.getDpsInitOperand(0)),
-                           op.getMatchingIndexingMap(&operand));
-    if (!next || llvm::none_of(next->getDigits(), [](const ChannelDigit &digit) {
-          return digit.axis.has_value();
-        }))
+    std::optional<ChannelPlaces> next = places.throughMaps(
+        op.getMatchingIndexingMap(op.getDpsInitOperand(0)), op.getMatchingIndexingMap(&operand));
+    if (!next || llvm::none_of(next->getDigits(),
+                               [](const ChannelDigit &digit) { return digit.axis.has_value(); }))
       return refuseCommon("an operand of '" + op->getName().getStringRef() + "' has no channels");
     return find(operand.get(), *next, op);
   }
