@@ -187,6 +187,19 @@ def test_dynamic_programming(seed):
         assert precision.dynamic_programming(items, budget).status == "optimal"
 
 
+def test_an_optimum_that_presolve_loses():
+    """HiGHS 1.16.0 with presolve calls a choice optimal here that loses a tenth more."""
+    items = instance(2544, 7, 5)
+    assert check(items, budget_for(2544, items, True, False))
+
+
+@pytest.mark.parametrize("seed", [2360, 3016, 3246])
+def test_little_is_within_both_limits(seed):
+    """HiGHS finds something only by branching, and greedy nothing."""
+    items = instance(seed, 7, 5)
+    assert check(items, budget_for(seed, items, True, True))
+
+
 def test_the_linear_bound_is_that_of_the_relaxation():
     """Half of the step from 4 to 2 fits: 10 + 4 + (4 + 2) / 2, by hand."""
     items = [

@@ -264,7 +264,7 @@ def greedy(items: Iterable[Item], budget: Budget | str) -> Allocation:
     problem, budget = _posed(items, budget)
     choice = knapsack.greedy(problem.rows, _LOSS, problem.limits)
     if choice is None:
-        if problem.solve(nodes=0) is None:
+        if knapsack.minimize(problem.rows, _LOSS, problem.limits) is None:
             raise problem.impossible(budget)
         raise LowbitError(f"the greedy method finds nothing within {budget}", hint="use allocate()")
     return problem.allocation(choice, "greedy")
