@@ -86,6 +86,7 @@ struct Feedback {
   Matrix values;
   Matrix factor;
   Matrix errors; ///< of the columns whose turn has been, each over its diagonal element
+  Matrix decodedValues;
 
   /// What the errors of the columns [from, begin) leave of [begin, end) in some rows, in one
   /// product.
@@ -111,9 +112,34 @@ struct Feedback {
           row[k] -= error * along[k];
         errors(i, j) = error;
         sum += error * error;
+        decodedValues(i, j) = decoded;
       }
     }
     return sum;
+  }
+
+  /// One sweep of coordinate descent over some rows: e h e^T, for the errors e of each, as a
+  /// function of one code is a parabola, whose minimum that code comes nearest to. `wanted` are
+  /// the values as they came.
+  void improve(int64_t firstRow, int64_t rows, const Matrix &h, const Matrix &wanted) {
+    int64_t columns = values.cols();
+    Matrix slope = Matrix::Zero(rows, columns); // -(wanted - decoded) h
+    Matrix excess = decodedValues.middleRows(firstRow, rows) - wanted.middleRows(firstRow, rows);
+    getMatrixKernels().subtractProduct(slope.data(), columns, excess.data(), columns, h.data(),
+                                       columns, rows, columns, columns);
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) {
+        double before = decodedValues(firstRow + i, j);
+        double best = before + slope(i, j) / h(j, j);
+        double after = encoder.set(firstRow + i, order[j], static_cast<float>(best));
+        // The nearest code by the format's rule may be one that is as near as the one before.
+        if (std::abs(after - best) >= std::abs(before - best)) {
+          encoder.set(firstRow + i, order[j], static_cast<float>(before));
+          continue;
+        }
+        slope.row(i) -= (after - before) * h.row(j);
+        decodedValues(firstRow + i, j) = after;
+      }
   }
 
   /// Over all rows, by tasks of some; the sum of what they return.
@@ -162,13 +188,19 @@ Expected<FeedbackCodes> lowbit::encodeWithFeedback(const numerics::Quantized &te
     });
 
   Matrix h(columns, columns);
-  Feedback feedback{encoder, order, Matrix(rows, columns), {}, Matrix(rows, columns)};
+  Feedback feedback{encoder,
+                    order,
+                    Matrix(rows, columns),
+                    {},
+                    Matrix(rows, columns),
+                    Matrix(rows, columns)};
   for (int64_t j = 0; j < columns; ++j) {
     for (int64_t i = 0; i < columns; ++i)
       h(i, j) = (given(order[i], order[j]) + given(order[j], order[i])) / 2;
     for (int64_t i = 0; i < rows; ++i)
       feedback.values(i, j) = values[i * columns + order[j]];
   }
+  Matrix wanted = options.sweeps > 0 ? feedback.values : Matrix();
   double mean = h.diagonal().mean();
   if (mean == 0)
     mean = 1;
@@ -216,6 +248,16 @@ Expected<FeedbackCodes> lowbit::encodeWithFeedback(const numerics::Quantized &te
       return feedback.run(first, count, begin, end);
     });
     begin = end;
+  }
+  if (options.sweeps > 0) {
+    h.diagonal().array() += result.damping * mean;
+    result.error = feedback.forEachTask([&](int64_t first, int64_t count) {
+      for (unsigned sweep = 0; sweep < options.sweeps; ++sweep)
+        feedback.improve(first, count, h, wanted);
+      Matrix left =
+          feedback.decodedValues.middleRows(first, count) - wanted.middleRows(first, count);
+      return (left * h).cwiseProduct(left).sum();
+    });
   }
   result.components = encoder.finish();
   return result;

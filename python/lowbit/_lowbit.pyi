@@ -138,6 +138,7 @@ def encode_with_feedback(
     moments: NDArray[np.float64],
     damping: float,
     falling_order: bool,
+    sweeps: int = 0,
 ) -> tuple[dict[str, NDArray[Any]], float]:
     """Components for inputs of these second moments, and the error that is left."""
 

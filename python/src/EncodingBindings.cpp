@@ -107,7 +107,8 @@ static nb::dict encodeArray(const InputArray &values, const std::string &text) {
 static std::pair<nb::dict, double> encodeArrayWithFeedback(const InputArray &values,
                                                            const std::string &text,
                                                            const InputArray &moments,
-                                                           double damping, bool fallingOrder) {
+                                                           double damping, bool fallingOrder,
+                                                           unsigned sweeps) {
   if (getDType(values) != DType::F32 || getDType(moments) != DType::F64)
     throw Failure("encode_with_feedback() takes float32 values and float64 second moments");
   EncodingContext encodings;
@@ -116,7 +117,7 @@ static std::pair<nb::dict, double> encodeArrayWithFeedback(const InputArray &val
   auto encoded = [&] {
     nb::gil_scoped_release unlocked;
     return encoding.encodeWithFeedback(shape, valuesOf<float>(values), valuesOf<double>(moments),
-                                       {damping, fallingOrder});
+                                       {damping, fallingOrder, sweeps});
   }();
   auto [components, error] = unwrap(std::move(encoded));
   return {toNumpy(components), error};
@@ -178,6 +179,7 @@ void python::bindEncodings(nb::module_ &module) {
              "The components of float32 values, rounded by the scalar reference.");
   module.def("encode_with_feedback", &encodeArrayWithFeedback, nb::arg("values"),
              nb::arg("encoding"), nb::arg("moments"), nb::arg("damping"), nb::arg("falling_order"),
+             nb::arg("sweeps") = 0,
              "Components for inputs of these second moments, and the error that is left.");
   module.def("decode", &decodeArray, nb::arg("encoding"), nb::arg("shape"), nb::arg("components"),
              "The float32 values of components, by the scalar reference.");

@@ -31,6 +31,10 @@ struct FeedbackOptions {
   /// first to the last. Scales are those of the values as they came; otherwise scales of blocks are
   /// chosen from what is carried there, where they depend on no other scales.
   bool fallingOrder = false;
+  /// How often, afterwards, each code in turn is chosen anew with all others as they are (cyclic
+  /// coordinate descent: QuantEase, Behdin et al. 2023, arXiv 2309.01885, section 3). The error
+  /// only falls; scales stay.
+  unsigned sweeps = 0;
 };
 
 struct FeedbackCodes {

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
 
 from .. import _lowbit
-from ..errors import LowbitError
+from .refit import refit
 from .steps import Quantizer, WeightStep, step
-from .weights import Array, Term, Weight, encode
+from .weights import Array, Term, Weight, block_width, encode
 
 
 @step("nearest")
@@ -29,10 +28,14 @@ class Nearest(Quantizer):
 class GPTQ(Quantizer):
     """Column by column; the error of each is carried to those after it, so that the product with inputs of the calibration's second moments changes
     least (Frantar et al. 2022, arXiv 2210.17323). order=falling: columns of large inputs first (act_order), with the scales of the weight as
-    it came. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite."""
+    it came. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite. sweeps: afterwards
+    each code is chosen anew that often with all others as they are (coordinate descent: QuantEase, Behdin et al. 2023, arXiv 2309.01885).
+    refit: then scales and minima are chosen anew by least squares."""
 
     order: str = "natural"
     damping: float = 0.01
+    sweeps: int = 0
+    refit: bool = False
     choices = {"order": ("natural", "falling")}
 
     def encode(self, weight: Weight) -> Term:
@@ -42,19 +45,10 @@ class GPTQ(Quantizer):
             np.ascontiguousarray(weight.base_moments),
             self.damping,
             self.order == "falling",
+            self.sweeps,
         )
-        return Term(weight.encoding, components)
-
-
-def block_width(encoding: str, columns: int) -> int:
-    """How many neighbours of a row share the finest scale of a '#lowbit.quantized'."""
-    levels = re.findall(r"per (\[1, (\d+)\]|axis 0|tensor|\[[^]]*\]|axis \d+)", encoding)
-    widths = [int(width) if width else columns for text, width in levels if width or text == "axis 0"]
-    if not widths:
-        raise LowbitError(
-            f"no ranges of a row share a scale in {encoding}", hint="scales per [1, N] or axis 0"
-        )
-    return min(widths)
+        term = Term(weight.encoding, components)
+        return refit(term, weight.base, weight.base_moments) if self.refit else term
 
 
 @step("clip")

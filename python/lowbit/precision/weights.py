@@ -6,6 +6,7 @@ low-rank branch). Each term that is taken out leaves the base less to represent;
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Mapping
 
@@ -58,6 +59,17 @@ def damped(moments: Moments, damping: float) -> Moments:
     """With a part of the mean of the diagonal added to it, so that it can be inverted."""
     mean = float(np.trace(moments)) / len(moments)
     return moments + np.eye(len(moments)) * (damping * mean if mean > 0 else 1.0)
+
+
+def block_width(encoding: str, columns: int) -> int:
+    """How many neighbours of a row share the finest scale of a '#lowbit.quantized'."""
+    levels = re.findall(r"per (\[1, (\d+)\]|axis 0|tensor|\[[^]]*\]|axis \d+)", encoding)
+    widths = [int(width) if width else columns for text, width in levels if width or text == "axis 0"]
+    if not widths:
+        raise LowbitError(
+            f"no ranges of a row share a scale in {encoding}", hint="scales per [1, N] or axis 0"
+        )
+    return min(widths)
 
 
 @dataclass
