@@ -60,7 +60,9 @@ def choose(gains: Mapping[str, int], seed: int = SEED) -> list[Outlier]:
     ]
 
 
-def planted_tensors(archive: _lowbit.Archive, outliers: Sequence[Outlier]) -> Iterator[tuple[str, Array]]:
+def planted_tensors(
+    archive: _lowbit.Archive, outliers: Sequence[Outlier]
+) -> Iterator[tuple[str, Array]]:
     """Every gain and weight that changes, by name, in f32."""
     names = [tensor.name for tensor in archive.tensors]
     for gain in dict.fromkeys(outlier.gain for outlier in outliers):

@@ -24,6 +24,7 @@ import json
 import multiprocessing
 import os
 import platform
+import shutil
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -73,6 +74,7 @@ def quantize(quantized: Quantized, output: str) -> Entry:
         weights=quantized.weights,
         tokens=subject.tokens,
         length=subject.length,
+        **({"budget": quantized.budget} if quantized.budget else {}),
     )
     needs_text = quantized.pipeline != "nearest"
     text = subject.calibration() if needs_text else None
@@ -98,7 +100,12 @@ def quantize_by_peer(quantized: Quantized, model: str, output: str) -> Entry:
     ]
     count = sum(tensor.shape[0] * tensor.shape[1] for tensor in weights)
     size = sum(tensor.bytes for tensor in weights)
-    return {"weights": count, "bytes": size, "bits_per_weight": 8 * size / count, "seconds": seconds}
+    return {
+        "weights": count,
+        "bytes": size,
+        "bits_per_weight": 8 * size / count,
+        "seconds": seconds,
+    }
 
 
 def evaluate(job: Job, path: str | None) -> dict[str, list[float]]:
@@ -169,19 +176,21 @@ def measure(wanted: list[Job], results: Results, settings: dict[str, dict[str, A
             "settings": settings[quantized.model],
             "date": time.strftime("%Y-%m-%d"),
         }
+        at = group[0].key
         try:
-            output.unlink(missing_ok=True)
             made = alone(quantize, quantized, str(output)) if quantized.pipeline else {}
             for job in group:
+                at = job.key
                 scores = alone(evaluate, job, str(output) if quantized.pipeline else None)
                 fields = {"activations": job.activations, "kv_cache": job.kv_cache}
                 results.add(job.key, {**common, **made, **fields, "scores": scores})
         except Exception as error:  # one recipe less, and it is said
             wrong += 1
-            say(f"{quantized.key}: error: {error}")
-            results.add(group[0].key, {**common, "error": str(error)})
+            say(f"{at}: error: {error}")
+            results.add(at, {**common, "error": str(error)})
         finally:
             output.unlink(missing_ok=True)
+            shutil.rmtree(f"{output}.partial", ignore_errors=True)
     return wrong
 
 

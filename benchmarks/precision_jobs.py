@@ -33,6 +33,8 @@ class Quantized:
     """Encoding of what products multiply with."""
     bits: int = 32
     group: int = 0
+    budget: str = ""
+    """For recipes that allocate."""
 
     @property
     def key(self) -> str:
@@ -78,7 +80,9 @@ class Row:
 
     def quantized(self, model: str, bits: int, group: int = 32) -> Quantized:
         weights = integers(bits, group, self.least_error)
-        return Quantized(model, self.recipe, self.pipeline, weights, bits, group)
+        # What the others take: the codes, and their scales.
+        budget = f"{bits + 16 / group}bpw" if self.pipeline.startswith("allocate") else ""
+        return Quantized(model, self.recipe, self.pipeline, weights, bits, group, budget)
 
 
 def _row(name: str) -> Row:
@@ -158,5 +162,7 @@ def jobs(models: list[str]) -> list[Job]:
             listed += [*_activations(model), *_caches(model)]
             listed += [Job(Quantized(planted, "float")), *_weights_only(planted)]
             listed += _activations(planted)
-    order = {quantized: n for n, quantized in reversed(list(enumerate(j.quantized for j in listed)))}
+    order = {
+        quantized: n for n, quantized in reversed(list(enumerate(j.quantized for j in listed)))
+    }
     return sorted(dict.fromkeys(listed), key=lambda job: order[job.quantized])

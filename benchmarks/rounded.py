@@ -8,7 +8,7 @@ every product. It is the rounding of the option, bit for bit (docs/Numerics.md).
 from __future__ import annotations
 
 import re
-from typing import Sequence
+from typing import Collection, Sequence
 
 import numpy as np
 
@@ -16,20 +16,21 @@ from lowbit import Archive, _lowbit
 
 _PRODUCT = re.compile(
     r"^(?P<before>\s*%\S+ = linalg\.matmul .*?ins\()(?P<x>%[\w#]+)(?P<between>, %[\w#]+ : )"
-    r"tensor<(?P<rows>\?|\d+)x(?P<columns>\d+)xf32>(?P<after>, .*)$"
+    r"tensor<(?P<rows>\?|\d+)x(?P<columns>\d+)xf32>(?P<after>, tensor<(?P<weight>[\dx]+)xf32[,>].*)$"
 )
 
 
-def round_inputs(text: str, encoding: str) -> str:
+def round_inputs(text: str, encoding: str, weights: Collection[Sequence[int]] | None = None) -> str:
     """The program with the left inputs [rows, columns] of its matrix products encoded and decoded.
 
-    encoding: within the brackets of #lowbit.quantized.
+    encoding: within the brackets of #lowbit.quantized. weights: only products with matrices of these shapes, where it is given.
     """
+    shapes = weights and {"x".join(map(str, shape)) for shape in weights}
     lines = []
     count = 0
     for line in text.splitlines():
         match = _PRODUCT.match(line)
-        if match:
+        if match and (shapes is None or match["weight"] in shapes):
             name, x = f"%rounded_{count}", match["x"]
             plain = f"tensor<{match['rows']}x{match['columns']}xf32>"
             encoded = f"{plain[:-1]}, #lowbit.quantized<{encoding}>>"
@@ -45,7 +46,7 @@ def round_inputs(text: str, encoding: str) -> str:
             count += 1
         lines.append(line)
     if not count:
-        raise ValueError("the program has no linalg.matmul of plain f32 with one input [rows, columns]")
+        raise ValueError("the program has no linalg.matmul of a weight with f32 [rows, columns]")
     return "\n".join(lines) + "\n"
 
 
@@ -54,7 +55,14 @@ class Rounded:
 
     def __init__(self, path: str, activations: str, length: int):
         archive = Archive(path)
-        text = round_inputs(_lowbit.import_model(_lowbit.Archive(path), length), activations)
+        # Rotations that run online are no weights: they come before what is rounded.
+        weights = [
+            tensor.shape
+            for tensor in archive.tensors
+            if len(tensor.shape) == 2 and not tensor.name.startswith("rotation.")
+        ]
+        program = _lowbit.import_model(_lowbit.Archive(path), length)
+        text = round_inputs(program, activations, weights)
         entry = re.search(r"func\.func @prefill\((.*?)\) ->", text)
         assert entry, "an imported model has an entry prefill"
         types = re.findall(r"%arg\d+: ([^ ,]+(?:, #[^>]*>)?)", entry[1])
