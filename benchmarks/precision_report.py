@@ -43,6 +43,12 @@ def _effort(entry: Entry) -> list[str]:
     return [f"{entry['seconds']:.1f}", f"{memory / 2**20:.0f}" if memory else ""]
 
 
+def codes_of(entry: Entry) -> str:
+    """Bits of the codes alone; the peer mixes them."""
+    q = entry["quantized"]
+    return str(q["bits"]) if q["group"] else ""
+
+
 def weights_table(table: Table, model: str) -> list[str]:
     """A language model in other weights, by size."""
     reference = table.find(model, "float")
@@ -55,15 +61,24 @@ def weights_table(table: Table, model: str) -> list[str]:
         if e is not reference
     ]
     best = _frontier(rows)
-    lines = [["float", "32", f"{figure(scores(reference, 'cost')):.4f}", "", "", ""]]
+    lines = [["float", "", "32", f"{figure(scores(reference, 'cost')):.4f}", "", "", ""]]
     for bits, value, entry in sorted(rows, key=lambda row: (-row[0], row[1])):
         more, error = difference(model, entry, reference)
         name = f"**{name_of(entry)}**" if id(entry) in best else name_of(entry)
         lines.append(
-            [name, f"{bits:.3f}", f"{value:.4f}", f"{more:+.4f} ± {error:.4f}", *_effort(entry)]
+            [
+                name,
+                codes_of(entry),
+                f"{bits:.3f}",
+                f"{value:.4f}",
+                f"{more:+.4f} ± {error:.4f}",
+                *_effort(entry),
+            ]
         )
     unit = UNITS[model.removesuffix(PLANTED)]
-    return _markdown(["recipe", "bits/weight", unit, "costs", "seconds", "MB at most"], lines)
+    return _markdown(
+        ["recipe", "codes", "bits/weight", unit, "costs", "seconds", "MB at most"], lines
+    )
 
 
 def encoder_table(table: Table, model: str = "minilm") -> list[str]:
@@ -84,10 +99,11 @@ def encoder_table(table: Table, model: str = "minilm") -> list[str]:
         of_nearest = ""
         if nearest and nearest is not entry:
             ratio, error = mean_ratio(distance, scores(nearest, "distance"))
-            of_nearest = f"{ratio:.0%} ± {error:.0%}"
+            of_nearest = f"{ratio:.1%} ± {error:.1%}"
         lines.append(
             [
                 name,
+                codes_of(entry),
                 f"{bits:.3f}",
                 f"{value:.5f} ± {bootstrap_error(mean_of, distance):.5f}",
                 of_nearest,
@@ -97,6 +113,7 @@ def encoder_table(table: Table, model: str = "minilm") -> list[str]:
         )
     head = [
         "recipe",
+        "codes",
         "bits/weight",
         "1 - cosine",
         "of rtn's",

@@ -128,4 +128,4 @@ def test_the_page_has_every_recipe_that_was_measured():
     results = {"float": entry("float", 32, windows.tolist())}
     results["a"] = entry("some recipe", 3, (windows + 0.25).tolist())
     text = precision_report.page(results, "a machine")
-    assert "| **some recipe** | 3.500 |" in text and "+0.2500 ± 0.0000" in text
+    assert "| **some recipe** | 3 | 3.500 |" in text and "+0.2500 ± 0.0000" in text
