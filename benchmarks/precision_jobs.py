@@ -17,6 +17,14 @@ GPTQ_PLAIN = "gptq, plain scales"
 # llama.cpp's types of files (llama_ftype), and what they are called.
 LLAMA_TYPES = {7: "Q8_0", 8: "Q5_0", 15: "Q4_K_M", 3: "Q4_1", 2: "Q4_0", 12: "Q3_K_M", 10: "Q2_K"}
 
+# What K-quants store codes and scales as (without the bytes' order in a file): encoding, bits of codes, group.
+_MIN = "scale = f16 per [1, 256] * {0} per [1, {1}], min = f16 per [1, 256] * {0} per [1, {1}]"
+K_QUANTS = {
+    "Q4_K": ("uint<4>, " + _MIN.format("uint<6>", 32), 4, 32),
+    "Q3_K": ("int<3>, scale = f16 per [1, 256] * int<6> per [1, 16]", 3, 16),
+    "Q2_K": ("uint<2>, " + _MIN.format("uint<4>", 16), 2, 16),
+}
+
 TOKEN, GROUPS = "per axis 0", "per [1, 64]"
 """Scales of activations: one for each token; one for each 64 channels of it."""
 
@@ -132,6 +140,18 @@ def _weights_only(model: str) -> Iterator[Job]:
             yield Job(find(name).quantized(model, 3, 64))
 
 
+def _peers() -> Iterator[Job]:
+    """Of the byte model: llama.cpp's quantizer, and ours at its sizes and in its formats."""
+    for number, name in LLAMA_TYPES.items():
+        yield Job(Quantized("byte", f"llama.cpp {name}", f"llama.cpp {number}"))
+    for bits in (8, 5):
+        for name in (NEAREST, "gptq"):
+            yield Job(find(name).quantized("byte", bits))
+    for name, (encoding, bits, group) in K_QUANTS.items():
+        weights = f"#lowbit.quantized<{encoding}>"
+        yield Job(Quantized("byte", f"gptq in {name}", "gptq", weights, bits, group))
+
+
 def _activations(model: str) -> Iterator[Job]:
     for row in activation_rows():
         for bits, rounded in ((8, 8), (4, 8), (4, 4)):
@@ -154,8 +174,7 @@ def jobs(models: list[str]) -> list[Job]:
     for model in models:
         listed += [Job(Quantized(model, "float")), *_weights_only(model)]
     if "byte" in models:
-        for number, name in LLAMA_TYPES.items():
-            listed.append(Job(Quantized("byte", f"llama.cpp {name}", f"llama.cpp {number}")))
+        listed += _peers()
     for model in models:
         if model != "minilm":
             planted = model + PLANTED

@@ -227,7 +227,7 @@ the tensors that products multiply with. Embeddings, norms and, where nothing el
 ABOUT = {
     "byte": "Bits per byte of 48 windows of 1,024 bytes, spread over the held-out text, each alone; its weights lie on no grid. Calibrated on 16,384 bytes of other chapters, "
     "which it was trained on.\n*llama.cpp* is its own quantizer (`llama_model_quantize`) without an importance matrix, its usual mix of types; the embedding stays f32, as ours. Its file is read by our "
-    "importer,\nso that everything but the codes is the same.",
+    "importer,\nso that everything but the codes is the same. *gptq in Q2_K* and so on: our codes in the encoding of that type, in every tensor.",
     "minilm": "300 paragraphs of Debian's debian-handbook; calibrated on 8,192 tokens of other chapters. *1 - cosine* with the embedding of the float model, and the part of a paragraph's ten nearest "
     "ones\n(of the 299 others) that are so still.",
     "smollm2": "Perplexity of 10 windows of 512 tokens of the debian-handbook; calibrated on 4,096 tokens of other chapters. **What it can prove**: the weights that we have of it, all but its embedding, lie\n"

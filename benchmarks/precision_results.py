@@ -87,5 +87,6 @@ class Table:
 
 def name_of(entry: Entry) -> str:
     q = entry["quantized"]
-    group = f", groups of {q['group']}" if q["group"] not in (0, 32) else ""
+    told = q["group"] in (0, 32) or "_K" in q["recipe"]
+    group = "" if told else f", groups of {q['group']}"
     return q["recipe"] + group
