@@ -55,6 +55,7 @@ FUNCTIONS = {
     "peer_vocabulary": (c_int, c_void_p),
     "peer_read": (c_void_p, c_void_p, POINTER(c_int32), c_int),
     "peer_reset": (None, c_void_p),
+    "peer_quantize": (c_int, c_char_p, c_char_p, c_int),
 }
 
 
@@ -80,6 +81,21 @@ def compile_llama(folder: Path) -> Path:
     return compile_library(ROOT / "benchmarks" / "llama.c", flags, "clang-22")
 
 
+def load_llama(library: Path) -> ctypes.CDLL:
+    loaded = ctypes.CDLL(str(library))
+    for name, (result, *arguments) in FUNCTIONS.items():
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, arguments
+    return loaded
+
+
+def quantize_by_llama(model: str, output: str, type: int) -> None:
+    """llama.cpp's own quantizer, without an importance matrix, to a llama_ftype."""
+    library = load_llama(compile_llama(llama_folder()))
+    if library.peer_quantize(model.encode(), output.encode(), type):
+        raise RuntimeError(f"llama.cpp cannot quantize {model} (its words are above)")
+
+
 class Llama:
     """llama.cpp, by the library that compile_llama makes."""
 
@@ -88,10 +104,7 @@ class Llama:
     def __init__(
         self, library: Path, path: Path, threads: int, positions: int, flash_attention: bool
     ) -> None:
-        self.library = ctypes.CDLL(str(library))
-        for name, (result, *arguments) in FUNCTIONS.items():
-            function = getattr(self.library, name)
-            function.restype, function.argtypes = result, arguments
+        self.library = load_llama(library)
         self.peer = self.library.peer_open(str(path).encode(), threads, positions, flash_attention)
         if not self.peer:
             raise RuntimeError(f"llama.cpp cannot open {path} (its words are above)")

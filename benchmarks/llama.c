@@ -65,3 +65,13 @@ const float *peer_read(struct peer *peer, llama_token *tokens, int count) {
 }
 
 void peer_reset(struct peer *peer) { llama_memory_clear(llama_get_memory(peer->context), false); }
+
+/* Writes the model of a GGUF file with its weights in a llama_ftype; the embedding becomes f32. 0: done. */
+int peer_quantize(const char *path, const char *output, int ftype) {
+  llama_log_set(report, NULL);
+  llama_backend_init();
+  struct llama_model_quantize_params params = llama_model_quantize_default_params();
+  params.ftype = (enum llama_ftype)ftype;
+  params.token_embedding_type = GGML_TYPE_F32;
+  return (int)llama_model_quantize(path, output, &params);
+}
