@@ -34,7 +34,7 @@ class Journal:
                 journal = json.load(file)
             if journal["settings"] == self.settings:
                 self.done, self.record = journal["done"], journal["record"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             pass  # no journal, or none that can be read
 
     def _path(self, name: str) -> str:
@@ -65,6 +65,9 @@ class Journal:
     ) -> None:
         """After a stage: what its tensors (shape and term by key) are stored as, and what passes to the next one."""
         os.makedirs(self.folder, exist_ok=True)
+        if not self.done:  # what other settings left would be taken for this run's
+            for path in glob.glob(glob.escape(self.folder) + "/stage-*.safetensors"):
+                os.remove(path)
         if terms:
             _lowbit.write_archive(
                 self._path(f"stage-{self.done}.safetensors"),
