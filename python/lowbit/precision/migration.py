@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class MigrateScales(StageStep):
     strength: float = 0.5
     steps: int = 20
     choices = {"by": ("search", "ranges")}
+    ranges = {"strength": (0, 1), "steps": (1, math.inf)}
 
     def condition(self, state: StageState) -> None:
         for number, tap in enumerate(state.taps):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +36,7 @@ class Allocate(PlanStep):
     rounding: str = "nearest"
     probes: int = 2
     choices = {"rounding": ("nearest", "gptq")}
+    ranges = {"probes": (1, math.inf)}
 
     def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
         budget = Budget.parse(run.options.budget)

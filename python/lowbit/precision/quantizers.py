@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 
@@ -34,6 +35,7 @@ class GPTQ(Quantizer):
     order: str = "natural"
     damping: float = 0.01
     choices = {"order": ("natural", "falling")}
+    ranges = {"damping": (0, 1)}
 
     def encode(self, weight: Weight) -> Term:
         components, _ = _lowbit.encode_with_feedback(
@@ -66,6 +68,7 @@ class Clip(WeightStep):
 
     least: float = 0.5
     steps: int = 10
+    ranges = {"least": (0, 1), "steps": (1, math.inf)}
 
     def apply(self, weight: Weight) -> None:
         columns = weight.shape[1]

@@ -38,6 +38,7 @@ class Rotate(ModelStep):
     down: bool = True
     heads: bool = True
     seed: int = 0
+    ranges = {"seed": (0, 2**64 - 2)}
 
     def transform(self, source: Source, path: str) -> Source:
         if not isinstance(source, LanguageModel):

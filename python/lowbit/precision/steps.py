@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import re
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, TypeVar
 
@@ -29,10 +30,12 @@ class Step:
     """Whether it decides by what the inputs are."""
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The words that an option takes."""
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The least and the largest number that an option takes."""
 
     def __str__(self) -> str:
         changed = [
-            f"{f.name}={getattr(self, f.name)}"
+            f"{f.name}={_written(getattr(self, f.name))}"
             for f in dataclasses.fields(self)
             if getattr(self, f.name) != f.default
         ]
@@ -90,6 +93,10 @@ def step(name: str) -> Callable[[S], S]:
     return register
 
 
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _option(owner: type[Step], name: str, text: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(owner)}
     if name not in fields:
@@ -100,6 +107,12 @@ def _option(owner: type[Step], name: str, text: str) -> Any:
         value = {"true": True, "false": False}[text] if kind is bool else kind(text)
     except (KeyError, ValueError):
         raise LowbitError(f"option '{name}' of step '{owner.name}' cannot be '{text}'") from None
+    low, high = owner.ranges.get(name, (-math.inf, math.inf))
+    if name in owner.ranges and not low <= value <= high:  # nor NaN
+        raise LowbitError(
+            f"option '{name}' of step '{owner.name}' cannot be '{text}'",
+            hint=f"from {low:g} to {high:g}" if high < math.inf else f"at least {low:g}",
+        )
     words = owner.choices.get(name, ())
     if words and value not in words:
         raise LowbitError(
@@ -145,6 +158,6 @@ def parse(text: str) -> list[Step]:
 
 def describe(step: type[Step]) -> str:
     """Its name, its options and what it does, for people."""
-    options = " ".join(f"{f.name}={f.default}" for f in dataclasses.fields(step))
+    options = " ".join(f"{f.name}={_written(f.default)}" for f in dataclasses.fields(step))
     text = inspect.cleandoc(step.__doc__ or "").replace("\n", "\n    ")
     return f"{step.name}{{{options}}}\n    {text}\n" if options else f"{step.name}\n    {text}\n"
