@@ -95,7 +95,7 @@ class Weight:
         self.base, self.wanted = self.base - decoded, self.wanted - decoded
 
     def set_apart(self, columns: NDArray[np.int64]) -> None:
-        self.free_columns = columns
+        self.free_columns = np.union1d(self.free_columns, columns)
         self.base = self.base.copy()
         self.base[:, columns] = 0
 
