@@ -52,3 +52,14 @@ def test_columns_set_apart_twice_are_all_stored(inputs):
     assert error(weight, decoded) < error(
         one, finish(one, ColumnOutliers(density=0.05)).decode(one.shape)
     )
+
+
+@pytest.mark.parametrize(
+    "step", [SparseOutliers(), SparseOutliers(by="magnitude"), ColumnOutliers()]
+)
+def test_what_f16_cannot_hold_is_told(inputs, step):
+    weight = make_weight(inputs)
+    weight.values[3, 5] = 1e9
+    with pytest.raises(LowbitError, match="tensor 'w'.*f16") as caught:
+        finish(weight, step)
+    assert caught.value.hint

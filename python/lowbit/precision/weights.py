@@ -90,9 +90,19 @@ class Weight:
         return self.values.shape
 
     def take_out(self, term: Term) -> None:
-        decoded = term.decode(self.shape)
+        decoded = self._decode(term)
         self.terms.append(term)
         self.base, self.wanted = self.base - decoded, self.wanted - decoded
+
+    def _decode(self, term: Term) -> Array:
+        """A term in f16."""
+        decoded = term.decode(self.shape)
+        if not np.isfinite(decoded).all():
+            raise LowbitError(
+                f"tensor '{self.key}' has weights that f16 cannot hold, which outliers are stored in",
+                hint=f"leave it as it is (--keep '{self.key}=same'), or use a recipe that takes nothing out, as gptq",
+            )
+        return decoded
 
     def set_apart(self, columns: NDArray[np.int64]) -> None:
         self.free_columns = np.union1d(self.free_columns, columns)
@@ -114,7 +124,9 @@ class Weight:
         values[:, columns] = np.linalg.solve(
             moments[np.ix_(columns, columns)], moments[columns] @ rest.T
         ).T
-        return encode(values, columns_encoding(self.shape, len(columns)))
+        term = encode(values, columns_encoding(self.shape, len(columns)))
+        self._decode(term)
+        return term
 
     @property
     def base_moments(self) -> Moments:
