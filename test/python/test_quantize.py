@@ -112,3 +112,31 @@ def test_damaged_journals_start_anew(tiny, tmp_path, text):
     (folder / "journal.json").write_text(text)
     quantize(tiny, output, None, recipe="rtn")
     assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (dict(keep=[("nosuch.*", "same")]), "no tensor has a name like 'nosuch.*'"),
+        (dict(keep=[("*", "same")]), "no weight is left to quantize"),
+        (dict(keep=[("*_norm.*", INT8)]), "tensor 'blk.0.attn_norm.weight': the encoding does not"),
+        (dict(weights="int4"), "tensor 'blk.0.attn_q.weight': 'int4' is not an encoding"),
+        (dict(weights=f"#lowbit.sum<{INT8}, #lowbit.sparse<f16, density = 0.01>>"), "tensor 'blk.0.attn_q.weight': errors are carried"),
+        (dict(recipe="clip,gptq", weights="#lowbit.quantized<f16>"), "no ranges of a row share a scale"),
+        (dict(plan={"output_norm.weight": INT8}), "the plan names 'output_norm.weight', which no product"),
+        (dict(plan={"blk.0.attn_q.weight": "int4"}), "tensor 'blk.0.attn_q.weight': 'int4' is not"),
+        (dict(budget="4bpw"), "recipe 'gptq' has no use for a budget"),
+        (dict(recipe="allocate,gptq"), "recipe 'custom' needs a budget"),
+        (dict(recipe="mixed", budget="4"), "'4' is no budget"),
+        (dict(recipe="mixed", budget="1.5bpw"), "no choice of encodings is within 1.5bpw"),
+        (dict(recipe="rotate", keep=[("nosuch.*", "same")]), "no tensor has a name like 'nosuch.*'"),
+        (dict(text=None), "recipe 'gptq' needs a text to calibrate on"),
+        (dict(text=" \n"), "the calibration text is empty"),
+        (dict(text="a"), "the calibration text has 1 token"),
+    ],
+)  # fmt: skip
+def test_says_what_is_wrong_and_leaves_nothing(tiny, tmp_path, options, message):
+    with pytest.raises(LowbitError) as caught:
+        quantize(tiny, tmp_path / "a.safetensors", **options)
+    assert message in str(caught.value) and caught.value.hint
+    assert list(tmp_path.iterdir()) == []

@@ -6,16 +6,18 @@ on to the next stage with these. Between two stages the state lies in a folder b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import resource
+import shutil
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,19 +99,31 @@ class Quantization:
         self.text = text
         self.sequences = self._read_text(text)
         self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
-        self.source = self._transform(source)
-        self.calibration = Calibration(
-            self.source.program(options.length),
-            ["moments", "maxima", "minima"],
-            self.sequences,
-            source.path,
-            self._report,
-        )
-        self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
         self._check_plan()
-        self.encodings = self.choices.complete(
-            options.plan or {}, options.weights or self.recipe.weights
-        )
+        self._is_new = not os.path.exists(self.folder)
+        with self._leaving_nothing():
+            self.source = self._transform(source)
+            self.calibration = Calibration(
+                self.source.program(options.length),
+                ["moments", "maxima", "minima"],
+                self.sequences,
+                source.path,
+                self._report,
+            )
+            self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
+            self.encodings = self.choices.complete(
+                options.plan or {}, options.weights or self.recipe.weights
+            )
+
+    @contextlib.contextmanager
+    def _leaving_nothing(self, journal: Journal | None = None) -> Iterator[None]:
+        """What is refused will be refused again: nothing of it is left, but what another run left stays."""
+        try:
+            yield
+        except LowbitError:
+            if self._is_new or (journal and journal.done):
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     @cached_property
     def shared(self) -> frozenset[str]:
@@ -195,8 +209,12 @@ class Quantization:
 
     def run(self) -> dict[str, Any]:
         """Writes the output, and gives the record for a report."""
-        start = time.perf_counter()
         journal = Journal(self.folder, self._settings())
+        with self._leaving_nothing(journal):
+            return self._run(journal)
+
+    def _run(self, journal: Journal) -> dict[str, Any]:
+        start = time.perf_counter()
         record: dict[str, Any] = journal.record or {"tensors": [], "sites": [], "steps": []}
         self._allocate(journal)
         if self.allocation:
@@ -243,7 +261,13 @@ class Quantization:
 
         def quantize(key: str) -> tuple[Term, dict[str, Any]]:
             before, after = by_key.get(key, (None, None))
-            return self._quantize_weight(key, state, original[key], before, after)
+            try:
+                return self._quantize_weight(key, state, original[key], before, after)
+            except RuntimeError as error:  # an encoding that does not serve
+                raise LowbitError(
+                    f"tensor '{key}': {error}",
+                    hint=f"choose another encoding, or leave it as it is: --keep '{key}={KEEP}'",
+                ) from None
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             results = dict(zip(chosen, pool.map(quantize, chosen)))
