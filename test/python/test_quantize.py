@@ -129,6 +129,8 @@ def test_damaged_journals_start_anew(tiny, tmp_path, text):
         (dict(recipe="allocate,gptq"), "recipe 'custom' needs a budget"),
         (dict(recipe="mixed", budget="4"), "'4' is no budget"),
         (dict(recipe="mixed", budget="1.5bpw"), "no choice of encodings is within 1.5bpw"),
+        (dict(recipe="mixed", candidates=["#lowbit.none"]), "the candidate '#lowbit.none' is no encoding"),
+        (dict(recipe="mixed", candidates=["#lowbit.none", INT8]), "the candidate '#lowbit.none' is no encoding"),
         (dict(recipe="rotate", keep=[("nosuch.*", "same")]), "no tensor has a name like 'nosuch.*'"),
         (dict(text=None), "recipe 'gptq' needs a text to calibrate on"),
         (dict(text=" \n"), "the calibration text is empty"),

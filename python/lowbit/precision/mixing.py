@@ -41,15 +41,15 @@ class Allocate(PlanStep):
     def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
         budget = Budget.parse(run.options.budget)
         candidates = run.options.candidates or CANDIDATES
-        encodings = {}
-        for key in run.choices.products:
-            legal = [c for c in candidates if run.choices.fits(key, c)]
-            if run.choices.fixed(key) is None and legal:
-                encodings[key] = legal
-        if not encodings:
-            raise LowbitError(
-                "no candidate fits any weight", hint="give others: --candidates ENCODING"
-            )
+        free = [key for key in run.choices.products if run.choices.fixed(key) is None]
+        for candidate in candidates:
+            if not any(run.choices.fits(key, candidate) for key in free):
+                raise LowbitError(
+                    f"the candidate '{candidate}' is no encoding, or fits no weight that is left to choose for",
+                    hint="give others: --candidates ENCODING",
+                )
+        legal = {key: [c for c in candidates if run.choices.fits(key, c)] for key in free}
+        encodings = {key: fitting for key, fitting in legal.items() if fitting}
         quantizer = GPTQ() if self.rounding == "gptq" else Nearest()
 
         def round_to(values: Array, encoding: str, moments: Moments) -> Array:
