@@ -60,6 +60,14 @@ def damped(moments: Moments, damping: float) -> Moments:
     return moments + np.eye(len(moments)) * (damping * mean if mean > 0 else 1.0)
 
 
+def check_finite(key: str, values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise LowbitError(
+            f"tensor '{key}' has numbers that are not finite",
+            hint="the file may be damaged: an encoding has no codes for NaN and infinity",
+        )
+
+
 @dataclass
 class Weight:
     key: str
@@ -77,11 +85,7 @@ class Weight:
     decisions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.values).all():
-            raise LowbitError(
-                f"tensor '{self.key}' has numbers that are not finite",
-                hint="the file may be damaged: an encoding has no codes for NaN and infinity",
-            )
+        check_finite(self.key, self.values)
         self.base = self.values
         self.wanted = self.values
 
