@@ -142,3 +142,10 @@ def test_says_what_is_wrong_and_leaves_nothing(tiny, tmp_path, options, message)
         quantize(tiny, tmp_path / "a.safetensors", **options)
     assert message in str(caught.value) and caught.value.hint
     assert list(tmp_path.iterdir()) == []
+
+
+def test_sequences_are_as_long_as_the_model_takes(tiny, tmp_path):
+    record = quantize(tiny, tmp_path / "a.safetensors", 2 * TEXT, length=1024, tokens=300)
+    assert record["calibration"] == {"tokens": 300, "sequences": 3, "length": 128}
+    record = quantize(tiny, tmp_path / "b.safetensors", length=100, tokens=150)
+    assert record["calibration"] == {"tokens": 150, "sequences": 2, "length": 100}

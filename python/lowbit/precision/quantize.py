@@ -376,7 +376,7 @@ class Quantization:
             record["calibration"] = {
                 "tokens": sum(map(len, self.sequences)),
                 "sequences": len(self.sequences),
-                "length": self.options.length,
+                "length": max(map(len, self.sequences)),
             }
 
 

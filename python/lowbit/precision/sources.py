@@ -53,12 +53,18 @@ class LanguageModel:
     def tokenizer(self) -> Tokenizer:
         return Tokenizer(self.archive.metadata)
 
+    def _fit(self, length: int) -> int:
+        """What the model takes, at most."""
+        longest = self.archive.metadata("llama.context_length")
+        return min(length, longest) if isinstance(longest, int) and longest > 0 else length
+
     def program(self, length: int) -> str:
-        return _lowbit.import_model(self.archive, length)
+        return _lowbit.import_model(self.archive, self._fit(length))
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         ids = np.asarray(self.tokenizer.encode(text), np.int64)[:tokens]
         _check_size(len(ids), tokens)
+        length = self._fit(length)
         return [ids[start : start + length] for start in range(0, len(ids), length)]
 
 
