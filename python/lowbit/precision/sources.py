@@ -72,7 +72,8 @@ class EncoderProgram:
     """A program of one's own (.mlir) whose first entry reads the tokens of one text, as an exported encoder does; its parameters are in one
     archive. Other integer arguments are masks: all ones.
 
-    tokenizer: a tokenizer.json of PyPI's `tokenizers`; each paragraph of a text is a sequence with its special tokens.
+    tokenizer: a tokenizer.json of PyPI's `tokenizers`; each paragraph of a text is a sequence with its special tokens, cut where the
+    tokenizer's own truncation cuts: what positions the program has, only its author knows.
     """
 
     def __init__(
@@ -94,12 +95,13 @@ class EncoderProgram:
 
         self.tokenizer = tokenizers.Tokenizer.from_file(os.fsdecode(tokenizer))
         self.tokenizer.no_padding()
+        self._longest = (self.tokenizer.truncation or {}).get("max_length")
 
     def program(self, length: int) -> str:
         return self._text
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
-        self.tokenizer.enable_truncation(length)
+        self.tokenizer.enable_truncation(min(length, self._longest or length))
         paragraphs = [" ".join(p.split()) for p in text.split("\n\n")]
         sequences: list[Tokens] = []
         total = 0
