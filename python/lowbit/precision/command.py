@@ -180,7 +180,11 @@ def run(options: argparse.Namespace) -> None:
     if options.save_plan:
         write_plan(
             options.save_plan,
-            Plan({t["key"]: t["base"] for t in record["tensors"]}, budget=options.budget),
+            # What no product multiplies with, as a table that --keep encodes, is in no plan.
+            Plan(
+                {t["key"]: t["base"] for t in record["tensors"] if "base" in t},
+                budget=options.budget,
+            ),
         )
     record["command"] = " ".join(["lowbit", *sys.argv[1:]])
     if options.calibration:
