@@ -57,3 +57,23 @@ def write_tiny_llama(
     writer.write_tensors_to_file()
     writer.close()
     return path
+
+
+class ArchiveFile:
+    """What Lowbit wrote, as the reference in numpy reads files: metadata and decoded tensors."""
+
+    def __init__(self, path: Path):
+        from lowbit._lowbit import Archive
+
+        self._archive = Archive(str(path))
+        self.metadata, self.tensor = self._archive.metadata, self._archive.tensor_f32
+
+    def names(self) -> list[str]:
+        return [tensor.name for tensor in self._archive.tensors]
+
+
+def plant_outliers(tensors: Tensors) -> None:
+    """Channels behind norms that are up to 60 times the others."""
+    for layer in range(2):
+        tensors[f"blk.{layer}.attn_norm.weight"][[3, 40]] *= 60
+        tensors[f"blk.{layer}.ffn_norm.weight"][[7, 8]] *= -25

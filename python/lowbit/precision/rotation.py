@@ -63,7 +63,10 @@ class _Rotator:
         self.names = {tensor.name for tensor in archive.tensors}
         for name in self.names:
             if name.startswith("rotation."):
-                raise LowbitError(f"the model is rotated already (tensor '{name}')")
+                raise LowbitError(
+                    f"the model is rotated already (tensor '{name}')",
+                    hint="use a recipe without the step 'rotate'",
+                )
         self.layers = archive.metadata("llama.block_count")
         heads = archive.metadata("llama.attention.head_count")
         self.width = len(self._read("output_norm.weight"))
