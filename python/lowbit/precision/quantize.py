@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from .. import _lowbit, _runtime
 from ..errors import LowbitError
+from ..files import check_folder, check_not_model
 from . import recipes
 from .allocation import Budget
 from .choices import KEEP, Choices
@@ -93,6 +94,8 @@ class Quantization:
         text: str | None = None,
         progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     ):
+        check_folder(output)
+        check_not_model(output, source.archive.path)
         self.original, self.output, self.options, self.progress = source, output, options, progress
         self.recipe = recipes.find(options.recipe)
         self.allocation: dict[str, Any] | None = None
