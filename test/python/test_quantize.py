@@ -277,3 +277,14 @@ def test_provenance_is_kept(tiny, tmp_path):
     found = json.loads(text)
     assert 200 < found.pop("tokens") <= len(TEXT)
     assert found == {"schema": 1, "recipe": "custom", "pipeline": "column-outliers,nearest"}
+
+
+@pytest.mark.parametrize("lost", ["stage-1.safetensors", "values-3.safetensors"])
+def test_runs_that_lost_a_file_start_anew(tiny, tmp_path, lost):
+    expected, output = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    quantize(tiny, expected)
+    with pytest.raises(KeyboardInterrupt):
+        quantize(tiny, output, progress=interrupt_at(30))
+    (Path(f"{output}.partial") / lost).unlink()
+    quantize(tiny, output)
+    assert output.read_bytes() == expected.read_bytes()

@@ -1,8 +1,8 @@
 """What a run has done so far, in a folder beside its output: an interrupted run goes on there.
 
 The folder has for each stage that is done `stage-N.safetensors`, an archive of its tensors; `values-N.safetensors`, what passes to the next
-stage; and `journal.json`, which is replaced last: {"settings": what the run was asked for, "done": stages, "record": the report so far}.
-A folder of other settings is started anew.
+stage; and `journal.json`, which is replaced last: {"settings": what the run was asked for, "done": stages, "files": those of them that there must be,
+"record": the report so far}. A folder of other settings, or without one of its files, is started anew.
 """
 
 from __future__ import annotations
@@ -32,7 +32,10 @@ class Journal:
         try:
             with open(self._path("journal.json"), encoding="utf-8") as file:
                 journal = json.load(file)
-            if journal["settings"] == self.settings:
+            # A file that is gone would be missing from the output without a word.
+            if journal["settings"] == self.settings and all(
+                os.path.exists(self._path(name)) for name in journal["files"]
+            ):
                 self.done, self.record = journal["done"], journal["record"]
         except (OSError, ValueError, KeyError, TypeError):
             pass  # no journal, or none that can be read
@@ -78,7 +81,10 @@ class Journal:
         if all(value is not None for value in values) and values:
             tensors = [(str(n), v.shape, "", {"values": v}) for n, v in enumerate(values)]
             _lowbit.write_archive(self._path(f"values-{self.done}.safetensors"), {}, tensors)
-        journal = {"settings": self.settings, "done": self.done, "record": record}
+        names = [os.path.basename(path) for path in self.archives]
+        if values:
+            names.append(f"values-{self.done}.safetensors")
+        journal = {"settings": self.settings, "done": self.done, "files": names, "record": record}
         with whole_file(self._path("journal.json"), ".json") as path:
             with open(path, "w", encoding="utf-8") as file:
                 json.dump(journal, file)
