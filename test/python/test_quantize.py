@@ -12,6 +12,7 @@ from lowbit.errors import LowbitError
 from lowbit.precision import recipes
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import open_source
+from reference import GgufFile
 from tiny_llama import TEXT, write_tiny_llama
 
 pytestmark = pytest.mark.usefixtures("stages_compiled_once")
@@ -277,6 +278,24 @@ def test_provenance_is_kept(tiny, tmp_path):
     found = json.loads(text)
     assert 200 < found.pop("tokens") <= len(TEXT)
     assert found == {"schema": 1, "recipe": "custom", "pipeline": "column-outliers,nearest"}
+
+
+def test_gguf_files(tiny, tmp_path):
+    """Hold some encodings; what they cannot hold is told early."""
+    output, calls = tmp_path / "a.gguf", []
+    for options in (dict(recipe="gptq"), dict(recipe="spqr"), dict(recipe="rotate")):
+        with pytest.raises(LowbitError, match="a.gguf: cannot write: tensor 'blk.0.*GGUF") as caught:
+            quantize(tiny, output, progress=lambda *call: calls.append(call), **options)
+        assert ".safetensors" in caught.value.hint and not list(tmp_path.iterdir())
+    assert max(done / total for done, total, _ in calls) < 0.5
+    weights = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>"
+    quantize(tiny, output, recipe="awq", weights=weights)
+    found = GgufFile(output)
+    archive = Archive(str(output))
+    for name in (*SEVEN, "blk.0.attn_norm.weight", "token_embd.weight"):
+        np.testing.assert_allclose(found.tensor(name), archive.tensor_f32(name), rtol=1e-6)
+    assert encodings(output)["blk.1.ffn_up.weight"] == weights
+    assert list(tmp_path.iterdir()) == [output]
 
 
 @pytest.mark.parametrize("lost", ["stage-1.safetensors", "values-3.safetensors"])

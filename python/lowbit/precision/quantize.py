@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import shutil
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -228,10 +229,13 @@ class Quantization:
             self._report(0)
             stage = self.calibration.stages[self.calibration.position]
             stored, after = self._quantize_stage(stage, record)
+            self._check_format(stored)
             self.calibration.advance(after)
             record["steps"].append({"name": stage.name, "seconds": time.perf_counter() - began})
             journal.save(stored, self.calibration.values, record)
-        journal.save(self._quantize_others(record), self.calibration.values, record)
+        others = self._quantize_others(record)
+        self._check_format(others)
+        journal.save(others, self.calibration.values, record)
         self._report(0)
         self._summarize(record, time.perf_counter() - start)
         texts = {"lowbit.quantization": json.dumps(self._provenance())}
@@ -344,6 +348,23 @@ class Quantization:
             stored[tensor.name] = (values.shape, term)
             record["tensors"].append(_entry(tensor.name, values.shape, term))
         return stored
+
+    def _check_format(self, stored: Stored) -> None:
+        """GGUF has few encodings: what it cannot hold is refused with the first stage, not after the last one."""
+        if not (self.output.endswith(".gguf") and stored):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "stage.gguf")
+            tensors = [
+                (key, list(shape), t.encoding, dict(t.components)) for key, (shape, t) in stored.items()
+            ]
+            try:
+                _lowbit.write_archive(path, {}, tensors)
+            except RuntimeError as error:
+                raise LowbitError(
+                    str(error).replace(path, self.output),
+                    hint="give --output a name that ends in .safetensors",
+                ) from None
 
     # What is told of it
     # ------------------
