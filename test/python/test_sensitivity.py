@@ -110,6 +110,15 @@ def test_budgets_are_kept(tiny, tmp_path, recipe):
     assert losses == sorted(losses, reverse=True) and losses[0] > 20 * losses[-1]
 
 
+def test_budgets_that_are_too_small_are_told_at_once(tiny, tmp_path, monkeypatch):
+    """Before anything is measured."""
+    monkeypatch.setattr(Sensitivity, "measure", lambda self: pytest.fail("measured"))
+    for budget in ("2bpw", "17kB", "1B,1ms"):
+        with pytest.raises(LowbitError, match="no choice of encodings is within") as caught:
+            quantize(tiny, tmp_path / "a.safetensors", budget=budget)
+        assert "raise the budget" in caught.value.hint and not list(tmp_path.iterdir())
+
+
 def test_candidates_and_kept_tensors(tiny, tmp_path):
     keep = [("blk.0.attn_q.*", "same"), ("blk.1.ffn_down.*", INT8)]
     options = dict(recipe="allocate{rounding=gptq},gptq", candidates=[INT2, INT4], budget="4bpw")

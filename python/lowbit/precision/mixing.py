@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
+from .. import _lowbit
 from ..errors import LowbitError
-from .allocation import Budget, allocate, pareto_front
+from .allocation import Budget, Candidate, Item, allocate, pareto_front
 from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
 from .sensitivity import Probe, Sensitivity
@@ -38,6 +39,21 @@ class Allocate(PlanStep):
     choices = {"rounding": ("nearest", "gptq")}
     ranges = {"probes": (1, math.inf)}
 
+    @staticmethod
+    def _check_size(run: Quantization, budget: Budget, encodings: Mapping[str, Sequence[str]]) -> None:
+        """What no choice is within is told before anything is measured."""
+        shapes = run.choices.shapes
+        sizes = [
+            Item(
+                key,
+                tuple(Candidate(c, _lowbit.encoded_bytes(c, shapes[key]), 0.0) for c in fitting),
+                weights=math.prod(shapes[key]),
+            )
+            for key, fitting in encodings.items()
+        ]
+        if budget.byte_limit(sizes) is not None:
+            allocate(sizes, replace(budget, seconds=None))
+
     def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
         budget = Budget.parse(run.options.budget)
         candidates = run.options.candidates or CANDIDATES
@@ -50,6 +66,7 @@ class Allocate(PlanStep):
                 )
         legal = {key: [c for c in candidates if run.choices.fits(key, c)] for key in free}
         encodings = {key: fitting for key, fitting in legal.items() if fitting}
+        self._check_size(run, budget, encodings)
         quantizer = GPTQ() if self.rounding == "gptq" else Nearest()
 
         def round_to(values: Array, encoding: str, moments: Moments) -> Array:
