@@ -81,6 +81,9 @@ class Quantizer(Step):
         raise NotImplementedError
 
 
+_ORDER = (ModelStep, PlanStep, StageStep, WeightStep, Quantizer)
+"""They run in this order, whatever the pipeline says: so it has to say this."""
+
 S = TypeVar("S", bound=type[Step])
 
 
@@ -152,7 +155,17 @@ def parse(text: str) -> list[Step]:
             hint=f"one of {', '.join(quantizers)}",
         )
     if any(isinstance(s, Quantizer) for s in steps[:-1]):
-        raise LowbitError(f"the pipeline '{text}' chooses codes before its end")
+        raise LowbitError(
+            f"the pipeline '{text}' chooses codes before its end",
+            hint="the last step, and no other, chooses codes",
+        )
+    kinds = [next(i for i, kind in enumerate(_ORDER) if isinstance(s, kind)) for s in steps]
+    for before, after, step in zip(kinds, kinds[1:], steps[1:]):
+        if after < before:
+            raise LowbitError(
+                f"in the pipeline '{text}' the step '{step.name}' comes too late",
+                hint="steps for the whole model come first, then those for a layer, then those for one weight",
+            )
     return steps
 
 
