@@ -100,7 +100,6 @@ class Quantization:
         self.original, self.output, self.options, self.progress = source, output, options, progress
         self.recipe = recipes.find(options.recipe)
         self.allocation: dict[str, Any] | None = None
-        self.text = text
         self.sequences = self._read_text(text)
         self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
         self._check_plan()
@@ -202,12 +201,13 @@ class Quantization:
 
     def _settings(self) -> dict[str, Any]:
         """What a run must have in common with an interrupted one to go on from there."""
-        status = os.stat(self.original.archive.path)
+        paths = dict.fromkeys([self.original.path, self.original.archive.path])
+        tokens = [hashlib.sha256(sequence.tobytes()).hexdigest() for sequence in self.sequences]
         return {
-            "model": [self.original.path, status.st_size, status.st_mtime_ns],
+            "model": [[path, (s := os.stat(path)).st_size, s.st_mtime_ns] for path in paths],
             "options": asdict(self.options),
             "recipe": [self.recipe.pipeline, self.recipe.weights],
-            "text": self.text and hashlib.sha256(self.text.encode()).hexdigest(),
+            "text": hashlib.sha256("".join(tokens).encode()).hexdigest(),
             "compiler": _runtime.compiler_version(),
         }
 
