@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
@@ -105,6 +106,18 @@ def run_lowbit():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def stages_compiled_once():
+    """Programs of stages with the same text are compiled once for all tests, and without optimization: that takes a quarter of the time."""
+    from lowbit import _lowbit
+    from lowbit.precision.stages import StagedProgram
+
+    compiled = functools.cache(lambda text: _lowbit.Program(text, optimization_level=0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StagedProgram, "_program", property(lambda staged: compiled(staged.text)))
+        yield
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
 """Deciding precision: calibrate, condition, quantize, allocate bits.
 
-`lowbit.precision.quantize()` is the command `lowbit quantize`; the other modules are its parts.
+`quantize.Quantization` is what the command `lowbit quantize` runs; the other modules are its parts.
 """

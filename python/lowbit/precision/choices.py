@@ -36,7 +36,23 @@ class Choices:
         }
         for pattern, _ in keep:
             if not any(fnmatch.fnmatchcase(name, pattern) for name in self.shapes):
-                raise LowbitError(f"no tensor has a name like '{pattern}'")
+                raise LowbitError(
+                    f"no tensor has a name like '{pattern}'",
+                    hint="`lowbit inspect` lists the names",
+                )
+        for name in self.shapes:
+            if (encoding := self.match(name)) is not None:
+                self._check(name, encoding)
+
+    def _check(self, key: str, encoding: str) -> None:
+        try:
+            if encoding != KEEP:
+                _lowbit.encoded_bytes(encoding, self.shapes[key])
+        except RuntimeError as error:
+            raise LowbitError(
+                f"tensor '{key}': {error}",
+                hint=f"choose another encoding, or leave it as it is: --keep '{key}={KEEP}'",
+            ) from None
 
     def match(self, key: str) -> str | None:
         """What the first pattern says that a name matches."""
@@ -57,19 +73,15 @@ class Choices:
         """For each weight the encoding of its base, or KEEP. Checked: each fits its tensor."""
         for key in plan:
             if key not in self.products:
-                raise LowbitError(f"the plan names '{key}', which no product multiplies with")
+                raise LowbitError(
+                    f"the plan names '{key}', which no product multiplies with",
+                    hint="take it out of the plan; other tensors are for --keep",
+                )
         chosen = {key: self.match(key) or plan.get(key) for key in self.products}
         for key in self.products:
             chosen[key] = chosen[key] or self.fixed(key) or default
         for key, encoding in chosen.items():
-            if encoding == KEEP:
-                continue
-            try:
-                _lowbit.encoded_bytes(encoding, self.shapes[key])
-            except RuntimeError as error:
-                raise LowbitError(
-                    f"tensor '{key}': {error}", hint=f"leave it as it is: --keep '{key}={KEEP}'"
-                ) from None
+            self._check(key, encoding)
         if all(encoding == KEEP for encoding in chosen.values()):
             raise LowbitError("no weight is left to quantize", hint="--keep leaves all as they are")
         return chosen

@@ -53,7 +53,9 @@ def add_parser(
         metavar="MODEL",
         help="a .gguf file, one that Lowbit wrote, or a program of your own (.mlir)",
     )
-    sub.add_argument("--output", required=True, metavar="OUT", help="the new model, as for `encode`")
+    sub.add_argument(
+        "--output", required=True, metavar="OUT", help="the new model, as for `encode`"
+    )
     sub.add_argument(
         "--recipe",
         default="gptq",
@@ -108,7 +110,9 @@ def add_parser(
         metavar="FILE.json",
         help="encodings by tensor, as --save-plan writes them; edit them as you like",
     )
-    sub.add_argument("--save-plan", metavar="FILE.json", help="write the encodings that were chosen")
+    sub.add_argument(
+        "--save-plan", metavar="FILE.json", help="write the encodings that were chosen"
+    )
     sub.add_argument(
         "--keep",
         action="append",
@@ -180,7 +184,11 @@ def run(options: argparse.Namespace) -> None:
     if options.save_plan:
         write_plan(
             options.save_plan,
-            Plan({t["key"]: t["base"] for t in record["tensors"]}, budget=options.budget),
+            # What no product multiplies with, as a table that --keep encodes, is in no plan.
+            Plan(
+                {t["key"]: t["base"] for t in record["tensors"] if "base" in t},
+                budget=options.budget,
+            ),
         )
     record["command"] = " ".join(["lowbit", *sys.argv[1:]])
     if options.calibration:

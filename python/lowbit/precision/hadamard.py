@@ -57,7 +57,7 @@ def factors(order: int) -> list[Matrix]:
     if found is None:
         raise LowbitError(
             f"no Hadamard matrix of order {order} can be put together from those of Sylvester and Paley",
-            hint="leave this rotation out",
+            hint="leave this rotation out, as in 'rotate{down=false},gptq'",
         )
     return found or [np.ones((1, 1))]
 

@@ -1,8 +1,8 @@
 """What a run has done so far, in a folder beside its output: an interrupted run goes on there.
 
 The folder has for each stage that is done `stage-N.safetensors`, an archive of its tensors; `values-N.safetensors`, what passes to the next
-stage; and `journal.json`, which is replaced last: {"settings": what the run was asked for, "done": stages, "record": the report so far}.
-A folder of other settings is started anew.
+stage; and `journal.json`, which is replaced last: {"settings": what the run was asked for, "done": stages, "files": those of them that there must be,
+"record": the report so far}. A folder of other settings, or without one of its files, is started anew.
 """
 
 from __future__ import annotations
@@ -32,9 +32,12 @@ class Journal:
         try:
             with open(self._path("journal.json"), encoding="utf-8") as file:
                 journal = json.load(file)
-            if journal["settings"] == self.settings:
+            # A file that is gone would be missing from the output without a word.
+            if journal["settings"] == self.settings and all(
+                os.path.exists(self._path(name)) for name in journal["files"]
+            ):
                 self.done, self.record = journal["done"], journal["record"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, TypeError):
             pass  # no journal, or none that can be read
 
     def _path(self, name: str) -> str:
@@ -65,17 +68,26 @@ class Journal:
     ) -> None:
         """After a stage: what its tensors (shape and term by key) are stored as, and what passes to the next one."""
         os.makedirs(self.folder, exist_ok=True)
+        if not self.done:  # what other settings left would be taken for this run's
+            for path in glob.glob(glob.escape(self.folder) + "/stage-*.safetensors"):
+                os.remove(path)
         if terms:
             _lowbit.write_archive(
                 self._path(f"stage-{self.done}.safetensors"),
                 {},
-                [(k, list(shape), t.encoding, dict(t.components)) for k, (shape, t) in terms.items()],
+                [
+                    (k, list(shape), t.encoding, dict(t.components))
+                    for k, (shape, t) in terms.items()
+                ],
             )
         self.done += 1
         if all(value is not None for value in values) and values:
             tensors = [(str(n), v.shape, "", {"values": v}) for n, v in enumerate(values)]
             _lowbit.write_archive(self._path(f"values-{self.done}.safetensors"), {}, tensors)
-        journal = {"settings": self.settings, "done": self.done, "record": record}
+        names = [os.path.basename(path) for path in self.archives]
+        if values:
+            names.append(f"values-{self.done}.safetensors")
+        journal = {"settings": self.settings, "done": self.done, "files": names, "record": record}
         with whole_file(self._path("journal.json"), ".json") as path:
             with open(path, "w", encoding="utf-8") as file:
                 json.dump(journal, file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class MigrateScales(StageStep):
     strength: float = 0.5
     steps: int = 20
     choices = {"by": ("search", "ranges")}
+    ranges = {"strength": (0, 1), "steps": (1, math.inf)}
 
     def condition(self, state: StageState) -> None:
         for number, tap in enumerate(state.taps):
@@ -61,9 +63,7 @@ class MigrateScales(StageStep):
                 return f"'{key}' would have to be scaled, which has other uses"
         return ""
 
-    def _choose(
-        self, state: StageState, tap: Statistics, sinks: list[Sink]
-    ) -> tuple[Factors, str]:
+    def _choose(self, state: StageState, tap: Statistics, sinks: list[Sink]) -> tuple[Factors, str]:
         weights = {key: state.parameters[key] for key in tap.feeds}
         if self.by == "ranges":
             largest = np.max([np.abs(w).max(axis=0) for w in weights.values()], axis=0)

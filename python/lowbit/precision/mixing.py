@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Mapping, Sequence
 
 import numpy as np
 
+from .. import _lowbit
 from ..errors import LowbitError
-from .allocation import Budget, allocate, pareto_front
+from .allocation import Budget, Candidate, Item, allocate, pareto_front
 from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
 from .sensitivity import Probe, Sensitivity
@@ -30,24 +32,44 @@ CANDIDATES = tuple(
 class Allocate(PlanStep):
     """Each weight gets one of the candidate encodings, so that the losses add up to the least that the budget allows: an exact multiple-choice knapsack
     (HiGHS). A loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
-    measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows."""
+    measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows.
+    """
 
     rounding: str = "nearest"
     probes: int = 2
     choices = {"rounding": ("nearest", "gptq")}
+    ranges = {"probes": (1, math.inf)}
+
+    @staticmethod
+    def _check_size(
+        run: Quantization, budget: Budget, encodings: Mapping[str, Sequence[str]]
+    ) -> None:
+        """What no choice is within is told before anything is measured."""
+        shapes = run.choices.shapes
+        sizes = [
+            Item(
+                key,
+                tuple(Candidate(c, _lowbit.encoded_bytes(c, shapes[key]), 0.0) for c in fitting),
+                weights=math.prod(shapes[key]),
+            )
+            for key, fitting in encodings.items()
+        ]
+        if budget.byte_limit(sizes) is not None:
+            allocate(sizes, replace(budget, seconds=None))
 
     def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
         budget = Budget.parse(run.options.budget)
         candidates = run.options.candidates or CANDIDATES
-        encodings = {}
-        for key in run.choices.products:
-            legal = [c for c in candidates if run.choices.fits(key, c)]
-            if run.choices.fixed(key) is None and legal:
-                encodings[key] = legal
-        if not encodings:
-            raise LowbitError(
-                "no candidate fits any weight", hint="give others: --candidates ENCODING"
-            )
+        free = [key for key in run.choices.products if run.choices.fixed(key) is None]
+        for candidate in candidates:
+            if not any(run.choices.fits(key, candidate) for key in free):
+                raise LowbitError(
+                    f"the candidate '{candidate}' is no encoding, or fits no weight that is left to choose for",
+                    hint="give others: --candidates ENCODING",
+                )
+        legal = {key: [c for c in candidates if run.choices.fits(key, c)] for key in free}
+        encodings = {key: fitting for key, fitting in legal.items() if fitting}
+        self._check_size(run, budget, encodings)
         quantizer = GPTQ() if self.rounding == "gptq" else Nearest()
 
         def round_to(values: Array, encoding: str, moments: Moments) -> Array:
@@ -91,4 +113,3 @@ class Allocate(PlanStep):
             ],
         }
         return allocation.choice, record
-

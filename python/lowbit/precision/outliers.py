@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ class SparseOutliers(WeightStep):
     density: float = 0.01
     by: str = "sensitivity"
     choices = {"by": ("sensitivity", "moments", "magnitude")}
+    ranges = {"density": (0, 0.5)}
 
     def apply(self, weight: Weight) -> None:
         count = int(self.density * weight.base.size)
@@ -58,6 +60,7 @@ class ColumnOutliers(WeightStep):
     by: str = "sensitivity"
     threshold: float = 0.0
     choices = {"by": ("sensitivity", "range")}
+    ranges = {"density": (0, 0.5), "threshold": (0, math.inf)}
 
     def apply(self, weight: Weight) -> None:
         count = int(np.ceil(self.density * weight.shape[1]))
@@ -85,6 +88,7 @@ class LowRank(WeightStep):
     rank: int = 16
     of: str = "weight"
     choices = {"of": ("weight", "error")}
+    ranges = {"rank": (1, math.inf)}
 
     def apply(self, weight: Weight) -> None:
         target = weight.base

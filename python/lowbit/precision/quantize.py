@@ -6,22 +6,26 @@ on to the next stage with these. Between two stages the state lies in a folder b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import resource
+import shutil
+import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _lowbit, _runtime
 from ..errors import LowbitError
+from ..files import check_folder, check_not_model
 from . import recipes
 from .allocation import Budget
 from .choices import KEEP, Choices
@@ -91,25 +95,38 @@ class Quantization:
         text: str | None = None,
         progress: Callable[[int, int, str], None] = lambda done, total, what: None,
     ):
+        check_folder(output)
+        check_not_model(output, source.archive.path)
         self.original, self.output, self.options, self.progress = source, output, options, progress
         self.recipe = recipes.find(options.recipe)
         self.allocation: dict[str, Any] | None = None
-        self.text = text
         self.sequences = self._read_text(text)
         self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
-        self.source = self._transform(source)
-        self.calibration = Calibration(
-            self.source.program(options.length),
-            ["moments", "maxima", "minima"],
-            self.sequences,
-            source.path,
-            self._report,
-        )
-        self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
         self._check_plan()
-        self.encodings = self.choices.complete(
-            options.plan or {}, options.weights or self.recipe.weights
-        )
+        self._is_new = not os.path.exists(self.folder)
+        with self._leaving_nothing():
+            self.source = self._transform(source)
+            self.calibration = Calibration(
+                self.source.program(options.length),
+                ["moments", "maxima", "minima"],
+                self.sequences,
+                source.path,
+                self._report,
+            )
+            self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
+            self.encodings = self.choices.complete(
+                options.plan or {}, options.weights or self.recipe.weights
+            )
+
+    @contextlib.contextmanager
+    def _leaving_nothing(self, journal: Journal | None = None) -> Iterator[None]:
+        """What is refused will be refused again: nothing of it is left, but what another run left stays."""
+        try:
+            yield
+        except LowbitError:
+            if self._is_new or (journal and journal.done):
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     @cached_property
     def shared(self) -> frozenset[str]:
@@ -184,19 +201,24 @@ class Quantization:
 
     def _settings(self) -> dict[str, Any]:
         """What a run must have in common with an interrupted one to go on from there."""
-        status = os.stat(self.original.archive.path)
+        paths = dict.fromkeys([self.original.path, self.original.archive.path])
+        tokens = [hashlib.sha256(sequence.tobytes()).hexdigest() for sequence in self.sequences]
         return {
-            "model": [self.original.path, status.st_size, status.st_mtime_ns],
+            "model": [[path, (s := os.stat(path)).st_size, s.st_mtime_ns] for path in paths],
             "options": asdict(self.options),
             "recipe": [self.recipe.pipeline, self.recipe.weights],
-            "text": self.text and hashlib.sha256(self.text.encode()).hexdigest(),
+            "text": hashlib.sha256("".join(tokens).encode()).hexdigest(),
             "compiler": _runtime.compiler_version(),
         }
 
     def run(self) -> dict[str, Any]:
         """Writes the output, and gives the record for a report."""
-        start = time.perf_counter()
         journal = Journal(self.folder, self._settings())
+        with self._leaving_nothing(journal):
+            return self._run(journal)
+
+    def _run(self, journal: Journal) -> dict[str, Any]:
+        start = time.perf_counter()
         record: dict[str, Any] = journal.record or {"tensors": [], "sites": [], "steps": []}
         self._allocate(journal)
         if self.allocation:
@@ -207,10 +229,13 @@ class Quantization:
             self._report(0)
             stage = self.calibration.stages[self.calibration.position]
             stored, after = self._quantize_stage(stage, record)
+            self._check_format(stored)
             self.calibration.advance(after)
             record["steps"].append({"name": stage.name, "seconds": time.perf_counter() - began})
             journal.save(stored, self.calibration.values, record)
-        journal.save(self._quantize_others(record), self.calibration.values, record)
+        others = self._quantize_others(record)
+        self._check_format(others)
+        journal.save(others, self.calibration.values, record)
         self._report(0)
         self._summarize(record, time.perf_counter() - start)
         texts = {"lowbit.quantization": json.dumps(self._provenance())}
@@ -243,7 +268,13 @@ class Quantization:
 
         def quantize(key: str) -> tuple[Term, dict[str, Any]]:
             before, after = by_key.get(key, (None, None))
-            return self._quantize_weight(key, state, original[key], before, after)
+            try:
+                return self._quantize_weight(key, state, original[key], before, after)
+            except RuntimeError as error:  # an encoding that does not serve
+                raise LowbitError(
+                    f"tensor '{key}': {error}",
+                    hint=f"choose another encoding, or leave it as it is: --keep '{key}={KEEP}'",
+                ) from None
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             results = dict(zip(chosen, pool.map(quantize, chosen)))
@@ -318,6 +349,24 @@ class Quantization:
             record["tensors"].append(_entry(tensor.name, values.shape, term))
         return stored
 
+    def _check_format(self, stored: Stored) -> None:
+        """GGUF has few encodings: what it cannot hold is refused with the first stage, not after the last one."""
+        if not (self.output.endswith(".gguf") and stored):
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "stage.gguf")
+            tensors = [
+                (key, list(shape), t.encoding, dict(t.components))
+                for key, (shape, t) in stored.items()
+            ]
+            try:
+                _lowbit.write_archive(path, {}, tensors)
+            except RuntimeError as error:
+                raise LowbitError(
+                    str(error).replace(path, self.output),
+                    hint="give --output a name that ends in .safetensors",
+                ) from None
+
     # What is told of it
     # ------------------
 
@@ -352,7 +401,7 @@ class Quantization:
             record["calibration"] = {
                 "tokens": sum(map(len, self.sequences)),
                 "sequences": len(self.sequences),
-                "length": self.options.length,
+                "length": max(map(len, self.sequences)),
             }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +38,7 @@ class GPTQ(Quantizer):
     sweeps: int = 0
     refit: bool = False
     choices = {"order": ("natural", "falling")}
+    ranges = {"damping": (0, 1), "sweeps": (0, math.inf)}
 
     def encode(self, weight: Weight) -> Term:
         components, _ = _lowbit.encode_with_feedback(
@@ -60,6 +62,7 @@ class Clip(WeightStep):
 
     least: float = 0.5
     steps: int = 10
+    ranges = {"least": (0, 1), "steps": (1, math.inf)}
 
     def apply(self, weight: Weight) -> None:
         columns = weight.shape[1]

@@ -8,7 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import LowbitError
-from . import migration, mixing, outliers, quantizers, rotation  # noqa: F401 (their steps register themselves)
+from . import (
+    migration,
+    mixing,
+    outliers,
+    quantizers,
+    rotation,
+)  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Step, parse
 
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"

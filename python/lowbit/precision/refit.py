@@ -75,7 +75,9 @@ def solve(
             for b, right in enumerate(bases):
                 sums = np.add.reduceat(product * right, starts, axis=1)
                 matrix[:, a * blocks + block, b * blocks : (b + 1) * blocks] = sums
-    side = np.concatenate([np.add.reduceat(target * base, starts, axis=1) for base in bases], axis=1)
+    side = np.concatenate(
+        [np.add.reduceat(target * base, starts, axis=1) for base in bases], axis=1
+    )
     # A block whose codes are all the same, or zero, has more than one solution: one of them.
     diagonal = np.einsum("rii->ri", matrix)
     diagonal += np.where(diagonal > 0, 1e-11 * diagonal, 1.0)

@@ -31,13 +31,15 @@ Tensor = tuple[str, tuple[int, ...], str, dict[str, Array]]
 class Rotate(ModelStep):
     """Randomized Hadamard rotations: stream: of the residual stream, folded into the weights; values: of each value head, folded; down: of
     what enters ffn_down, online; heads: of queries and keys, online, for caches of few bits (QuaRot; SpinQuant, Liu et al. 2024, arXiv 2405.16406,
-    names them R1 to R4). Only for models of the llama family: a norm that subtracts the mean, or one behind the residual, does not commute."""
+    names them R1 to R4). Only for models of the llama family: a norm that subtracts the mean, or one behind the residual, does not commute.
+    """
 
     stream: bool = True
     values: bool = True
     down: bool = True
     heads: bool = True
     seed: int = 0
+    ranges = {"seed": (0, 2**64 - 2)}
 
     def transform(self, source: Source, path: str) -> Source:
         if not isinstance(source, LanguageModel):
@@ -62,7 +64,10 @@ class _Rotator:
         self.names = {tensor.name for tensor in archive.tensors}
         for name in self.names:
             if name.startswith("rotation."):
-                raise LowbitError(f"the model is rotated already (tensor '{name}')")
+                raise LowbitError(
+                    f"the model is rotated already (tensor '{name}')",
+                    hint="use a recipe without the step 'rotate'",
+                )
         self.layers = archive.metadata("llama.block_count")
         heads = archive.metadata("llama.attention.head_count")
         self.width = len(self._read("output_norm.weight"))

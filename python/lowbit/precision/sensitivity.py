@@ -8,6 +8,7 @@ gives is compared with the float model (logits without their mean, which changes
 
 from __future__ import annotations
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
@@ -15,14 +16,13 @@ from typing import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-import os
-
 from .. import _lowbit
+from ..errors import LowbitError
 from .allocation import Candidate, Item
 from .sources import Source, Tokens
 from .stages import Stage, StagedProgram
 from .statistics import Statistics
-from .weights import Array, Moments, encode, output_error
+from .weights import Array, Moments, check_finite, output_error
 
 Progress = Callable[[int, int, str], None]
 
@@ -66,6 +66,11 @@ class Sensitivity:
         for stage in self.passing.stages:
             weights = self._load(stage)
             trace.append(self._pass(stage, self.probes, trace[-1], weights))
+        if not all(np.isfinite(output).all() for output in trace[-1]):
+            raise LowbitError(
+                "what the model computes is not finite",
+                hint="its weights may be damaged (NaN or infinity): `lowbit perplexity` shows whether it works",
+            )
         items: list[Item] = []
         for number, stage in enumerate(stages):
             self.progress(number, len(stages), stage.name)
@@ -100,6 +105,7 @@ class Sensitivity:
 
     def _measure_weight(self, number, key, weights, tap, trace) -> Item:
         values, moments = weights[key], tap.mean("moments")
+        check_finite(key, values)
 
         def round_to(encoding: str) -> Array:
             return self.rounding(values, encoding, moments)

@@ -53,12 +53,18 @@ class LanguageModel:
     def tokenizer(self) -> Tokenizer:
         return Tokenizer(self.archive.metadata)
 
+    def _fit(self, length: int) -> int:
+        """What the model takes, at most."""
+        longest = self.archive.metadata("llama.context_length")
+        return min(length, longest) if isinstance(longest, int) and longest > 0 else length
+
     def program(self, length: int) -> str:
-        return _lowbit.import_model(self.archive, length)
+        return _lowbit.import_model(self.archive, self._fit(length))
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         ids = np.asarray(self.tokenizer.encode(text), np.int64)[:tokens]
         _check_size(len(ids), tokens)
+        length = self._fit(length)
         return [ids[start : start + length] for start in range(0, len(ids), length)]
 
 
@@ -66,7 +72,8 @@ class EncoderProgram:
     """A program of one's own (.mlir) whose first entry reads the tokens of one text, as an exported encoder does; its parameters are in one
     archive. Other integer arguments are masks: all ones.
 
-    tokenizer: a tokenizer.json of PyPI's `tokenizers`; each paragraph of a text is a sequence with its special tokens.
+    tokenizer: a tokenizer.json of PyPI's `tokenizers`; each paragraph of a text is a sequence with its special tokens, cut where the
+    tokenizer's own truncation cuts: what positions the program has, only its author knows.
     """
 
     def __init__(
@@ -88,12 +95,13 @@ class EncoderProgram:
 
         self.tokenizer = tokenizers.Tokenizer.from_file(os.fsdecode(tokenizer))
         self.tokenizer.no_padding()
+        self._longest = (self.tokenizer.truncation or {}).get("max_length")
 
     def program(self, length: int) -> str:
         return self._text
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
-        self.tokenizer.enable_truncation(length)
+        self.tokenizer.enable_truncation(min(length, self._longest or length))
         paragraphs = [" ".join(p.split()) for p in text.split("\n\n")]
         sequences: list[Tokens] = []
         total = 0
@@ -106,9 +114,7 @@ class EncoderProgram:
         return sequences
 
 
-def open_source(
-    path: str, parameters: Sequence[str] = (), tokenizer: str | None = None
-) -> Source:
+def open_source(path: str, parameters: Sequence[str] = (), tokenizer: str | None = None) -> Source:
     if not path.endswith(".mlir"):
         if parameters or tokenizer:
             raise LowbitError(

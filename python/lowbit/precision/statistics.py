@@ -119,14 +119,16 @@ def write(path: str, statistics: Iterable[Statistics]) -> None:
 def read(path: str) -> dict[str, Statistics]:
     """By tap."""
     archive = _lowbit.Archive(path)
-    text = archive.metadata("lowbit.statistics")
-    record = json.loads(text) if isinstance(text, str) else {}
-    if record.get("schema") != SCHEMA:
-        raise LowbitError(f"{path}: this is no archive of statistics (schema {SCHEMA})")
-    statistics = {
-        name: Statistics(list(tap["feeds"]), int(tap["rows"]))
-        for name, tap in record["taps"].items()
-    }
+    try:
+        record = json.loads(archive.metadata("lowbit.statistics"))
+        if record["schema"] != SCHEMA:
+            raise ValueError
+        statistics = {
+            name: Statistics(list(tap["feeds"]), int(tap["rows"]))
+            for name, tap in record["taps"].items()
+        }
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise LowbitError(f"{path}: this is no archive of statistics (schema {SCHEMA})") from None
     for tensor in archive.tensors:
         name, _, kind = tensor.name.rpartition(".")
         if name not in statistics or kind not in KINDS:

@@ -1,12 +1,13 @@
 """What a recipe is made of: steps with names and options, written as a pipeline of passes is.
 
-    sparse-outliers{density=0.01},gptq{order=falling}
+sparse-outliers{density=0.01},gptq{order=falling}
 """
 
 from __future__ import annotations
 
 import dataclasses
 import inspect
+import math
 import re
 from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, TypeVar
 
@@ -29,10 +30,12 @@ class Step:
     """Whether it decides by what the inputs are."""
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The words that an option takes."""
+    ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
+    """The least and the largest number that an option takes."""
 
     def __str__(self) -> str:
         changed = [
-            f"{f.name}={getattr(self, f.name)}"
+            f"{f.name}={_written(getattr(self, f.name))}"
             for f in dataclasses.fields(self)
             if getattr(self, f.name) != f.default
         ]
@@ -78,6 +81,9 @@ class Quantizer(Step):
         raise NotImplementedError
 
 
+_ORDER = (ModelStep, PlanStep, StageStep, WeightStep, Quantizer)
+"""They run in this order, whatever the pipeline says: so it has to say this."""
+
 S = TypeVar("S", bound=type[Step])
 
 
@@ -90,6 +96,10 @@ def step(name: str) -> Callable[[S], S]:
     return register
 
 
+def _written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _option(owner: type[Step], name: str, text: str) -> Any:
     fields = {field.name: field for field in dataclasses.fields(owner)}
     if name not in fields:
@@ -100,6 +110,12 @@ def _option(owner: type[Step], name: str, text: str) -> Any:
         value = {"true": True, "false": False}[text] if kind is bool else kind(text)
     except (KeyError, ValueError):
         raise LowbitError(f"option '{name}' of step '{owner.name}' cannot be '{text}'") from None
+    low, high = owner.ranges.get(name, (-math.inf, math.inf))
+    if name in owner.ranges and not low <= value <= high:  # nor NaN
+        raise LowbitError(
+            f"option '{name}' of step '{owner.name}' cannot be '{text}'",
+            hint=f"from {low:g} to {high:g}" if high < math.inf else f"at least {low:g}",
+        )
     words = owner.choices.get(name, ())
     if words and value not in words:
         raise LowbitError(
@@ -139,12 +155,22 @@ def parse(text: str) -> list[Step]:
             hint=f"one of {', '.join(quantizers)}",
         )
     if any(isinstance(s, Quantizer) for s in steps[:-1]):
-        raise LowbitError(f"the pipeline '{text}' chooses codes before its end")
+        raise LowbitError(
+            f"the pipeline '{text}' chooses codes before its end",
+            hint="the last step, and no other, chooses codes",
+        )
+    kinds = [next(i for i, kind in enumerate(_ORDER) if isinstance(s, kind)) for s in steps]
+    for before, after, step in zip(kinds, kinds[1:], steps[1:]):
+        if after < before:
+            raise LowbitError(
+                f"in the pipeline '{text}' the step '{step.name}' comes too late",
+                hint="steps for the whole model come first, then those for a layer, then those for one weight",
+            )
     return steps
 
 
 def describe(step: type[Step]) -> str:
     """Its name, its options and what it does, for people."""
-    options = " ".join(f"{f.name}={f.default}" for f in dataclasses.fields(step))
+    options = " ".join(f"{f.name}={_written(f.default)}" for f in dataclasses.fields(step))
     text = inspect.cleandoc(step.__doc__ or "").replace("\n", "\n    ")
     return f"{step.name}{{{options}}}\n    {text}\n" if options else f"{step.name}\n    {text}\n"

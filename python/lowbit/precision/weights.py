@@ -64,12 +64,22 @@ def damped(moments: Moments, damping: float) -> Moments:
 def block_width(encoding: str, columns: int) -> int:
     """How many neighbours of a row share the finest scale of a '#lowbit.quantized'."""
     levels = re.findall(r"per (\[1, (\d+)\]|axis 0|tensor|\[[^]]*\]|axis \d+)", encoding)
-    widths = [int(width) if width else columns for text, width in levels if width or text == "axis 0"]
+    widths = [
+        int(width) if width else columns for text, width in levels if width or text == "axis 0"
+    ]
     if not widths:
         raise LowbitError(
             f"no ranges of a row share a scale in {encoding}", hint="scales per [1, N] or axis 0"
         )
     return min(widths)
+
+
+def check_finite(key: str, values: Array) -> None:
+    if not np.isfinite(values).all():
+        raise LowbitError(
+            f"tensor '{key}' has numbers that are not finite",
+            hint="the file may be damaged: an encoding has no codes for NaN and infinity",
+        )
 
 
 @dataclass
@@ -89,11 +99,7 @@ class Weight:
     decisions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.values).all():
-            raise LowbitError(
-                f"tensor '{self.key}' has numbers that are not finite",
-                hint="the file may be damaged: an encoding has no codes for NaN and infinity",
-            )
+        check_finite(self.key, self.values)
         self.base = self.values
         self.wanted = self.values
 
@@ -102,12 +108,22 @@ class Weight:
         return self.values.shape
 
     def take_out(self, term: Term) -> None:
-        decoded = term.decode(self.shape)
+        decoded = self._decode(term)
         self.terms.append(term)
         self.base, self.wanted = self.base - decoded, self.wanted - decoded
 
+    def _decode(self, term: Term) -> Array:
+        """A term in f16."""
+        decoded = term.decode(self.shape)
+        if not np.isfinite(decoded).all():
+            raise LowbitError(
+                f"tensor '{self.key}' has weights that f16 cannot hold, which outliers are stored in",
+                hint=f"leave it as it is (--keep '{self.key}=same'), or use a recipe that takes nothing out, as gptq",
+            )
+        return decoded
+
     def set_apart(self, columns: NDArray[np.int64]) -> None:
-        self.free_columns = columns
+        self.free_columns = np.union1d(self.free_columns, columns)
         self.base = self.base.copy()
         self.base[:, columns] = 0
 
@@ -126,7 +142,9 @@ class Weight:
         values[:, columns] = np.linalg.solve(
             moments[np.ix_(columns, columns)], moments[columns] @ rest.T
         ).T
-        return encode(values, columns_encoding(self.shape, len(columns)))
+        term = encode(values, columns_encoding(self.shape, len(columns)))
+        self._decode(term)
+        return term
 
     @property
     def base_moments(self) -> Moments:

@@ -1,0 +1,154 @@
+"""Hadamard matrices, and the step rotate: the float program of a llama stays what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lowbit import Archive
+from lowbit.errors import LowbitError
+from lowbit.precision.hadamard import factors, rotation, rotation_factors
+from lowbit.precision.rotation import Rotate
+from lowbit.precision.sources import EncoderProgram, LanguageModel
+from lowbit.precision.stages import StagedProgram
+from reference import GgufFile, Llama
+from tiny_llama import ArchiveFile, plant_outliers, write_tiny_llama
+
+pytestmark = pytest.mark.usefixtures("stages_compiled_once")
+
+TOKENS = np.random.default_rng(1).integers(0, 256, 48)
+ORDERS = [1, 2, 4, 12, 16, 20, 24, 28, 36, 64, 96, 128, 256, 576, 640, 768, 896, 1536, 2048]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_hadamard_matrices(order):
+    parts = factors(order)
+    assert int(np.prod([len(part) for part in parts])) == order
+    for part in parts:
+        assert set(np.unique(part)) <= {-1.0, 1.0} and len(part) <= 128
+        assert np.array_equal(part @ part.T, len(part) * np.eye(len(part)))
+    assert sum(map(len, parts)) <= 160
+
+
+@pytest.mark.parametrize("order", [96, 576, 640, 768, 896])
+def test_rotations_are_orthogonal(order):
+    for seed in (None, 0, 1):
+        matrix = rotation(order, seed)
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(order), rtol=0, atol=1e-6)
+        np.testing.assert_allclose(np.abs(matrix), order**-0.5, rtol=1e-9)
+    assert np.array_equal(rotation(order, 1), rotation(order, 1))
+    assert not np.array_equal(rotation(order, 1), rotation(order, 0))
+    whole = np.ones((1, 1))
+    for part in rotation_factors(order):
+        whole = np.kron(whole, part)
+    assert np.array_equal(whole, rotation(order))
+
+
+@pytest.mark.parametrize("order", [3, 6, 10, 25, 92, 172])
+def test_orders_that_are_not_there(order):
+    with pytest.raises(LowbitError, match=f"no Hadamard matrix of order {order} can") as caught:
+        factors(order)
+    assert caught.value.hint
+
+
+MODELS = {
+    "grouped": {},
+    "biases": dict(biases=True, head=True),
+    "outliers": dict(change=plant_outliers),
+    "half-turned": dict(rope__dimension_count=8),
+    "wide-heads": dict(attention__key_length=32, attention__value_length=32),
+}
+
+
+def rotate(model: Path, **options) -> Path:
+    output = model.with_suffix(".safetensors")
+    Rotate(**options).transform(LanguageModel(model), str(output))
+    assert {path.name for path in model.parent.iterdir()} == {model.name, output.name}
+    return output
+
+
+def logits(path: Path) -> np.ndarray:
+    """As the compiler's program computes them, online rotations with them."""
+    staged = StagedProgram(LanguageModel(path).program(64), ["sums"], output=True)
+    archive, value = Archive(str(path)), None
+    for stage in staged.stages:
+        keys = {*stage.parameters, *(key for feeds in stage.feeds for key in feeds)}
+        value = staged.run(stage, TOKENS, value, {key: archive.tensor_f32(key) for key in keys})
+    return value
+
+
+def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_the_float_program_stays(tmp_path, kind):
+    path = write_tiny_llama(tmp_path / "m.gguf", **MODELS[kind])
+    expected = Llama(GgufFile(path)).forward(TOKENS)
+    output = rotate(path)
+    assert_close(logits(output), expected)
+    names = {tensor.name for tensor in Archive(str(output)).tensors}
+    assert {"output.weight", "rotation.attn_qk.0", "rotation.ffn_down.0"} <= names
+    # What is folded needs nothing of the program: numpy's computes the same.
+    assert_close(Llama(ArchiveFile(rotate(path, down=False, heads=False))).forward(TOKENS), expected)
+
+
+@pytest.mark.parametrize("part", ["stream", "values", "down", "heads"])
+def test_each_rotation_alone(tmp_path, part):
+    path = write_tiny_llama(tmp_path / "m.gguf", biases=True, head=True)
+    before, alone = GgufFile(path), dict.fromkeys(["stream", "values", "down", "heads"], False)
+    output = rotate(path, **{**alone, part: True}, seed=3)
+    assert_close(logits(output), Llama(before).forward(TOKENS))
+    after, plain = ArchiveFile(output), ArchiveFile(rotate(path, **alone))
+    changed = {
+        name
+        for name in before.names()
+        if not np.allclose(after.tensor(name), plain.tensor(name), rtol=0, atol=1e-6)
+    }
+    expected = {
+        "stream": {"attn_q", "ffn_up", "ffn_down", "attn_output", "attn_v"},
+        "values": {"attn_v", "attn_output"},
+        "down": {"ffn_down"},
+        "heads": set(),
+    }[part]
+    assert expected <= {name.split(".")[2] for name in changed if name.startswith("blk")}
+    if part != "stream":
+        assert {name.split(".")[2] for name in changed if name.startswith("blk")} == expected
+    added = set(after.names()) - set(before.names())
+    online = {"down": "ffn_down", "heads": "attn_qk"}.get(part)
+    assert all(name.startswith(f"rotation.{online}.") for name in added) and bool(added) == (
+        online is not None
+    )
+
+
+def test_outliers_are_spread(tmp_path):
+    """Behind norms no channel stands out any more; gains are ones."""
+    path = write_tiny_llama(tmp_path / "m.gguf", change=plant_outliers)
+    after = ArchiveFile(rotate(path))
+    for layer in range(2):
+        assert np.array_equal(after.tensor(f"blk.{layer}.attn_norm.weight"), np.ones(64))
+        before = GgufFile(path).tensor(f"blk.{layer}.attn_norm.weight")
+        query = GgufFile(path).tensor(f"blk.{layer}.attn_q.weight") * before
+        for matrix, limit in [(query, 20), (after.tensor(f"blk.{layer}.attn_q.weight"), 2)]:
+            sizes = np.linalg.norm(matrix, axis=0)
+            stands_out = sizes.max() / np.median(sizes)
+            assert (stands_out > limit) == (limit == 20)
+
+
+def test_what_cannot_be_rotated_is_told(tmp_path):
+    path = write_tiny_llama(tmp_path / "m.gguf")
+    output = rotate(path)
+    with pytest.raises(LowbitError, match="the model is rotated already") as caught:
+        Rotate().transform(LanguageModel(output), str(tmp_path / "again.safetensors"))
+    assert caught.value.hint
+    encoder = EncoderProgram.__new__(EncoderProgram)
+    encoder.path = "encoder.mlir"
+    with pytest.raises(LowbitError, match="'encoder.mlir' cannot be rotated") as caught:
+        Rotate().transform(encoder, str(tmp_path / "again.safetensors"))
+    assert caught.value.hint
+    wide = write_tiny_llama(tmp_path / "wide.gguf", feed_forward_length=172)
+    with pytest.raises(LowbitError, match="no Hadamard matrix of order 172"):
+        Rotate().transform(LanguageModel(wide), str(tmp_path / "again.safetensors"))
+    assert not list(tmp_path.glob("again*"))
+    Rotate(down=False).transform(LanguageModel(wide), str(tmp_path / "wide.safetensors"))
