@@ -14,6 +14,22 @@
 using namespace mlir;
 
 namespace lowbit {
+bool lowbit::isIntegerActivation(QuantizedAttr term) {
+  auto scale = dyn_cast_or_null<BlockScaleAttr>(term.getScale());
+  auto layout = dyn_cast<PlanesLayoutAttr>(term.getLayout());
+  numerics::Format format = term.getCodeFormat().getReference();
+  if (!scale || scale.getLevels().size() != 1 || scale.getOffset() || term.getZero() || !layout ||
+      format.kind() != numerics::FormatKind::Int)
+    return false;
+  ScaleLevelAttr level = scale.getLevels()[0];
+  std::vector<numerics::Plane> planes = layout.getPlanes(format);
+  bool fits = planes.back().width == 8;
+  for (numerics::Plane plane : ArrayRef(planes).drop_back())
+    fits &= plane.width == 7;
+  return fits && level.getFormat().getReference().isFloat() &&
+         (level.getKind() != GranularityKind::Block || level.getValues()[0] == 1);
+}
+
 namespace {
 
 /// A loop body grows with its step: beyond this, codes of a long block are summed by a loop.
@@ -55,24 +71,6 @@ bool fitsGroups(ScaleAttrInterface tree, ArrayRef<int64_t> shape) {
 /// values that the scaled ones suit.
 bool sumsWithoutScale(const numerics::Format &format) {
   return format.largest() <= 0x1p32f && format.largest() >= 0x1p-32f;
-}
-
-/// Integer codes in planes that bytes with a sign hold, with one scale of floats by blocks of the
-/// last axis.
-bool isIntegerActivation(QuantizedAttr term) {
-  auto scale = dyn_cast_or_null<BlockScaleAttr>(term.getScale());
-  auto layout = dyn_cast<PlanesLayoutAttr>(term.getLayout());
-  numerics::Format format = term.getCodeFormat().getReference();
-  if (!scale || scale.getLevels().size() != 1 || scale.getOffset() || term.getZero() || !layout ||
-      format.kind() != numerics::FormatKind::Int)
-    return false;
-  ScaleLevelAttr level = scale.getLevels()[0];
-  std::vector<numerics::Plane> planes = layout.getPlanes(format);
-  bool fits = planes.back().width == 8;
-  for (numerics::Plane plane : ArrayRef(planes).drop_back())
-    fits &= plane.width == 7;
-  return fits && level.getFormat().getReference().isFloat() &&
-         (level.getKind() != GranularityKind::Block || level.getValues()[0] == 1);
 }
 
 } // namespace

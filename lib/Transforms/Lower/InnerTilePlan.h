@@ -41,6 +41,10 @@ struct InnerTilePlan {
   bool hasSums() const { return weights.getZeroTree() != nullptr; }
 };
 
+/// Whether kernels multiply activations of this encoding as codes: integers in planes that bytes
+/// with a sign hold, with one scale of floats by blocks of the last axis.
+bool isIntegerActivation(QuantizedAttr term);
+
 /// The plan, or in `reason` why there is none, as the rest of a sentence that begins with "it".
 mlir::FailureOr<InnerTilePlan> planInnerTiles(mlir::RankedTensorType lhs,
                                               mlir::RankedTensorType rhs, std::string &reason);

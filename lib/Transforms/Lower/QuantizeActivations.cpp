@@ -50,13 +50,16 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
   void runOnOperation() override {
     if (!wanted)
       return;
+    auto rounding = dyn_cast<QuantizedAttr>(wanted);
+    bool isForKernels = rounding && isIntegerActivation(rounding);
     llvm::MapVector<Value, Value> rounded;
     SmallVector<std::pair<OpOperand *, Value>> replacements;
     WalkResult walked = getOperation().walk([&](DecodeOp weights) {
       auto type = cast<RankedTensorType>(weights.getSource().getType());
-      // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere.
+      // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
+      // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.
       auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
-      if (term && !term.getStorage().hasInnerTiles())
+      if (isForKernels && term && !term.getStorage().hasInnerTiles())
         return WalkResult::advance();
       for (OpOperand &use : weights->getUses()) {
         if (!isWeightOfProduct(use))
@@ -69,7 +72,7 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
         if (failed(verifyEncodedType(encoded, [&] { return op->emitError(); })))
           return WalkResult::interrupt();
         std::string reason;
-        if (failed(planInnerTiles(encoded, type, reason))) {
+        if (isForKernels && failed(planInnerTiles(encoded, type, reason))) {
           report.missed(op, "activations stay f32", "the contraction " + reason);
           continue;
         }

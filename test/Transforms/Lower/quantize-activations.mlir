@@ -88,3 +88,12 @@ func.func @stay_f32(%x: tensor<8x64xf32>, %v: tensor<32x64xf32, #nf4>, %w: tenso
                      outs(%r : tensor<8x32xf32>) -> tensor<8x32xf32>
   return %s : tensor<8x32xf32>
 }
+
+// RUN: lowbit-opt %s --lowbit-quantize-activations="encoding='int<4>, scale = f32 per [1, 32]'" | FileCheck %s --check-prefix=FOUR
+
+// What no kernel multiplies as codes is rounded for all encoded weights, whatever they lie in.
+// FOUR: #[[$INT4:.+]] = #lowbit.quantized<int<4>, scale = f32 per [1, 32]>
+// FOUR-LABEL: func @others(
+// FOUR:       lowbit.encode %{{.*}} : tensor<8x64xf32> into tensor<8x64xf32, #[[$INT4]]>
+// FOUR:       %[[X:.*]] = lowbit.decode
+// FOUR:       linalg.matmul {{.*}} ins(%[[X]],

@@ -92,7 +92,8 @@ def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::Fun
     The activations of a contraction with weights in a layout with inner tiles are encoded, once for all contractions that read
     them, and decoded again: an explicit part of the program, which the kernels then read as codes. Where no kernel could, because
     codes of the weights are no small integers or do not lie in inner tiles, activations stay f32 with a remark: the contraction
-    is one in f32 by design, no fallback. After `lowbit-materialize`.
+    is one in f32 by design, no fallback. An encoding that no kernel reads as codes (int<4>, e4m3) is asked for to see what it costs:
+    activations of all encoded weights are rounded, and multiplied in f32. After `lowbit-materialize`.
 
     ```mlir
     // lowbit-opt --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [1, 32]'"
