@@ -194,12 +194,12 @@ Expected<FeedbackCodes> lowbit::encodeWithFeedback(const numerics::Quantized &te
                     {},
                     Matrix(rows, columns),
                     Matrix(rows, columns)};
-  for (int64_t j = 0; j < columns; ++j) {
-    for (int64_t i = 0; i < columns; ++i)
-      h(i, j) = (given(order[i], order[j]) + given(order[j], order[i])) / 2;
-    for (int64_t i = 0; i < rows; ++i)
+  for (int64_t i = 0; i < columns; ++i)
+    for (int64_t j = 0; j <= i; ++j)
+      h(i, j) = h(j, i) = (given(order[i], order[j]) + given(order[j], order[i])) / 2;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j)
       feedback.values(i, j) = values[i * columns + order[j]];
-  }
   Matrix wanted = options.sweeps > 0 ? feedback.values : Matrix();
   double mean = h.diagonal().mean();
   if (mean == 0)

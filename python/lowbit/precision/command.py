@@ -154,6 +154,7 @@ def run(options: argparse.Namespace) -> None:
     from ..files import check_folder, check_not_model, whole_file
     from .allocation import Plan, read_plan, write_plan
     from .quantize import Options, Quantization
+    from .recipes import find
     from .report import summary, write_report
     from .sources import open_source
 
@@ -194,6 +195,11 @@ def run(options: argparse.Namespace) -> None:
     if options.calibration:
         record["calibration"]["text"] = os.path.basename(options.calibration)
     print(summary(record))
+    recipe = find(options.recipe)
+    if recipe.activations:
+        flags = f"--activations '{recipe.activations}'"
+        flags += f" --kv-cache '{recipe.kv_cache}'" if recipe.kv_cache else ""
+        print(f"made to run with {flags}", file=sys.stderr)
     if options.json:
         with whole_file(options.json, ".json") as path, open(path, "w", encoding="utf-8") as file:
             json.dump(record, file, indent=1)
