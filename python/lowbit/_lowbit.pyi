@@ -46,6 +46,11 @@ def write_archive(
     """Write an archive under a temporary name, then rename it. metadata: texts by key; tensors: (name, shape, encoding or '', arrays by
     component)."""
 
+def merge_archives(
+    base: Archive, replacements: Sequence[str], metadata: dict[str, str], output: str
+) -> None:
+    """Write an archive again with tensors and texts of others in the place of its own; tensors that it does not have come last."""
+
 def encode_archive(
     path: str,
     out: str,
@@ -203,3 +208,29 @@ class Session:
 
     def reset(self) -> None:
         """Forget all positions."""
+
+def split_stages(
+    text: str,
+    statistics: Sequence[str],
+    entry: str = "",
+    output: bool = False,
+    name: str = "module",
+) -> tuple[
+    str,
+    list[
+        tuple[
+            str,
+            list[str],
+            list[str],
+            list[list[str]],
+            list[list[tuple[int, int, list[int], list[int]]]],
+            list[str],
+        ]
+    ],
+]:
+    """A program as a chain of functions that keep statistics (lowbit-calibration-pipeline): the module's text, and of each stage its function, what its
+    arguments are, the types of all (statistics come last), what each of its taps feeds, and of each tap the parameters that take factors of its
+    channels (argument, axis, digits, strides), or the reason why none do."""
+
+def import_model(archive: Archive, context_length: int) -> str:
+    """The program of a language model, with keys and values in f32."""

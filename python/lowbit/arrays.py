@@ -18,6 +18,7 @@ def encode(
     second_moments: ArrayLike | None = None,
     damping: float = 0.01,
     order: str = "natural",
+    sweeps: int = 0,
 ) -> dict[str, NDArray[Any]]:
     """The stored components of `array` in an encoding, by name ('codes', 'scale', 'blocks', …).
 
@@ -30,6 +31,8 @@ def encode(
     damping: what is added to their diagonal, as a part of its mean; raised tenfold until they are positive definite.
     order: of columns: 'natural', or 'falling' by their own second moment (GPTQ's act_order), with scales of
         the values as they came.
+    sweeps: afterwards each code is chosen anew that often with all others as they are, which only lowers the error
+        (coordinate descent: QuantEase, arXiv 2309.01885).
 
     >>> lowbit.encode(np.float32([[1.0, -0.5]]), "#lowbit.quantized<int<4>, scale = f16 per [1, 2]>")
     """
@@ -41,7 +44,7 @@ def encode(
             return _lowbit.encode(values, encoding)
         moments = np.ascontiguousarray(second_moments, np.float64)
         components, _ = _lowbit.encode_with_feedback(
-            values, encoding, moments, damping, order == "falling"
+            values, encoding, moments, damping, order == "falling", sweeps
         )
         return components
     except RuntimeError as error:
