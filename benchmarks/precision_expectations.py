@@ -86,6 +86,26 @@ def _against_nearest(table: Table) -> Iterable[str]:
             )
 
 
+def _mixed(table: Table) -> Iterable[str]:
+    """Bits by tensor against the same bits for all, at equal bytes."""
+    for model in ("byte", "minilm"):
+        metric = "distance" if model == "minilm" else "cost"
+        figure = mean_of if model == "minilm" else figure_of(model)
+        for bits, group in ((2, 32), (2, 16), (3, 32), (4, 32)):
+            mixed, uniform = (table.find(model, name, bits, group) for name in ("mixed", "gptq"))
+            if not mixed or not uniform:
+                continue
+            x, y = scores(mixed, metric), scores(uniform, metric)
+            gap, error = figure(x) - figure(y), bootstrap_error(
+                lambda x, y: figure(x) - figure(y), x, y
+            )
+            yield _check(
+                gap < 0 and mixed["bytes"] <= uniform["bytes"],
+                f"{model}: mixed is better than gptq at {uniform['bits_per_weight']:.3g} bits/weight",
+                f"{gap:+.4f} ± {error:.4f}",
+            )
+
+
 def _peer(table: Table) -> Iterable[str]:
     for name in LLAMA_TYPES.values():
         peer = table.find("byte", f"llama.cpp {name}")
@@ -121,6 +141,13 @@ def _planted(table: Table) -> Iterable[str]:
             nearest = table.find(model + PLANTED, NEAREST, 8, activations=rounding)
             if entry and nearest:
                 gap, error = difference(model, entry, nearest)
+                if original:
+                    part = scores(entry, "cost").mean() / scores(original, "cost").mean() - 1
+                    yield _check(
+                        part <= 0.005,
+                        f"{model} with outliers, W8A8: {recipe} is within 0.5 % of the float model",
+                        f"{part:+.2%}",
+                    )
                 yield _check(
                     gap < -2 * error,
                     f"{model} with outliers, W8A8, a scale for each token: {recipe} costs less than {NEAREST}",
@@ -135,6 +162,7 @@ def checklist(results: Results) -> str:
         *_gptq_on_encoder(table),
         *_monotone(table),
         *_against_nearest(table),
+        *_mixed(table),
         *_planted(table),
         *_peer(table),
     ]

@@ -13,6 +13,7 @@ PLANTED = "+outliers"
 
 NEAREST, NEAREST_MSE, CLIP = "rtn", "rtn, mse", "clip,nearest"
 GPTQ_PLAIN = "gptq, plain scales"
+GPTQ_SWEPT = "gptq, swept"
 
 # llama.cpp's types of files (llama_ftype), and what they are called.
 LLAMA_TYPES = {7: "Q8_0", 8: "Q5_0", 15: "Q4_K_M", 3: "Q4_1", 2: "Q4_0", 12: "Q3_K_M", 10: "Q2_K"}
@@ -104,6 +105,7 @@ EXTRA = {
         Row(NEAREST_MSE, "nearest", True),
         Row(CLIP, "clip,nearest", False),
         Row(GPTQ_PLAIN, "gptq", False),
+        Row(GPTQ_SWEPT, "gptq{sweeps=3 refit=true}", True),
     )
 }
 
@@ -113,9 +115,9 @@ def find(name: str) -> Row:
 
 
 def weight_rows() -> list[Row]:
-    """Recipes for weights alone: those of lowbit.precision that are made for no rounded activations, and two more."""
+    """Recipes for weights alone: those of lowbit.precision that are made for no rounded activations, and some more."""
     named = [_row(name) for name, recipe in RECIPES.items() if recipe.activations is None]
-    return [*named, EXTRA[NEAREST_MSE], EXTRA[CLIP]]
+    return [*named, EXTRA[NEAREST_MSE], EXTRA[CLIP], EXTRA[GPTQ_SWEPT]]
 
 
 def activation_rows() -> list[Row]:
@@ -134,6 +136,9 @@ def _weights_only(model: str) -> Iterator[Job]:
     if model == "smollm2":
         yield Job(find(NEAREST).quantized(model, 4))
         yield Job(find("gptq").quantized(model, 4))
+    if model in ("byte", "minilm"):  # the ladder's step between 2 and 3 bits in groups of 32
+        for name in ("gptq", "mixed"):
+            yield Job(find(name).quantized(model, 2, 16))
     if model == "minilm":
         yield Job(find(GPTQ_PLAIN).quantized(model, 3))
         for name in (NEAREST, NEAREST_MSE, "gptq", GPTQ_PLAIN):
