@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +14,7 @@ from lowbit.precision.sources import EncoderProgram, open_source
 from lowbit.precision.stages import Calibration, StagedProgram
 from lowbit.precision.statistics import KINDS, Statistics
 from reference import GgufFile, Llama
-from tiny_llama import TEXT, write_tiny_llama
+from tiny_llama import write_tiny_llama
 
 pytestmark = pytest.mark.usefixtures("stages_compiled_once")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lowbit import Archive, Model, _lowbit
+from lowbit import Archive, Model
 from lowbit.errors import LowbitError
 from lowbit.precision import recipes
 from lowbit.precision.quantize import Options, Quantization
@@ -257,7 +257,11 @@ def test_tensors_of_zeros(tmp_path, recipe):
 @pytest.mark.parametrize(
     "name, recipe, message",
     [
-        ("blk.1.ffn_down.weight", "gptq", "tensor 'blk.1.ffn_down.weight' has numbers that are not"),
+        (
+            "blk.1.ffn_down.weight",
+            "gptq",
+            "tensor 'blk.1.ffn_down.weight' has numbers that are not",
+        ),
         ("blk.0.attn_q.weight", "rtn", "tensor 'blk.0.attn_q.weight' has numbers that are not"),
         ("blk.0.attn_norm.weight", "awq", "of the inputs of 'blk.0.attn_q.weight' are not finite"),
     ],
@@ -268,7 +272,9 @@ def test_numbers_that_are_not_finite(tmp_path, name, recipe, message, number):
 
     model = write_tiny_llama(tmp_path / "m.gguf", change=change)
     with pytest.raises(LowbitError, match=message) as caught:
-        quantize(model, tmp_path / "a.safetensors", None if recipe == "rtn" else TEXT, recipe=recipe)
+        quantize(
+            model, tmp_path / "a.safetensors", None if recipe == "rtn" else TEXT, recipe=recipe
+        )
     assert caught.value.hint and list(tmp_path.iterdir()) == [model]
 
 
@@ -284,7 +290,9 @@ def test_gguf_files(tiny, tmp_path):
     """Hold some encodings; what they cannot hold is told early."""
     output, calls = tmp_path / "a.gguf", []
     for options in (dict(recipe="gptq"), dict(recipe="spqr"), dict(recipe="rotate")):
-        with pytest.raises(LowbitError, match="a.gguf: cannot write: tensor 'blk.0.*GGUF") as caught:
+        with pytest.raises(
+            LowbitError, match="a.gguf: cannot write: tensor 'blk.0.*GGUF"
+        ) as caught:
             quantize(tiny, output, progress=lambda *call: calls.append(call), **options)
         assert ".safetensors" in caught.value.hint and not list(tmp_path.iterdir())
     assert max(done / total for done, total, _ in calls) < 0.5

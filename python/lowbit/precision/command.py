@@ -53,7 +53,9 @@ def add_parser(
         metavar="MODEL",
         help="a .gguf file, one that Lowbit wrote, or a program of your own (.mlir)",
     )
-    sub.add_argument("--output", required=True, metavar="OUT", help="the new model, as for `encode`")
+    sub.add_argument(
+        "--output", required=True, metavar="OUT", help="the new model, as for `encode`"
+    )
     sub.add_argument(
         "--recipe",
         default="gptq",
@@ -108,7 +110,9 @@ def add_parser(
         metavar="FILE.json",
         help="encodings by tensor, as --save-plan writes them; edit them as you like",
     )
-    sub.add_argument("--save-plan", metavar="FILE.json", help="write the encodings that were chosen")
+    sub.add_argument(
+        "--save-plan", metavar="FILE.json", help="write the encodings that were chosen"
+    )
     sub.add_argument(
         "--keep",
         action="append",

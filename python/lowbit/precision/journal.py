@@ -75,7 +75,10 @@ class Journal:
             _lowbit.write_archive(
                 self._path(f"stage-{self.done}.safetensors"),
                 {},
-                [(k, list(shape), t.encoding, dict(t.components)) for k, (shape, t) in terms.items()],
+                [
+                    (k, list(shape), t.encoding, dict(t.components))
+                    for k, (shape, t) in terms.items()
+                ],
             )
         self.done += 1
         if all(value is not None for value in values) and values:

@@ -63,9 +63,7 @@ class MigrateScales(StageStep):
                 return f"'{key}' would have to be scaled, which has other uses"
         return ""
 
-    def _choose(
-        self, state: StageState, tap: Statistics, sinks: list[Sink]
-    ) -> tuple[Factors, str]:
+    def _choose(self, state: StageState, tap: Statistics, sinks: list[Sink]) -> tuple[Factors, str]:
         weights = {key: state.parameters[key] for key in tap.feeds}
         if self.by == "ranges":
             largest = np.max([np.abs(w).max(axis=0) for w in weights.values()], axis=0)

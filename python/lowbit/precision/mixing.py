@@ -32,7 +32,8 @@ CANDIDATES = tuple(
 class Allocate(PlanStep):
     """Each weight gets one of the candidate encodings, so that the losses add up to the least that the budget allows: an exact multiple-choice knapsack
     (HiGHS). A loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
-    measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows."""
+    measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows.
+    """
 
     rounding: str = "nearest"
     probes: int = 2
@@ -40,7 +41,9 @@ class Allocate(PlanStep):
     ranges = {"probes": (1, math.inf)}
 
     @staticmethod
-    def _check_size(run: Quantization, budget: Budget, encodings: Mapping[str, Sequence[str]]) -> None:
+    def _check_size(
+        run: Quantization, budget: Budget, encodings: Mapping[str, Sequence[str]]
+    ) -> None:
         """What no choice is within is told before anything is measured."""
         shapes = run.choices.shapes
         sizes = [
@@ -110,4 +113,3 @@ class Allocate(PlanStep):
             ],
         }
         return allocation.choice, record
-

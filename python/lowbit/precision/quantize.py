@@ -356,7 +356,8 @@ class Quantization:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "stage.gguf")
             tensors = [
-                (key, list(shape), t.encoding, dict(t.components)) for key, (shape, t) in stored.items()
+                (key, list(shape), t.encoding, dict(t.components))
+                for key, (shape, t) in stored.items()
             ]
             try:
                 _lowbit.write_archive(path, {}, tensors)

@@ -30,7 +30,8 @@ class Nearest(Quantizer):
 class GPTQ(Quantizer):
     """Column by column; the error of each is carried to those after it, so that the product with inputs of the calibration's second moments changes
     least (Frantar et al. 2022, arXiv 2210.17323). order=falling: columns of large inputs first (act_order), with the scales of the weight as
-    it came. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite."""
+    it came. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite.
+    """
 
     order: str = "natural"
     damping: float = 0.01
@@ -51,7 +52,9 @@ class GPTQ(Quantizer):
 def block_width(encoding: str, columns: int) -> int:
     """How many neighbours of a row share the finest scale of a '#lowbit.quantized'."""
     levels = re.findall(r"per (\[1, (\d+)\]|axis 0|tensor|\[[^]]*\]|axis \d+)", encoding)
-    widths = [int(width) if width else columns for text, width in levels if width or text == "axis 0"]
+    widths = [
+        int(width) if width else columns for text, width in levels if width or text == "axis 0"
+    ]
     if not widths:
         raise LowbitError(
             f"no ranges of a row share a scale in {encoding}", hint="scales per [1, N] or axis 0"

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +30,8 @@ Tensor = tuple[str, tuple[int, ...], str, dict[str, Array]]
 class Rotate(ModelStep):
     """Randomized Hadamard rotations: stream: of the residual stream, folded into the weights; values: of each value head, folded; down: of
     what enters ffn_down, online; heads: of queries and keys, online, for caches of few bits (QuaRot; SpinQuant, Liu et al. 2024, arXiv 2405.16406,
-    names them R1 to R4). Only for models of the llama family: a norm that subtracts the mean, or one behind the residual, does not commute."""
+    names them R1 to R4). Only for models of the llama family: a norm that subtracts the mean, or one behind the residual, does not commute.
+    """
 
     stream: bool = True
     values: bool = True

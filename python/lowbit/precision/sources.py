@@ -114,9 +114,7 @@ class EncoderProgram:
         return sequences
 
 
-def open_source(
-    path: str, parameters: Sequence[str] = (), tokenizer: str | None = None
-) -> Source:
+def open_source(path: str, parameters: Sequence[str] = (), tokenizer: str | None = None) -> Source:
     if not path.endswith(".mlir"):
         if parameters or tokenizer:
             raise LowbitError(

@@ -1,6 +1,6 @@
 """What a recipe is made of: steps with names and options, written as a pipeline of passes is.
 
-    sparse-outliers{density=0.01},gptq{order=falling}
+sparse-outliers{density=0.01},gptq{order=falling}
 """
 
 from __future__ import annotations
