@@ -13,7 +13,7 @@ from lowbit.precision import recipes
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import open_source
 from reference import GgufFile
-from tiny_llama import TEXT, write_tiny_llama
+from tiny_llama import TEXT, ArchiveFile, Recorder, write_tiny_llama
 
 pytestmark = pytest.mark.usefixtures("stages_compiled_once")
 
@@ -276,6 +276,27 @@ def test_numbers_that_are_not_finite(tmp_path, name, recipe, message, number):
             model, tmp_path / "a.safetensors", None if recipe == "rtn" else TEXT, recipe=recipe
         )
     assert caught.value.hint and list(tmp_path.iterdir()) == [model]
+
+
+def test_layers_see_what_those_before_them_are_quantized_to(tiny, tmp_path):
+    output, sequences = tmp_path / "a.safetensors", open_source(str(tiny)).sequences(TEXT, 128, 64)
+    int2 = "#lowbit.quantized<int<2>, scale = f16 per [1, 32]>"
+    record = quantize(tiny, output, weights=int2, tokens=128)
+    expected = []
+    for model in (Recorder(ArchiveFile(output)), Recorder(GgufFile(tiny))):
+        entered = []
+        for tokens in sequences:
+            model.reset()
+            model.forward(tokens)
+            entered.append(model.entered["blk.1.ffn_gate.weight"][0])
+        expected.append(np.sqrt(np.square(np.concatenate(entered)).mean(axis=0)))
+    (site,) = [site for site in record["sites"] if site["name"] == "blk.1.ffn_gate.weight"]
+
+    def difference(values: np.ndarray) -> float:
+        return np.abs(np.array(site["root_mean_squares"]) / values - 1).mean()
+
+    # The attention of the same stage is not quantized yet, all before it is.
+    assert difference(expected[0]) < 0.5 * difference(expected[1])
 
 
 def test_provenance_is_kept(tiny, tmp_path):
