@@ -164,6 +164,18 @@ class Quantization:
                     hint="`mixed` has; or give steps that begin with 'allocate'",
                 )
             Budget.parse(self.options.budget)  # says what is wrong
+            if self.options.plan is not None:
+                raise LowbitError(
+                    "a plan and a budget are given: the plan's encodings are not chosen by a budget",
+                    hint="leave --budget or --plan out",
+                )
+            for step in self.recipe.steps:
+                if isinstance(step, WeightStep) and step.adds_terms:
+                    raise LowbitError(
+                        f"step '{step.name}' stores more than the budget counts",
+                        hint="use steps that leave sizes as they are, as migrate-scales and clip; or allocate without it, "
+                        "--save-plan, and give the plan",
+                    )
 
     def _allocate(self, journal: Journal) -> None:
         """Encodings by the recipe's plan, measured once for a run and its resumptions."""
