@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +13,8 @@ from lowbit.precision import statistics
 from lowbit.precision.sources import EncoderProgram, open_source
 from lowbit.precision.stages import Calibration, StagedProgram
 from lowbit.precision.statistics import KINDS, Statistics
-from reference import GgufFile, Llama
-from tiny_llama import TEXT, write_tiny_llama
+from reference import GgufFile
+from tiny_llama import Recorder, write_tiny_llama
 
 pytestmark = pytest.mark.usefixtures("stages_compiled_once")
 
@@ -52,18 +51,6 @@ def test_paragraphs_are_as_long_as_the_tokenizer_cuts_them(tiny, tmp_path, trunc
     )
     with pytest.raises(LowbitError, match="the calibration text has 1 token"):
         source.sequences("light", 1000, 1024)
-
-
-class Recorder(Llama):
-    """Remembers what enters each matrix."""
-
-    def reset(self) -> None:
-        super().reset()
-        self.entered: dict[str, list[np.ndarray]] = {}
-
-    def _linear(self, x: np.ndarray, name: str) -> np.ndarray:
-        self.entered.setdefault(f"{name}.weight", []).append(x)
-        return super()._linear(x, name)
 
 
 def tokens_of(*lengths: int) -> list[np.ndarray]:

@@ -58,7 +58,7 @@ MODELS = {
 }
 
 
-@pytest.mark.parametrize("by", ["search", "ranges"])
+@pytest.mark.parametrize("by", ["search steps=4", "ranges"])
 @pytest.mark.parametrize("kind", MODELS)
 def test_the_float_program_stays(exact, tmp_path, kind, by):
     path = write_tiny_llama(tmp_path / "m.gguf", **MODELS[kind])

@@ -40,7 +40,8 @@ def encodings(path: Path) -> dict[str, str]:
     return {tensor.name: tensor.encoding for tensor in Archive(str(path)).tensors}
 
 
-def test_writes_report_record_and_plan(tiny, text, tmp_path, capsys):
+def test_writes_report_record_and_plan(tiny, text, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["lowbit", "quantize", "tiny.gguf"])
     output, plan = tmp_path / "a.safetensors", tmp_path / "plan.json"
     arguments = ["--recipe", "mixed", "--budget", "4.5bpw", "--calibration", text, "--length", 64]
     page, record = tmp_path / "a.html", tmp_path / "a.json"
@@ -58,7 +59,7 @@ def test_writes_report_record_and_plan(tiny, text, tmp_path, capsys):
     assert "int<8>" in found["token_embd.weight"]
     assert "int" not in found["blk.0.attn_k.weight"]
     assert stored["recipe"] == "mixed" and stored["budget"] == "4.5bpw"
-    assert stored["command"].startswith("lowbit ")
+    assert stored["command"] == "lowbit quantize tiny.gguf"
     assert stored["calibration"]["text"] == "text.txt"
     planned = json.loads(plan.read_text())
     # What is looked up is in no plan, nor what is left as it is.

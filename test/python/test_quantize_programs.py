@@ -9,15 +9,15 @@ import pytest
 import tokenizers
 from lowbit import Archive, _lowbit
 from lowbit.errors import LowbitError
-from lowbit.precision import recipes
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import EncoderProgram, open_source
-from lowbit.precision.weights import output_error
 
 pytestmark = pytest.mark.usefixtures("stages_compiled_once")
 
 WORDS = "in the beginning god created heaven and earth was without form void darkness upon face of deep".split()
-TEXT = "In the beginning\n\nthe earth was\nwithout form and void\n\ndarkness upon the face of the deep"
+TEXT = (
+    "In the beginning\n\nthe earth was\nwithout form and void\n\ndarkness upon the face of the deep"
+)
 PROGRAM = """
 #e = affine_map<(m, k) -> (m, k)>
 #v = affine_map<(m, k) -> (k)>
@@ -59,7 +59,9 @@ def files(tmp_path) -> Path:
     (tmp_path / "program.mlir").write_text(PROGRAM)
     generator = np.random.default_rng(1)
     shapes = {"table": (32, 64), "gain": (64,), "up": (32, 64)}
-    arrays = {name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+    arrays = {
+        name: generator.normal(size=shape).astype(np.float32) for name, shape in shapes.items()
+    }
     tensors = [(name, a.shape, "", {"values": a}) for name, a in arrays.items()]
     _lowbit.write_archive(str(tmp_path / "model.safetensors"), {}, tensors)
     words = {word: number for number, word in enumerate(["[UNK]", *WORDS])}
@@ -82,7 +84,9 @@ def test_programs_are_quantized(files, recipe):
     assert record["calibration"] == {"tokens": 17, "sequences": 3, "length": 7}
     (entry,) = record["tensors"]
     assert entry["key"] == "up" and entry["error"] < 0.7 * entry["error_nearest"]
-    before, after = Archive(str(files / "model.safetensors")), Archive(str(files / "out.safetensors"))
+    before, after = Archive(str(files / "model.safetensors")), Archive(
+        str(files / "out.safetensors")
+    )
     assert np.array_equal(before.tensor_f32("table"), after.tensor_f32("table"))
 
     ids = [t for tokens in EncoderProgram(files / "program.mlir", files / "model.safetensors", files / "tokenizer.json").sequences(TEXT, 99, 99) for t in tokens]  # fmt: skip

@@ -29,7 +29,9 @@ def test_pipelines_print_as_they_are_read(text):
 
 
 def test_printed_options_are_those_that_differ():
-    assert [str(step) for step in parse(" sparse-outliers{by=moments  density=0.01} ,\ngptq{}")] == [
+    assert [
+        str(step) for step in parse(" sparse-outliers{by=moments  density=0.01} ,\ngptq{}")
+    ] == [
         "sparse-outliers{by=moments}",
         "gptq",
     ]

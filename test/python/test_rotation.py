@@ -91,7 +91,9 @@ def test_the_float_program_stays(tmp_path, kind):
     names = {tensor.name for tensor in Archive(str(output)).tensors}
     assert {"output.weight", "rotation.attn_qk.0", "rotation.ffn_down.0"} <= names
     # What is folded needs nothing of the program: numpy's computes the same.
-    assert_close(Llama(ArchiveFile(rotate(path, down=False, heads=False))).forward(TOKENS), expected)
+    assert_close(
+        Llama(ArchiveFile(rotate(path, down=False, heads=False))).forward(TOKENS), expected
+    )
 
 
 @pytest.mark.parametrize("part", ["stream", "values", "down", "heads"])

@@ -11,6 +11,7 @@ from typing import Callable
 
 import gguf
 import numpy as np
+from reference import Llama
 
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "test/Import/Inputs"), str(ROOT / "scripts")]
@@ -77,3 +78,15 @@ def plant_outliers(tensors: Tensors) -> None:
     for layer in range(2):
         tensors[f"blk.{layer}.attn_norm.weight"][[3, 40]] *= 60
         tensors[f"blk.{layer}.ffn_norm.weight"][[7, 8]] *= -25
+
+
+class Recorder(Llama):
+    """Remembers what enters each matrix."""
+
+    def reset(self) -> None:
+        super().reset()
+        self.entered: dict[str, list[np.ndarray]] = {}
+
+    def _linear(self, x: np.ndarray, name: str) -> np.ndarray:
+        self.entered.setdefault(f"{name}.weight", []).append(x)
+        return super()._linear(x, name)

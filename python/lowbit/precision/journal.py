@@ -11,16 +11,39 @@ import glob
 import json
 import os
 import shutil
+import tempfile
 from typing import Any, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _lowbit
+from ..errors import LowbitError
 from ..files import whole_file
 from .weights import Term
 
 Array = NDArray[np.float32]
+Stored = dict[str, tuple[Sequence[int], Term]]
+"""Shape and term by key."""
+
+
+def _tensors(stored: Stored) -> list[tuple[str, list[int], str, dict[str, Any]]]:
+    return [(k, list(shape), t.encoding, dict(t.components)) for k, (shape, t) in stored.items()]
+
+
+def check_format(output: str, stored: Stored) -> None:
+    """GGUF has few encodings: what it cannot hold is refused with the first stage, not after the last one."""
+    if not (output.endswith(".gguf") and stored):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "stage.gguf")
+        try:
+            _lowbit.write_archive(path, {}, _tensors(stored))
+        except RuntimeError as error:
+            raise LowbitError(
+                str(error).replace(path, output),
+                hint="give --output a name that ends in .safetensors",
+            ) from None
 
 
 class Journal:
@@ -62,7 +85,7 @@ class Journal:
 
     def save(
         self,
-        terms: Mapping[str, tuple[Sequence[int], Term]],
+        terms: Stored,
         values: Sequence[Array | None],
         record: Mapping[str, Any],
     ) -> None:
@@ -75,10 +98,7 @@ class Journal:
             _lowbit.write_archive(
                 self._path(f"stage-{self.done}.safetensors"),
                 {},
-                [
-                    (k, list(shape), t.encoding, dict(t.components))
-                    for k, (shape, t) in terms.items()
-                ],
+                _tensors(terms),
             )
         self.done += 1
         if all(value is not None for value in values) and values:

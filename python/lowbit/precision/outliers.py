@@ -21,6 +21,7 @@ class SparseOutliers(WeightStep):
 
     density: float = 0.01
     by: str = "sensitivity"
+    adds_terms = True
     choices = {"by": ("sensitivity", "moments", "magnitude")}
     ranges = {"density": (0, 0.5)}
 
@@ -59,6 +60,7 @@ class ColumnOutliers(WeightStep):
     density: float = 0.01
     by: str = "sensitivity"
     threshold: float = 0.0
+    adds_terms = True
     choices = {"by": ("sensitivity", "range")}
     ranges = {"density": (0, 0.5), "threshold": (0, math.inf)}
 
@@ -87,6 +89,7 @@ class LowRank(WeightStep):
 
     rank: int = 16
     of: str = "weight"
+    adds_terms = True
     choices = {"of": ("weight", "error")}
     ranges = {"rank": (1, math.inf)}
 

@@ -12,7 +12,6 @@ import json
 import os
 import resource
 import shutil
-import tempfile
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -29,7 +28,8 @@ from ..files import check_folder, check_not_model
 from . import recipes
 from .allocation import Budget
 from .choices import KEEP, Choices
-from .journal import Journal
+from .journal import Journal, Stored, check_format
+from .records import describe_site, describe_tensor, ratio
 from .sources import Source, Tokens
 from .stages import Calibration, Stage
 from .statistics import Statistics
@@ -37,8 +37,6 @@ from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
 from .weights import Term, Weight, encode, output_error
 
 Array = NDArray[np.float32]
-Stored = dict[str, tuple[Sequence[int], Term]]
-"""Shape and term by key."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +162,18 @@ class Quantization:
                     hint="`mixed` has; or give steps that begin with 'allocate'",
                 )
             Budget.parse(self.options.budget)  # says what is wrong
+            if self.options.plan is not None:
+                raise LowbitError(
+                    "a plan and a budget are given: the plan's encodings are not chosen by a budget",
+                    hint="leave --budget or --plan out",
+                )
+            for step in self.recipe.steps:
+                if isinstance(step, WeightStep) and step.adds_terms:
+                    raise LowbitError(
+                        f"step '{step.name}' stores more than the budget counts",
+                        hint="use steps that leave sizes as they are, as migrate-scales and clip; or allocate without it, "
+                        "--save-plan, and give the plan",
+                    )
 
     def _allocate(self, journal: Journal) -> None:
         """Encodings by the recipe's plan, measured once for a run and its resumptions."""
@@ -229,12 +239,12 @@ class Quantization:
             self._report(0)
             stage = self.calibration.stages[self.calibration.position]
             stored, after = self._quantize_stage(stage, record)
-            self._check_format(stored)
+            check_format(self.output, stored)
             self.calibration.advance(after)
             record["steps"].append({"name": stage.name, "seconds": time.perf_counter() - began})
             journal.save(stored, self.calibration.values, record)
         others = self._quantize_others(record)
-        self._check_format(others)
+        check_format(self.output, others)
         journal.save(others, self.calibration.values, record)
         self._report(0)
         self._summarize(record, time.perf_counter() - start)
@@ -286,7 +296,7 @@ class Quantization:
                 state.parameters[key] = results[key][0].decode(values.shape)
             elif values is not original[key]:  # a gain that was conditioned
                 stored[key] = (values.shape, Term("", {"values": np.float32(values)}))
-        record["sites"] += [_describe(old, new) for old, new in zip(taps, state.taps)]
+        record["sites"] += [describe_site(old, new) for old, new in zip(taps, state.taps)]
         return stored, state.parameters
 
     def _quantize_weight(
@@ -309,19 +319,19 @@ class Quantization:
         assert isinstance(quantizer, Quantizer)
         term = weight.finish(quantizer.encode(weight))
         decoded = term.decode(values.shape)
-        entry = _entry(key, values.shape, term)
+        entry = describe_tensor(key, values.shape, term)
         entry["base"] = weight.encoding
-        entry["weight_error"] = _ratio(
+        entry["weight_error"] = ratio(
             float(((decoded - values) ** 2).sum(dtype=np.float64)),
             float((values**2).sum(dtype=np.float64)),
         )
         if before and after:
-            entry["error"] = _ratio(
+            entry["error"] = ratio(
                 output_error(decoded - values, moments), output_error(values, moments)
             )
             nearest = encode(original, state.encodings[key]).decode(original.shape)
             unconditioned = before.mean("moments")
-            entry["error_nearest"] = _ratio(
+            entry["error_nearest"] = ratio(
                 output_error(nearest - original, unconditioned),
                 output_error(original, unconditioned),
             )
@@ -346,26 +356,8 @@ class Quantization:
                 encode(values, encoding)
             )
             stored[tensor.name] = (values.shape, term)
-            record["tensors"].append(_entry(tensor.name, values.shape, term))
+            record["tensors"].append(describe_tensor(tensor.name, values.shape, term))
         return stored
-
-    def _check_format(self, stored: Stored) -> None:
-        """GGUF has few encodings: what it cannot hold is refused with the first stage, not after the last one."""
-        if not (self.output.endswith(".gguf") and stored):
-            return
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "stage.gguf")
-            tensors = [
-                (key, list(shape), t.encoding, dict(t.components))
-                for key, (shape, t) in stored.items()
-            ]
-            try:
-                _lowbit.write_archive(path, {}, tensors)
-            except RuntimeError as error:
-                raise LowbitError(
-                    str(error).replace(path, self.output),
-                    hint="give --output a name that ends in .safetensors",
-                ) from None
 
     # What is told of it
     # ------------------
@@ -403,33 +395,3 @@ class Quantization:
                 "sequences": len(self.sequences),
                 "length": max(map(len, self.sequences)),
             }
-
-
-def _ratio(part: float, whole: float) -> float:
-    """0 of a tensor of zeros."""
-    return part / whole if whole > 0 else 0.0
-
-
-def _entry(key: str, shape: Sequence[int], term: Term) -> dict[str, Any]:
-    size = sum(array.nbytes for array in term.components.values())
-    weights = int(np.prod(shape))
-    return {
-        "key": key,
-        "shape": list(shape),
-        "encoding": term.encoding,
-        "bytes": size,
-        "bits_per_weight": 8 * size / weights,
-    }
-
-
-def _describe(before: Statistics, after: Statistics) -> dict[str, Any]:
-    moments = np.diag(before.mean("moments"))
-    site = {
-        "name": before.name,
-        "feeds": before.feeds,
-        "maxima": [float(f"{v:.4g}") for v in before.largest],
-        "root_mean_squares": [float(f"{v:.4g}") for v in np.sqrt(moments)],
-    }
-    if after is not before:
-        site["maxima_after"] = [float(f"{v:.4g}") for v in after.largest]
-    return site

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _lowbit
 from ..errors import LowbitError

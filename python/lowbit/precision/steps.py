@@ -45,6 +45,9 @@ class Step:
 class WeightStep(Step):
     """Changes one weight before it is encoded."""
 
+    adds_terms: ClassVar[bool] = False
+    """Whether it stores something besides the base."""
+
     def apply(self, weight: Weight) -> None:
         raise NotImplementedError
 
