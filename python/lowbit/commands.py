@@ -104,7 +104,11 @@ def generate(options: Namespace) -> None:
         speed += f", {result.tokens_per_second:.1f} tokens/s"
     print(
         f"{speed}; prompt {len(prompt)} tokens, {result.prefill_tokens_per_second:.1f} tokens/s; "
-        + (f"compiled in {model.compile_seconds:.1f} s" if model.compile_times else "compiled before"),
+        + (
+            f"compiled in {model.compile_seconds:.1f} s"
+            if model.compile_times
+            else "compiled before"
+        ),
         file=sys.stderr,
     )
 
@@ -213,7 +217,9 @@ def show_cache(options: Namespace) -> None:
         return
     entries = cache.entries()
     if options.json:
-        print(json.dumps({"folder": cache.folder(), "entries": [asdict(entry) for entry in entries]}))
+        print(
+            json.dumps({"folder": cache.folder(), "entries": [asdict(entry) for entry in entries]})
+        )
         return
     for entry in entries:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.used))
@@ -319,3 +325,9 @@ def quantize(options: Namespace) -> None:
     from .precision.command import run
 
     run(options)
+
+
+def calibrate(options: Namespace) -> None:
+    from .precision.command import run_calibrate
+
+    run_calibrate(options)

@@ -1,12 +1,13 @@
-"""`lowbit quantize MODEL --recipe RECIPE --calibration TEXT --output OUT`."""
+"""`lowbit quantize MODEL --recipe RECIPE --calibration TEXT --output OUT`, and `lowbit calibrate`."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
-from typing import Callable
+from typing import Callable, Iterator
 
 from ..errors import LowbitError
 
@@ -48,11 +49,7 @@ def add_parser(
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub.set_defaults(run="quantize")
-    sub.add_argument(
-        "model",
-        metavar="MODEL",
-        help="a .gguf file, one that Lowbit wrote, or a program of your own (.mlir)",
-    )
+    _add_source(sub, whole)
     sub.add_argument(
         "--output", required=True, metavar="OUT", help="the new model, as for `encode`"
     )
@@ -65,25 +62,6 @@ def add_parser(
     )
     sub.add_argument(
         "--list-recipes", action=_ListRecipes, help="list recipes and steps, and do nothing else"
-    )
-    sub.add_argument(
-        "--calibration",
-        metavar="FILE",
-        help="a UTF-8 text like those that the model will read; only `rtn` needs none",
-    )
-    sub.add_argument(
-        "--tokens",
-        type=whole(2),
-        default=32768,
-        metavar="N",
-        help="of the text, at most (%(default)s)",
-    )
-    sub.add_argument(
-        "--length",
-        type=whole(2),
-        default=1024,
-        metavar="N",
-        help="tokens of a sequence, at most (%(default)s, or what the model takes)",
     )
     sub.add_argument(
         "--weights",
@@ -122,6 +100,55 @@ def add_parser(
         help="another encoding for tensors of these names (* and ? match; 'same' leaves them as stored); may be repeated, "
         "the first match decides",
     )
+    sub.add_argument("--report", metavar="FILE.html", help="write a page that shows what was done")
+    sub.add_argument("--json", metavar="FILE", help="write what was done as JSON")
+
+    sub = commands.add_parser(
+        "calibrate",
+        help="keep statistics of what a model's weights are multiplied with",
+        description="Run a model on a text, layer by layer, and write the second moments, sums, maxima and minima of the inputs of its "
+        "products as an archive (python/lowbit/precision/statistics.py has the schema). An interrupted run goes on where it was.",
+        epilog="example:\n  lowbit calibrate model.gguf --calibration book.txt --output statistics.safetensors\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.set_defaults(run="calibrate")
+    _add_source(sub, whole)
+    sub.add_argument("--output", required=True, metavar="OUT.safetensors", help="the statistics")
+    sub.add_argument(
+        "--statistics",
+        type=lambda text: unicode(text).split(","),
+        default=["moments", "sums", "maxima", "minima"],
+        metavar="KIND,…",
+        help="some of moments, squares, sums, magnitudes, maxima, minima (moments,sums,maxima,minima)",
+    )
+
+
+def _add_source(sub: argparse.ArgumentParser, whole: Callable[[int], Callable[[str], int]]) -> None:
+    """A model, and what it is calibrated on."""
+    sub.add_argument(
+        "model",
+        metavar="MODEL",
+        help="a .gguf file, one that Lowbit wrote, or a program of your own (.mlir)",
+    )
+    sub.add_argument(
+        "--calibration",
+        metavar="FILE",
+        help="a UTF-8 text like those that the model will read; only the recipe `rtn` needs none",
+    )
+    sub.add_argument(
+        "--tokens",
+        type=whole(2),
+        default=32768,
+        metavar="N",
+        help="of the text, at most (%(default)s)",
+    )
+    sub.add_argument(
+        "--length",
+        type=whole(2),
+        default=1024,
+        metavar="N",
+        help="tokens of a sequence, at most (%(default)s, or what the model takes)",
+    )
     sub.add_argument(
         "--parameters",
         action="append",
@@ -134,8 +161,6 @@ def add_parser(
         metavar="FILE",
         help="where MODEL is an MLIR program: its tokenizer.json (the one beside its parameters)",
     )
-    sub.add_argument("--report", metavar="FILE.html", help="write a page that shows what was done")
-    sub.add_argument("--json", metavar="FILE", help="write what was done as JSON")
 
 
 def _read(path: str) -> str:
@@ -148,9 +173,41 @@ def _read(path: str) -> str:
             ) from None
 
 
-def run(options: argparse.Namespace) -> None:
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[int, int, str], None]]:
     from tqdm import tqdm
 
+    with tqdm(unit="step", file=sys.stderr, disable=None, leave=False) as bar:
+
+        def progress(done: int, total: int, what: str) -> None:
+            bar.total = total
+            bar.set_postfix_str(what, refresh=False)
+            bar.update(done - bar.n)
+
+        yield progress
+
+
+def run_calibrate(options: argparse.Namespace) -> None:
+    from .calibrate import calibrate
+    from .sources import open_source
+
+    source = open_source(options.model, options.parameters, options.tokenizer)
+    if not options.calibration:
+        raise LowbitError("there is no text to calibrate on", hint="give --calibration FILE")
+    with _progress() as progress:
+        taps = calibrate(
+            source,
+            options.output,
+            _read(options.calibration),
+            options.statistics,
+            options.tokens,
+            options.length,
+            progress,
+        )
+    print(f"{len(taps)} taps, {taps[0].rows} rows each: {options.output}")
+
+
+def run(options: argparse.Namespace) -> None:
     from ..files import check_folder, check_not_model, whole_file
     from .allocation import Plan, read_plan, write_plan
     from .quantize import Options, Quantization
@@ -174,13 +231,7 @@ def run(options: argparse.Namespace) -> None:
         length=options.length,
     )
     text = _read(options.calibration) if options.calibration else None
-    with tqdm(unit="step", file=sys.stderr, disable=None, leave=False) as bar:
-
-        def progress(done: int, total: int, what: str) -> None:
-            bar.total = total
-            bar.set_postfix_str(what, refresh=False)
-            bar.update(done - bar.n)
-
+    with _progress() as progress:
         record = Quantization(source, options.output, choices, text, progress).run()
     if options.save_plan:
         write_plan(

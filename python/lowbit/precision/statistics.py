@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Iterable, Mapping
+from typing import Any, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,15 +105,25 @@ class Statistics:
                 )
 
 
-def write(path: str, statistics: Iterable[Statistics]) -> None:
-    tensors, taps = [], {}
-    for tap in statistics:
-        taps[tap.name] = {"feeds": tap.feeds, "rows": tap.rows}
-        for kind in tap.sums:
-            value = np.ascontiguousarray(tap.mean(kind), np.float32)
-            tensors.append((f"{tap.name}.{kind}", value.shape, "", {"values": value}))
-    record = json.dumps({"schema": SCHEMA, "taps": taps})
-    _lowbit.write_archive(path, {"lowbit.statistics": record}, tensors)
+def tensors_of(tap: Statistics) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Name and values of each tensor that an archive has of a tap."""
+    for kind in tap.sums:
+        yield f"{tap.name}.{kind}", tap.mean(kind).astype(np.float32)
+
+
+def describe(statistics: Iterable[Statistics]) -> dict[str, Any]:
+    """What an archive says of its taps."""
+    taps = {tap.name: {"feeds": tap.feeds, "rows": tap.rows} for tap in statistics}
+    return {"schema": SCHEMA, "taps": taps}
+
+
+def write(path: str, statistics: Sequence[Statistics]) -> None:
+    tensors = [
+        (name, value.shape, "", {"values": np.ascontiguousarray(value)})
+        for tap in statistics
+        for name, value in tensors_of(tap)
+    ]
+    _lowbit.write_archive(path, {"lowbit.statistics": json.dumps(describe(statistics))}, tensors)
 
 
 def read(path: str) -> dict[str, Statistics]:
@@ -136,7 +146,3 @@ def read(path: str) -> dict[str, Statistics]:
         tap, value = statistics[name], archive.tensor_f32(tensor.name)
         tap.sums[kind] = value if kind in _EXTREMES else value.astype(np.float64) * tap.rows
     return statistics
-
-
-def by_parameter(statistics: Iterable[Statistics]) -> Mapping[str, Statistics]:
-    return {key: tap for tap in statistics for key in tap.feeds}

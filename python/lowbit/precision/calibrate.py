@@ -1,0 +1,91 @@
+"""Statistics of a model's inputs as an archive, without quantizing anything: `lowbit calibrate`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Callable, Sequence
+
+import numpy as np
+
+from .. import _lowbit, _runtime
+from ..errors import LowbitError
+from ..files import check_folder, check_not_model
+from .journal import Journal
+from .sources import Source
+from .stages import Calibration
+from .statistics import KINDS, Statistics, describe, tensors_of
+from .weights import Term
+
+
+def calibrate(
+    source: Source,
+    output: str,
+    text: str,
+    statistics: Sequence[str] = ("moments", "sums", "maxima", "minima"),
+    tokens: int = 32768,
+    length: int = 1024,
+    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+) -> list[Statistics]:
+    """Runs the float model on a text, layer by layer, and writes what its taps kept (statistics.py has the schema). An interrupted run goes
+    on where it was. What it gives has everything but the numbers.
+
+    statistics: of statistics.KINDS. tokens: of the text, at most. length: of a sequence, at most.
+    """
+    check_folder(output)
+    check_not_model(output, source.archive.path)
+    unknown = [kind for kind in statistics if kind not in KINDS]
+    if unknown or not statistics:
+        raise LowbitError(
+            f"'{unknown[0]}' is not a statistic" if unknown else "no statistics are asked for",
+            hint=f"some of {', '.join(KINDS)}",
+        )
+    if not text.strip():
+        raise LowbitError(
+            "the calibration text is empty", hint="give a text that the model is used for"
+        )
+    sequences = source.sequences(text, tokens, length)
+
+    def report(sequence: int) -> None:
+        position, stages = calibration.position, calibration.stages
+        progress(
+            position * len(sequences) + sequence,
+            len(stages) * len(sequences),
+            stages[min(position, len(stages) - 1)].name,
+        )
+
+    calibration = Calibration(
+        source.program(length), list(dict.fromkeys(statistics)), sequences, source.path, report
+    )
+    status = os.stat(source.archive.path)
+    journal = Journal(
+        output + ".partial",
+        {
+            "model": [source.path, status.st_size, status.st_mtime_ns],
+            "calibrate": [list(statistics), tokens, length],
+            "text": hashlib.sha256(text.encode()).hexdigest(),
+            "compiler": _runtime.compiler_version(),
+        },
+    )
+    taps = [Statistics(t["feeds"], t["rows"]) for t in journal.record.get("taps", [])]
+    calibration.resume(journal.done, journal.load_values())
+    while calibration.position < len(calibration.stages):
+        stage = calibration.stages[calibration.position]
+        keys = dict.fromkeys([*stage.parameters, *(key for feeds in stage.feeds for key in feeds)])
+        weights = {key: source.archive.tensor_f32(key) for key in keys}
+        found = calibration.observe(weights)
+        calibration.advance(weights)
+        stored = {
+            name: (value.shape, Term("", {"values": np.ascontiguousarray(value)}))
+            for tap in found
+            for name, value in tensors_of(tap)
+        }
+        taps += [Statistics(tap.feeds, tap.rows) for tap in found]
+        record = {"taps": [{"feeds": tap.feeds, "rows": tap.rows} for tap in taps]}
+        journal.save(stored, calibration.values, record)
+    first, *others = journal.archives
+    metadata = {"lowbit.statistics": json.dumps(describe(taps))}
+    _lowbit.merge_archives(_lowbit.Archive(first), others, metadata, output)
+    journal.remove()
+    return taps
