@@ -177,10 +177,8 @@ def _allocation_words(record: Record) -> str:
     candidates = allocation.get("candidates", ())
     if candidates:
         of = len({candidate["key"] for candidate in candidates})
-        spent = [candidate.get("seconds") for candidate in candidates]
-        took = f" in {wording.duration(sum(spent))}" if None not in spent else ""
         words.append(
-            f"{len(candidates):,} candidates of {of:,} tensors were measured{took}; they are not listed here."
+            f"{len(candidates):,} candidates of {of:,} tensors were measured; they are not listed here."
         )
     return f"<p>{text(' '.join(words), None)}</p>" if words else ""
 
