@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .. import _lowbit
+from .layouts import convert, in_planes
 from .refit import refit
 from .steps import Quantizer, WeightStep, step
 from .weights import Array, Term, Weight, block_width, encode
@@ -41,16 +42,20 @@ class GPTQ(Quantizer):
     ranges = {"damping": (0, 1), "sweeps": (0, math.inf)}
 
     def encode(self, weight: Weight) -> Term:
+        # Blocks of ggml hold the codes of several columns: they are chosen in planes.
+        encoding = in_planes(weight.encoding)
         components, _ = _lowbit.encode_with_feedback(
             np.ascontiguousarray(weight.base),
-            weight.encoding,
+            encoding,
             np.ascontiguousarray(weight.base_moments),
             self.damping,
             self.order == "falling",
             self.sweeps,
         )
-        term = Term(weight.encoding, components)
-        return refit(term, weight.base, weight.base_moments) if self.refit else term
+        term = Term(encoding, components)
+        if self.refit:
+            term = refit(term, weight.base, weight.base_moments)
+        return convert(term, weight.encoding, weight.shape)
 
 
 @step("clip")
