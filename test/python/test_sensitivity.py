@@ -164,3 +164,78 @@ def test_kernels_are_timed(tmp_path):
     from lowbit.precision import kernel_times
 
     assert 0 < kernel_times.measure((64, 96), INT4, str(tmp_path)) < 0.1
+
+
+def test_a_last_layer_that_is_added_to_its_own_input_has_its_place(tmp_path):
+    """Its output needs more than its taps: stages that keep the output are others there."""
+    random = np.random.default_rng(8)
+    weights = {name: random.standard_normal((16, 16)) / 4 for name in ("up", "down")}
+    archive = str(tmp_path / "weights.safetensors")
+    _lowbit.write_archive(
+        archive,
+        {},
+        [(k, v.shape, "", {"values": v.astype(np.float32)}) for k, v in weights.items()]
+        + [("table", (8, 16), "", {"values": random.standard_normal((8, 16)).astype(np.float32)})],
+    )
+
+    class Residual:
+        path = "residual"
+
+        def __init__(self):
+            self.archive = _lowbit.Archive(archive)
+
+        def program(self, length: int) -> str:
+            return RESIDUAL
+
+    encoding = "#lowbit.quantized<int<3>, scale = f16 per [1, 16]>"
+    tokens = [np.arange(8) % 8, np.arange(8)[::-1].copy()]
+    items = Sensitivity(
+        Residual(),
+        8,
+        tokens,
+        {"up": [encoding], "down": [encoding]},
+        lambda values, encoding, moments: encode(values, encoding).decode(values.shape),
+    ).measure()
+    assert [item.key for item in items] == ["up", "down"]
+    assert all(item.candidates[0].loss > 0 for item in items)
+
+
+RESIDUAL = """
+#x = affine_map<(m, n, k) -> (m, k)>
+#w = affine_map<(m, n, k) -> (n, k)>
+#y = affine_map<(m, n, k) -> (m, n)>
+#e = affine_map<(m, k) -> (m, k)>
+func.func @net(%ids: tensor<?xi64>, %out: tensor<?x16xf32>) -> tensor<?x16xf32> attributes {lowbit.entry, lowbit.updates = array<i64: 1>} {
+  %c0 = arith.constant 0 : index
+  %zero = arith.constant 0.0 : f32
+  %table = lowbit.parameter "table" : tensor<8x16xf32>
+  %up = lowbit.parameter "up" : tensor<16x16xf32>
+  %down = lowbit.parameter "down" : tensor<16x16xf32>
+  %rows = tensor.dim %ids, %c0 : tensor<?xi64>
+  %empty = tensor.empty(%rows) : tensor<?x16xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%empty : tensor<?x16xf32>) -> tensor<?x16xf32>
+  %x = linalg.generic {indexing_maps = [affine_map<(m, k) -> (m)>, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%ids : tensor<?xi64>) outs(%empty : tensor<?x16xf32>) {
+    ^bb0(%id: i64, %o: f32):
+      %row = arith.index_cast %id : i64 to index
+      %k = linalg.index 1 : index
+      %v = tensor.extract %table[%row, %k] : tensor<8x16xf32>
+      linalg.yield %v : f32
+  } -> tensor<?x16xf32>
+  %u = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %up : tensor<?x16xf32>, tensor<16x16xf32>) outs(%zeros : tensor<?x16xf32>) -> tensor<?x16xf32>
+  %a = linalg.generic {indexing_maps = [#e, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%u : tensor<?x16xf32>) outs(%empty : tensor<?x16xf32>) {
+    ^bb0(%g: f32, %o: f32):
+      %t = math.tanh %g : f32
+      linalg.yield %t : f32
+  } -> tensor<?x16xf32>
+  %d = linalg.matmul indexing_maps = [#x, #w, #y] ins(%a, %down : tensor<?x16xf32>, tensor<16x16xf32>) outs(%zeros : tensor<?x16xf32>) -> tensor<?x16xf32>
+  %r = linalg.generic {indexing_maps = [#e, #e, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %d : tensor<?x16xf32>, tensor<?x16xf32>) outs(%out : tensor<?x16xf32>) {
+    ^bb0(%p: f32, %q: f32, %o: f32):
+      %s = arith.addf %p, %q : f32
+      linalg.yield %s : f32
+  } -> tensor<?x16xf32>
+  return %r : tensor<?x16xf32>
+}
+"""

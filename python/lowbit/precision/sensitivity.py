@@ -53,7 +53,8 @@ class Sensitivity:
         text = source.program(length)
         self.archive, self.encodings, self.rounding = source.archive, encodings, rounding
         self.sequences, self.progress = list(sequences), progress
-        self.observing = StagedProgram(text, ["moments"], source.path)
+        # Both with the output, which the last layer is needed for as a whole: else it has other stages.
+        self.observing = StagedProgram(text, ["moments"], source.path, output=True)
         self.passing = StagedProgram(text, ["sums"], source.path, output=True)
         self.probes = [tokens[: probe.length] for tokens in self.sequences[: probe.sequences]]
 
