@@ -4,7 +4,8 @@
     .venv/bin/python benchmarks/precision.py [--models byte,minilm,smollm2] [--only PATTERN] [--again] [--output docs/Precision.md]
 
 Results go to build/precision/results.json as they come, and what is there is not measured again (unless --again says so, or its recipe or its
-settings have changed); the page is made of all that are there. Hours on two cores for everything; each quantization and each evaluation is a process
+settings have changed); the page is made of all that are there. What docs/Precision.md was made of lies in precision-results.json.xz, and is where a fresh
+checkout goes on. Hours on two cores for everything; each quantization and each evaluation is a process
 of its own, so that its peak of memory is its own. Set OMP_NUM_THREADS=1 on a machine that others use, too.
 
 Needs what scripts/setup.sh installs, and Debian's bible-kjv, bible-kjv-text and debian-handbook:
@@ -21,6 +22,7 @@ import argparse
 import fcntl
 import fnmatch
 import json
+import lzma
 import multiprocessing
 import os
 import platform
@@ -37,6 +39,8 @@ from machine import ROOT, cpu_name
 from precision_jobs import MODELS, PLANTED, Job, Quantized, jobs
 
 FOLDER = ROOT / "build" / "precision"
+PAGE = ROOT / "docs" / "Precision.md"
+KEPT = ROOT / "benchmarks" / "precision-results.json.xz"
 TOLERANCE = 1e-4
 """How far a planted model's figures may be from the original's, relative."""
 
@@ -141,6 +145,13 @@ class Results:
     def _read(self) -> None:
         if self.path.exists():
             self.entries = json.loads(self.path.read_text())["results"]
+        elif KEPT.exists():
+            self.entries = json.loads(lzma.decompress(KEPT.read_bytes()))["results"]
+
+    def keep(self) -> None:
+        """What the page of the repository was made of, for whoever goes on from there."""
+        data = json.dumps({"results": self.entries}).encode()
+        write_whole(KEPT, lambda to: to.write_bytes(lzma.compress(data, preset=9)))
 
     def has(self, job: Job, settings: dict[str, Any]) -> bool:
         entry = self.entries.get(job.key)
@@ -247,6 +258,8 @@ def main() -> int:
     print(precision_report.checklist(results.entries))
     if options.output:
         options.output.write_text(precision_report.page(results.entries, machine))
+        if options.output.resolve() == PAGE:
+            results.keep()
         say(f"written: {options.output}")
     return 1 if wrong else 0
 
