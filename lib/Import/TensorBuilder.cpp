@@ -16,7 +16,7 @@ using namespace mlir;
 
 namespace lowbit {
 
-Value lowbit::constant(ImplicitLocOpBuilder &b, double value) {
+Value constant(ImplicitLocOpBuilder &b, double value) {
   return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
 }
 

@@ -14,7 +14,7 @@
 using namespace mlir;
 
 namespace lowbit {
-bool lowbit::isIntegerActivation(QuantizedAttr term) {
+bool isIntegerActivation(QuantizedAttr term) {
   auto scale = dyn_cast_or_null<BlockScaleAttr>(term.getScale());
   auto layout = dyn_cast<PlanesLayoutAttr>(term.getLayout());
   numerics::Format format = term.getCodeFormat().getReference();
