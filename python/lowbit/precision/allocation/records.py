@@ -8,10 +8,10 @@ import math
 import numbers
 import operator
 import os
-import tempfile
 from typing import Any
 
 from ...errors import LowbitError
+from ...files import whole_file
 
 SCHEMA = 1
 
@@ -94,17 +94,6 @@ def located(path: str | os.PathLike):
 def write_json(path: str | os.PathLike, value: Any) -> None:
     """Writes beside the file, then takes its place: a reader sees the old one or the new one."""
     text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-    path = os.path.realpath(path)  # a symbolic link stays, what it points to is written
-    handle, temporary = tempfile.mkstemp(
-        prefix=f".{os.path.basename(path)}.", dir=os.path.dirname(path)
-    )
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with whole_file(os.fspath(path), ".json") as temporary:
+        with open(temporary, "w", encoding="utf-8") as file:
             file.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes files private
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
