@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from typing import Callable, Sequence
 
 import numpy as np
 
-from .. import _lowbit, _runtime
+from .. import _lowbit
 from ..errors import LowbitError
 from ..files import check_folder, check_not_model
-from .journal import Journal
-from .sources import Source
+from .journal import Journal, origin_of
+from .sources import Source, read_text
 from .stages import Calibration
 from .statistics import KINDS, Statistics, describe, tensors_of
 from .weights import Term
@@ -41,11 +39,7 @@ def calibrate(
             f"'{unknown[0]}' is not a statistic" if unknown else "no statistics are asked for",
             hint=f"some of {', '.join(KINDS)}",
         )
-    if not text.strip():
-        raise LowbitError(
-            "the calibration text is empty", hint="give a text that the model is used for"
-        )
-    sequences = source.sequences(text, tokens, length)
+    sequences = read_text(source, text, tokens, length)
 
     def report(sequence: int) -> None:
         position, stages = calibration.position, calibration.stages
@@ -58,22 +52,13 @@ def calibrate(
     calibration = Calibration(
         source.program(length), list(dict.fromkeys(statistics)), sequences, source.path, report
     )
-    status = os.stat(source.archive.path)
-    journal = Journal(
-        output + ".partial",
-        {
-            "model": [source.path, status.st_size, status.st_mtime_ns],
-            "calibrate": [list(statistics), tokens, length],
-            "text": hashlib.sha256(text.encode()).hexdigest(),
-            "compiler": _runtime.compiler_version(),
-        },
-    )
+    settings = {**origin_of(source, sequences), "calibrate": [list(statistics), tokens, length]}
+    journal = Journal(output + ".partial", settings)
     taps = [Statistics(t["feeds"], t["rows"]) for t in journal.record.get("taps", [])]
     calibration.resume(journal.done, journal.load_values())
     while calibration.position < len(calibration.stages):
         stage = calibration.stages[calibration.position]
-        keys = dict.fromkeys([*stage.parameters, *(key for feeds in stage.feeds for key in feeds)])
-        weights = {key: source.archive.tensor_f32(key) for key in keys}
+        weights = {key: source.archive.tensor_f32(key) for key in stage.weights}
         found = calibration.observe(weights)
         calibration.advance(weights)
         stored = {

@@ -8,6 +8,7 @@ stage; and `journal.json`, which is replaced last: {"settings": what the run was
 from __future__ import annotations
 
 import glob
+import hashlib
 import json
 import os
 import shutil
@@ -17,9 +18,10 @@ from typing import Any, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _lowbit
+from .. import _lowbit, _runtime
 from ..errors import LowbitError
 from ..files import whole_file
+from .sources import Source, Tokens
 from .weights import Term
 
 Array = NDArray[np.float32]
@@ -44,6 +46,17 @@ def check_format(output: str, stored: Stored) -> None:
                 str(error).replace(path, output),
                 hint="give --output a name that ends in .safetensors",
             ) from None
+
+
+def origin_of(source: Source, sequences: Sequence[Tokens]) -> dict[str, Any]:
+    """Of a run's settings: the model, what it reads, and the compiler."""
+    paths = dict.fromkeys([source.path, source.archive.path])
+    tokens = [hashlib.sha256(sequence.tobytes()).hexdigest() for sequence in sequences]
+    return {
+        "model": [[path, (s := os.stat(path)).st_size, s.st_mtime_ns] for path in paths],
+        "text": hashlib.sha256("".join(tokens).encode()).hexdigest(),
+        "compiler": _runtime.compiler_version(),
+    }
 
 
 class Journal:

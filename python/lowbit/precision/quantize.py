@@ -7,7 +7,6 @@ on to the next stage with these. Between two stages the state lies in a folder b
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import resource
@@ -22,15 +21,15 @@ from typing import Any, Callable, Iterator, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _lowbit, _runtime
+from .. import _lowbit
 from ..errors import LowbitError
 from ..files import check_folder, check_not_model
 from . import recipes
 from .allocation import Budget
 from .choices import KEEP, Choices
-from .journal import Journal, Stored, check_format
+from .journal import Journal, Stored, check_format, origin_of
 from .records import describe_site, describe_tensor, ratio
-from .sources import Source, Tokens
+from .sources import Source, Tokens, read_text
 from .stages import Calibration, Stage
 from .statistics import Statistics
 from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
@@ -128,11 +127,7 @@ class Quantization:
 
     @cached_property
     def shared(self) -> frozenset[str]:
-        uses = Counter(
-            key
-            for stage in self.calibration.stages
-            for key in {*stage.parameters, *(key for feeds in stage.feeds for key in feeds)}
-        )
+        uses = Counter(key for stage in self.calibration.stages for key in stage.weights)
         return frozenset(key for key, count in uses.items() if count > 1)
 
     def _read_text(self, text: str | None) -> list[Tokens]:
@@ -143,11 +138,7 @@ class Quantization:
                     hint="give --calibration FILE, some ten thousand words of what the model will read",
                 )
             return []
-        if not text.strip():
-            raise LowbitError(
-                "the calibration text is empty", hint="give a text that the model is used for"
-            )
-        return self.original.sequences(text, self.options.tokens, self.options.length)
+        return read_text(self.original, text, self.options.tokens, self.options.length)
 
     def _check_plan(self) -> None:
         plans = any(isinstance(step, PlanStep) for step in self.recipe.steps)
@@ -211,14 +202,10 @@ class Quantization:
 
     def _settings(self) -> dict[str, Any]:
         """What a run must have in common with an interrupted one to go on from there."""
-        paths = dict.fromkeys([self.original.path, self.original.archive.path])
-        tokens = [hashlib.sha256(sequence.tobytes()).hexdigest() for sequence in self.sequences]
         return {
-            "model": [[path, (s := os.stat(path)).st_size, s.st_mtime_ns] for path in paths],
+            **origin_of(self.original, self.sequences),
             "options": asdict(self.options),
             "recipe": [self.recipe.pipeline, self.recipe.weights],
-            "text": hashlib.sha256("".join(tokens).encode()).hexdigest(),
-            "compiler": _runtime.compiler_version(),
         }
 
     def run(self) -> dict[str, Any]:
@@ -265,9 +252,7 @@ class Quantization:
         """What its tensors are stored as, and all its parameters as they decode."""
         if not any(self.encodings[key] != KEEP for feeds in stage.feeds for key in feeds):
             return {}, self._load(stage.parameters) if self.sequences else {}
-        original = self._load(
-            dict.fromkeys([*stage.parameters, *(key for feeds in stage.feeds for key in feeds)])
-        )
+        original = self._load(stage.weights)
         taps = self.calibration.observe(original) if self.sequences else []
         chosen = {k: e for feeds in stage.feeds for k in feeds if (e := self.encodings[k]) != KEEP}
         state = StageState(stage, dict(original), list(taps), chosen, {}, self.shared)
@@ -276,7 +261,7 @@ class Quantization:
                 step.condition(state)
         by_key = {key: (old, new) for old, new in zip(taps, state.taps) for key in new.feeds}
 
-        def quantize(key: str) -> tuple[Term, dict[str, Any]]:
+        def quantize(key: str) -> tuple[Term, Array, dict[str, Any]]:
             before, after = by_key.get(key, (None, None))
             try:
                 return self._quantize_weight(key, state, original[key], before, after)
@@ -291,9 +276,9 @@ class Quantization:
         stored: Stored = {}
         for key, values in state.parameters.items():
             if key in results:
-                stored[key] = (values.shape, results[key][0])
-                record["tensors"].append(results[key][1])
-                state.parameters[key] = results[key][0].decode(values.shape)
+                term, state.parameters[key], entry = results[key]
+                stored[key] = (values.shape, term)
+                record["tensors"].append(entry)
             elif values is not original[key]:  # a gain that was conditioned
                 stored[key] = (values.shape, Term("", {"values": np.float32(values)}))
         record["sites"] += [describe_site(old, new) for old, new in zip(taps, state.taps)]
@@ -306,7 +291,7 @@ class Quantization:
         original: Array,
         before: Statistics | None,
         after: Statistics | None,
-    ) -> tuple[Term, dict[str, Any]]:
+    ) -> tuple[Term, Array, dict[str, Any]]:
         began = time.perf_counter()
         values = np.ascontiguousarray(state.parameters[key])
         moments = after.mean("moments") if after else np.eye(values.shape[1])
@@ -337,7 +322,7 @@ class Quantization:
             )
         entry["decisions"] = weight.decisions
         entry["seconds"] = time.perf_counter() - began
-        return term, entry
+        return term, decoded, entry
 
     def _quantize_others(self, record: dict[str, Any]) -> Stored:
         """Tensors that no product multiplies with, as embeddings, where `keep` gives them an encoding: to nearest."""

@@ -83,8 +83,7 @@ class Sensitivity:
         return items
 
     def _load(self, stage: Stage) -> dict[str, Array]:
-        keys = dict.fromkeys([*stage.parameters, *(k for feeds in stage.feeds for k in feeds)])
-        return {key: self.archive.tensor_f32(key) for key in keys}
+        return {key: self.archive.tensor_f32(key) for key in stage.weights}
 
     def _pass(self, stage, sequences, values, weights) -> list[Array | None]:
         return [self.passing.run(stage, t, v, weights) for t, v in zip(sequences, values)]

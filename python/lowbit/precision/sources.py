@@ -39,6 +39,15 @@ def _check_size(total: int, wanted: int) -> None:
         )
 
 
+def read_text(source: Source, text: str, tokens: int, length: int) -> list[Tokens]:
+    """The sequences of a text to calibrate on."""
+    if not text.strip():
+        raise LowbitError(
+            "the calibration text is empty", hint="give a text that the model is used for"
+        )
+    return source.sequences(text, tokens, length)
+
+
 class LanguageModel:
     """A model of the llama family in a GGUF file, or in an archive that Lowbit wrote. name: of the file that people know it by."""
 

@@ -57,6 +57,11 @@ class Stage:
         return self.feeds[0][0] if self.feeds else "embeddings"
 
     @property
+    def weights(self) -> list[str]:
+        """Its parameters, and those that only its taps feed: of a last product nothing is computed."""
+        return list(dict.fromkeys([*self.parameters, *(k for feeds in self.feeds for k in feeds)]))
+
+    @property
     def parameters(self) -> list[str]:
         return [a.removeprefix("parameter ") for a in self.arguments if a.startswith("parameter ")]
 
@@ -171,11 +176,16 @@ class Calibration:
     ):
         self.sequences, self.progress = list(sequences), progress
         self._observing = StagedProgram(text, statistics, name)
-        # The same without second moments, which cost as much as the stages themselves.
-        self._passing = StagedProgram(text, ["sums"], name)
+        self._source = (text, name)
         self.stages = self._observing.stages
         self.position = 0
         self.values: list[Array | None] = [None] * len(self.sequences)
+
+    @cached_property
+    def _passing(self) -> StagedProgram:
+        """The same without second moments, which cost as much as the stages themselves."""
+        text, name = self._source
+        return StagedProgram(text, ["sums"], name)
 
     def resume(self, position: int, values: Sequence[Array] | None) -> None:
         """Goes on before the stage of this number, with what passes to it."""
@@ -196,10 +206,10 @@ class Calibration:
 
     def advance(self, weights: Mapping[str, Array]) -> None:
         """Past the next stage, with these weights."""
-        stage = self._passing.stages[self.position]
         last = self.position + 1 == len(self.stages)
         for number, (tokens, value) in enumerate(zip(self.sequences, self.values)):
             if not last:
                 self.progress((len(self.sequences) + number) // 2)
+                stage = self._passing.stages[self.position]
                 self.values[number] = self._passing.run(stage, tokens, value, weights)
         self.position += 1
