@@ -8,9 +8,8 @@ import numpy as np
 
 from precision_jobs import GPTQ_PLAIN, LLAMA_TYPES, NEAREST, NEAREST_MSE, PLANTED, TOKEN
 from precision_jobs import activations
-from precision_results import UNITS, Results, Table, difference, figure_of, mean_of, mean_ratio
+from precision_results import UNITS, Results, Table, difference, mean_ratio
 from precision_results import name_of, scores
-from quality import bootstrap_error
 
 MOST_OF_NEAREST = 0.45
 """What GPTQ is expected to leave of nearest's error at 3 bits, at most."""
@@ -35,17 +34,13 @@ def _gptq_on_encoder(table: Table) -> Iterable[str]:
 def _monotone(table: Table) -> Iterable[str]:
     models = dict.fromkeys(e["quantized"]["model"] for e in table.entries)
     for model in models:
-        metric = "distance" if model == "minilm" else "cost"
-        figure = mean_of if model == "minilm" else figure_of(model)
         steps, wrong = 0, []
         for recipe in dict.fromkeys(e["quantized"]["recipe"] for e in table.select(model)):
             ladder = [table.find(model, recipe, bits) for bits in (4, 3, 2)]
             for more, fewer in zip(ladder, ladder[1:]):
                 if recipe == "float" or recipe.startswith("llama") or not (more and fewer):
                     continue
-                x, y = scores(fewer, metric), scores(more, metric)
-                gap = figure(x) - figure(y)
-                error = bootstrap_error(lambda x, y: figure(x) - figure(y), x, y)
+                gap, error = difference(model, fewer, more)
                 steps += 1
                 if gap < -2 * error:
                     wrong.append(
@@ -62,18 +57,13 @@ def _monotone(table: Table) -> Iterable[str]:
 
 def _against_nearest(table: Table) -> Iterable[str]:
     for model in dict.fromkeys(e["quantized"]["model"] for e in table.entries):
-        metric = "distance" if model == "minilm" else "cost"
-        figure = mean_of if model == "minilm" else figure_of(model)
         compared, wrong = 0, []
         for entry in table.select(model):
             q = entry["quantized"]
             nearest = table.find(model, NEAREST, q["bits"], q["group"])
             if not nearest or nearest is entry:
                 continue
-            x, y = scores(entry, metric), scores(nearest, metric)
-            gap, error = figure(x) - figure(y), bootstrap_error(
-                lambda x, y: figure(x) - figure(y), x, y
-            )
+            gap, error = difference(model, entry, nearest)
             compared += 1
             if gap > 2 * error:
                 wrong.append(f"{name_of(entry)}, {q['bits']} bits ({gap:+.4f} ± {error:.4f})")
@@ -89,16 +79,11 @@ def _against_nearest(table: Table) -> Iterable[str]:
 def _mixed(table: Table) -> Iterable[str]:
     """Bits by tensor against the same bits for all, at equal bytes."""
     for model in ("byte", "minilm"):
-        metric = "distance" if model == "minilm" else "cost"
-        figure = mean_of if model == "minilm" else figure_of(model)
         for bits, group in ((2, 32), (2, 16), (3, 32), (4, 32)):
             mixed, uniform = (table.find(model, name, bits, group) for name in ("mixed", "gptq"))
             if not mixed or not uniform:
                 continue
-            x, y = scores(mixed, metric), scores(uniform, metric)
-            gap, error = figure(x) - figure(y), bootstrap_error(
-                lambda x, y: figure(x) - figure(y), x, y
-            )
+            gap, error = difference(model, mixed, uniform)
             yield _check(
                 gap < 0 and mixed["bytes"] <= uniform["bytes"],
                 f"{model}: mixed is better than gptq at {uniform['bits_per_weight']:.3g} bits/weight",

@@ -18,7 +18,7 @@ UNITS = {"byte": "bits/byte", "smollm2": "perplexity"}
 
 
 def figure_of(model: str) -> Callable[[Array], float]:
-    """Of a language model: what the costs of its windows come to."""
+    """What the scores of a model's windows or paragraphs come to."""
     if model.startswith("smollm2"):
         return lambda nats: math.exp(nats.mean())
     return lambda bits: float(bits.mean())
@@ -29,9 +29,9 @@ def scores(entry: Entry, metric: str) -> Array:
 
 
 def difference(model: str, a: Entry, b: Entry) -> tuple[float, float]:
-    """How much more a costs than b, and its standard error: windows are paired."""
-    figure = figure_of(model)
-    x, y = scores(a, "cost"), scores(b, "cost")
+    """How much more a costs than b, or how much farther it is, and the standard error: windows are paired."""
+    figure, metric = figure_of(model), "distance" if model == "minilm" else "cost"
+    x, y = scores(a, metric), scores(b, metric)
 
     def more(x: Array, y: Array) -> float:
         return figure(x) - figure(y)
