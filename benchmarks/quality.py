@@ -223,12 +223,8 @@ class EncoderSubject:
         return [np.asarray([e.ids], np.int64) for e in encoded]
 
     def _embed(self, archive: str, activations: str | None = None) -> Array:
-        text = self.program.read_text()
-        if activations:
-            from rounded import round_inputs
-
-            text = round_inputs(text, activations)
-        program = _lowbit.Program(text, [archive])
+        pipeline = f"cpu{{activations='{activations}'}}" if activations else "cpu"
+        program = _lowbit.Program(self.program.read_text(), [archive], pipeline)
         return np.concatenate(
             [program.run("embed", [ids, np.ones_like(ids)])[0] for ids in self._ids]
         ).astype(np.float64)

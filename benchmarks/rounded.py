@@ -1,8 +1,8 @@
 """Language models whose products with weights read rounded activations, in any encoding.
 
-The compiler's own option rounds activations to what integer kernels multiply (int<8>, int<15>), and only for weights whose kernels take them. To compare
-recipes each of them must meet the same activations, of 4 bits, too: so the rounding is written into the program here, an encode and a decode before
-every product. It is the rounding of the option, bit for bit (docs/Numerics.md).
+The compiler rounds what is multiplied with encoded weights (its option `activations`). To compare recipes the same has to happen to what is multiplied with weights
+that they leave in f32, as the head: there the rounding is written into the program, an encode and a decode before the product. It is that of the option, bit
+for bit (docs/Numerics.md).
 """
 
 from __future__ import annotations
@@ -16,22 +16,21 @@ from lowbit import Archive, _lowbit
 
 _PRODUCT = re.compile(
     r"^(?P<before>\s*%\S+ = linalg\.matmul .*?ins\()(?P<x>%[\w#]+)(?P<between>, %[\w#]+ : )"
-    r"tensor<(?P<rows>\?|\d+)x(?P<columns>\d+)xf32>(?P<after>, tensor<(?P<weight>[\dx]+)xf32[,>].*)$"
+    r"tensor<(?P<rows>\?|\d+)x(?P<columns>\d+)xf32>(?P<after>, tensor<(?P<weight>[\dx]+)xf32>.*)$"
 )
 
 
-def round_inputs(text: str, encoding: str, weights: Collection[Sequence[int]] | None = None) -> str:
-    """The program with the left inputs [rows, columns] of its matrix products encoded and decoded.
+def round_inputs(text: str, encoding: str, weights: Collection[Sequence[int]]) -> str:
+    """The program with the left inputs [rows, columns] of its products with f32 matrices of these shapes encoded and decoded.
 
-    encoding: within the brackets of #lowbit.quantized. weights: only products with matrices of these shapes, where it is given.
+    encoding: within the brackets of #lowbit.quantized.
     """
-    shapes = weights and {"x".join(map(str, shape)) for shape in weights}
+    shapes = {"x".join(map(str, shape)) for shape in weights}
     lines = []
-    count = 0
-    for line in text.splitlines():
+    for number, line in enumerate(text.splitlines()):
         match = _PRODUCT.match(line)
-        if match and (shapes is None or match["weight"] in shapes):
-            name, x = f"%rounded_{count}", match["x"]
+        if match and match["weight"] in shapes:
+            name, x = f"%rounded_{number}", match["x"]
             plain = f"tensor<{match['rows']}x{match['columns']}xf32>"
             encoded = f"{plain[:-1]}, #lowbit.quantized<{encoding}>>"
             size = f"{name}_rows" if match["rows"] == "?" else ""
@@ -43,10 +42,7 @@ def round_inputs(text: str, encoding: str, weights: Collection[Sequence[int]] | 
                 f"{name} = lowbit.decode {name}_codes : {encoded}",
             ]
             line = f"{match['before']}{name}{match['between']}{plain}{match['after']}"
-            count += 1
         lines.append(line)
-    if not count:
-        raise ValueError("the program has no linalg.matmul of a weight with f32 [rows, columns]")
     return "\n".join(lines) + "\n"
 
 
@@ -70,7 +66,7 @@ class Rounded:
             [int(e) if e != "?" else None for e in re.findall(r"(\?|\d+)x", kind)]
             for kind in types[2:]
         ]
-        self._program = _lowbit.Program(text, [archive.path])
+        self._program = _lowbit.Program(text, [archive.path], f"cpu{{activations='{activations}'}}")
 
     def nll(self, tokens: Sequence[int]) -> float:
         """The mean negative log likelihood of tokens[1:], each given all before it, in nats."""

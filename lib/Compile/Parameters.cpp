@@ -9,6 +9,7 @@
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Compile/EncodedTensor.h"
+#include "lowbit/IR/Leaves.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "llvm/ADT/StringExtras.h"
 

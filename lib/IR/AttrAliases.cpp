@@ -52,7 +52,7 @@ struct EncodingAliases : OpAsmDialectInterface {
     if (auto term = dyn_cast<QuantizedAttr>(attribute))
       printName(term, os);
     else if (isa<SumAttr, SparseAttr, NOfMAttr, BlockSparseAttr, LowRankAttr, PartAttr,
-                 PermutedAttr, FlattenedAttr, SplitAttr>(attribute))
+                 OutlierColumnsAttr, PermutedAttr, FlattenedAttr, SplitAttr>(attribute))
       os << attribute.getAbstractAttribute().getName().split('.').second;
     else
       return AliasResult::NoAlias;

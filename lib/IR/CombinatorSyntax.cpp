@@ -15,20 +15,15 @@ static ParseResult parseTerm(AsmParser &parser, Attribute &term) {
   return parseNested(parser, [&] { return parser.parseAttribute(term); });
 }
 
-/// `, NAME = `
-static ParseResult parseField(AsmParser &parser, StringRef name) {
-  return failure(parser.parseComma() || parser.parseKeyword(name) || parser.parseEqual());
-}
-
 static ParseResult parseDensity(AsmParser &parser, FloatAttr &density) {
   double value = 0;
-  if (parseField(parser, "density") || parser.parseFloat(value))
+  if (parser.parseKeyword("density") || parser.parseEqual() || parser.parseFloat(value))
     return failure();
   density = FloatAttr::get(Float64Type::get(parser.getContext()), value);
   return success();
 }
 static void printDensity(AsmPrinter &printer, FloatAttr density) {
-  printer << ", density = ";
+  printer << "density = ";
   printNumber(printer, density.getValue());
 }
 
@@ -38,13 +33,15 @@ Attribute SparseAttr::parse(AsmParser &parser, Type) {
     return {};
   FailureOr<Attribute> element = parseFormat(parser);
   FloatAttr density;
-  if (failed(element) || parseDensity(parser, density) || parser.parseGreater())
+  if (failed(element) || parser.parseComma() || parseDensity(parser, density) ||
+      parser.parseGreater())
     return {};
   return parser.getChecked<SparseAttr>(loc, parser.getContext(), *element, density);
 }
 void SparseAttr::print(AsmPrinter &printer) const {
   printer << '<';
   printShort(printer, getElement());
+  printer << ", ";
   printDensity(printer, getDensity());
   printer << '>';
 }
@@ -71,8 +68,8 @@ Attribute BlockSparseAttr::parse(AsmParser &parser, Type) {
   if (parser.parseLess() ||
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
                                      [&] { return parser.parseInteger(block.emplace_back()); }) ||
-      parseDensity(parser, density) || parser.parseComma() || parseTerm(parser, term) ||
-      parser.parseGreater())
+      parser.parseComma() || parseDensity(parser, density) || parser.parseComma() ||
+      parseTerm(parser, term) || parser.parseGreater())
     return {};
   return parser.getChecked<BlockSparseAttr>(loc, parser.getContext(), ArrayRef<int64_t>(block),
                                             density, term);
@@ -80,7 +77,7 @@ Attribute BlockSparseAttr::parse(AsmParser &parser, Type) {
 void BlockSparseAttr::print(AsmPrinter &printer) const {
   printer << "<[";
   llvm::interleaveComma(getBlock(), printer);
-  printer << ']';
+  printer << "], ";
   printDensity(printer, getDensity());
   printer << ", " << getTerm() << '>';
 }
@@ -98,6 +95,22 @@ Attribute LowRankAttr::parse(AsmParser &parser, Type) {
 }
 void LowRankAttr::print(AsmPrinter &printer) const {
   printer << "<rank = " << getRank() << ", " << getLeft() << ", " << getRight() << '>';
+}
+
+Attribute OutlierColumnsAttr::parse(AsmParser &parser, Type) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  FloatAttr density;
+  Attribute base, outliers;
+  if (parser.parseLess() || parseDensity(parser, density) || parser.parseComma() ||
+      parseTerm(parser, base) || parser.parseComma() || parseTerm(parser, outliers) ||
+      parser.parseGreater())
+    return {};
+  return parser.getChecked<OutlierColumnsAttr>(loc, parser.getContext(), density, base, outliers);
+}
+void OutlierColumnsAttr::print(AsmPrinter &printer) const {
+  printer << '<';
+  printDensity(printer, getDensity());
+  printer << ", " << getBase() << ", " << getOutliers() << '>';
 }
 
 Attribute PermutedAttr::parse(AsmParser &parser, Type) {

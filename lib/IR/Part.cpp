@@ -18,15 +18,15 @@ using namespace lowbit;
 using Ofr = OpFoldResult;
 using Ofrs = SmallVector<OpFoldResult>;
 
-/// The whole tensors of the terms: the axis has the length of each range.
-static SmallVector<RankedTensorType> childTypes(PartAttr part, RankedTensorType type) {
+/// The axis has the length of each range.
+SmallVector<RankedTensorType> PartAttr::getChildren(RankedTensorType type) const {
   SmallVector<RankedTensorType> types;
   int64_t start = 0;
-  for (auto [i, term] : llvm::enumerate(part.getTerms())) {
-    int64_t end = i < part.getAt().size() ? part.getAt()[i] : type.getDimSize(part.getAxis());
+  for (auto [i, term] : llvm::enumerate(getTerms())) {
+    int64_t end = i < getAt().size() ? getAt()[i] : type.getDimSize(getAxis());
     SmallVector<int64_t> shape(type.getShape());
     bool isDynamic = ShapedType::isDynamic(start) || ShapedType::isDynamic(end);
-    shape[part.getAxis()] = isDynamic ? ShapedType::kDynamic : end - start;
+    shape[getAxis()] = isDynamic ? ShapedType::kDynamic : end - start;
     types.push_back(RankedTensorType::get(shape, type.getElementType(), term));
     start = end;
   }
@@ -88,7 +88,7 @@ SmallVector<EncodingComponent> PartAttr::getComponents(RankedTensorType type) co
   for (unsigned i = 0; i < dynamicCuts(*this); ++i)
     all.push_back(
         {"cut." + std::to_string(i), IndexType::get(getContext()), ComponentRole::Structure});
-  for (auto [i, child] : llvm::enumerate(childTypes(*this, type)))
+  for (auto [i, child] : llvm::enumerate(getChildren(type)))
     appendComponents(all, llvm::Twine(i), child);
   return all;
 }
@@ -104,7 +104,7 @@ Ofrs PartAttr::getExtents(OpBuilder &b, Location loc, RankedTensorType type,
 
 SmallVector<int64_t> PartAttr::getTileMultiples(RankedTensorType type, TileUse use) const {
   SmallVector<int64_t> all(type.getRank(), 1);
-  for (RankedTensorType child : childTypes(*this, type))
+  for (RankedTensorType child : getChildren(type))
     joinTileMultiples(all, child, use);
   // A cut inside a tile splits it anywhere; a term with blocks along the axis needs its own to be
   // whole.
@@ -121,7 +121,7 @@ Pieces PartAttr::getPieces(OpBuilder &b, Location loc, RankedTensorType type,
   Pieces pieces{Pieces::Partition, getAxis(), {}};
   unsigned first = dynamicCuts(*this), nextCut = 0;
   Ofr start = t.index(0);
-  for (auto [i, child] : llvm::enumerate(childTypes(*this, type))) {
+  for (auto [i, child] : llvm::enumerate(getChildren(type))) {
     EncodingAttrInterface encoding = getEncoding(child);
     unsigned count = encoding.getComponents(child).size();
     Ofrs sizes = encoding.getExtents(b, loc, child, components.slice(first, count));
@@ -223,7 +223,7 @@ FailureOr<SmallVector<Value>> PartAttr::buildStatistics(OpBuilder &b, Location l
 bool PartAttr::isEncodedInTiles(RankedTensorType type) const {
   // A tile that no cut divides has pieces of static type; statistics are those of each piece alone.
   return type.hasStaticShape() && dynamicCuts(*this) == 0 &&
-         llvm::all_of(childTypes(*this, type), [](RankedTensorType child) {
+         llvm::all_of(getChildren(type), [](RankedTensorType child) {
            EncodingAttrInterface term = getEncoding(child);
            return term.isEncodedInTiles(child) &&
                   llvm::none_of(term.getComponents(child), [](const EncodingComponent &component) {
@@ -320,7 +320,7 @@ llvm::Error PartAttr::verifyComponents(RankedTensorType type, ArrayRef<int64_t> 
   auto runs = runsOfFront(*this, shape, components);
   if (!runs)
     return runs.takeError();
-  for (auto [child, run] : llvm::zip(childTypes(*this, type), *runs))
+  for (auto [child, run] : llvm::zip(getChildren(type), *runs))
     if (llvm::Error error = verifyFront(child, run.shape, components))
       return error;
   return llvm::Error::success();
@@ -331,7 +331,7 @@ llvm::Error PartAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<BufferRe
   auto runs = runsOfFront(*this, shape, components);
   if (!runs)
     return runs.takeError();
-  SmallVector<RankedTensorType> children = childTypes(*this, termType(*this, shape));
+  SmallVector<RankedTensorType> children = getChildren(termType(*this, shape));
   for (auto [child, run] : llvm::zip(children, *runs)) {
     std::vector<float> own(run.outer * run.count);
     auto parts = componentsOfFront(child, run.shape, components);

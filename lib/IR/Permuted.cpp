@@ -41,6 +41,10 @@ LogicalResult PermutedAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType
   return cast<EncodingAttrInterface>(getTerm()).verifyTerm(shape, elementType, emitError);
 }
 
+SmallVector<RankedTensorType> PermutedAttr::getChildren(RankedTensorType type) const {
+  return {storedType(*this, type)};
+}
+
 SmallVector<EncodingComponent> PermutedAttr::getComponents(RankedTensorType type) const {
   Builder b(getContext());
   int64_t n = type.getDimSize(getAxis());

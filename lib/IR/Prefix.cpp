@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lowbit/IR/Leaves.h"
 #include "lowbit/IR/LowbitAttrs.h"
 
 using namespace mlir;

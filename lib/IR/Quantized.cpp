@@ -27,11 +27,6 @@ LayoutAttrInterface QuantizedAttr::getStorage() const {
   return cast<LayoutAttrInterface>(getLayout());
 }
 
-bool lowbit::isSameTerm(QuantizedAttr a, QuantizedAttr b) {
-  return a && b && a.getFormat() == b.getFormat() && a.getScale() == b.getScale() &&
-         a.getZero() == b.getZero() && a.getAdditive() == b.getAdditive();
-}
-
 LogicalResult lowbit::verifyStaticTerm(LayoutAttrInterface layout, QuantizedAttr term,
                                        ArrayRef<int64_t> shape,
                                        function_ref<InFlightDiagnostic()> emitError) {

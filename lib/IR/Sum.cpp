@@ -30,10 +30,15 @@ LogicalResult SumAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
   return success();
 }
 
+SmallVector<RankedTensorType> SumAttr::getChildren(RankedTensorType type) const {
+  return llvm::map_to_vector(
+      getTerms(), [&](Attribute term) { return termType(term, type.getShape()); });
+}
+
 SmallVector<EncodingComponent> SumAttr::getComponents(RankedTensorType type) const {
   SmallVector<EncodingComponent> all;
-  for (auto [i, term] : llvm::enumerate(getTerms()))
-    appendComponents(all, llvm::Twine(i), termType(term, type.getShape()));
+  for (auto [i, child] : llvm::enumerate(getChildren(type)))
+    appendComponents(all, llvm::Twine(i), child);
   return all;
 }
 
@@ -45,17 +50,16 @@ SmallVector<OpFoldResult> SumAttr::getExtents(OpBuilder &b, Location loc, Ranked
 
 SmallVector<int64_t> SumAttr::getTileMultiples(RankedTensorType type, TileUse use) const {
   SmallVector<int64_t> all(type.getRank(), 1);
-  for (Attribute term : getTerms())
-    joinTileMultiples(all, termType(term, type.getShape()), use);
+  for (RankedTensorType child : getChildren(type))
+    joinTileMultiples(all, child, use);
   return all;
 }
 
 Pieces SumAttr::getPieces(OpBuilder &, Location, RankedTensorType type, ValueRange) const {
   Pieces pieces{Pieces::Sum, 0, {}};
   unsigned first = 0;
-  for (Attribute term : getTerms()) {
-    RankedTensorType child = termType(term, type.getShape());
-    unsigned count = getEncoding(child).getComponents(child).size();
+  for (RankedTensorType child : getChildren(type)) {
+    unsigned count = componentCount(child);
     pieces.list.push_back({child, first, count, {}});
     first += count;
   }

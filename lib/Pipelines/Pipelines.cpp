@@ -87,6 +87,14 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addPass(createComponents());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createDistribute());
+  if (!options.activations.empty()) {
+    // Terms of one weight can meet different inputs: rounding is of what each of them meets.
+    QuantizeActivationsOptions activations;
+    activations.encoding = options.activations;
+    pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
+    pm.addPass(createComponents());
+    addCleanup(pm);
+  }
   FuseAttentionOptions attention;
   attention.rows = options.attentionRows;
   attention.columns = options.attentionColumns;
@@ -221,9 +229,6 @@ void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &optio
   layouts.failOnFallback = options.failOnFallback;
   pm.addPass(createChooseLayouts(layouts));
   pm.addPass(createPackParameters());
-  QuantizeActivationsOptions activations;
-  activations.encoding = options.activations;
-  pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
   buildTilingPipeline(pm, options);
   buildBufferizationPipeline(pm, options.parallel);
   buildLLVMPipeline(pm, &options);

@@ -19,6 +19,9 @@ func.func private @block_sparse(tensor<32x64xf32, #lowbit.block_sparse<[16, 32],
 // CHECK-DAG: #[[LOW:low_rank.*]] = #lowbit.low_rank<rank = 16, #[[H]], #[[Q]]>
 // CHECK-DAG: func private @low_rank(tensor<?x?xf32, #[[LOW]]>)
 func.func private @low_rank(tensor<?x?xf32, #lowbit.low_rank<rank = 16, #h, #q>>)
+// CHECK-DAG: #[[COLUMNS:outlier_columns.*]] = #lowbit.outlier_columns<density = 0.01, #[[Q]], #[[H]]>
+// CHECK-DAG: func private @outlier_columns(tensor<?x?xf32, #[[COLUMNS]]>)
+func.func private @outlier_columns(tensor<?x?xf32, #lowbit.outlier_columns<density = 0.01, #q, #h>>)
 // CHECK-DAG: #[[ORDER:permuted.*]] = #lowbit.permuted<axis = 1, #[[Q]]>
 // CHECK-DAG: func private @permuted(tensor<?x?xf32, #[[ORDER]]>)
 func.func private @permuted(tensor<?x?xf32, #lowbit.permuted<axis = 1, #q>>)

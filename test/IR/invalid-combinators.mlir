@@ -76,6 +76,21 @@ func.func private @f(tensor<?x8xf32, #lowbit.block_sparse<[4, 4], density = 0.5,
 
 // -----
 
+// expected-error @below {{a density is between 0 and 1, as in density = 0.01}}
+func.func private @f(tensor<8x64xf32, #lowbit.outlier_columns<density = -0.5, #lowbit.quantized<f16>, #lowbit.quantized<f16>>>)
+
+// -----
+
+// expected-error @below {{columns are in an encoding, not in #lowbit.planes}}
+func.func private @f(tensor<8x64xf32, #lowbit.outlier_columns<density = 0.1, #lowbit.quantized<f16>, #lowbit.planes>>)
+
+// -----
+
+// expected-error @below {{columns are of a tensor of 2 axes, this one has 1}}
+func.func private @f(tensor<64xf32, #lowbit.outlier_columns<density = 0.1, #lowbit.quantized<f16>, #lowbit.quantized<f16>>>)
+
+// -----
+
 // expected-error @below {{a rank is at least 1, as in rank = 16}}
 func.func private @f(tensor<8x64xf32, #lowbit.low_rank<rank = 0, #lowbit.quantized<f16>, #lowbit.quantized<f16>>>)
 

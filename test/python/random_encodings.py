@@ -139,7 +139,7 @@ class Choices:
         if rank > 0:
             kinds += ["sum", "part", "permuted", "n_m"]
         if rank == 2:
-            kinds += ["sparse", "block_sparse", "low_rank"]
+            kinds += ["sparse", "block_sparse", "outlier_columns", "low_rank"]
         kind = self.one(kinds)
         if kind == "flattened":
             return f"#lowbit.flattened<{self.term((int(np.prod(shape)),), depth - 1)}>"
@@ -166,6 +166,9 @@ class Choices:
             height, width = (self.one([n for n in (1, 2, 3, 8) if extent % n == 0]) for extent in shape)
             count = int(float(density) * (shape[0] // height) * (shape[1] // width))
             return f"#lowbit.block_sparse<[{height}, {width}], density = {density}, {self.term((count * height, width), depth - 1)}>"
+        if kind == "outlier_columns":
+            outliers = self.term((shape[0], int(float(density) * shape[1])), depth - 1)
+            return f"#lowbit.outlier_columns<density = {density}, {self.term(shape, depth - 1)}, {outliers}>"
         chosen = self.between(1, 5)
         left, right = self.term((shape[0], chosen), depth - 1), self.term((chosen, shape[1]), depth - 1)
         return f"#lowbit.low_rank<rank = {chosen}, {left}, {right}>"

@@ -58,6 +58,12 @@ CASES = {
     "blocks-tall-scales": ("#lowbit.block_sparse<[2, 8], density = 0.3, #lowbit.quantized<int<8>, scale = f32 per [4, 8]>>", WHOLE_GROUPS),
     "blocks-tensor-scale": (f"#lowbit.block_sparse<[1, 4], density = 0.9, {WHOLE}>", WHOLE_GROUPS),
     "no-blocks": (f"#lowbit.block_sparse<[2, 16], density = 0.0, {INT8}>", WHOLE_GROUPS),
+    # Some columns apart
+    "outlier-columns": (f"#lowbit.outlier_columns<density = 0.1, {INT4}, {F16}>", ANY),
+    "outlier-columns-none": (f"#lowbit.outlier_columns<density = 0.0, {INT4}, {F16}>", ANY),
+    "outlier-columns-all": (f"#lowbit.outlier_columns<density = 1.0, {NF4}, {INT8}>", ANY),
+    "outlier-columns-sum": (f"#lowbit.sum<#lowbit.outlier_columns<density = 0.1, {INT3}, {F16}>, {SPARSE}>", ANY),
+    "outlier-columns-of-sums": (f"#lowbit.outlier_columns<density = 0.2, #lowbit.sum<{INT3}, {INT4}>, {WHOLE}>", ANY),
     # Factors: read-only
     "low-rank": (LOW_RANK, ANY),
     "low-rank-quantized": (f"#lowbit.low_rank<rank = 5, {INT8}, {INT4}>", ANY),

@@ -15,6 +15,7 @@ SHAPE = (8, 64)
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
 SPARSE = "#lowbit.sparse<f16, density = 0.1>"
 BLOCKS = f"#lowbit.block_sparse<[2, 16], density = 0.5, {INT4.replace('32', '16')}>"
+OUTLIERS = f"#lowbit.outlier_columns<density = 0.1, {INT4}, #lowbit.quantized<f16>>"
 PERMUTED = f"#lowbit.permuted<axis = 1, {INT4}>"
 GROUPS = f"#lowbit.permuted<axis = 1, block = 16, {INT4}>"
 CUT_LATER = (
@@ -43,6 +44,9 @@ CASES = {
     "order-in-a-sum": (f"#lowbit.sum<{INT4}, {GROUPS}>", "1.position", 0, 4, "positions are each of 0 to 3 once, but 4"),
     "order-of-a-row": (f"#lowbit.flattened<#lowbit.permuted<axis = 0, {INT4.replace('1, 32', '32')}>>", "position", 511, 512, "but 512"),
     "order-of-a-factor": (f"#lowbit.low_rank<rank = 4, {INT4}, {PERMUTED}>", "right.position", 0, 64, "but 64"),
+    "outlier-column-beyond": (OUTLIERS, "columns", 5, 64, "columns rise and are below 64, but 64 comes after"),
+    "outlier-column-negative": (OUTLIERS, "columns", 0, -1, "but -1 comes after -1"),
+    "outlier-column-repeated": (OUTLIERS, "columns", [0, 1], 3, "but 3 comes after 3"),
     "cut-beyond": (CUT_LATER, "cut.0", 0, 9, "a cut at 9 lies outside the axis"),
     "cut-negative": (CUT_LATER, "cut.0", 0, -1, "a cut at -1 lies outside the axis"),
     "cut-elsewhere": (CUT_LATER, "cut.0", 0, 4, "component codes has"),

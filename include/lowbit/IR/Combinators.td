@@ -9,8 +9,8 @@ include "lowbit/IR/Encodings.td"
 //===----------------------------------------------------------------------===//
 
 def Lowbit_SumAttr : Lowbit_Encoding<"Sum", "sum",
-    ["verifyTerm", "getExtents", "getPieces", "buildEncodeTile", "isEncodedInTiles", "buildEncode", "referenceEncode",
-     "verifyComponents"]> {
+    ["verifyTerm", "getExtents", "getChildren", "getPieces", "buildEncodeTile", "isEncodedInTiles", "buildEncode",
+     "referenceEncode", "verifyComponents"]> {
   let summary = "terms that add up";
   let description = [{
     Denotes the f32 sum of its terms, from left to right. An encode lets `sparse` terms choose their elements first; then each other
@@ -98,8 +98,8 @@ def Lowbit_LowRankAttr : Lowbit_Encoding<"LowRank", "low_rank",
 //===----------------------------------------------------------------------===//
 
 def Lowbit_PartAttr : Lowbit_Encoding<"Part", "part",
-    ["verifyTerm", "getExtents", "getPieces", "buildEncodeTile", "buildStatistics", "isEncodedInTiles", "buildEncode",
-     "referenceEncode", "verifyComponents"]> {
+    ["verifyTerm", "getExtents", "getChildren", "getPieces", "buildEncodeTile", "buildStatistics", "isEncodedInTiles",
+     "buildEncode", "referenceEncode", "verifyComponents"]> {
   let summary = "ranges of one axis, each in an encoding of its own";
   let description = [{
     Axis `axis` is cut at the indices `at`; range i has encoding `terms[i]`. A cut of `?` is a component, known at run time.
@@ -115,8 +115,27 @@ def Lowbit_PartAttr : Lowbit_Encoding<"Part", "part",
   let genVerifyDecl = 1;
 }
 
+def Lowbit_OutlierColumnsAttr : Lowbit_Encoding<"OutlierColumns", "outlier_columns",
+    ["verifyTerm", "getExtents", "getChildren", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode", "verifyComponents"]> {
+  let summary = "some columns of a matrix in an encoding of their own";
+  let description = [{
+    Column `columns[i]` of the matrix is column i of what the second term encodes, [rows, number of columns]; all others are those of
+    the first term, which has codes for every column and of which these are not read. So the first term's blocks lie as they do
+    without, and a product reads it with inputs that are 0 there: when the inputs are rounded, outliers do not widen the range of the
+    others (LLM.int8(), QUIK, OWQ). An encode of an archive takes the `floor(density * columns)` columns of largest sum of squares; an
+    encode in a program keeps the columns of its destination.
+
+    ```mlir
+    #lowbit.outlier_columns<density = 0.01, #lowbit.quantized<int<8>, scale = f16 per [1, 32]>, #lowbit.quantized<f16>>
+    ```
+  }];
+  let parameters = (ins "::mlir::FloatAttr":$density, "::mlir::Attribute":$base, "::mlir::Attribute":$outliers);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+}
+
 def Lowbit_PermutedAttr : Lowbit_Encoding<"Permuted", "permuted",
-    ["verifyTerm", "getExtents", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode", "verifyComponents"]> {
+    ["verifyTerm", "getExtents", "getChildren", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode", "verifyComponents"]> {
   let summary = "an axis stored in another order";
   let description = [{
     Index i of axis `axis` lies at index `position[i]` of the tensor that the term encodes; with `block = b` whole groups of b

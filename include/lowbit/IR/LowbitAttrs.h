@@ -38,10 +38,6 @@ llvm::LogicalResult verifyEncodedType(mlir::RankedTensorType type,
 llvm::LogicalResult verifyElementCount(llvm::ArrayRef<int64_t> shape,
                                        llvm::function_ref<mlir::InFlightDiagnostic()> emitError);
 
-/// True if both are quantized terms that mean the same values by the same codes; layout and encode
-/// rule may differ.
-bool isSameTerm(QuantizedAttr a, QuantizedAttr b);
-
 /// The term of the `bits` high bits of the codes of `term` (PrefixFormatAttr), whose components are
 /// the last ones of `term`; null unless planes end there and the term has no integer zero point.
 QuantizedAttr getPrefix(QuantizedAttr term, unsigned bits);

@@ -7,6 +7,7 @@
 
 #include "InnerTilePlan.h"
 #include "Reports.h"
+#include "lowbit/IR/Leaves.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,10 +20,10 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-/// `type` in a layout of inner tiles; null, with the reason, where no contraction could read it so.
-static RankedTensorType typeIn(Attribute layout, Type given, std::string &reason) {
-  auto type = dyn_cast<RankedTensorType>(given);
-  auto term = type ? dyn_cast_or_null<QuantizedAttr>(type.getEncoding()) : QuantizedAttr();
+/// `type`, of one term, in a layout of inner tiles; null, with the reason, where no contraction could
+/// read it so.
+static RankedTensorType typeIn(Attribute layout, RankedTensorType type, std::string &reason) {
+  auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
   if (!term || type.getRank() != 2 || !type.hasStaticShape() || term.getStorage().hasInnerTiles()) {
     reason = "has weights that are no matrix of known size in one term";
     return {};
@@ -50,12 +51,21 @@ struct ChooseLayoutsPass : lowbit::impl::ChooseLayoutsBase<ChooseLayoutsPass> {
   /// Arguments of private functions that take tiles from all callers.
   llvm::SetVector<BlockArgument> arguments;
 
+  /// `given` with terms in layouts of inner tiles; null, with the reason, if there are none.
   RankedTensorType tiledType(Type given, std::string &reason) {
+    auto type = dyn_cast<RankedTensorType>(given);
+    if (!type || !getEncoding(type)) {
+      reason = "has weights that are no encoded tensor";
+      return {};
+    }
     MLIRContext *context = given.getContext();
-    if (inlineScales)
-      if (RankedTensorType type = typeIn(RecordsLayoutAttr::get(context), given, reason))
-        return type;
-    return typeIn(TiledLayoutAttr::get(context), given, reason);
+    RankedTensorType tiled = mapLeaves(type, [&](RankedTensorType leaf) {
+      if (inlineScales)
+        if (RankedTensorType records = typeIn(RecordsLayoutAttr::get(context), leaf, reason))
+          return records;
+      return typeIn(TiledLayoutAttr::get(context), leaf, reason);
+    });
+    return tiled == type ? RankedTensorType() : tiled;
   }
   RankedTensorType tiledType(Type given) {
     std::string ignored;

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ComponentSignatures.h"
+#include "lowbit/IR/Leaves.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
 #include "lowbit/Transforms/Lower/Passes.h"
@@ -126,15 +127,6 @@ struct InsertPattern : OpConversionPattern<InsertOp> {
   }
 };
 
-/// True if nothing but layouts and encode rules tells two encodings apart.
-static bool differInLayout(Attribute a, Attribute b) {
-  AttrTypeReplacer plain;
-  plain.addReplacement([](QuantizedAttr term) -> Attribute {
-    return term.inLayout(PlanesLayoutAttr::get(term.getContext()));
-  });
-  return a != b && plain.replace(a) == plain.replace(b);
-}
-
 /// Moves the codes of `source` into the layout of `target`, a group of rows after the other, in
 /// parallel; none if a component does not belong to rows, or the groups are not all of one size.
 static std::optional<SmallVector<Value>> moveInGroups(OpBuilder &b, Location loc,
@@ -205,7 +197,7 @@ struct ConvertPattern : OpConversionPattern<ConvertOp> {
       from = from.cloneWithEncoding(source);
       components = components.slice(*dropped, source.getComponents(from).size());
     }
-    if (!isSameTerm(source, target) && differInLayout(from.getEncoding(), to.getEncoding()))
+    if (!source && from != to && isSameTerm(from.getEncoding(), to.getEncoding()))
       return op.emitError("a conversion between layouts of terms inside of others is not "
                           "implemented, and would round if it decoded and encoded");
     if (isSameTerm(source, target) && source.getLayout() == target.getLayout()) {
@@ -276,14 +268,21 @@ struct ParameterPattern : OpConversionPattern<ParameterOp> {
       text = rw.getStringAttr(printed);
       shape = rw.getDenseI64ArrayAttr(type.getShape());
     }
+    // Of what is packed only leaves that are packed differ from what is stored.
+    llvm::BitVector isPacked(components.size());
+    if (op.getPack())
+      for (auto [before, after] : llvm::zip_equal(getLeaves(stored), getLeaves(type)))
+        if (before.type != after.type)
+          isPacked.set(after.first, after.first + after.count);
+    int64_t outputs = 0;
     SmallVector<Value> values;
     for (auto [i, component] : llvm::enumerate(components)) {
       auto tensor = dyn_cast<RankedTensorType>(component.type);
       Type held = tensor ? Type(MemRefType::get(tensor.getShape(), tensor.getElementType()))
                          : component.type;
       // By name: the entry's body will be another function than its wrapper.
-      StringAttr pack = op.getPack() ? rw.getStringAttr(*op.getPack()) : StringAttr();
-      IntegerAttr output = pack ? rw.getI64IntegerAttr(i) : IntegerAttr();
+      StringAttr pack = isPacked[i] ? rw.getStringAttr(*op.getPack()) : StringAttr();
+      IntegerAttr output = pack ? rw.getI64IntegerAttr(outputs++) : IntegerAttr();
       Value buffer =
           ParameterBufferOp::create(rw, op.getLoc(), held, op.getKeyAttr(),
                                     rw.getStringAttr(component.name), text, shape, pack, output);

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "InnerTilePlan.h"
+#include "lowbit/IR/LowbitOps.h"
 #include "Reports.h"
 
 #include "lowbit/Numerics/TiledLayout.h"
@@ -86,6 +87,16 @@ bool isWeightOfProduct(OpOperand &operand) {
   return nk.getNumResults() == 2 && mk.getNumResults() == 2 && mn.getNumResults() == 2 &&
          mn.getResult(0) == mk.getResult(0) && mn.getResult(1) == nk.getResult(0) &&
          mk.getResult(1) == nk.getResult(1);
+}
+
+RankedTensorType getDecodedType(Value value) {
+  if (auto decode = value.getDefiningOp<DecodeOp>())
+    return cast<RankedTensorType>(decode.getSource().getType());
+  auto decode = value.getDefiningOp<DecodeRegionOp>();
+  bool isWhole = decode &&
+                 llvm::all_of(decode.getStaticOffsets(), [](int64_t n) { return n == 0; }) &&
+                 decode.getStaticSizes() == decode.getWholeType().getShape();
+  return isWhole ? decode.getWholeType() : RankedTensorType();
 }
 
 FailureOr<InnerTilePlan> planInnerTiles(RankedTensorType lhs, RankedTensorType rhs,

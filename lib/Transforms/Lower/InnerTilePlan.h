@@ -52,6 +52,10 @@ mlir::FailureOr<InnerTilePlan> planInnerTiles(mlir::RankedTensorType lhs,
 /// True if `operand` is w of a product out[m, n] += x[m, k] * w[n, k] of matrices.
 bool isWeightOfProduct(mlir::OpOperand &operand);
 
+/// The type of the encoded tensor that all of `value` is a decode of, before or after
+/// `lowbit-components`; null if it is none.
+mlir::RankedTensorType getDecodedType(mlir::Value value);
+
 } // namespace lowbit
 
 #endif // LOWBIT_LIB_TRANSFORMS_LOWER_INNERTILEPLAN_H

@@ -35,12 +35,6 @@ using namespace lowbit;
 using numerics::InnerTile;
 using Ofrs = SmallVector<OpFoldResult>;
 
-/// All of the tensor that `decode` reads from.
-static bool isWhole(DecodeRegionOp decode) {
-  return llvm::all_of(decode.getStaticOffsets(), [](int64_t n) { return n == 0; }) &&
-         decode.getStaticSizes() == decode.getWholeType().getShape();
-}
-
 /// Whether `value` is a decode, or made of one: moved, or (if `isComputed`) by an elementwise op,
 /// which `lowbit-fuse-elementwise` makes of several.
 static bool comesFromDecode(Value value, bool isComputed) {
@@ -251,14 +245,15 @@ struct InnerTilesPass : lowbit::impl::InnerTilesBase<InnerTilesPass> {
     if (!decoded)
       return refuse("reads decoded weights through '" +
                     weights.get().getDefiningOp()->getName().getStringRef() + "'");
-    if (!isWhole(decoded))
+    RankedTensorType type = getDecodedType(decoded);
+    if (!type)
       return refuse("reads a part of its weights");
     OpOperand *x = op.getDpsInputOperand(1 - weights.getOperandNumber());
     auto xType = cast<RankedTensorType>(x->get().getType());
-    if (auto decode = x->get().getDefiningOp<DecodeRegionOp>();
-        decode && isa<QuantizedAttr>(decode.getWholeType().getEncoding()) && isWhole(decode))
-      xType = decode.getWholeType();
-    FailureOr<InnerTilePlan> plan = planInnerTiles(xType, decoded.getWholeType(), reason);
+    if (RankedTensorType encoded = getDecodedType(x->get());
+        encoded && isa<QuantizedAttr>(encoded.getEncoding()))
+      xType = encoded;
+    FailureOr<InnerTilePlan> plan = planInnerTiles(xType, type, reason);
     if (failed(plan))
       return failure();
     return Job{op, x, &weights, *plan, {}};

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lowbit/IR/Leaves.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -19,14 +20,35 @@ using namespace lowbit;
 
 namespace {
 struct PackParametersPass : lowbit::impl::PackParametersBase<PackParametersPass> {
-  /// The entry that converts from one type to another.
-  func::FuncOp createEntry(Location loc, Type from, Type to, unsigned number) {
+  /// The entry that takes a stored tensor and gives its leaves that are in other layouts.
+  func::FuncOp createEntry(Location loc, RankedTensorType from, RankedTensorType to,
+                           unsigned number) {
+    SmallVector<Leaf> before, after;
+    for (auto [old, changed] : llvm::zip_equal(getLeaves(from), getLeaves(to)))
+      if (old.type != changed.type) {
+        before.push_back(old);
+        after.push_back(changed);
+      }
     OpBuilder b = OpBuilder::atBlockEnd(getOperation().getBody());
+    SmallVector<Type> results(llvm::map_range(after, [](const Leaf &leaf) { return leaf.type; }));
     auto entry = func::FuncOp::create(b, loc, "lowbit.pack." + std::to_string(number),
-                                      b.getFunctionType(from, to));
+                                      b.getFunctionType(from, results));
     entry->setAttr(LowbitDialect::kEntryAttrName, b.getUnitAttr());
     b.setInsertionPointToStart(entry.addEntryBlock());
-    Value packed = ConvertOp::create(b, loc, to, entry.getArgument(0));
+    Value stored = entry.getArgument(0);
+    SmallVector<Value> packed;
+    if (before.front().type == from) {
+      packed.push_back(ConvertOp::create(b, loc, to, stored));
+    } else {
+      SmallVector<Type> types;
+      for (const EncodingComponent &component : getEncoding(from).getComponents(from))
+        types.push_back(component.type);
+      ValueRange components = DisassembleOp::create(b, loc, types, stored).getResults();
+      for (auto [old, changed] : llvm::zip_equal(before, after)) {
+        Value leaf = AssembleOp::create(b, loc, old.type, components.slice(old.first, old.count));
+        packed.push_back(ConvertOp::create(b, loc, changed.type, leaf));
+      }
+    }
     func::ReturnOp::create(b, loc, packed);
     return entry;
   }
@@ -39,13 +61,13 @@ struct PackParametersPass : lowbit::impl::PackParametersBase<PackParametersPass>
       auto from = cast<RankedTensorType>(op.getSource().getType()),
            to = cast<RankedTensorType>(op.getType());
       if (parameter && !parameter.getStored() &&
-          isSameTerm(dyn_cast<QuantizedAttr>(from.getEncoding()),
-                     dyn_cast<QuantizedAttr>(to.getEncoding())))
+          isSameTerm(from.getEncoding(), to.getEncoding()))
         conversions.push_back(op);
     });
     for (ConvertOp op : conversions) {
       auto parameter = op.getSource().getDefiningOp<ParameterOp>();
-      Type from = parameter.getType(), to = op.getType();
+      auto from = cast<RankedTensorType>(parameter.getType()),
+           to = cast<RankedTensorType>(op.getType());
       func::FuncOp &entry = entries[{from, to}];
       if (!entry)
         entry = createEntry(op.getLoc(), from, to, entries.size() - 1);

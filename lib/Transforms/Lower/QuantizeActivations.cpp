@@ -47,6 +47,12 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     return success();
   }
 
+  /// Outliers in floats of 16 bits are kept for inputs of full precision.
+  static bool isFloatTerm(QuantizedAttr term) {
+    numerics::Format format = term.getCodeFormat().getReference();
+    return !term.getScale() && format.isFloat() && format.bits() >= 16;
+  }
+
   void runOnOperation() override {
     if (!wanted)
       return;
@@ -54,19 +60,20 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     bool isForKernels = rounding && isIntegerActivation(rounding);
     llvm::MapVector<Value, Value> rounded;
     SmallVector<std::pair<OpOperand *, Value>> replacements;
-    WalkResult walked = getOperation().walk([&](DecodeOp weights) {
-      auto type = cast<RankedTensorType>(weights.getSource().getType());
-      // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
-      // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.
-      auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
-      if (isForKernels && term && !term.getStorage().hasInnerTiles())
+    WalkResult walked = getOperation().walk([&](linalg::LinalgOp op) {
+      if (!linalg::isaContractionOpInterface(op))
         return WalkResult::advance();
-      for (OpOperand &use : weights->getUses()) {
-        if (!isWeightOfProduct(use))
+      for (OpOperand *weights : op.getDpsInputOperands()) {
+        RankedTensorType type = getDecodedType(weights->get());
+        if (!type || !isWeightOfProduct(*weights))
           continue;
-        auto op = cast<linalg::LinalgOp>(use.getOwner());
-        OpOperand *input = op.getDpsInputOperand(1 - use.getOperandNumber());
-        if (input->get().getDefiningOp<DecodeOp>())
+        // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
+        // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.
+        auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
+        if (term && (isForKernels ? !term.getStorage().hasInnerTiles() : isFloatTerm(term)))
+          continue;
+        OpOperand *input = op.getDpsInputOperand(1 - weights->getOperandNumber());
+        if (getDecodedType(input->get()))
           continue;
         auto encoded = cast<RankedTensorType>(input->get().getType()).cloneWithEncoding(wanted);
         if (failed(verifyEncodedType(encoded, [&] { return op->emitError(); })))

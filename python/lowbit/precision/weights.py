@@ -21,6 +21,10 @@ Moments = NDArray[np.float64]
 """[inputs, inputs]: the mean of x x^T over inputs x."""
 
 
+COLUMNS = "#lowbit.quantized<f16>"
+"""What columns are stored in that are kept apart."""
+
+
 @dataclass(frozen=True)
 class Term:
     """An encoding and its stored components."""
@@ -95,7 +99,7 @@ class Weight:
     terms: list[Term] = field(default_factory=list)
     """Taken out of the base."""
     free_columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Inputs whose columns are stored apart, and chosen last. The base has zeros there."""
+    """Inputs whose columns are stored apart, and chosen last. The base is 0 there, and its codes there are not read."""
     decisions: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -130,21 +134,29 @@ class Weight:
     def finish(self, base: Term) -> Term:
         """With the codes of the base: the whole tensor."""
         if len(self.free_columns):
-            self.terms.append(self._fit_columns(base))
+            base = self._with_columns(base)
         return add_terms([base, *self.terms])
 
-    def _fit_columns(self, base: Term) -> Term:
-        """The columns that are stored apart, so that they make up for the errors of all others: least squares."""
+    def _with_columns(self, base: Term) -> Term:
+        """The base with the columns that are stored apart, so that they make up for the errors of all others: least squares."""
         columns = self.free_columns
-        rest = (self.wanted - base.decode(self.shape)).astype(np.float64)
+        decoded = base.decode(self.shape)
+        decoded[:, columns] = 0
+        rest = (self.wanted - decoded).astype(np.float64)
         moments = damped(self.moments, 1e-6)
-        values = np.zeros(self.shape, np.float32)
-        values[:, columns] = np.linalg.solve(
-            moments[np.ix_(columns, columns)], moments[columns] @ rest.T
-        ).T
-        term = encode(values, columns_encoding(self.shape, len(columns)))
-        self._decode(term)
-        return term
+        fitted = np.linalg.solve(moments[np.ix_(columns, columns)], moments[columns] @ rest.T).T
+        outliers = encode(fitted.astype(np.float32), COLUMNS)
+        density = (len(columns) + 0.5) / self.shape[1]
+        whole = Term(
+            f"#lowbit.outlier_columns<density = {density:.9f}, {base.encoding}, {COLUMNS}>",
+            {
+                "columns": columns.astype(np.int32),
+                **{f"base.{name}": array for name, array in base.components.items()},
+                **{f"outliers.{name}": array for name, array in outliers.components.items()},
+            },
+        )
+        self._decode(whole)
+        return whole
 
     @property
     def base_moments(self) -> Moments:
@@ -163,8 +175,3 @@ class Weight:
         result[np.ix_(rest, rest)] = (left + left.T) / 2
         return result
 
-
-def columns_encoding(shape: tuple[int, ...], count: int) -> str:
-    """Whole columns in f16, the others zero."""
-    density = (count + 0.5) / shape[1]
-    return f"#lowbit.block_sparse<[{shape[0]}, 1], density = {density:.9f}, #lowbit.quantized<f16>>"

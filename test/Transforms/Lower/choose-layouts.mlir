@@ -15,10 +15,12 @@
 #q4_0 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
 #rank1 = #lowbit.quantized<int<4>, scale = f32 rank1<min>>
 #pairs = #lowbit.quantized<int<4>, scale = f16 per [1, 2]>
+#columns = #lowbit.outlier_columns<density = 0.05, #lowbit.quantized<int<4>, scale = f16 per [1, 32]>, #lowbit.quantized<f16>>
 #tall = #lowbit.quantized<int<4>, scale = f16 per [8, 32]>
 
 // CHECK-DAG: #[[$Q:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
 // CHECK-DAG: #[[$TILED:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+// CHECK-DAG: #[[$COLUMNS:.+]] = #lowbit.outlier_columns<density = 0.05, #[[$TILED]], #{{.*}}>
 
 // Products read tiles, all else reads what is stored.
 // CHECK-LABEL: func @two_uses(
@@ -90,6 +92,17 @@ func.func private @outer(%x: tensor<1x64xf32>, %w: tensor<64x64xf32, #q4_0>) -> 
 // CHECK:       func private @inner(%{{.*}}: tensor<1x64xf32>, %{{.*}}: tensor<64x64xf32, #[[$TILED]]>)
 func.func private @inner(%x: tensor<1x64xf32>, %w: tensor<64x64xf32, #q4_0>) -> tensor<1x64xf32> {
   %d = lowbit.decode %w : tensor<64x64xf32, #q4_0>
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<64x64xf32>)
+                     outs(%x : tensor<1x64xf32>) -> tensor<1x64xf32>
+  return %r : tensor<1x64xf32>
+}
+
+// Terms of combinators take tiles each for itself: here not the outliers, whose number is not known.
+// CHECK-LABEL: func @terms(
+// CHECK:       lowbit.convert %{{.*}} to tensor<64x64xf32, #[[$COLUMNS]]>
+func.func @terms(%x: tensor<1x64xf32>) -> tensor<1x64xf32> {
+  %w = lowbit.parameter "terms" : tensor<64x64xf32, #columns>
+  %d = lowbit.decode %w : tensor<64x64xf32, #columns>
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<64x64xf32>)
                      outs(%x : tensor<1x64xf32>) -> tensor<1x64xf32>
   return %r : tensor<1x64xf32>

@@ -143,3 +143,29 @@ func.func @elementwise(%w: tensor<48x64xf32, #outliers>, %y: tensor<48x64xf32>) 
   %0 = linalg.exp ins(%d : tensor<48x64xf32>) outs(%y : tensor<48x64xf32>) -> tensor<48x64xf32>
   return %0 : tensor<48x64xf32>
 }
+
+// -----
+
+// Columns apart: the first term meets inputs that are 0 there, so that what rounds them later sees no outliers; the
+// second one meets only those.
+
+#columns = #lowbit.outlier_columns<density = 0.05, #lowbit.quantized<int<8>, scale = f16 per [1, 32]>, #lowbit.quantized<f16>>
+#nt = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
+
+// CHECK-LABEL: func @outlier_columns(
+// CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, %[[COLUMNS:[a-z0-9]*]]: tensor<?xi32>, %{{.*}}: tensor<48x64xi8>, {{.*}}, %[[O:[a-z0-9]*]]: tensor<48x?xf16>, %[[Y:[a-z0-9]*]]: tensor<2x48xf32>)
+// CHECK: %[[COUNT:.*]] = tensor.dim %[[COLUMNS]]
+// CHECK: %[[REST:.*]] = scf.for %{{.*}} to %[[COUNT]] {{.*}} iter_args(%[[TAKEN:.*]] = %[[X]])
+// CHECK:   %[[AT:.*]] = tensor.extract %[[COLUMNS]]
+// CHECK:   tensor.insert_slice %{{.*}} into %[[TAKEN]][0, %{{.*}}] [2, 1]
+// CHECK: %[[BASE:.*]] = lowbit.decode_region tensor<48x64xf32, #int8_codes{{[0-9]*}}>{{.*}} [0, 0] [48, 64]
+// CHECK: %[[Y0:.*]] = linalg.matmul {{.*}} ins(%[[REST]], %[[BASE]] : {{.*}}) outs(%[[Y]] :
+// CHECK: %[[GATHERED:.*]] = scf.for %{{.*}} to %[[COUNT]]
+// CHECK: %[[OWN:.*]] = lowbit.decode_region tensor<48x?xf32, #{{.*}}>{{.*}}(%[[O]])
+// CHECK: %[[Y1:.*]] = linalg.matmul {{.*}} ins(%[[GATHERED]], %[[OWN]] : {{.*}}) outs(%[[Y0]] :
+// CHECK: return %[[Y1]]
+func.func @outlier_columns(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #columns>, %y: tensor<2x48xf32>) -> tensor<2x48xf32> {
+  %d = lowbit.decode %w : tensor<48x64xf32, #columns>
+  %0 = linalg.matmul indexing_maps = #nt ins(%x, %d : tensor<2x64xf32>, tensor<48x64xf32>) outs(%y : tensor<2x48xf32>) -> tensor<2x48xf32>
+  return %0 : tensor<2x48xf32>
+}

@@ -2,6 +2,7 @@
 
 #q4_0 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
 #tiled = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
+#planes = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
 #int8 = #lowbit.quantized<int<8>, scale = f32 per axis 0>
 
 // CHECK-DAG: #[[$Q:.+]] = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = ggml<q4_0>>
@@ -25,6 +26,16 @@ func.func @pack() -> (tensor<64x64xf32, #tiled>, tensor<64x64xf32, #tiled>, tens
   return %ta, %tb, %tc, %b : tensor<64x64xf32, #tiled>, tensor<64x64xf32, #tiled>, tensor<96x64xf32, #tiled>, tensor<64x64xf32, #q4_0>
 }
 
+// Of a combinator the terms that are in another layout are packed; the entry takes all of it, to find them.
+// CHECK-LABEL: func @terms(
+// CHECK:       lowbit.parameter "d" packed by @[[$TERMS:.*]] from tensor<64x64xf32, #[[$SUM:.*]]> : tensor<64x64xf32, #{{.*}}>
+func.func @terms() -> tensor<64x64xf32, #lowbit.sum<#lowbit.sparse<f16, density = 0.1>, #tiled>> {
+  %w = lowbit.parameter "d" : tensor<64x64xf32, #lowbit.sum<#lowbit.sparse<f16, density = 0.1>, #planes>>
+  %t = lowbit.convert %w : tensor<64x64xf32, #lowbit.sum<#lowbit.sparse<f16, density = 0.1>, #planes>>
+                        to tensor<64x64xf32, #lowbit.sum<#lowbit.sparse<f16, density = 0.1>, #tiled>>
+  return %t : tensor<64x64xf32, #lowbit.sum<#lowbit.sparse<f16, density = 0.1>, #tiled>>
+}
+
 // What rounds, and what is no parameter, is part of the program.
 // CHECK-LABEL: func @stay(
 // CHECK-COUNT-2: lowbit.convert
@@ -32,6 +43,11 @@ func.func @pack() -> (tensor<64x64xf32, #tiled>, tensor<64x64xf32, #tiled>, tens
 // CHECK:       func.func @[[$SQUARE]](%[[GIVEN:.*]]: tensor<64x64xf32, #[[$Q]]>) -> tensor<64x64xf32, #[[$TILED]]> attributes {lowbit.entry}
 // CHECK-NEXT:    lowbit.convert %[[GIVEN]] : tensor<64x64xf32, #[[$Q]]> to tensor<64x64xf32, #[[$TILED]]>
 // CHECK:       func.func @[[$LONG]](
+// CHECK:       func.func @[[$TERMS]](%[[GIVEN:.*]]: tensor<64x64xf32, #[[$SUM]]>) -> tensor<64x64xf32, #[[$TILED]]> attributes {lowbit.entry}
+// CHECK-NEXT:    %[[PARTS:.*]]:5 = lowbit.disassemble %[[GIVEN]]
+// CHECK-NEXT:    %[[LEAF:.*]] = lowbit.assemble %[[PARTS]]#3, %[[PARTS]]#4 : {{.*}} to tensor<64x64xf32, #{{.*}}>
+// CHECK-NEXT:    %[[PACKED:.*]] = lowbit.convert %[[LEAF]] : tensor<64x64xf32, #{{.*}}> to tensor<64x64xf32, #[[$TILED]]>
+// CHECK-NEXT:    return %[[PACKED]]
 // CHECK-NOT:   func.func
 func.func @stay(%x: tensor<64x64xf32, #q4_0>) -> (tensor<64x64xf32, #tiled>, tensor<64x64xf32, #int8>) {
   %a = lowbit.parameter "a" : tensor<64x64xf32, #q4_0>

@@ -8,6 +8,7 @@
 #planes = #lowbit.quantized<int<4>, scale = f16 per [1, 32]>
 #nf4 = #lowbit.quantized<codebook<nf4>, scale = f16 per [1, 32], layout = tiled>
 #rows = #lowbit.part<axis = 0, at = [32], #w4, #w4>
+#columns = #lowbit.outlier_columns<density = 0.05, #w4, #lowbit.quantized<f16>>
 #pairs = #lowbit.quantized<int<4>, scale = f16 per [1, 2], layout = tiled>
 
 // CHECK: #[[$INT8:.+]] = #lowbit.quantized<int<8>, scale = f32 per [1, 32]>
@@ -97,3 +98,22 @@ func.func @stay_f32(%x: tensor<8x64xf32>, %v: tensor<32x64xf32, #nf4>, %w: tenso
 // FOUR:       lowbit.encode %{{.*}} : tensor<8x64xf32> into tensor<8x64xf32, #[[$INT4]]>
 // FOUR:       %[[X:.*]] = lowbit.decode
 // FOUR:       linalg.matmul {{.*}} ins(%[[X]],
+
+// Columns apart are for inputs as they are: only what meets codes is rounded. After the contraction was distributed.
+// RUN: lowbit-opt %s --pass-pipeline='builtin.module(lowbit-components,func.func(lowbit-distribute),func.func(lowbit-quantize-activations{encoding="int<4>, scale = f32 per [1, 32]"}),canonicalize,cse)' | FileCheck %s --check-prefix=APART
+
+// APART-LABEL: func @apart(
+// APART:       %[[REST:.*]] = scf.for
+// APART:       %[[CODES:.*]] = lowbit.encode %[[REST]]
+// APART:       %[[ROUNDED:.*]] = lowbit.decode %[[CODES]]
+// APART:       linalg.matmul {{.*}} ins(%[[ROUNDED]],
+// APART:       %[[OWN:.*]] = scf.for
+// APART-NOT:   lowbit.encode
+// APART:       linalg.matmul {{.*}} ins(%[[OWN]],
+func.func @apart(%x: tensor<8x64xf32>, %w: tensor<64x64xf32, #columns>, %y: tensor<8x64xf32>) -> tensor<8x64xf32> {
+  %dw = lowbit.decode %w : tensor<64x64xf32, #columns>
+  // expected-remark @below {{activations stay f32: the contraction has weights of no single term with inner tiles: #lowbit.outlier_columns<density = 0.05,}}
+  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dw : tensor<8x64xf32>, tensor<64x64xf32>)
+                     outs(%y : tensor<8x64xf32>) -> tensor<8x64xf32>
+  return %r : tensor<8x64xf32>
+}

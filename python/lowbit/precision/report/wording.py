@@ -154,6 +154,8 @@ def _label(encoding: str, depth: int = 0) -> str:
         return " | ".join(inner)
     if name == "sparse":
         return "sparse " + " ".join(argument.replace("density = ", "") for argument in arguments)
+    if name == "outlier_columns":
+        return f"{inner[0]} | columns {inner[1]}"
     if name == "low_rank":
         return arguments[0].replace("rank = ", "rank ")
     if name == "n_m":
