@@ -25,20 +25,19 @@ LogicalResult OutlierColumnsAttr::verify(function_ref<InFlightDiagnostic()> emit
       return emitError() << "columns are in an encoding, not in " << term;
   return success();
 }
-LogicalResult
-OutlierColumnsAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
-                               function_ref<InFlightDiagnostic()> emitError) const {
+LogicalResult OutlierColumnsAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
+                                             function_ref<InFlightDiagnostic()> emitError) const {
   if (shape.size() != 2)
     return emitError() << "columns are of a tensor of 2 axes, this one has " << shape.size();
   if (failed(cast<EncodingAttrInterface>(getBase()).verifyTerm(shape, elementType, emitError)))
     return failure();
   return cast<EncodingAttrInterface>(getOutliers())
-      .verifyTerm({shape[0], ShapedType::kDynamic}, elementType, emitError);
+      .verifyTerm({ShapedType::kDynamic, shape[0]}, elementType, emitError);
 }
 
 SmallVector<RankedTensorType> OutlierColumnsAttr::getChildren(RankedTensorType type) const {
   return {termType(getBase(), type.getShape()),
-          termType(getOutliers(), {type.getDimSize(0), ShapedType::kDynamic})};
+          termType(getOutliers(), {ShapedType::kDynamic, type.getDimSize(0)})};
 }
 
 SmallVector<EncodingComponent> OutlierColumnsAttr::getComponents(RankedTensorType type) const {
@@ -83,16 +82,16 @@ SmallVector<int64_t> OutlierColumnsAttr::getTileMultiples(RankedTensorType type,
                                                           TileUse use) const {
   if (use != TileUse::Decode)
     return {kWhole, kWhole};
-  int64_t rows = 1;
-  for (RankedTensorType child : getChildren(type))
-    rows = joinMultiples(rows, getEncoding(child).getTileMultiples(child, use)[0]);
-  return {rows, kWhole};
+  SmallVector<RankedTensorType> children = getChildren(type);
+  return {joinMultiples(getEncoding(children[0]).getTileMultiples(children[0], use)[0],
+                        getEncoding(children[1]).getTileMultiples(children[1], use)[1]),
+          kWhole};
 }
 
-/// These rows of all outliers.
+/// These rows of all outliers: columns of what they are stored as.
 static Box outlierRegion(TileBuilder &t, Value columns, const Box &region) {
-  return {{region.offsets[0], t.index(0)},
-          {region.sizes[0], tensor::getMixedSize(t.b, t.loc, columns, 0)}};
+  return {{t.index(0), region.offsets[0]},
+          {tensor::getMixedSize(t.b, t.loc, columns, 0), region.sizes[0]}};
 }
 
 Box OutlierColumnsAttr::getComponentRegion(OpBuilder &b, Location loc, RankedTensorType type,
@@ -139,6 +138,16 @@ static Value takeOut(TileBuilder &t, Value values, Value columns, unsigned axis)
   });
 }
 
+/// A matrix with its axes exchanged.
+static Value transpose(TileBuilder &t, Value values) {
+  Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, values);
+  std::swap(sizes[0], sizes[1]);
+  SmallVector<utils::IteratorType> parallel(2, utils::IteratorType::parallel);
+  return t.generic({values}, t.empty(sizes, t.b.getF32Type()), {t.map(2, {1, 0}), t.map(2, {0, 1})},
+                   parallel,
+                   [](TileBuilder &, ValueRange a) -> SmallVector<Value> { return {a[0]}; })[0];
+}
+
 /// `values` at `columns` of `axis`, one beside the other.
 static Value gather(TileBuilder &t, Value values, Value columns, unsigned axis) {
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, values);
@@ -155,14 +164,13 @@ Value OutlierColumnsAttr::buildDecodeTile(OpBuilder &b, Location loc, RankedTens
   TileBuilder t(b, loc);
   auto [base, outliers] = childrenOf(*this, type, components);
   Value tile = base.encoding.buildDecodeTile(b, loc, base.type, base.components, region);
-  Value own =
-      outliers.encoding.buildDecodeTile(b, loc, outliers.type, outliers.components,
-                                        outlierRegion(t, components[0], region));
-  return forEachColumn(t, components[0], tile,
-                       [&](TileBuilder &t, Value column, Value i, Value carried) {
-                         return t.insert(t.slice(own, layerAt(t, own, 1, i)), carried,
-                                         layerAt(t, carried, 1, column));
-                       });
+  Value own = outliers.encoding.buildDecodeTile(b, loc, outliers.type, outliers.components,
+                                                outlierRegion(t, components[0], region));
+  return forEachColumn(
+      t, components[0], tile, [&](TileBuilder &t, Value column, Value i, Value carried) {
+        Value row = t.slice(own, layerAt(t, own, 0, i));
+        return t.insert(transpose(t, row), carried, layerAt(t, carried, 1, column));
+      });
 }
 
 bool OutlierColumnsAttr::isEncodedInTiles(RankedTensorType) const { return false; }
@@ -173,7 +181,7 @@ FailureOr<SmallVector<Value>> OutlierColumnsAttr::buildEncode(OpBuilder &b, Loca
   TileBuilder t(b, loc);
   auto [base, outliers] = childrenOf(*this, type, components);
   auto rest = encodeWhole(b, loc, base.type, takeOut(t, whole, components[0], 1), base.components);
-  auto own = encodeWhole(b, loc, outliers.type, gather(t, whole, components[0], 1),
+  auto own = encodeWhole(b, loc, outliers.type, transpose(t, gather(t, whole, components[0], 1)),
                          outliers.components);
   if (failed(rest) || failed(own))
     return failure();
@@ -183,35 +191,50 @@ FailureOr<SmallVector<Value>> OutlierColumnsAttr::buildEncode(OpBuilder &b, Loca
   return all;
 }
 
+/// A contraction that reads operand `number` with its axes exchanged.
+static Value contractTransposed(TileBuilder &t, linalg::LinalgOp op, ArrayRef<Value> operands,
+                                unsigned number) {
+  SmallVector<AffineMap> maps = op.getIndexingMapsArray();
+  SmallVector<AffineExpr> axes(llvm::reverse(maps[number].getResults()));
+  maps[number] = AffineMap::get(op.getNumLoops(), 0, axes, t.b.getContext());
+  auto result =
+      linalg::GenericOp::create(t.b, t.loc, operands.back().getType(), operands.drop_back(),
+                                operands.back(), maps, op.getIteratorTypesArray());
+  IRMapping map;
+  op->getRegion(0).cloneInto(&result.getRegion(), map);
+  return result.getResult(0);
+}
+
 FailureOr<Value> OutlierColumnsAttr::buildContraction(OpBuilder &b, linalg::LinalgOp op,
                                                       unsigned operand, RankedTensorType type,
                                                       ValueRange components) const {
-  // Each term meets the inputs of its own columns: the base zeros at the others, of which it stores
-  // no values.
+  // Each term meets the inputs of its own columns: the base zeros at the others, which it has no
+  // values for.
   OpOperand &encoded = op->getOpOperand(operand), &init = *op.getDpsInitOperand(0);
   auto loop = cast<AffineDimExpr>(op.getMatchingIndexingMap(&encoded).getResult(1));
   if (op.getMatchingIndexingMap(&init).isFunctionOfDim(loop.getPosition()))
     return failure();
   TileBuilder t(b, op.getLoc());
   auto [base, outliers] = childrenOf(*this, type, components);
-  Value sum = init.get();
-  for (const Child &child : {base, outliers}) {
-    SmallVector<Value> operands;
-    for (OpOperand *input : op.getDpsInputOperands()) {
-      Value value = input->get();
-      if (input == &encoded)
-        value = decodeWhole(b, t.loc, child.type, child.components);
-      else
-        for (auto [axis, expr] : llvm::enumerate(op.getMatchingIndexingMap(input).getResults()))
-          if (expr == loop)
-            value = child.type == base.type ? takeOut(t, value, components[0], axis)
-                                            : gather(t, value, components[0], axis);
-      operands.push_back(value);
+  SmallVector<Value> rest, own;
+  for (OpOperand *input : op.getDpsInputOperands()) {
+    if (input == &encoded) {
+      rest.push_back(decodeWhole(b, t.loc, base.type, base.components));
+      own.push_back(decodeWhole(b, t.loc, outliers.type, outliers.components));
+      continue;
     }
-    operands.push_back(sum);
-    sum = clone(b, op, sum.getType(), operands)->getResult(0);
+    Value without = input->get(), at = input->get();
+    for (auto [axis, expr] : llvm::enumerate(op.getMatchingIndexingMap(input).getResults()))
+      if (expr == loop) {
+        without = takeOut(t, without, components[0], axis);
+        at = gather(t, at, components[0], axis);
+      }
+    rest.push_back(without);
+    own.push_back(at);
   }
-  return sum;
+  rest.push_back(init.get());
+  own.push_back(clone(b, op, init.get().getType(), rest)->getResult(0));
+  return contractTransposed(t, op, own, operand);
 }
 
 //===----------------------------------------------------------------------===//
@@ -243,16 +266,16 @@ llvm::Error OutlierColumnsAttr::verifyComponents(RankedTensorType type, ArrayRef
   SmallVector<RankedTensorType> children = getChildren(type);
   if (llvm::Error error = verifyFront(children[0], shape, components))
     return error;
-  return verifyFront(children[1], {shape[0], int64_t(columns->size())}, components);
+  return verifyFront(children[1], {int64_t(columns->size()), shape[0]}, components);
 }
 
-/// Copies between column `columns[i]` of values [rows, width] and column i of outliers.
+/// Copies between column `columns[i]` of values [rows, width] and row i of outliers.
 static void copyColumns(ArrayRef<int64_t> shape, ArrayRef<int32_t> columns,
                         MutableArrayRef<float> values, MutableArrayRef<float> outliers,
                         bool isDecode) {
   for (int64_t row = 0; row < shape[0]; ++row)
     for (auto [i, column] : llvm::enumerate(columns)) {
-      float &whole = values[row * shape[1] + column], &own = outliers[row * columns.size() + i];
+      float &whole = values[row * shape[1] + column], &own = outliers[i * shape[0] + row];
       (isDecode ? whole : own) = isDecode ? own : whole;
     }
 }
@@ -266,8 +289,8 @@ llvm::Error OutlierColumnsAttr::referenceDecode(ArrayRef<int64_t> shape,
   if (llvm::Error error = decodeFront(getBase(), shape, components, values))
     return error;
   std::vector<float> outliers(shape[0] * columns->size());
-  if (llvm::Error error = decodeFront(getOutliers(), {shape[0], int64_t(columns->size())},
-                                      components, outliers))
+  if (llvm::Error error =
+          decodeFront(getOutliers(), {int64_t(columns->size()), shape[0]}, components, outliers))
     return error;
   copyColumns(shape, *columns, values, outliers, /*isDecode=*/true);
   return llvm::Error::success();
@@ -292,7 +315,7 @@ OutlierColumnsAttr::referenceEncode(ArrayRef<int64_t> shape, ArrayRef<float> val
   std::vector<Buffer> all{bufferOf(columns)};
   if (llvm::Error error = appendEncoded(all, getBase(), shape, base))
     return std::move(error);
-  if (llvm::Error error = appendEncoded(all, getOutliers(), {shape[0], count}, outliers))
+  if (llvm::Error error = appendEncoded(all, getOutliers(), {count, shape[0]}, outliers))
     return std::move(error);
   return all;
 }

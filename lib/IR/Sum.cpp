@@ -31,8 +31,8 @@ LogicalResult SumAttr::verifyTerm(ArrayRef<int64_t> shape, Type elementType,
 }
 
 SmallVector<RankedTensorType> SumAttr::getChildren(RankedTensorType type) const {
-  return llvm::map_to_vector(
-      getTerms(), [&](Attribute term) { return termType(term, type.getShape()); });
+  return llvm::map_to_vector(getTerms(),
+                             [&](Attribute term) { return termType(term, type.getShape()); });
 }
 
 SmallVector<EncodingComponent> SumAttr::getComponents(RankedTensorType type) const {

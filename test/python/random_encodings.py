@@ -167,7 +167,7 @@ class Choices:
             count = int(float(density) * (shape[0] // height) * (shape[1] // width))
             return f"#lowbit.block_sparse<[{height}, {width}], density = {density}, {self.term((count * height, width), depth - 1)}>"
         if kind == "outlier_columns":
-            outliers = self.term((shape[0], int(float(density) * shape[1])), depth - 1)
+            outliers = self.term((int(float(density) * shape[1]), shape[0]), depth - 1)
             return f"#lowbit.outlier_columns<density = {density}, {self.term(shape, depth - 1)}, {outliers}>"
         chosen = self.between(1, 5)
         left, right = self.term((shape[0], chosen), depth - 1), self.term((chosen, shape[1]), depth - 1)

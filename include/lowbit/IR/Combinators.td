@@ -119,8 +119,8 @@ def Lowbit_OutlierColumnsAttr : Lowbit_Encoding<"OutlierColumns", "outlier_colum
     ["verifyTerm", "getExtents", "getChildren", "isEncodedInTiles", "buildEncode", "buildContraction", "referenceEncode", "verifyComponents"]> {
   let summary = "some columns of a matrix in an encoding of their own";
   let description = [{
-    Column `columns[i]` of the matrix is column i of what the second term encodes, [rows, number of columns]; all others are those of
-    the first term, which has codes for every column and of which these are not read. So the first term's blocks lie as they do
+    Column `columns[i]` of the matrix is row i of what the second term encodes, [number of columns, rows]; all others are those of the
+    first term, which has codes for every column and of which these are not read. So the first term's blocks lie as they do
     without, and a product reads it with inputs that are 0 there: when the inputs are rounded, outliers do not widen the range of the
     others (LLM.int8(), QUIK, OWQ). An encode of an archive takes the `floor(density * columns)` columns of largest sum of squares; an
     encode in a program keeps the columns of its destination.

@@ -20,8 +20,8 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-/// `type`, of one term, in a layout of inner tiles; null, with the reason, where no contraction could
-/// read it so.
+/// `type`, of one term, in a layout of inner tiles; null, with the reason, where no contraction
+/// could read it so.
 static RankedTensorType typeIn(Attribute layout, RankedTensorType type, std::string &reason) {
   auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
   if (!term || type.getRank() != 2 || !type.hasStaticShape() || term.getStorage().hasInnerTiles()) {

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "InnerTilePlan.h"
-#include "lowbit/IR/LowbitOps.h"
 #include "Reports.h"
+#include "lowbit/IR/LowbitOps.h"
 
 #include "lowbit/Numerics/TiledLayout.h"
 

@@ -83,6 +83,8 @@ static bool hasTileBuffers(TilingInterface op) {
 
 Sizes lowbit::parallelTileSizes(TilingInterface op, const UpdateTiles &limits) {
   Sizes ranges = loopRanges(op), sizes(ranges.size(), 0), least(ranges.size(), 1);
+  if (llvm::is_contained(ranges, 0)) // no slice lies inside of nothing
+    return sizes;
   int64_t elements = 1;
   for (int64_t n : ranges)
     elements = ShapedType::isDynamic(n) || elements < 0 ? -1 : elements * n;

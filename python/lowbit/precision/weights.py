@@ -144,7 +144,7 @@ class Weight:
         decoded[:, columns] = 0
         rest = (self.wanted - decoded).astype(np.float64)
         moments = damped(self.moments, 1e-6)
-        fitted = np.linalg.solve(moments[np.ix_(columns, columns)], moments[columns] @ rest.T).T
+        fitted = np.linalg.solve(moments[np.ix_(columns, columns)], moments[columns] @ rest.T)
         outliers = encode(fitted.astype(np.float32), COLUMNS)
         density = (len(columns) + 0.5) / self.shape[1]
         whole = Term(

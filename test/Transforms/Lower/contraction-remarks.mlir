@@ -24,7 +24,7 @@ func.func @linear(%x: tensor<8x64xf32>, %y: tensor<8x256xf32>) -> tensor<8x256xf
 #w = #lowbit.sum<#lowbit.quantized<codebook<nf4>, scale = f16 per [1, 32], layout = tiled>, #lowbit.sparse<f16, density = 0.01>>
 func.func @outliers(%x: tensor<1x64xf32>, %y: tensor<1x256xf32>) -> tensor<1x256xf32> attributes {lowbit.entry, lowbit.updates = array<i64: -1>} {
   %w = lowbit.parameter "w" : tensor<256x64xf32, #w>
-  // expected-remark @+4 {{[Missed] activations | Category:lowbit-quantize-activations | Function=outliers | Outcome="activations stay f32", Reason="the contraction has weights of no single term with inner tiles: #lowbit.sum<}}
+  // expected-remark @+4 {{[Missed] activations | Category:lowbit-quantize-activations | Function=outliers | Outcome="activations stay f32", Reason="the contraction has integer activations and weights whose levels are no small integers: codebook<nf4>"}}
   // expected-remark @+3 {{[Passed] contraction | Category:lowbit-distribute | Function=outliers | Kind="own form of the encoding", Op=linalg.matmul, WeightBytes=?, Weights="#lowbit.sparse<f16, density = 0.01>"}}
   // expected-remark @+2 {{[Passed] contraction | Category:lowbit-inner-tiles | Function=outliers | Activations=f32, Columns=64, Iterations=4, Kind="f32 multiply-add",}}
   // expected-remark @+1 {{[Analysis] register-tile | Category:lowbit-emit-contractions | Function=outliers.body | BlockColumns=32, TileOutputs=64, TileRows=1, VectorsOfSums=8}}

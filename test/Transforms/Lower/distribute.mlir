@@ -153,16 +153,16 @@ func.func @elementwise(%w: tensor<48x64xf32, #outliers>, %y: tensor<48x64xf32>) 
 #nt = [affine_map<(m, n, k) -> (m, k)>, affine_map<(m, n, k) -> (n, k)>, affine_map<(m, n, k) -> (m, n)>]
 
 // CHECK-LABEL: func @outlier_columns(
-// CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, %[[COLUMNS:[a-z0-9]*]]: tensor<?xi32>, %{{.*}}: tensor<48x64xi8>, {{.*}}, %[[O:[a-z0-9]*]]: tensor<48x?xf16>, %[[Y:[a-z0-9]*]]: tensor<2x48xf32>)
+// CHECK-SAME: %[[X:.*]]: tensor<2x64xf32>, %[[COLUMNS:[a-z0-9]*]]: tensor<?xi32>, %{{.*}}: tensor<48x64xi8>, {{.*}}, %[[O:[a-z0-9]*]]: tensor<?x48xf16>, %[[Y:[a-z0-9]*]]: tensor<2x48xf32>)
 // CHECK: %[[COUNT:.*]] = tensor.dim %[[COLUMNS]]
 // CHECK: %[[REST:.*]] = scf.for %{{.*}} to %[[COUNT]] {{.*}} iter_args(%[[TAKEN:.*]] = %[[X]])
 // CHECK:   %[[AT:.*]] = tensor.extract %[[COLUMNS]]
 // CHECK:   tensor.insert_slice %{{.*}} into %[[TAKEN]][0, %{{.*}}] [2, 1]
-// CHECK: %[[BASE:.*]] = lowbit.decode_region tensor<48x64xf32, #int8_codes{{[0-9]*}}>{{.*}} [0, 0] [48, 64]
-// CHECK: %[[Y0:.*]] = linalg.matmul {{.*}} ins(%[[REST]], %[[BASE]] : {{.*}}) outs(%[[Y]] :
 // CHECK: %[[GATHERED:.*]] = scf.for %{{.*}} to %[[COUNT]]
-// CHECK: %[[OWN:.*]] = lowbit.decode_region tensor<48x?xf32, #{{.*}}>{{.*}}(%[[O]])
-// CHECK: %[[Y1:.*]] = linalg.matmul {{.*}} ins(%[[GATHERED]], %[[OWN]] : {{.*}}) outs(%[[Y0]] :
+// CHECK: %[[BASE:.*]] = lowbit.decode_region tensor<48x64xf32, #int8_codes{{[0-9]*}}>{{.*}} [0, 0] [48, 64]
+// CHECK: %[[OWN:.*]] = lowbit.decode_region tensor<?x48xf32, #{{.*}}>{{.*}}(%[[O]])
+// CHECK: %[[Y0:.*]] = linalg.matmul {{.*}} ins(%[[REST]], %[[BASE]] : {{.*}}) outs(%[[Y]] :
+// CHECK: %[[Y1:.*]] = linalg.generic {{.*}} ins(%[[GATHERED]], %[[OWN]] : {{.*}}) outs(%[[Y0]] :
 // CHECK: return %[[Y1]]
 func.func @outlier_columns(%x: tensor<2x64xf32>, %w: tensor<48x64xf32, #columns>, %y: tensor<2x48xf32>) -> tensor<2x48xf32> {
   %d = lowbit.decode %w : tensor<48x64xf32, #columns>
