@@ -57,11 +57,12 @@ static void roundLanes(const Lanes &t, Rounding rounding, float low, Lanes &resu
     result[i] = roundToInteger(withoutNaN(t[i]), rounding, low);
 }
 
-/// Integers after a zero point is added to them; -0 becomes the +0 that its code decodes to.
+/// Integers after a zero point, maybe +0, is added to them: -0 becomes the +0 that its code decodes
+/// to.
 LOWBIT_EACH_PROCESSOR
 static void clampSums(float *integers, const float *zeros, float low, float high) {
   for (int64_t i = 0; i < kLanes; ++i)
-    integers[i] = std::clamp(integers[i] + zeros[i], low, high) + 0.0f;
+    integers[i] = std::clamp(integers[i] + zeros[i], low, high);
 }
 
 /// The level between whose threshold and the next one each number is.
