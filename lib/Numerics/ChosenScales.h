@@ -21,14 +21,12 @@ struct ChosenScales {
   std::vector<Codes> arrays;          ///< the scale's, then the zero point's
 };
 
-/// By the resolved rule, from x. Precondition: the term has a scale.
+/// By the resolved rule, from x. Precondition: the term has a scale, no rank-1 one if x is a matrix
+/// that lies column by column.
 ChosenScales chooseScales(const Quantized &term, const EncodeRule &rule, const Shape &shape,
-                          const float *x);
+                          const float *x, bool isTransposed = false);
 
-/// The code of an element, rounded to nearest. Precondition: the rule has no seed.
-uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
-                       float zero);
-/// What it decodes to, with the stored scale and zero point. Each line is one f32 operation,
+/// What a level decodes to, with the stored scale and zero point. Each line is one f32 operation,
 /// rounded by itself.
 inline float applyScale(const Quantized &term, float level, float scale, float zero) {
   float value = level;

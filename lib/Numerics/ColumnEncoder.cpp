@@ -1,4 +1,4 @@
-//===- ColumnEncoder.cpp - Codes element by element, by given scales ------===//
+//===- ColumnEncoder.cpp - Codes of one column after the other ------------===//
 //
 // Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -7,6 +7,7 @@
 
 #include "lowbit/Numerics/ColumnEncoder.h"
 #include "ChosenScales.h"
+#include "Lanes.h"
 #include "lowbit/Numerics/Layout.h"
 
 #include <algorithm>
@@ -28,63 +29,102 @@ std::optional<std::string> ColumnEncoder::check(const Quantized &term, const Sha
   return std::nullopt;
 }
 
-ColumnEncoder::ColumnEncoder(const Quantized &term, const Shape &shape, const float *x)
-    : term(term), rule(resolveRule(term)), shape(shape) {
+ColumnEncoder::ColumnEncoder(const Quantized &term, const Shape &shape)
+    : term(term), rule(resolveRule(term)), lanes(std::make_unique<LaneEncoder>(this->term, rule)),
+      shape(shape) {
   assert(!check(term, shape) && "the term cannot be encoded column by column");
-  auto count = static_cast<size_t>(shape[0] * shape[1]);
-  arrays.emplace_back(count);
-  for (std::vector<float> *field : {&scales, &zeros, &storedScales, &storedZeros})
-    field->assign(count, 0.0f);
-  if (!term.scale || count == 0)
-    return;
-  ChosenScales chosen = numerics::chooseScales(term, rule, shape, x);
-  spread(0, shape, chosen);
-  for (Codes &codes : chosen.arrays)
-    arrays.push_back(std::move(codes));
+  std::optional<Shape> local = localBlock();
+  scaleColumns = local ? (*local)[1] : 1;
+  auto count = static_cast<size_t>(shape[0] * ceilDivide(shape[1], scaleColumns));
+  bool isStored = rule.divisor == EncodeRule::Divisor::Stored;
+  scales.resize(term.scale ? count : 0);
+  zeros.resize(term.zero ? count : 0);
+  storedScales.resize(isStored ? 0 : scales.size());
+  storedZeros.resize(isStored ? 0 : zeros.size());
+  for (const CodeArray &array : codeArrays(term, shape))
+    arrays.emplace_back(static_cast<size_t>(*elementCount(array.shape)));
 }
 
-/// One field of columns from `begin` on.
-static void fill(const ScaleField &field, int64_t begin, const Shape &part, int64_t columns,
-                 std::vector<float> &all) {
-  for (int64_t row = 0; row < part[0]; ++row)
-    field.fillRow(row, all.data() + row * columns + begin);
-}
+ColumnEncoder::~ColumnEncoder() = default;
 
-void ColumnEncoder::spread(int64_t begin, const Shape &part, const ChosenScales &chosen) {
-  fill(chosen.scale, begin, part, shape[1], scales);
-  fill(chosen.storedScale, begin, part, shape[1], storedScales);
-  if (!term.zero)
-    return;
-  fill(chosen.zero, begin, part, shape[1], zeros);
-  fill(chosen.storedZero, begin, part, shape[1], storedZeros);
-}
-
-std::optional<int64_t> ColumnEncoder::localColumns() const {
+std::optional<Shape> ColumnEncoder::localBlock() const {
   if (!term.scale || term.scale->rank1 || term.scale->offset || term.scale->levels.size() != 1 ||
       (term.zero && (term.zero->levels.size() != 1 ||
                      !(term.zero->levels[0].granularity == term.scale->levels[0].granularity))))
     return std::nullopt;
-  int64_t columns = term.scale->levels[0].granularity.blockOf(shape)[1];
-  return columns > 0 && columns < shape[1] ? std::optional(columns) : std::nullopt;
-}
-
-void ColumnEncoder::chooseScales(int64_t begin, int64_t end, const float *x) {
-  Shape part = {shape[0], end - begin};
-  ChosenScales chosen = numerics::chooseScales(term, rule, part, x);
-  spread(begin, part, chosen);
   Shape block = term.scale->levels[0].granularity.blockOf(shape);
-  Shape grid = Tiling(shape, block).grid(), own = Tiling(part, block).grid();
-  for (size_t array = 0; array < chosen.arrays.size(); ++array)
-    for (int64_t row = 0; row < own[0]; ++row)
-      std::copy_n(chosen.arrays[array].begin() + row * own[1], own[1],
-                  arrays[1 + array].begin() + row * grid[1] + begin / block[1]);
+  return block[1] > 0 && block[1] < shape[1] ? std::optional(block) : std::nullopt;
 }
 
-float ColumnEncoder::set(int64_t row, int64_t column, float x) {
-  auto place = static_cast<size_t>(row * shape[1] + column);
-  uint32_t code = encodeElement(term, rule, x, scales[place], zeros[place]);
-  arrays[0][place] = code;
-  return applyScale(term, term.format.decode(code), storedScales[place], storedZeros[place]);
+void ColumnEncoder::spread(int64_t row, int64_t column, const Shape &part,
+                           const ChosenScales &chosen) {
+  std::vector<float> values(static_cast<size_t>(part[1]));
+  auto fill = [&](const ScaleField &field, std::vector<float> &all) {
+    for (int64_t i = 0; i < part[0] && !all.empty(); ++i) {
+      field.fillRow(i, values.data());
+      for (int64_t j = 0; j < part[1]; j += scaleColumns)
+        all[static_cast<size_t>((column + j) / scaleColumns * shape[0] + row + i)] =
+            values[static_cast<size_t>(j)];
+    }
+  };
+  fill(chosen.scale, scales);
+  fill(chosen.zero, zeros);
+  fill(chosen.storedScale, storedScales);
+  fill(chosen.storedZero, storedZeros);
+}
+
+void ColumnEncoder::chooseScales(const float *x) {
+  if (!term.scale || arrays[0].empty())
+    return;
+  ChosenScales chosen = numerics::chooseScales(term, rule, shape, x);
+  spread(0, 0, shape, chosen);
+  std::move(chosen.arrays.begin(), chosen.arrays.end(), arrays.begin() + 1);
+}
+
+void ColumnEncoder::chooseScales(int64_t row, int64_t column, const Shape &part, const float *x) {
+  ChosenScales chosen = numerics::chooseScales(term, rule, part, x, /*isTransposed=*/true);
+  spread(row, column, part, chosen);
+  Shape block = *localBlock();
+  int64_t stride = ceilDivide(shape[1], block[1]);
+  Shape grid = Tiling(part, term.scale->levels[0].granularity.blockOf(part)).grid();
+  for (size_t array = 0; array < chosen.arrays.size(); ++array)
+    for (int64_t i = 0; i < grid[0]; ++i)
+      std::copy_n(chosen.arrays[array].begin() + i * grid[1], grid[1],
+                  arrays[1 + array].begin() + (row / block[0] + i) * stride + column / block[1]);
+}
+
+/// Some numbers, if there are any; as many as lanes are is what happens most.
+static void copy(const float *from, size_t count, float *to) {
+  if (!from)
+    return;
+  if (count == kLanes)
+    std::copy_n(from, kLanes, to);
+  else
+    std::copy_n(from, count, to);
+}
+
+void ColumnEncoder::set(int64_t row, int64_t column, int64_t count, const float *x,
+                        float *decoded) {
+  for (int64_t begin = 0; begin < count; begin += kLanes) {
+    auto place = static_cast<size_t>(column / scaleColumns * shape[0] + row + begin);
+    auto some = static_cast<size_t>(std::min(kLanes, count - begin));
+    auto load = [&](const std::vector<float> &all, Lanes &to) {
+      copy(all.empty() ? nullptr : &all[place], some, to.data());
+    };
+    Lanes given{}, scale{}, zero{}, levels;
+    CodeLanes codes;
+    copy(x + begin, some, given.data());
+    load(scales, scale);
+    load(zeros, zero);
+    lanes->encode(given, scale, zero, levels, codes);
+    load(storedScales, scale);
+    load(storedZeros, zero);
+    lanes->decode(levels, scale, zero);
+    copy(levels.data(), some, decoded + begin);
+    for (size_t i = 0; i < some; ++i)
+      arrays[0][(static_cast<size_t>(row + begin) + i) * static_cast<size_t>(shape[1]) +
+                static_cast<size_t>(column)] = codes[i];
+  }
 }
 
 std::vector<Bytes> ColumnEncoder::finish() const {

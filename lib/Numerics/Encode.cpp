@@ -57,14 +57,14 @@ static std::vector<float> idealZeros(const Quantized &term, const std::vector<fl
 }
 
 ChosenScales chooseScales(const Quantized &term, const EncodeRule &rule, const Shape &shape,
-                          const float *x) {
+                          const float *x, bool isTransposed) {
   if (term.scale->rank1)
     return chooseRank1(term, rule, shape, x);
 
   Tiling tiling(shape, term.scale->levels.back().granularity.blockOf(shape));
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;
-  IdealScales ideals = chooseIdeals(term, rule, tiling, rows, columns, x);
+  IdealScales ideals = chooseIdeals(term, rule, tiling, rows, columns, x, isTransposed);
 
   bool isStored = rule.divisor == EncodeRule::Divisor::Stored;
   ChosenScales chosen;
@@ -128,12 +128,6 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
       rule.seed ? roundStochastically(value, u) : roundToInteger(value, *rule.rounding, low);
   integer = std::clamp(integer + zero, low, format.highest());
   return format.codeOfInteger(static_cast<int32_t>(integer));
-}
-
-uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, float x, float scale,
-                       float zero) {
-  assert(!rule.seed && "a draw is of an element");
-  return encodeElement(term, rule, x, scale, zero, [](float) { return 0.0f; });
 }
 
 /// Levels are learned from the elements over their scale; then each takes the nearest one.

@@ -8,6 +8,7 @@
 
 #include "IdealScales.h"
 
+#include "Lanes.h"
 #include "ScaleField.h"
 #include "lowbit/Numerics/EncodeRules.h"
 #include "lowbit/Numerics/Half.h"
@@ -19,7 +20,43 @@ namespace lowbit::numerics {
 
 using Choice = EncodeRule::Choice;
 
+//===----------------------------------------------------------------------===//
+// The elements of blocks
+//===----------------------------------------------------------------------===//
+
 namespace {
+/// Up to kLanes blocks side by side: one element of each, in order of their linear index, then the
+/// next one of each; NaN, which no element is, where a block has ended.
+struct BlockLanes {
+  explicit BlockLanes(int64_t lanes) : lanes(lanes), sizes(static_cast<size_t>(lanes)) {}
+
+  void append(int64_t lane, float element) {
+    int64_t &size = sizes[static_cast<size_t>(lane)];
+    auto index = static_cast<size_t>(size++ * lanes + lane);
+    if (index >= elements.size())
+      elements.resize(static_cast<size_t>(size * lanes), kNone);
+    elements[index] = withoutNaN(element);
+  }
+
+  /// Calls visit(kLanes numbers) for each element; beyond `lanes` they are anything.
+  template <typename Visitor> void forEachElement(Visitor visit) const {
+    for (size_t first = 0; first < elements.size(); first += static_cast<size_t>(lanes)) {
+      if (lanes == kLanes) {
+        visit(&elements[first]);
+        continue;
+      }
+      Lanes padded{};
+      std::copy_n(&elements[first], lanes, padded.begin());
+      visit(padded.data());
+    }
+  }
+
+  static constexpr float kNone = std::numeric_limits<float>::quiet_NaN();
+  int64_t lanes;
+  std::vector<int64_t> sizes;
+  std::vector<float> elements;
+};
+
 /// What the simple rules must know of each block.
 struct Statistics {
   std::vector<float> peak;      ///< the element of largest magnitude, the first one of equals
@@ -27,90 +64,97 @@ struct Statistics {
 };
 } // namespace
 
-/// The smaller of two numbers, -0 below +0: IEEE 754-2019 minimum.
-static float minimumOf(float a, float b) {
-  if (a == b)
-    return std::signbit(a) ? a : b;
-  return a < b ? a : b;
-}
-
-static Statistics gather(const Tiling &tiling, int64_t rows, int64_t columns, const float *x) {
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
-  constexpr float infinity = std::numeric_limits<float>::infinity();
-  size_t blocks = static_cast<size_t>(tiling.blockCount());
-  Statistics statistics{std::vector<float>(blocks, nan), std::vector<float>(blocks, infinity),
-                        std::vector<float>(blocks, -infinity)};
+static std::vector<BlockLanes> blockLanesOf(const Tiling &tiling, int64_t rows, int64_t columns,
+                                            const float *x, bool isTransposed) {
+  std::vector<BlockLanes> all;
+  for (int64_t first = 0; first < tiling.blockCount(); first += kLanes)
+    all.emplace_back(std::min(kLanes, tiling.blockCount() - first));
+  if (isTransposed && tiling.blockCount() == rows && rows <= kLanes) { // each row is one
+    all[0].sizes.assign(static_cast<size_t>(rows), columns);
+    all[0].elements.resize(static_cast<size_t>(rows * columns));
+    std::transform(x, x + rows * columns, all[0].elements.begin(), withoutNaN);
+    return all;
+  }
   for (int64_t row = 0; row < rows; ++row)
     tiling.forEachRun(row, [&](int64_t block, int64_t begin, int64_t end) {
-      size_t index = static_cast<size_t>(block);
-      float peak = statistics.peak[index], low = statistics.low[index],
-            high = statistics.high[index];
-      for (int64_t column = begin; column < end; ++column) {
-        float value = withoutNaN(x[row * columns + column]);
-        peak = largerMagnitude(peak, value);
-        low = minimumOf(low, value);
-        high = std::max(high, value);
-      }
-      statistics.peak[index] = peak;
-      statistics.low[index] = low;
-      statistics.high[index] = high;
-    });
-  return statistics;
-}
-
-/// The elements of each block, in order of their linear index.
-static std::vector<std::vector<float>> elementsOf(const Tiling &tiling, int64_t rows,
-                                                  int64_t columns, const float *x) {
-  std::vector<std::vector<float>> blocks(static_cast<size_t>(tiling.blockCount()));
-  for (int64_t row = 0; row < rows; ++row)
-    tiling.forEachRun(row, [&](int64_t block, int64_t begin, int64_t end) {
+      BlockLanes &blocks = all[static_cast<size_t>(block / kLanes)];
       for (int64_t column = begin; column < end; ++column)
-        blocks[static_cast<size_t>(block)].push_back(withoutNaN(x[row * columns + column]));
+        blocks.append(block % kLanes,
+                      x[isTransposed ? column * rows + row : row * columns + column]);
     });
-  return blocks;
+  return all;
+}
+
+LOWBIT_EACH_PROCESSOR
+static void gatherElement(const float *x, float *peak, float *low, float *high) {
+  for (int64_t i = 0; i < kLanes; ++i) {
+    bool isNone = std::isnan(x[i]);
+    peak[i] = isNone || std::fabs(x[i]) <= std::fabs(peak[i]) ? peak[i] : x[i];
+    bool isLower = x[i] < low[i] || (x[i] == low[i] && std::signbit(x[i]));
+    low[i] = isLower ? x[i] : low[i];
+    high[i] = x[i] > high[i] ? x[i] : high[i];
+  }
+}
+
+static Statistics gather(const std::vector<BlockLanes> &all) {
+  constexpr float infinity = std::numeric_limits<float>::infinity();
+  Statistics statistics;
+  for (const BlockLanes &blocks : all) {
+    Lanes peak, low, high;
+    peak.fill(BlockLanes::kNone);
+    low.fill(infinity);
+    high.fill(-infinity);
+    blocks.forEachElement(
+        [&](const float *x) { gatherElement(x, peak.data(), low.data(), high.data()); });
+    auto append = [&](const Lanes &lanes, std::vector<float> &list) {
+      list.insert(list.end(), lanes.begin(), lanes.begin() + blocks.lanes);
+    };
+    append(peak, statistics.peak);
+    append(low, statistics.low);
+    append(high, statistics.high);
+  }
+  return statistics;
 }
 
 //===----------------------------------------------------------------------===//
 // Rules that search
 //===----------------------------------------------------------------------===//
 
-static float percentileOf(std::vector<float> block, double percent) {
+static float percentileOf(const BlockLanes &blocks, int64_t lane, double percent) {
+  std::vector<float> block;
+  for (int64_t i = 0; i < blocks.sizes[static_cast<size_t>(lane)]; ++i)
+    block.push_back(std::fabs(blocks.elements[static_cast<size_t>(i * blocks.lanes + lane)]));
   if (block.empty())
     return 0.0f;
-  for (float &x : block)
-    x = std::fabs(x);
   auto at = block.begin() + percentileRank(percent, static_cast<int64_t>(block.size())) - 1;
   std::nth_element(block.begin(), at, block.end());
   return *at;
 }
 
-/// Squared errors of a block under a scale, summed in order.
-static float errorOf(const Format &format, const std::vector<float> &block, float scale) {
-  float sum = 0.0f;
-  for (float x : block) {
-    float t = scale == 0.0f ? 0.0f : x / scale;
-    float decoded = scale * format.decode(format.encode(t));
-    float error = x - decoded;
-    float square = error * error;
-    sum = sum + square;
-  }
-  return sum;
+/// Squared errors of blocks under a scale each, summed in order.
+static Lanes errorsOf(const NearestLevels &nearest, const BlockLanes &blocks, const Lanes &scales) {
+  Lanes sums{};
+  blocks.forEachElement([&](const float *x) { nearest.addSquaredErrors(x, scales, sums); });
+  return sums;
 }
 
-/// The candidate of least error, the first one of equals. A candidate is tried as decode will read
+/// The candidates of least error, the first of equals. A candidate is tried as decode will read
 /// it where it is known alone what is stored of it: in a tree of one level.
-static float searchScale(const Quantized &term, const EncodeRule &rule,
-                         const std::vector<float> &block, float ideal) {
+static Lanes searchScales(const Quantized &term, const EncodeRule &rule, const BlockLanes &blocks,
+                          const Lanes &ideals) {
+  NearestLevels nearest(term.format, Rounding::NearestEven);
   bool isStored = term.scale->levels.size() == 1 && !term.scale->offset;
-  float best = ideal, least = std::numeric_limits<float>::infinity();
+  Lanes best = ideals, least, candidates;
+  least.fill(std::numeric_limits<float>::infinity());
   for (float fraction : mseFractions(rule)) {
-    float candidate = ideal * fraction;
+    for (int64_t i = 0; i < kLanes; ++i)
+      candidates[i] = ideals[i] * fraction;
     if (isStored)
-      candidate = storedValue(term.scale->levels[0].element, candidate, rule.overflow);
-    float error = errorOf(term.format, block, candidate);
-    if (error < least) {
-      best = candidate;
-      least = error;
+      storeLanes(term.scale->levels[0].element, rule.overflow, candidates);
+    Lanes errors = errorsOf(nearest, blocks, candidates);
+    for (int64_t i = 0; i < kLanes; ++i) {
+      best[i] = errors[i] < least[i] ? candidates[i] : best[i];
+      least[i] = errors[i] < least[i] ? errors[i] : least[i];
     }
   }
   return best;
@@ -151,9 +195,10 @@ static float scaleOfPeak(const Format &format, Choice choice, float peak) {
 }
 
 IdealScales chooseIdeals(const Quantized &term, const EncodeRule &rule, const Tiling &tiling,
-                         int64_t rows, int64_t columns, const float *x) {
+                         int64_t rows, int64_t columns, const float *x, bool isTransposed) {
   const Format &format = term.format;
-  Statistics statistics = gather(tiling, rows, columns, x);
+  std::vector<BlockLanes> all = blockLanesOf(tiling, rows, columns, x, isTransposed);
+  Statistics statistics = gather(all);
   IdealScales ideals;
   ideals.scale.resize(statistics.peak.size());
   if (rule.choice == Choice::MinMax) {
@@ -168,11 +213,17 @@ IdealScales chooseIdeals(const Quantized &term, const EncodeRule &rule, const Ti
     ideals.scale[block] = scaleOfPeak(format, rule.choice, statistics.peak[block]);
   if (rule.choice != Choice::Percentile && rule.choice != Choice::Mse)
     return ideals;
-  std::vector<std::vector<float>> blocks = elementsOf(tiling, rows, columns, x);
-  for (size_t block = 0; block < blocks.size(); ++block)
-    ideals.scale[block] = rule.choice == Choice::Percentile
-                              ? percentileOf(blocks[block], rule.percent) / format.largest()
-                              : searchScale(term, rule, blocks[block], ideals.scale[block]);
+  float *next = ideals.scale.data();
+  for (const BlockLanes &blocks : all) {
+    Lanes scales{};
+    std::copy_n(next, blocks.lanes, scales.begin());
+    if (rule.choice == Choice::Mse)
+      scales = searchScales(term, rule, blocks, scales);
+    else
+      for (int64_t lane = 0; lane < blocks.lanes; ++lane)
+        scales[lane] = percentileOf(blocks, lane, rule.percent) / format.largest();
+    next = std::copy_n(scales.begin(), blocks.lanes, next);
+  }
   return ideals;
 }
 

@@ -25,9 +25,10 @@ struct IdealScales {
   std::vector<float> low; ///< MinMax only: the smallest element, widened as the zero point needs
 };
 
-/// What a resolved rule chooses on blocks of `rows` x `columns` elements of x.
+/// What a resolved rule chooses on blocks of `rows` x `columns` elements of x, which lie row by row
+/// or, if it is transposed, column by column.
 IdealScales chooseIdeals(const Quantized &term, const EncodeRule &rule, const Tiling &tiling,
-                         int64_t rows, int64_t columns, const float *x);
+                         int64_t rows, int64_t columns, const float *x, bool isTransposed);
 
 } // namespace lowbit::numerics
 

@@ -54,11 +54,14 @@ static void packRowOf(const Code *codes, int64_t columns, Plane plane, uint8_t *
     }
     return;
   }
-  std::fill_n(row, rowBytes(columns, plane.width), uint8_t(0));
   unsigned perByte = 8 / plane.width;
-  for (int64_t j = 0; j < columns; ++j) {
-    uint32_t field = (static_cast<uint32_t>(codes[j]) >> plane.shift) & mask;
-    row[j / perByte] |= static_cast<uint8_t>(field << (j % perByte * plane.width));
+  for (int64_t first = 0; first < columns; first += perByte) {
+    int64_t count = std::min<int64_t>(perByte, columns - first);
+    uint32_t byte = 0;
+    for (int64_t j = 0; j < count; ++j)
+      byte |= ((static_cast<uint32_t>(codes[first + j]) >> plane.shift) & mask)
+              << (j * plane.width);
+    *row++ = static_cast<uint8_t>(byte);
   }
 }
 

@@ -1,9 +1,15 @@
 """lowbit.encode() with second moments: GPTQ's codes, for any encoding that is taken column by column."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import lowbit
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
+from gptq import GROUP, numpy_codes  # noqa: E402
 
 INT4 = "#lowbit.quantized<int<4>, scale = f32 per [1, 32]>"
 INT3 = "#lowbit.quantized<int<3>, scale = f32 per axis 0>"
@@ -56,6 +62,23 @@ def test_are_the_papers(group: int, encoding: str, bits: int) -> None:
     # A near-tie that falls to the other side changes the rest of its row.
     same = np.isclose(found, expected, rtol=1e-6, atol=1e-7).all(1)
     assert same.mean() > 0.9
+    assert not np.array_equal(found, decoded(w, encoding))
+
+
+@pytest.mark.parametrize("by_inverse", [True, False], ids=["inverse", "LDL"])
+@pytest.mark.parametrize("bits", [3, 4])
+@pytest.mark.parametrize("shape", [(45, 96), (70, 416)])
+def test_are_those_of_numpy(shape: tuple[int, int], bits: int, by_inverse: bool) -> None:
+    """Those of the benchmark's peer, LAPACK in float64, where scales are searched for in numbers that errors were carried to."""
+    generator = np.random.default_rng(9)
+    w = generator.normal(size=shape).astype(np.float32)
+    x = correlated(generator, 2 * shape[1], shape[1])
+    h = x.T @ x
+    codes, scales = numpy_codes(w, h, bits, by_inverse)
+    encoding = f"#lowbit.quantized<int<{bits}>, scale = f16 per [1, {GROUP}], rule = mse>"
+    found = decoded(w, encoding, second_moments=h)
+    expected = (codes * np.repeat(scales.astype(np.float32), GROUP, axis=0)).T
+    assert (found == expected).all(1).mean() > 0.9
     assert not np.array_equal(found, decoded(w, encoding))
 
 

@@ -1,4 +1,4 @@
-//===- ColumnEncoder.h - Codes element by element, by given scales -*- C++ -*-===//
+//===- ColumnEncoder.h - Codes of one column after the other ----*- C++ -*-===//
 //
 // Part of Lowbit, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // For encoders that change numbers as they go along the columns of a matrix: scales are chosen from
-// numbers of some time, codes are those of numbers of a later one.
+// numbers of some time, codes are those of numbers of a later one. Rows are computed on side by
+// side.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_NUMERICS_COLUMNENCODER_H
@@ -15,6 +16,7 @@
 #include "lowbit/Numerics/Packing.h"
 #include "lowbit/Numerics/Term.h"
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -26,31 +28,38 @@ public:
   /// Why a term cannot be encoded so: it has no matrix, levels that are learned, codes that a
   /// layout chooses together, or stochastic rounding.
   static std::optional<std::string> check(const Quantized &term, const Shape &shape);
-  /// Scales are those of x [rows, columns]. Precondition: check() passes.
-  ColumnEncoder(const Quantized &term, const Shape &shape, const float *x);
+  /// Scales are to be chosen before codes. Precondition: check() passes.
+  ColumnEncoder(const Quantized &term, const Shape &shape);
+  ~ColumnEncoder();
 
-  /// Columns of a block that are chosen a scale by themselves; nothing if scales depend on more, on
-  /// those of other scales or on whole rows.
-  std::optional<int64_t> localColumns() const;
-  /// Scales of the columns [begin, end), whole blocks, anew: x has rows [end - begin].
-  /// Precondition: localColumns() is something.
-  void chooseScales(int64_t begin, int64_t end, const float *x);
+  /// Of the blocks that are chosen a scale by themselves, [rows, columns]; nothing if scales depend
+  /// on more, on those of other scales or on whole rows.
+  std::optional<Shape> localBlock() const;
+  /// Scales of all elements, from x [rows, columns], ...
+  void chooseScales(const float *x);
+  /// ... or of some rows from `row` on and columns from `column` on, whole blocks as localBlock()
+  /// gives them, from x, [columns, rows] of the part. Different ones at the same time.
+  void chooseScales(int64_t row, int64_t column, const Shape &part, const float *x);
 
-  /// Takes the nearest code of x for an element; what it decodes to. Different elements may be set
-  /// at the same time.
-  float set(int64_t row, int64_t column, float x);
+  /// Takes the nearest codes of some numbers of a column, from a row on; what they decode to.
+  /// Different elements may be set at the same time.
+  void set(int64_t row, int64_t column, int64_t count, const float *x, float *decoded);
 
   /// The components, in the order and layout of components().
   std::vector<Bytes> finish() const;
 
 private:
-  void spread(int64_t begin, const Shape &shape, const struct ChosenScales &chosen);
-
   Quantized term;
   EncodeRule rule;
+  std::unique_ptr<const class LaneEncoder> lanes;
   Shape shape;
-  std::vector<float> scales, zeros, storedScales, storedZeros; ///< of each element
-  std::vector<Codes> arrays;
+  void spread(int64_t row, int64_t column, const Shape &part, const struct ChosenScales &chosen);
+
+  int64_t scaleColumns; ///< that share a scale
+  /// Of each row, for one `scaleColumns` after the other. What is not stored as it is computed with
+  /// lies apart.
+  std::vector<float> scales, zeros, storedScales, storedZeros;
+  std::vector<Codes> arrays; ///< of the layout: the codes', then those of scales and zero points
 };
 
 } // namespace lowbit::numerics
