@@ -87,11 +87,11 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addPass(createComponents());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createDistribute());
+  // Terms of one weight can meet different inputs: rounding is of what each of them meets.
+  QuantizeActivationsOptions activations;
+  activations.encoding = options.activations;
+  pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
   if (!options.activations.empty()) {
-    // Terms of one weight can meet different inputs: rounding is of what each of them meets.
-    QuantizeActivationsOptions activations;
-    activations.encoding = options.activations;
-    pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
     pm.addPass(createComponents());
     addCleanup(pm);
   }
