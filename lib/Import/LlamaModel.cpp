@@ -38,10 +38,11 @@ private:
   Error readSizes(const LlamaImportOptions &options);
   Error readHeads();
   Error readContext(const LlamaImportOptions &options);
-  Error readCache(StringRef text);
-  Error readTensors();
+  Error readTensors(const LlamaImportOptions &options);
+  Expected<CacheEncodings> readCaches(const std::optional<std::string> &given,
+                                      int64_t layers) const;
   Expected<LlamaModel::Rotation> readRotation(StringRef name, int64_t size);
-  Error readLayer(int64_t index);
+  Error readLayer(int64_t index, const CacheEncodings &caches);
   void numberKind(LlamaLayer &layer);
 
   Error rejectArchitecture() const;
@@ -203,17 +204,22 @@ Error Reader::readContext(const LlamaImportOptions &options) {
                         "is " + Twine(length) + ": at most " + Twine(maxContext) +
                             " positions are supported, ask for a shorter context");
   model.context = length;
-  return readCache(options.kvCache);
+  return Error::success();
 }
 
-Error Reader::readCache(StringRef text) {
-  Expected<Attribute> encoding =
-      parseCacheEncoding(text, RankedTensorType::get({model.kvHeads, model.context, model.headSize},
-                                                     Float32Type::get(context)));
-  if (!encoding)
-    return makeError(toString(encoding.takeError()));
-  model.kvCache = *encoding;
-  return Error::success();
+Expected<CacheEncodings> Reader::readCaches(const std::optional<std::string> &given,
+                                            int64_t layers) const {
+  std::string text = given.value_or("f32");
+  if (!given && metadata.contains(kCacheMetadataKey)) {
+    Expected<StringRef> kept = metadata.getString(kCacheMetadataKey);
+    if (!kept)
+      return kept.takeError();
+    text = kept->str();
+  }
+  Expected<CacheEncodings> caches = CacheEncodings::parse(text, layers);
+  if (!caches)
+    return makeError(toString(caches.takeError()));
+  return caches;
 }
 
 Expected<RankedTensorType> Reader::readType(const TensorInfo &tensor) const {
@@ -256,7 +262,7 @@ Expected<LlamaParameter> Reader::readTensor(StringRef prefix, StringRef role,
   return LlamaParameter{role.str(), key, *type};
 }
 
-Error Reader::readLayer(int64_t index) {
+Error Reader::readLayer(int64_t index, const CacheEncodings &caches) {
   int64_t queries = model.heads * model.headSize;
   int64_t keys = model.kvHeads * model.headSize;
   struct Linear {
@@ -297,6 +303,14 @@ Error Reader::readLayer(int64_t index) {
     return error;
   if (Error error = addPart("ffn_norm", feedForward))
     return error;
+  auto plain = RankedTensorType::get({model.kvHeads, model.context, model.headSize},
+                                     Float32Type::get(context));
+  for (auto [letter, cache] : {std::pair("k", &layer.keyCache), {"v", &layer.valueCache}}) {
+    Expected<RankedTensorType> type = caches.find(letter, index, plain);
+    if (!type)
+      return makeError(toString(type.takeError()));
+    *cache = *type;
+  }
   numberKind(layer);
   model.layers.push_back(std::move(layer));
   return Error::success();
@@ -305,7 +319,8 @@ Error Reader::readLayer(int64_t index) {
 void Reader::numberKind(LlamaLayer &layer) {
   unsigned kinds = 0;
   for (const LlamaLayer &other : model.layers) {
-    if (llvm::equal(layer.parameters, other.parameters,
+    if (layer.keyCache == other.keyCache && layer.valueCache == other.valueCache &&
+        llvm::equal(layer.parameters, other.parameters,
                     [](const LlamaParameter &a, const LlamaParameter &b) {
                       return a.role == b.role && a.type == b.type;
                     })) {
@@ -345,7 +360,7 @@ Expected<LlamaModel::Rotation> Reader::readRotation(StringRef name, int64_t size
   return rotation;
 }
 
-Error Reader::readTensors() {
+Error Reader::readTensors(const LlamaImportOptions &options) {
   Expected<const TensorInfo *> table = archive.find("token_embd.weight");
   if (!table)
     return table.takeError();
@@ -362,8 +377,11 @@ Error Reader::readTensors() {
   Expected<int64_t> count = readCount("llama.block_count");
   if (!count)
     return count.takeError();
+  Expected<CacheEncodings> caches = readCaches(options.kvCache, *count);
+  if (!caches)
+    return caches.takeError();
   for (int64_t i = 0; i < *count; ++i)
-    if (Error error = readLayer(i))
+    if (Error error = readLayer(i, *caches))
       return error;
 
   Expected<LlamaModel::Rotation> down = readRotation("rotation.ffn_down", model.hiddenWidth);
@@ -407,7 +425,7 @@ Expected<LlamaModel> Reader::read(const LlamaImportOptions &options) {
     return std::move(error);
   if (Error error = readSizes(options))
     return std::move(error);
-  if (Error error = readTensors())
+  if (Error error = readTensors(options))
     return std::move(error);
   if (Error error = rejectLeftOvers())
     return std::move(error);

@@ -58,8 +58,10 @@ template <typename Function = func::FuncOp> static void addCleanup(OpPassManager
 
 void lowbit::buildCalibrationPipeline(OpPassManager &pm,
                                       const CalibrationPipelineOptions &options) {
-  pm.addPass(createStrip());
   pm.addPass(createInlinerPass());
+  StripOptions strip;
+  strip.onlyParameters = options.onlyParameters;
+  pm.addPass(createStrip(strip));
   // Extents are those of arguments, wherever they can be: others would have to pass between stages.
   pm.addNestedPass<func::FuncOp>(createSCFForLoopCanonicalizationPass());
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());

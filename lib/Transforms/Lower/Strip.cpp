@@ -8,6 +8,7 @@
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -22,7 +23,39 @@ using namespace lowbit;
 
 namespace {
 struct StripPass : lowbit::impl::StripBase<StripPass> {
+  using StripBase::StripBase;
+
+  LogicalResult stripParameters() {
+    WalkResult walk =
+        getOperation().walk(
+            [](ParameterOp parameter) {
+              auto type = cast<RankedTensorType>(parameter.getType());
+              if (!getEncoding(type))
+                return WalkResult::advance();
+              parameter.getResult().setType(getPlainType(type));
+              for (Operation *user : llvm::make_early_inc_range(parameter->getUsers())) {
+                if (isa<DecodeOp>(user)) {
+                  user->getResult(0).replaceAllUsesWith(parameter);
+                  user->erase();
+                } else if (!isa<linalg::LinalgOp>(user)) {
+                  user->emitError()
+                      << "takes the encoded parameter \"" << parameter.getKey()
+                      << "\": only products and decodes of parameters can be stripped; inline "
+                         "calls before";
+                  return WalkResult::interrupt();
+                }
+              }
+              return WalkResult::advance();
+            });
+    return failure(walk.wasInterrupted());
+  }
+
   void runOnOperation() override {
+    if (onlyParameters) {
+      if (failed(stripParameters()))
+        signalPassFailure();
+      return;
+    }
     bool failedAny = false;
     SmallVector<Operation *> conversions;
     SmallVector<InsertOp> inserts;
