@@ -28,7 +28,9 @@ static bool isByPosition(EncodingAttrInterface encoding, RankedTensorType type) 
          encoding.getTileMultiples(type, TileUse::Decode)[1] == 1;
 }
 
-static Expected<RankedTensorType> makeCacheType(StringRef text, RankedTensorType plain) {
+/// `where` begins errors.
+static Expected<RankedTensorType> makeCacheType(StringRef text, const std::string &where,
+                                                RankedTensorType plain) {
   if (text == "f32")
     return plain;
   MLIRContext *context = plain.getContext();
@@ -41,7 +43,7 @@ static Expected<RankedTensorType> makeCacheType(StringRef text, RankedTensorType
     return success();
   });
   auto refuse = [&](const Twine &why) {
-    return createStringError("a key-value cache of '" + text + "'" + why +
+    return createStringError(where + "a key-value cache of '" + text + "'" + why +
                              "; give f32, f16, int8, int4, or an encoding such as 'int<8>, scale = "
                              "f16 per [1, 1, " +
                              Twine(plain.getDimSize(2)) + "]'");
@@ -91,7 +93,7 @@ Expected<RankedTensorType> CacheEncodings::find(StringRef letter, int64_t layer,
   std::string name = (letter + "_" + Twine(layer)).str();
   for (StringRef key : {StringRef(name), letter, StringRef("")})
     if (auto found = byName.find(key); found != byName.end())
-      return makeCacheType(found->second, plain);
+      return makeCacheType(found->second, key.empty() ? "" : "'" + name + "': ", plain);
   return createStringError("nothing is said of the key-value cache '" + name +
                            "': give its type, or that of all others by '" + letter + "'");
 }

@@ -84,9 +84,23 @@ def add_parser(
         help="what such a recipe chooses from; may be repeated (2 to 8 bits in blocks)",
     )
     sub.add_argument(
+        "--context",
+        type=whole(1),
+        metavar="N",
+        help="share the budget, in bytes, with the keys and values of N tokens, of all sequences together: what each cache is stored as becomes part of the plan and of the output",
+    )
+    sub.add_argument(
+        "--cache-candidates",
+        action="append",
+        default=[],
+        type=unicode,
+        metavar="TYPE",
+        help="what caches choose from, as --kv-cache takes it; may be repeated (f16, int8, 6 bits in blocks, int4)",
+    )
+    sub.add_argument(
         "--plan",
         metavar="FILE.json",
-        help="encodings by tensor, as --save-plan writes them; edit them as you like",
+        help="encodings by tensor and types by cache, as --save-plan writes them; edit them as you like",
     )
     sub.add_argument(
         "--save-plan", metavar="FILE.json", help="write the encodings that were chosen"
@@ -227,6 +241,8 @@ def run(options: argparse.Namespace) -> None:
         plan=read_plan(options.plan).tensors if options.plan else None,
         budget=options.budget,
         candidates=options.candidates,
+        context=options.context,
+        cache_candidates=options.cache_candidates,
         tokens=options.tokens,
         length=options.length,
     )
@@ -238,7 +254,8 @@ def run(options: argparse.Namespace) -> None:
             options.save_plan,
             # What no product multiplies with, as a table that --keep encodes, is in no plan.
             Plan(
-                {t["key"]: t["base"] for t in record["tensors"] if "base" in t},
+                {t["key"]: t["base"] for t in record["tensors"] if "base" in t}
+                | {cache["key"]: cache["encoding"] for cache in record.get("caches", ())},
                 budget=options.budget,
             ),
         )

@@ -102,13 +102,21 @@ class StagedProgram:
     text: an MLIR program; its first argument of integers is tokens, others are masks (all ones), floats begin at 0.
     statistics: what each tap keeps, of `statistics.KINDS`.
     output: the last stage gives what the program gives, its last result; otherwise nothing.
+    only_parameters: values that are no parameters, as key-value caches, stay encoded, so that what passes is rounded.
     """
 
     def __init__(
-        self, text: str, statistics: Sequence[str], name: str = "module", output: bool = False
+        self,
+        text: str,
+        statistics: Sequence[str],
+        name: str = "module",
+        output: bool = False,
+        only_parameters: bool = False,
     ):
         self.statistics = list(statistics)
-        self.text, stages = _lowbit.split_stages(text, self.statistics, output=output, name=name)
+        self.text, stages = _lowbit.split_stages(
+            text, self.statistics, output=output, only_parameters=only_parameters, name=name
+        )
         self.stages = [_make_stage(*stage) for stage in stages]
         integers = [
             int(argument.removeprefix("argument "))
@@ -136,6 +144,10 @@ class StagedProgram:
         """
         rows, inputs = len(tokens), []
         for argument, text in zip(stage.arguments, stage.types):
+            if encoded := re.fullmatch(r"tensor<((?:\d+x)+)f32, (#lowbit\..*)>", text):
+                shape = [int(extent) for extent in encoded[1].split("x")[:-1]]
+                inputs += _lowbit.encode(np.zeros(shape, np.float32), encoded[2]).values()
+                continue
             shape, dtype = _array_type(text, rows)
             if argument == "value":
                 inputs.append(value)

@@ -95,6 +95,24 @@ class Candidate(TypedDict, total=False):
     seconds: float
 
 
+class Rejected(TypedDict, total=False):
+    """An encoding that was no candidate, or not of each tensor."""
+
+    encoding: Required[str]
+    reason: Required[str]
+
+
+class Cache(TypedDict, total=False):
+    """A key-value cache of a language model."""
+
+    key: Required[str]
+    shape: list[int]
+    """[heads, tokens, head size]."""
+    encoding: Required[str]
+    """As `--kv-cache` takes it."""
+    bytes: float
+
+
 class Budgets(TypedDict, total=False):
     bytes: float
 
@@ -110,6 +128,7 @@ class Allocation(TypedDict, total=False):
     gap: float
     """(loss - bound) / loss."""
     status: str
+    rejected: list[Rejected]
     front: list[Point]
     candidates: list[Candidate]
 
@@ -128,6 +147,9 @@ class Record(TypedDict, total=False):
     tensors: Required[list[Tensor]]
     """In the order of the file."""
     sites: list[Site]
+    context: float
+    """Tokens that the caches are counted for."""
+    caches: list[Cache]
     allocation: Allocation
 
 
