@@ -26,28 +26,26 @@ struct StripPass : lowbit::impl::StripBase<StripPass> {
   using StripBase::StripBase;
 
   LogicalResult stripParameters() {
-    WalkResult walk =
-        getOperation().walk(
-            [](ParameterOp parameter) {
-              auto type = cast<RankedTensorType>(parameter.getType());
-              if (!getEncoding(type))
-                return WalkResult::advance();
-              parameter.getResult().setType(getPlainType(type));
-              for (Operation *user : llvm::make_early_inc_range(parameter->getUsers())) {
-                if (isa<DecodeOp>(user)) {
-                  user->getResult(0).replaceAllUsesWith(parameter);
-                  user->erase();
-                } else if (!isa<linalg::LinalgOp>(user)) {
-                  user->emitError()
-                      << "takes the encoded parameter \"" << parameter.getKey()
-                      << "\": only products and decodes of parameters can be stripped; inline "
-                         "calls before";
-                  return WalkResult::interrupt();
-                }
-              }
-              return WalkResult::advance();
-            });
-    return failure(walk.wasInterrupted());
+    SmallVector<ParameterOp> encoded;
+    getOperation().walk([&](ParameterOp parameter) {
+      if (getEncoding(parameter.getType()))
+        encoded.push_back(parameter);
+    });
+    for (ParameterOp parameter : encoded) {
+      parameter.getResult().setType(getPlainType(cast<RankedTensorType>(parameter.getType())));
+      for (Operation *user : llvm::make_early_inc_range(parameter->getUsers())) {
+        if (isa<DecodeOp>(user)) {
+          user->getResult(0).replaceAllUsesWith(parameter);
+          user->erase();
+        } else if (!isa<linalg::LinalgOp>(user)) {
+          return user->emitError()
+                 << "takes the encoded parameter \"" << parameter.getKey()
+                 << "\": only products and decodes of parameters can be stripped; inline calls "
+                    "before";
+        }
+      }
+    }
+    return success();
   }
 
   void runOnOperation() override {

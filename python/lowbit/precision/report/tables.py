@@ -148,6 +148,38 @@ def tensor_table(record: Record) -> str:
     return _table(caption, heads, rows, "sortable", " tall")
 
 
+def cache_table(record: Record) -> str:
+    """Key-value caches, and what each costs at the model's end, where that was measured."""
+    caches = record.get("caches", ())
+    if not caches:
+        return ""
+    losses = {
+        (candidate["key"], candidate.get("encoding")): candidate.get("loss")
+        for candidate in record.get("allocation", {}).get("candidates", ())
+    }
+    rows = []
+    for cache in caches:
+        loss = losses.get((cache["key"], cache["encoding"]))
+        numbers = math.prod(map(float, cache.get("shape", ())))
+        size = cache.get("bytes")
+        bits = 8 * size / numbers if size is not None and cache.get("shape") else None
+        rows.append(
+            "<tr>"
+            + element("th", f"<code>{text(cache['key'])}</code>", "name")
+            + element("td", f"<code>{text(cache['encoding'])}</code>")
+            + _number(bits, wording.digits(bits))
+            + _number(size, wording.size(size))
+            + _number(loss, wording.digits(loss))
+            + "</tr>\n"
+        )
+    heads = [
+        ("cache", ""), ("type", ""), ("bits per number", "number"), ("size", "number"), ("loss", "number"),
+    ]  # fmt: skip
+    tokens = record.get("context")
+    caption = "Key-value caches" + ("" if tokens is None else f" of {tokens:,.0f} tokens")
+    return _table(caption, heads, rows, "sortable")
+
+
 def outlier_table(strongest: Sequence[Outlier]) -> str:
     """The channels that stand out most."""
     if not strongest:
