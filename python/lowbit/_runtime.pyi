@@ -35,11 +35,9 @@ class Artifact:
     @property
     def origin(self) -> str:
         """JSON: what it was compiled from, with which options, and for which processor."""
-
     @property
     def signature(self) -> str:
         """JSON: its entries and parameters, with their types, and what its code needs."""
-
     @property
     def sizes(self) -> dict[str, int]:
         """Bytes of its code ("code"), and of each parameter by its symbol."""

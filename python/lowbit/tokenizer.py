@@ -119,10 +119,7 @@ class Tokenizer:
 
         vocabulary = {token: i for i, token in enumerate(self._tokens)}
         self._tokenizer = HuggingFaceTokenizer(
-            BPE(
-                vocab=vocabulary,
-                merges=_merges(need("tokenizer.ggml.merges", listed=True), vocabulary),
-            )
+            BPE(vocab=vocabulary, merges=_merges(need("tokenizer.ggml.merges", listed=True), vocabulary))
         )
         self._tokenizer.pre_tokenizer = _pre_tokenizer(read("tokenizer.ggml.pre", str) or "gpt-2")
         self._tokenizer.add_special_tokens(

@@ -1,4 +1,4 @@
-"""`lowbit quantize MODEL --recipe RECIPE --calibration TEXT --output OUT`, and `lowbit calibrate`."""
+"""`lowbit quantize MODEL --recipe RECIPE --calibration TEXT --output OUT`, `lowbit calibrate`, and `lowbit allocate-states`."""
 
 from __future__ import annotations
 
@@ -136,6 +136,41 @@ def add_parser(
         help="some of moments, squares, sums, magnitudes, maxima, minima (moments,sums,maxima,minima)",
     )
 
+    sub = commands.add_parser(
+        "allocate-states",
+        help="choose what an optimizer's states are stored in, under a budget",
+        description="Choose an encoding for each state of each parameter of a checkpoint that lowbit.optim saved, so that the next step changes least, "
+        "as the step itself shows in f32. The plan is what lowbit.optim.compile(states='plan.json') takes.",
+        epilog="example:\n  lowbit allocate-states states.safetensors --budget 1.5MB --output plan.json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.set_defaults(run="allocate_states")
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a file, or a folder of shards")
+    sub.add_argument(
+        "--budget",
+        required=True,
+        type=unicode,
+        metavar="SIZE",
+        help="bytes of all states, or bits per element: 1.5MB, 6bpw",
+    )
+    sub.add_argument("--output", required=True, metavar="PLAN.json", help="the plan")
+    sub.add_argument(
+        "--rule", type=unicode, metavar="RULE", help="a name or an .mlir file (the checkpoint's)"
+    )
+    sub.add_argument(
+        "--gradients",
+        metavar="FILE.safetensors",
+        help="of the next step, by the names of the parameters (the momentum is taken for one)",
+    )
+    sub.add_argument(
+        "--candidates",
+        action="append",
+        default=[],
+        type=unicode,
+        metavar="STATES",
+        help="a scheme or an encoding, as compile() takes it; may be repeated (f32, bf16, dynamic8, companded8, int4)",
+    )
+
 
 def _add_source(sub: argparse.ArgumentParser, whole: Callable[[int], Callable[[str], int]]) -> None:
     """A model, and what it is calibrated on."""
@@ -219,6 +254,42 @@ def run_calibrate(options: argparse.Namespace) -> None:
             progress,
         )
     print(f"{len(taps)} taps, {taps[0].rows} rows each: {options.output}")
+
+
+def run_allocate_states(options: argparse.Namespace) -> None:
+    from .. import _lowbit
+    from ..files import check_folder, check_not_model
+    from ..optim import allocate_states
+    from .allocation import write_plan
+
+    check_folder(options.output)
+    check_not_model(options.output, options.checkpoint)
+    gradients = None
+    if options.gradients:
+        try:
+            archive = _lowbit.Archive(options.gradients)
+            gradients = {tensor.name: archive.tensor_f32(tensor.name) for tensor in archive.tensors}
+        except RuntimeError as error:
+            raise LowbitError(str(error)) from None
+    plan, costs = allocate_states(
+        options.checkpoint,
+        options.budget,
+        rule=options.rule,
+        gradients=gradients,
+        candidates=options.candidates,
+    )
+    write_plan(options.output, plan)
+    table = {item.key: {c.encoding: c for c in item.candidates} for item in costs.items}
+    for tensor, encoding in plan.tensors.items():
+        chosen = table[tensor][encoding]
+        print(f"{chosen.bytes:>13,}  {chosen.loss:9.2e}  {tensor}  {encoding}")
+    print(
+        f"{plan.bytes:>13,}  {plan.loss:9.2e}  all; no choice has less loss than {plan.bound:.2e}"
+    )
+    for rejected in costs.rejected:
+        print(
+            f"rejected: {rejected.tensor}, {rejected.candidate}: {rejected.reason}", file=sys.stderr
+        )
 
 
 def run(options: argparse.Namespace) -> None:
