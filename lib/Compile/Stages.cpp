@@ -91,7 +91,7 @@ Expected<std::string> lowbit::importModel(const Archive &archive, uint64_t conte
                                           StringRef kvCache) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
-      importLlama(archive, {contextLength, kvCache.str()}, context.get());
+      importLlama(archive, {contextLength, kvCache.str(), "{}"}, context.get());
   if (!module)
     return module.takeError();
   return print(**module);
@@ -101,7 +101,7 @@ Expected<std::vector<CacheDescription>>
 lowbit::listCaches(const Archive &archive, uint64_t contextLength, StringRef kvCache) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
-      importLlama(archive, {contextLength, kvCache.str()}, context.get());
+      importLlama(archive, {contextLength, kvCache.str(), "{}"}, context.get());
   if (!module)
     return module.takeError();
   // Tokens and position come before the caches, logits after them.

@@ -150,6 +150,9 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
   func::FuncOp function = startFunction(
       name, t.get().getFunctionType(types, {x, layer.keyCache, layer.valueCache}), names);
   function.setPrivate();
+  for (auto [i, parameter] : enumerate(layer.parameters))
+    if (parameter.activations)
+      function.setArgAttr(4 + i, LowbitDialect::kActivationsAttrName, parameter.activations);
 
   Value stream = function.getArgument(0);
   cosine = function.getArgument(1);
@@ -180,8 +183,11 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
 }
 
 Value LlamaForward::parameter(const LlamaParameter &parameter) {
-  return ParameterOp::create(t.get(), t.name(parameter.key), parameter.type,
-                             t.get().getStringAttr(parameter.key));
+  auto op = ParameterOp::create(t.get(), t.name(parameter.key), parameter.type,
+                                t.get().getStringAttr(parameter.key));
+  if (parameter.activations)
+    op->setAttr(LowbitDialect::kActivationsAttrName, parameter.activations);
+  return op;
 }
 
 Value LlamaForward::embed(Value tokens, Value table) {

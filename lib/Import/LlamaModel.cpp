@@ -14,6 +14,7 @@
 #include "mlir/IR/Location.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/JSON.h"
 
 #include <cmath>
 
@@ -38,6 +39,7 @@ private:
   Error readSizes(const LlamaImportOptions &options);
   Error readHeads();
   Error readContext(const LlamaImportOptions &options);
+  Error readActivations(const std::optional<std::string> &given);
   Error readTensors(const LlamaImportOptions &options);
   Expected<CacheEncodings> readCaches(const std::optional<std::string> &given,
                                       int64_t layers) const;
@@ -67,7 +69,8 @@ private:
   const Metadata &metadata;
   MLIRContext *context;
   LlamaModel model;
-  llvm::StringSet<> used; // tensors
+  llvm::StringSet<> used;                 // tensors
+  llvm::StringMap<Attribute> activations; // by the names of weights
 };
 
 Expected<int64_t> Reader::readCount(StringRef key, int64_t fallback) const {
@@ -259,7 +262,40 @@ Expected<LlamaParameter> Reader::readTensor(StringRef prefix, StringRef role,
   if (!type)
     return type.takeError();
   used.insert(key);
-  return LlamaParameter{role.str(), key, *type};
+  return LlamaParameter{role.str(), key, *type, activations.lookup(key)};
+}
+
+Error Reader::readActivations(const std::optional<std::string> &given) {
+  std::string text = given.value_or("{}");
+  if (!given && metadata.contains(kActivationsMetadataKey)) {
+    Expected<StringRef> kept = metadata.getString(kActivationsMetadataKey);
+    if (!kept)
+      return kept.takeError();
+    text = kept->str();
+  }
+  Expected<json::Value> value = json::parse(text);
+  if (!value)
+    return makeError("the activations are no JSON: " + toString(value.takeError()));
+  if (!value->getAsObject())
+    return makeError("the activations are no JSON object of encodings by the names of weights");
+  for (const auto &[key, type] : *value->getAsObject()) {
+    StringRef name = key;
+    if (!archive.lookup(name))
+      return makeError("activations are chosen for '" + name + "', but there is no such tensor");
+    std::string complaint;
+    ScopedDiagnosticHandler handler(
+        context, [&](Diagnostic &diagnostic) { complaint = ": " + diagnostic.str(); });
+    StringRef encoding = type.getAsString().value_or("");
+    if (encoding == "f32")
+      activations[name] = StringAttr::get(context, encoding);
+    else if (Attribute parsed =
+                 parseEncoding(("#lowbit.quantized<" + encoding + ">").str(), context))
+      activations[name] = parsed;
+    else
+      return makeError("the activations of '" + name + "' are '" + encoding +
+                       "', which is no encoding" + complaint);
+  }
+  return Error::success();
 }
 
 Error Reader::readLayer(int64_t index, const CacheEncodings &caches) {
@@ -322,7 +358,7 @@ void Reader::numberKind(LlamaLayer &layer) {
     if (layer.keyCache == other.keyCache && layer.valueCache == other.valueCache &&
         llvm::equal(layer.parameters, other.parameters,
                     [](const LlamaParameter &a, const LlamaParameter &b) {
-                      return a.role == b.role && a.type == b.type;
+                      return a.role == b.role && a.type == b.type && a.activations == b.activations;
                     })) {
       layer.kind = other.kind;
       return;
@@ -424,6 +460,8 @@ Expected<LlamaModel> Reader::read(const LlamaImportOptions &options) {
   if (Error error = rejectFeatures())
     return std::move(error);
   if (Error error = readSizes(options))
+    return std::move(error);
+  if (Error error = readActivations(options.activations))
     return std::move(error);
   if (Error error = readTensors(options))
     return std::move(error);

@@ -26,6 +26,7 @@ struct LlamaParameter {
   std::string role; ///< its name within the layer ("attn_q.weight"), or its whole name
   std::string key;
   mlir::RankedTensorType type;
+  mlir::Attribute activations = {}; ///< `lowbit.activations`, where the weight chooses them
 };
 
 struct LlamaLayer {

@@ -19,6 +19,8 @@ struct LanguageModelOptions {
   std::optional<uint64_t> contextLength;
   /// What keys and values are stored as; absent: as the archive says, or f32 (Import/Llama.h).
   std::optional<std::string> kvCache;
+  /// `program.activations` are those of all weights, whatever the archive says of some.
+  bool sameActivations = false;
   ProgramOptions program;
 };
 

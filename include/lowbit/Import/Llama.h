@@ -38,10 +38,16 @@ struct LlamaImportOptions {
   /// of the argument or, for all others, by its letter. Absent: what the archive says
   /// (kCacheMetadataKey), in the same words, or else f32.
   std::optional<std::string> kvCache;
+  /// What is multiplied with a weight is encoded as, by the weight's name, as JSON:
+  /// {"blk.0.ffn_up.weight": "int<8>, scale = f32 per [1, 32]", "output.weight": "f32"}. Weights
+  /// that are not named choose nothing. Absent: what the archive says (kActivationsMetadataKey).
+  std::optional<std::string> activations;
 };
 
 /// Of an archive whose caches were chosen with its weights.
 constexpr llvm::StringLiteral kCacheMetadataKey = "lowbit.kv_cache";
+/// Of one whose activations were.
+constexpr llvm::StringLiteral kActivationsMetadataKey = "lowbit.activations";
 
 /// The module of a model. It has two entries (`lowbit.entry`), both over the same cache, one pair
 /// of tensors `tensor<KV_HEADS x CONTEXT x HEAD_SIZE x f32>`, encoded as the options say, for each

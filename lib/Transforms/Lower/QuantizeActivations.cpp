@@ -47,21 +47,62 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     return success();
   }
 
+  /// What is multiplied with these weights becomes; null: it stays.
+  FailureOr<EncodingAttrInterface> findChoice(Value weights) {
+    if (auto converted = weights.getDefiningOp<ConvertOp>())
+      weights = converted.getSource();
+    Attribute own;
+    if (auto parameter = weights.getDefiningOp<ParameterOp>())
+      own = parameter->getAttr(LowbitDialect::kActivationsAttrName);
+    else if (auto argument = dyn_cast<BlockArgument>(weights);
+             argument && argument.getOwner() == &getOperation().front())
+      own = getOperation().getArgAttr(argument.getArgNumber(), LowbitDialect::kActivationsAttrName);
+    if (!own)
+      return wanted;
+    if (auto text = dyn_cast<StringAttr>(own); text && text == "f32")
+      return EncodingAttrInterface();
+    if (auto encoding = dyn_cast<EncodingAttrInterface>(own))
+      return encoding;
+    return emitError(weights.getLoc()) << "'" << LowbitDialect::kActivationsAttrName
+                                       << "' is an encoding or \"f32\", not " << own;
+  }
+
   void runOnOperation() override {
-    if (!wanted)
+    if (getOperation().isExternal())
       return;
-    auto rounding = dyn_cast<QuantizedAttr>(wanted);
-    bool isForKernels = rounding && isIntegerActivation(rounding);
-    llvm::MapVector<Value, Value> rounded;
+    llvm::MapVector<std::pair<Value, Attribute>, Value> rounded;
     SmallVector<std::pair<OpOperand *, Value>> replacements;
-    WalkResult walked = getOperation().walk([&](DecodeOp weights) {
-      auto type = cast<RankedTensorType>(weights.getSource().getType());
+    // Values of weights, and what they are stored as.
+    SmallVector<std::pair<Value, Value>> decoded;
+    auto addPlain = [&](Value weights, Attribute own) {
+      if (own && isa<RankedTensorType>(weights.getType()) && !getEncoding(weights.getType()))
+        decoded.push_back({weights, weights});
+    };
+    for (BlockArgument argument : getOperation().getArguments())
+      addPlain(argument, getOperation().getArgAttr(argument.getArgNumber(),
+                                                   LowbitDialect::kActivationsAttrName));
+    getOperation().walk([&](Operation *op) {
+      if (auto decode = dyn_cast<DecodeOp>(op))
+        decoded.push_back({decode, decode.getSource()});
+      else if (auto parameter = dyn_cast<ParameterOp>(op))
+        addPlain(parameter, op->getAttr(LowbitDialect::kActivationsAttrName));
+    });
+    for (auto [weights, stored] : decoded) {
+      FailureOr<EncodingAttrInterface> choice = findChoice(stored);
+      if (failed(choice))
+        return signalPassFailure();
+      EncodingAttrInterface wanted = *choice;
+      if (!wanted)
+        continue;
+      auto rounding = dyn_cast<QuantizedAttr>(wanted);
+      bool isForKernels = weights != stored && rounding && isIntegerActivation(rounding);
+      auto type = cast<RankedTensorType>(stored.getType());
       // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
       // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.
-      auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
+      auto term = dyn_cast_or_null<QuantizedAttr>(type.getEncoding());
       if (isForKernels && term && !term.getStorage().hasInnerTiles())
-        return WalkResult::advance();
-      for (OpOperand &use : weights->getUses()) {
+        continue;
+      for (OpOperand &use : weights.getUses()) {
         if (!isWeightOfProduct(use))
           continue;
         auto op = cast<linalg::LinalgOp>(use.getOwner());
@@ -70,13 +111,13 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
           continue;
         auto encoded = cast<RankedTensorType>(input->get().getType()).cloneWithEncoding(wanted);
         if (failed(verifyEncodedType(encoded, [&] { return op->emitError(); })))
-          return WalkResult::interrupt();
+          return signalPassFailure();
         std::string reason;
         if (isForKernels && failed(planInnerTiles(encoded, type, reason))) {
           report.missed(op, "activations stay f32", "the contraction " + reason);
           continue;
         }
-        Value &value = rounded[input->get()];
+        Value &value = rounded[{input->get(), wanted}];
         if (!value) {
           OpBuilder b(&getContext());
           b.setInsertionPointAfterValue(input->get());
@@ -84,10 +125,7 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
         }
         replacements.push_back({input, value});
       }
-      return WalkResult::advance();
-    });
-    if (walked.wasInterrupted())
-      return signalPassFailure();
+    }
     for (auto [operand, value] : replacements)
       operand->set(value);
   }

@@ -98,6 +98,14 @@ def add_parser(
         help="what caches choose from, as --kv-cache takes it; may be repeated (f16, int8, 6 bits in blocks, int4)",
     )
     sub.add_argument(
+        "--activation-candidates",
+        action="append",
+        default=[],
+        type=unicode,
+        metavar="TYPE",
+        help="under a budget with a time: what the inputs of each weight choose from, as --activations takes it; may be repeated (not allocated)",
+    )
+    sub.add_argument(
         "--plan",
         metavar="FILE.json",
         help="encodings by tensor and types by cache, as --save-plan writes them; edit them as you like",
@@ -294,6 +302,7 @@ def run_allocate_states(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace) -> None:
     from ..files import check_folder, check_not_model, whole_file
+    from .activations import as_plan
     from .allocation import Plan, read_plan, write_plan
     from .quantize import Options, Quantization
     from .recipes import find
@@ -314,6 +323,7 @@ def run(options: argparse.Namespace) -> None:
         candidates=options.candidates,
         context=options.context,
         cache_candidates=options.cache_candidates,
+        activation_candidates=options.activation_candidates,
         tokens=options.tokens,
         length=options.length,
     )
@@ -326,7 +336,10 @@ def run(options: argparse.Namespace) -> None:
             # What no product multiplies with, as a table that --keep encodes, is in no plan.
             Plan(
                 {t["key"]: t["base"] for t in record["tensors"] if "base" in t}
-                | {cache["key"]: cache["encoding"] for cache in record.get("caches", ())},
+                | {cache["key"]: cache["encoding"] for cache in record.get("caches", ())}
+                | as_plan(
+                    {t["key"]: t["activations"] for t in record["tensors"] if "activations" in t}
+                ),
                 budget=options.budget,
             ),
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _lowbit
 from ..errors import LowbitError
+from . import activations
 from .allocation import Budget, Candidate, Item, allocate, pareto_front
 from .caches import CANDIDATES as CACHE_CANDIDATES
 from .kernel_times import with_times
@@ -35,6 +36,7 @@ class Allocate(PlanStep):
     (HiGHS). A loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
     measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows.
     With a context (--context) the key-value caches share the budget; what each type of each of them changes at the model's end is measured.
+    With --activation-candidates and a time a candidate is a pair: the weight's encoding, and what its inputs are rounded to.
     """
 
     rounding: str = "nearest"
@@ -96,6 +98,28 @@ class Allocate(PlanStep):
                     rejected.append({"encoding": type, "reason": str(error)})
         return {key: encodings[key] for key in free if key in encodings}, types, rejected
 
+    @staticmethod
+    def _with_inputs(
+        items: Sequence[Item], types: Sequence[str], sensitivity: Sensitivity
+    ) -> list[Item]:
+        """With pairs of encodings and types of inputs for candidates; of the error of both together the parts add up."""
+        losses = sensitivity.measure_activations(types)
+        return [
+            replace(
+                item,
+                candidates=tuple(
+                    replace(
+                        c,
+                        encoding=activations.make_pair(c.encoding, type),
+                        loss=c.loss + losses.get((item.key, type), 0.0),
+                    )
+                    for c in item.candidates
+                    for type in types
+                ),
+            )
+            for item in items
+        ]
+
     def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
         budget = Budget.parse(run.options.budget)
         encodings, types, rejected = self._legal(run)
@@ -116,6 +140,8 @@ class Allocate(PlanStep):
             run.progress,
         )
         items = sensitivity.measure()
+        if run.options.activation_candidates:
+            items = self._with_inputs(items, run.options.activation_candidates, sensitivity)
         if budget.seconds is not None:
             items = with_times(items, run.choices.shapes, run.progress)
         if types:
@@ -146,4 +172,4 @@ class Allocate(PlanStep):
                 for c in item.candidates
             ],
         }
-        return allocation.choice, record
+        return activations.split_choice(allocation.choice), record

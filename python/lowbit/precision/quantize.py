@@ -24,13 +24,13 @@ from numpy.typing import NDArray
 from .. import _lowbit
 from ..errors import LowbitError
 from ..files import check_folder, check_not_model
-from . import recipes
+from . import activations, recipes
 from .allocation import Budget
 from .caches import METADATA_KEY, Caches
 from .choices import KEEP, Choices
 from .journal import Journal, Stored, check_format, origin_of
 from .records import describe_site, describe_tensor, ratio
-from .sources import Source, Tokens, read_text
+from .sources import LanguageModel, Source, Tokens, read_text
 from .stages import Calibration, Stage
 from .statistics import Statistics
 from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
@@ -59,6 +59,8 @@ class Options:
     """Tokens, of all sequences together, whose keys and values share the budget; None: caches are not allocated."""
     cache_candidates: Sequence[str] = ()
     """Types, as --kv-cache takes them, that their allocation chooses from; its own if there are none."""
+    activation_candidates: Sequence[str] = ()
+    """Types, as --activations takes them, that inputs of weights choose from under a budget of time; none: they are not allocated."""
     tokens: int = 32768
     """Of the text, at most."""
     length: int = 1024
@@ -121,9 +123,17 @@ class Quantization:
 
     def _adopt(self, plan: Mapping[str, str]) -> None:
         """What a plan says, checked: encodings of weights, types of caches."""
-        weights = {key: e for key, e in plan.items() if key not in self.caches.shapes}
+        caches = {key: type for key, type in plan.items() if key in self.caches.shapes}
+        inputs = {key: type for key, type in plan.items() if activations.is_input(key)}
+        weights = {k: e for k, e in plan.items() if k not in caches and k not in inputs}
         self.encodings = self.choices.complete(weights, self.options.weights or self.recipe.weights)
-        self.cache_types = self.caches.complete({k: plan[k] for k in plan.keys() - weights.keys()})
+        self.cache_types = self.caches.complete(caches)
+        self.input_types = activations.complete(inputs, self.choices.products)
+        if inputs and not isinstance(self.original, LanguageModel):
+            raise LowbitError(
+                "the plan has inputs of weights, which only the program of a language model takes from its archive",
+                hint="write the attribute lowbit.activations on the program's parameters, and take them out of the plan",
+            )
 
     @contextlib.contextmanager
     def _leaving_nothing(self, journal: Journal | None = None) -> Iterator[None]:
@@ -176,6 +186,18 @@ class Quantization:
                 raise LowbitError(
                     f"the budget {budget} has no bytes, which key-value caches share with the weights",
                     hint="give --budget 60MB, or leave --context out",
+                )
+            for type in self.options.activation_candidates:
+                activations.check(type, "a candidate")
+            if self.options.activation_candidates and budget.seconds is None:
+                raise LowbitError(
+                    f"the budget {budget} has no time, which is all that activations of fewer bits save",
+                    hint="give one, as 3.5bpw,4ms, or leave --activation-candidates out",
+                )
+            if self.options.activation_candidates and not isinstance(self.original, LanguageModel):
+                raise LowbitError(
+                    "activations are chosen for language models alone",
+                    hint="leave --activation-candidates out",
                 )
             if self.options.plan is not None:
                 raise LowbitError(
@@ -260,6 +282,8 @@ class Quantization:
         texts = {"lowbit.quantization": json.dumps(self._provenance())}
         if self.cache_types:
             texts[METADATA_KEY] = json.dumps(self.cache_types)
+        if self.input_types:
+            texts[activations.METADATA_KEY] = activations.as_metadata(self.input_types)
         _lowbit.merge_archives(self.source.archive, journal.archives, texts, self.output)
         journal.remove()
         return record
@@ -401,6 +425,9 @@ class Quantization:
         if self.cache_types:
             record["context"] = self.caches.context
             record["caches"] = self.caches.describe(self.cache_types)
+        for tensor in record["tensors"]:
+            if tensor["key"] in self.input_types:
+                tensor["activations"] = self.input_types[tensor["key"]]
         if self.sequences:
             record["calibration"] = {
                 "tokens": sum(map(len, self.sequences)),

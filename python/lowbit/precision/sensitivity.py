@@ -19,6 +19,7 @@ import numpy as np
 
 from .. import _lowbit
 from ..errors import LowbitError
+from .activations import encoding_of
 from .allocation import Candidate, Item
 from .caches import Caches
 from .sources import Source, Tokens
@@ -111,6 +112,23 @@ class Sensitivity:
                         loss = self._follow(place, self._load(stage), encoded)
                         losses[name].append(Candidate(type, sizes[name], loss))
         return [Item(name, tuple(candidates)) for name, candidates in losses.items()]
+
+    def measure_activations(self, types: Sequence[str]) -> dict[tuple[str, str], float]:
+        """By weight and type what the model's output changes by when the input of that one product is rounded, on the probes."""
+        stages, losses = self.passing.stages, {}
+        keys = [[k for feeds in s.feeds for k in feeds if k in self.encodings] for s in stages]
+        turns = max(map(len, keys), default=0)
+        for number, type in enumerate(types):
+            for turn in range(turns if type != "f32" else 0):
+                self.progress(number * turns + turn, len(types) * turns, f"inputs of {type}")
+                # One product of each stage: a change is followed from there alone.
+                chosen = {own[turn] for own in keys if turn < len(own)}
+                rounded = self.passing.with_rounded_inputs(chosen, encoding_of(type))
+                for place, own in enumerate(keys):
+                    if turn < len(own):
+                        weights = self._load(stages[place])
+                        losses[own[turn], type] = self._follow(place, weights, rounded)
+        return losses
 
     def _load(self, stage: Stage) -> dict[str, Array]:
         return {key: self.archive.tensor_f32(key) for key in stage.weights}

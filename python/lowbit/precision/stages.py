@@ -6,10 +6,11 @@ arguments, so that a layer's weights can be changed before its successors see wh
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -129,6 +130,28 @@ class StagedProgram:
     @cached_property
     def _program(self) -> _lowbit.Program:
         return _lowbit.Program(self.text)
+
+    def with_rounded_inputs(self, weights: Collection[str], encoding: str) -> StagedProgram:
+        """The same stages, in which the inputs of products with these weights are encoded, as within #lowbit.quantized<…>, and decoded.
+
+        Stages that are one function are changed together.
+        """
+        text = self.text
+        places = {
+            (stage.function, place)
+            for stage in self.stages
+            for place, argument in enumerate(stage.arguments)
+            if argument.removeprefix("parameter ") in weights
+        }
+        for function, place in places:
+            attribute = f"lowbit.activations = #lowbit.quantized<{encoding}>"
+            pattern = rf"(func\.func @{function}\([^\n]*?%arg{place}: tensor<[^>]*>)"
+            text, count = re.subn(pattern, rf"\1 {{{attribute}}}", text)
+            assert count == 1, f"{function} has an argument {place}"
+        rounded = copy.copy(self)
+        rounded.__dict__.pop("_program", None)
+        rounded.text = _lowbit.opt(text, "builtin.module(func.func(lowbit-quantize-activations))")
+        return rounded
 
     def run(
         self,

@@ -59,6 +59,8 @@ class Tensor(TypedDict, total=False):
     """The same if each weight is rounded to the nearest value that it can have."""
     weight_error: float
     """The same with the identity for H: ‖E‖² / ‖W‖²."""
+    activations: str
+    """What its inputs are rounded to, as `--activations` takes it, where that was chosen for it."""
     decisions: list[str]
     """What was done, in order. Those that begin with "refused" say what was not, and why."""
     seconds: float

@@ -134,6 +134,7 @@ def tensor_table(record: Record) -> str:
         ("error_nearest", "ratio", "number", quotient),
         ("weight_error", "weight error", "number", numeric("weight_error", wording.digits)),
         ("seconds", "time", "number", numeric("seconds", wording.duration)),
+        ("activations", "inputs", "", lambda t: element("td", text(t.get("activations", "")))),
         ("decisions", "decisions", "decisions", lambda t: element("td", _decisions(t.get("decisions", ())), "decisions")),
     ]  # fmt: skip
     present = [c for c in columns if any(tensor.get(c[0]) is not None for tensor in tensors)]
