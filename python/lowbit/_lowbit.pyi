@@ -231,7 +231,8 @@ def split_stages(
 ]:
     """A program as a chain of functions that keep statistics (lowbit-calibration-pipeline): the module's text, and of each stage its function, what its
     arguments are, the types of all (statistics come last), what each of its taps feeds, and of each tap the parameters that take factors of its
-    channels (argument, axis, digits, strides), or the reason why none do. With only_parameters values that are no parameters stay encoded."""
+    channels (argument, axis, digits, strides), or the reason why none do. With only_parameters values that are no parameters stay encoded.
+    """
 
 def import_model(archive: Archive, context_length: int, kv_cache: str = "f32") -> str:
     """The program of a language model, with keys and values as `kv_cache` says."""

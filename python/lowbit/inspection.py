@@ -33,7 +33,11 @@ def _describe_type(value: dict) -> str:
 
 def _inspect_artifact(options: Namespace) -> None:
     artifact = Artifact(options.model)
-    origin, signature, sizes = json.loads(artifact.origin), json.loads(artifact.signature), artifact.sizes
+    origin, signature, sizes = (
+        json.loads(artifact.origin),
+        json.loads(artifact.signature),
+        artifact.sizes,
+    )
     parameters = [
         {
             "name": parameter["key"],
