@@ -24,6 +24,8 @@ lowbit::compileLanguageModel(std::shared_ptr<const Archive> archive,
   LlamaImportOptions import;
   import.contextLength = options.contextLength;
   import.kvCache = options.kvCache;
+  if (options.sameActivations)
+    import.activations = "{}";
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = importLlama(*archive, import, context.get());
   if (!module)
     return module.takeError();

@@ -47,7 +47,8 @@ static std::string print(mlir::ModuleOp module) {
 
 Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
                                             ArrayRef<std::string> statistics, StringRef entry,
-                                            bool output, const Cancellation &cancellation) {
+                                            bool output, bool onlyParameters,
+                                            const Cancellation &cancellation) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
   if (!module)
@@ -58,6 +59,8 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
     pipeline += " entry=" + entry.str();
   if (output)
     pipeline += " output";
+  if (onlyParameters)
+    pipeline += " only-parameters";
   if (Error error = runPipeline(**module, pipeline + "})", CpuTarget(), cancellation))
     return std::move(error);
   StagedProgram program;
@@ -84,12 +87,33 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
   return program;
 }
 
-Expected<std::string> lowbit::importModel(const Archive &archive, uint64_t contextLength) {
+Expected<std::string> lowbit::importModel(const Archive &archive, uint64_t contextLength,
+                                          StringRef kvCache) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
-  LlamaImportOptions options;
-  options.contextLength = contextLength;
-  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = importLlama(archive, options, context.get());
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
+      importLlama(archive, {contextLength, kvCache.str(), "{}"}, context.get());
   if (!module)
     return module.takeError();
   return print(**module);
+}
+
+Expected<std::vector<CacheDescription>>
+lowbit::listCaches(const Archive &archive, uint64_t contextLength, StringRef kvCache) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
+      importLlama(archive, {contextLength, kvCache.str(), "{}"}, context.get());
+  if (!module)
+    return module.takeError();
+  // Tokens and position come before the caches, logits after them.
+  auto entry = (*module)->lookupSymbol<mlir::func::FuncOp>("decode");
+  std::vector<CacheDescription> caches;
+  for (auto [i, type] : enumerate(entry.getArgumentTypes().drop_front(2).drop_back())) {
+    auto tensor = cast<mlir::RankedTensorType>(type);
+    CacheDescription &cache = caches.emplace_back();
+    cache.name = ((i % 2 ? "v_" : "k_") + Twine(i / 2)).str();
+    cache.shape = tensor.getShape().vec();
+    if (mlir::Attribute encoding = tensor.getEncoding())
+      raw_string_ostream(cache.encoding) << encoding;
+  }
+  return caches;
 }

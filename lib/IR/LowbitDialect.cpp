@@ -9,6 +9,7 @@
 #include "lowbit/IR/LowbitOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
+#include "mlir/Transforms/InliningUtils.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <numeric>
@@ -20,11 +21,21 @@ using namespace lowbit;
 #include "lowbit/IR/LowbitEnums.cpp.inc"
 #include "lowbit/IR/LowbitInterfaces.cpp.inc"
 
+namespace {
+/// Ops mean the same wherever they are.
+struct Inlining : DialectInlinerInterface {
+  using DialectInlinerInterface::DialectInlinerInterface;
+  bool isLegalToInline(Operation *, Region *, bool, IRMapping &) const final { return true; }
+  bool isLegalToInline(Region *, Region *, bool, IRMapping &) const final { return true; }
+};
+} // namespace
+
 void LowbitDialect::registerOperations() {
   addOperations<
 #define GET_OP_LIST
 #include "lowbit/IR/LowbitOps.cpp.inc"
       >();
+  addInterfaces<Inlining>();
 }
 
 LogicalResult LowbitDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {

@@ -67,7 +67,7 @@ Value LlamaForward::headsFirst(StringRef name, Value x) {
 
 Value LlamaForward::append(StringRef name, Value x, Value cache) {
   OpFoldResult zero = t.size(0);
-  if (model.kvCache)
+  if (getEncoding(cache.getType()))
     return InsertOp::create(t.get(), t.name(name), x, cache,
                             ArrayRef<OpFoldResult>{zero, position, zero});
   return t.insert(name, x, cache, {zero, position, zero},
@@ -80,7 +80,7 @@ Value LlamaForward::attend(Value q, Value keyCache, Value valueCache) {
   Value count = ShapedType::isDynamic(staticRows) ? cast<Value>(rows) : t.index(staticRows);
   OpFoldResult length = t.add("length", position, count);
   auto soFar = [&](StringRef name, Value cache) {
-    if (model.kvCache)
+    if (getEncoding(cache.getType()))
       cache = DecodeOp::create(t.get(), t.name(name), cache);
     return t.slice(name, cache, {zero, zero, zero}, {kv, length, headSize});
   };

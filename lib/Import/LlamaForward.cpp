@@ -29,11 +29,6 @@ RankedTensorType LlamaForward::rowsType(int64_t columns) {
   return RankedTensorType::get({staticRows, columns}, t.get().getF32Type());
 }
 
-RankedTensorType LlamaForward::cacheType() {
-  return RankedTensorType::get({model.kvHeads, model.context, model.headSize}, t.get().getF32Type(),
-                               model.kvCache);
-}
-
 func::FuncOp LlamaForward::startFunction(StringRef name, FunctionType type,
                                          ArrayRef<std::string> arguments) {
   t.get().setInsertionPointToEnd(module.getBody());
@@ -141,8 +136,7 @@ Value LlamaForward::feedForward(Value x) {
 //===----------------------------------------------------------------------===//
 
 func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
-  RankedTensorType x = rowsType(model.width), table = rowsType(model.rotarySize / 2),
-                   cache = cacheType();
+  RankedTensorType x = rowsType(model.width), table = rowsType(model.rotarySize / 2);
   SmallVector<Type> types = {x, table, table, t.get().getIndexType()};
   SmallVector<std::string> names = {"x", "cosine", "sine", "position"};
   for (const LlamaParameter &parameter : layer.parameters) {
@@ -151,11 +145,14 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
                         ? StringRef(parameter.role).drop_back(strlen(".weight")).str()
                         : parameter.role);
   }
-  types.append({cache, cache});
+  types.append({layer.keyCache, layer.valueCache});
   names.append({"k_cache", "v_cache"});
-  func::FuncOp function =
-      startFunction(name, t.get().getFunctionType(types, {x, cache, cache}), names);
+  func::FuncOp function = startFunction(
+      name, t.get().getFunctionType(types, {x, layer.keyCache, layer.valueCache}), names);
   function.setPrivate();
+  for (auto [i, parameter] : enumerate(layer.parameters))
+    if (parameter.activations)
+      function.setArgAttr(4 + i, LowbitDialect::kActivationsAttrName, parameter.activations);
 
   Value stream = function.getArgument(0);
   cosine = function.getArgument(1);
@@ -186,8 +183,11 @@ func::FuncOp LlamaForward::emitLayer(const LlamaLayer &layer, StringRef name) {
 }
 
 Value LlamaForward::parameter(const LlamaParameter &parameter) {
-  return ParameterOp::create(t.get(), t.name(parameter.key), parameter.type,
-                             t.get().getStringAttr(parameter.key));
+  auto op = ParameterOp::create(t.get(), t.name(parameter.key), parameter.type,
+                                t.get().getStringAttr(parameter.key));
+  if (parameter.activations)
+    op->setAttr(LowbitDialect::kActivationsAttrName, parameter.activations);
+  return op;
 }
 
 Value LlamaForward::embed(Value tokens, Value table) {
@@ -251,8 +251,8 @@ void LlamaForward::emitEntry(StringRef name, ArrayRef<func::FuncOp> layerFunctio
   SmallVector<Type> types = {RankedTensorType::get({staticRows}, builder.getI64Type()),
                              builder.getIndexType()};
   SmallVector<std::string> names = {staticRows == 1 ? "token" : "tokens", "position"};
-  for (size_t i = 0; i < model.layers.size(); ++i) {
-    types.append({cacheType(), cacheType()});
+  for (auto [i, layer] : enumerate(model.layers)) {
+    types.append({layer.keyCache, layer.valueCache});
     names.append({("k_" + Twine(i)).str(), ("v_" + Twine(i)).str()});
   }
   types.push_back(rowsType(model.vocabulary));

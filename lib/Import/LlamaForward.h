@@ -62,7 +62,6 @@ private:
   Value feedForward(Value x);
 
   mlir::RankedTensorType rowsType(int64_t columns);
-  mlir::RankedTensorType cacheType();
   Value weight(llvm::StringRef role) const;
 
   const LlamaModel &model;

@@ -14,6 +14,7 @@
 #include "mlir/IR/Location.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/JSON.h"
 
 #include <cmath>
 
@@ -38,10 +39,12 @@ private:
   Error readSizes(const LlamaImportOptions &options);
   Error readHeads();
   Error readContext(const LlamaImportOptions &options);
-  Error readCache(StringRef text);
-  Error readTensors();
+  Error readActivations(const std::optional<std::string> &given);
+  Error readTensors(const LlamaImportOptions &options);
+  Expected<CacheEncodings> readCaches(const std::optional<std::string> &given,
+                                      int64_t layers) const;
   Expected<LlamaModel::Rotation> readRotation(StringRef name, int64_t size);
-  Error readLayer(int64_t index);
+  Error readLayer(int64_t index, const CacheEncodings &caches);
   void numberKind(LlamaLayer &layer);
 
   Error rejectArchitecture() const;
@@ -66,7 +69,8 @@ private:
   const Metadata &metadata;
   MLIRContext *context;
   LlamaModel model;
-  llvm::StringSet<> used; // tensors
+  llvm::StringSet<> used;                 // tensors
+  llvm::StringMap<Attribute> activations; // by the names of weights
 };
 
 Expected<int64_t> Reader::readCount(StringRef key, int64_t fallback) const {
@@ -203,17 +207,22 @@ Error Reader::readContext(const LlamaImportOptions &options) {
                         "is " + Twine(length) + ": at most " + Twine(maxContext) +
                             " positions are supported, ask for a shorter context");
   model.context = length;
-  return readCache(options.kvCache);
+  return Error::success();
 }
 
-Error Reader::readCache(StringRef text) {
-  Expected<Attribute> encoding =
-      parseCacheEncoding(text, RankedTensorType::get({model.kvHeads, model.context, model.headSize},
-                                                     Float32Type::get(context)));
-  if (!encoding)
-    return makeError(toString(encoding.takeError()));
-  model.kvCache = *encoding;
-  return Error::success();
+Expected<CacheEncodings> Reader::readCaches(const std::optional<std::string> &given,
+                                            int64_t layers) const {
+  std::string text = given.value_or("f32");
+  if (!given && metadata.contains(kCacheMetadataKey)) {
+    Expected<StringRef> kept = metadata.getString(kCacheMetadataKey);
+    if (!kept)
+      return kept.takeError();
+    text = kept->str();
+  }
+  Expected<CacheEncodings> caches = CacheEncodings::parse(text, layers);
+  if (!caches)
+    return makeError(toString(caches.takeError()));
+  return caches;
 }
 
 Expected<RankedTensorType> Reader::readType(const TensorInfo &tensor) const {
@@ -253,10 +262,43 @@ Expected<LlamaParameter> Reader::readTensor(StringRef prefix, StringRef role,
   if (!type)
     return type.takeError();
   used.insert(key);
-  return LlamaParameter{role.str(), key, *type};
+  return LlamaParameter{role.str(), key, *type, activations.lookup(key)};
 }
 
-Error Reader::readLayer(int64_t index) {
+Error Reader::readActivations(const std::optional<std::string> &given) {
+  std::string text = given.value_or("{}");
+  if (!given && metadata.contains(kActivationsMetadataKey)) {
+    Expected<StringRef> kept = metadata.getString(kActivationsMetadataKey);
+    if (!kept)
+      return kept.takeError();
+    text = kept->str();
+  }
+  Expected<json::Value> value = json::parse(text);
+  if (!value)
+    return makeError("the activations are no JSON: " + toString(value.takeError()));
+  if (!value->getAsObject())
+    return makeError("the activations are no JSON object of encodings by the names of weights");
+  for (const auto &[key, type] : *value->getAsObject()) {
+    StringRef name = key;
+    if (!archive.lookup(name))
+      return makeError("activations are chosen for '" + name + "', but there is no such tensor");
+    std::string complaint;
+    ScopedDiagnosticHandler handler(
+        context, [&](Diagnostic &diagnostic) { complaint = ": " + diagnostic.str(); });
+    StringRef encoding = type.getAsString().value_or("");
+    if (encoding == "f32")
+      activations[name] = StringAttr::get(context, encoding);
+    else if (Attribute parsed =
+                 parseEncoding(("#lowbit.quantized<" + encoding + ">").str(), context))
+      activations[name] = parsed;
+    else
+      return makeError("the activations of '" + name + "' are '" + encoding +
+                       "', which is no encoding" + complaint);
+  }
+  return Error::success();
+}
+
+Error Reader::readLayer(int64_t index, const CacheEncodings &caches) {
   int64_t queries = model.heads * model.headSize;
   int64_t keys = model.kvHeads * model.headSize;
   struct Linear {
@@ -297,6 +339,14 @@ Error Reader::readLayer(int64_t index) {
     return error;
   if (Error error = addPart("ffn_norm", feedForward))
     return error;
+  auto plain = RankedTensorType::get({model.kvHeads, model.context, model.headSize},
+                                     Float32Type::get(context));
+  for (auto [letter, cache] : {std::pair("k", &layer.keyCache), {"v", &layer.valueCache}}) {
+    Expected<RankedTensorType> type = caches.find(letter, index, plain);
+    if (!type)
+      return makeError(toString(type.takeError()));
+    *cache = *type;
+  }
   numberKind(layer);
   model.layers.push_back(std::move(layer));
   return Error::success();
@@ -305,9 +355,10 @@ Error Reader::readLayer(int64_t index) {
 void Reader::numberKind(LlamaLayer &layer) {
   unsigned kinds = 0;
   for (const LlamaLayer &other : model.layers) {
-    if (llvm::equal(layer.parameters, other.parameters,
+    if (layer.keyCache == other.keyCache && layer.valueCache == other.valueCache &&
+        llvm::equal(layer.parameters, other.parameters,
                     [](const LlamaParameter &a, const LlamaParameter &b) {
-                      return a.role == b.role && a.type == b.type;
+                      return a.role == b.role && a.type == b.type && a.activations == b.activations;
                     })) {
       layer.kind = other.kind;
       return;
@@ -345,7 +396,7 @@ Expected<LlamaModel::Rotation> Reader::readRotation(StringRef name, int64_t size
   return rotation;
 }
 
-Error Reader::readTensors() {
+Error Reader::readTensors(const LlamaImportOptions &options) {
   Expected<const TensorInfo *> table = archive.find("token_embd.weight");
   if (!table)
     return table.takeError();
@@ -362,8 +413,11 @@ Error Reader::readTensors() {
   Expected<int64_t> count = readCount("llama.block_count");
   if (!count)
     return count.takeError();
+  Expected<CacheEncodings> caches = readCaches(options.kvCache, *count);
+  if (!caches)
+    return caches.takeError();
   for (int64_t i = 0; i < *count; ++i)
-    if (Error error = readLayer(i))
+    if (Error error = readLayer(i, *caches))
       return error;
 
   Expected<LlamaModel::Rotation> down = readRotation("rotation.ffn_down", model.hiddenWidth);
@@ -407,7 +461,9 @@ Expected<LlamaModel> Reader::read(const LlamaImportOptions &options) {
     return std::move(error);
   if (Error error = readSizes(options))
     return std::move(error);
-  if (Error error = readTensors())
+  if (Error error = readActivations(options.activations))
+    return std::move(error);
+  if (Error error = readTensors(options))
     return std::move(error);
   if (Error error = rejectLeftOvers())
     return std::move(error);

@@ -10,6 +10,7 @@
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinTypes.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Error.h"
 
 #include <string>
@@ -25,11 +26,13 @@ struct LlamaParameter {
   std::string role; ///< its name within the layer ("attn_q.weight"), or its whole name
   std::string key;
   mlir::RankedTensorType type;
+  mlir::Attribute activations = {}; ///< `lowbit.activations`, where the weight chooses them
 };
 
 struct LlamaLayer {
   /// In the order of the layer function's arguments; biases only where the model has them.
   std::vector<LlamaParameter> parameters;
+  mlir::RankedTensorType keyCache, valueCache; ///< [kvHeads, context, headSize]
   /// Layers with the same roles and types are one function, numbered from 0 in order of appearance.
   unsigned kind;
 };
@@ -37,12 +40,11 @@ struct LlamaLayer {
 /// A model that the archive says it has, checked: every tensor is there, in the shape that the
 /// metadata asks for, and none is left over.
 struct LlamaModel {
-  int64_t context;         ///< positions that the cache has room for
-  mlir::Attribute kvCache; ///< encoding of keys and values [kvHeads, context, headSize]; null: f32
-  int64_t width;           ///< of the residual stream
-  int64_t hiddenWidth;     ///< of the feed-forward part
-  int64_t heads;           ///< of queries, a multiple of kvHeads
-  int64_t kvHeads;         ///< of keys and values
+  int64_t context;     ///< positions that the caches have room for
+  int64_t width;       ///< of the residual stream
+  int64_t hiddenWidth; ///< of the feed-forward part
+  int64_t heads;       ///< of queries, a multiple of kvHeads
+  int64_t kvHeads;     ///< of keys and values
   int64_t headSize;
   int64_t rotarySize; ///< how many leading elements of a head are rotated; even
   float rotaryBase;
@@ -68,11 +70,22 @@ struct LlamaModel {
                                          mlir::MLIRContext *context);
 };
 
-/// The encoding of a cache of type `plain`, [heads, positions, size], that `text` names
-/// (Import/Llama.h); null for f32. Fails for what is no encoding, does not fit the type, or has
-/// blocks that span positions.
-llvm::Expected<mlir::Attribute> parseCacheEncoding(llvm::StringRef text,
-                                                   mlir::RankedTensorType plain);
+/// What the caches of a model are stored as, by a text (Import/Llama.h).
+class CacheEncodings {
+public:
+  /// Fails for what is neither one type nor types by names of caches that a model of so many layers
+  /// has.
+  static llvm::Expected<CacheEncodings> parse(llvm::StringRef text, int64_t layers);
+
+  /// The type of a layer's keys ("k") or values ("v"); `plain` is [heads, positions, size]. Fails
+  /// for what is no encoding, does not fit the type, has blocks that span positions, or where the
+  /// text says nothing of this cache.
+  llvm::Expected<mlir::RankedTensorType> find(llvm::StringRef letter, int64_t layer,
+                                              mlir::RankedTensorType plain) const;
+
+private:
+  llvm::StringMap<std::string> byName; ///< "" is for all
+};
 
 } // namespace lowbit
 

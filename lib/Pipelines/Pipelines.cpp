@@ -58,8 +58,10 @@ template <typename Function = func::FuncOp> static void addCleanup(OpPassManager
 
 void lowbit::buildCalibrationPipeline(OpPassManager &pm,
                                       const CalibrationPipelineOptions &options) {
-  pm.addPass(createStrip());
   pm.addPass(createInlinerPass());
+  StripOptions strip;
+  strip.onlyParameters = options.onlyParameters;
+  pm.addPass(createStrip(strip));
   // Extents are those of arguments, wherever they can be: others would have to pass between stages.
   pm.addNestedPass<func::FuncOp>(createSCFForLoopCanonicalizationPass());
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
@@ -87,14 +89,10 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addPass(createComponents());
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createDistribute());
-  // Terms of one weight can meet different inputs: rounding is of what each of them meets.
-  QuantizeActivationsOptions activations;
-  activations.encoding = options.activations;
-  pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
-  if (!options.activations.empty()) {
-    pm.addPass(createComponents());
-    addCleanup(pm);
-  }
+  // Terms of one weight meet different inputs: rounding is of what each of them meets.
+  pm.addNestedPass<func::FuncOp>(createQuantizeActivations());
+  pm.addPass(createComponents());
+  addCleanup(pm);
   FuseAttentionOptions attention;
   attention.rows = options.attentionRows;
   attention.columns = options.attentionColumns;
@@ -229,6 +227,9 @@ void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &optio
   layouts.failOnFallback = options.failOnFallback;
   pm.addPass(createChooseLayouts(layouts));
   pm.addPass(createPackParameters());
+  QuantizeActivationsOptions activations;
+  activations.encoding = options.activations;
+  pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
   buildTilingPipeline(pm, options);
   buildBufferizationPipeline(pm, options.parallel);
   buildLLVMPipeline(pm, &options);

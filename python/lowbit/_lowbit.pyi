@@ -182,7 +182,7 @@ class Session:
     """A compiled model with its key-value cache, which starts empty.
 
     options: 'activations' (str): 'f32' (default), 'int15', 'int8', or what activations are rounded to, as within #lowbit.quantized<...>;
-        'kv_cache' (str): 'f32' (default), 'f16', 'int8', 'int4', or an encoding of keys and values, likewise;
+        'kv_cache' (str): 'f32', 'f16', 'int8', 'int4', or an encoding of keys and values, likewise, or one of these for each as JSON (by default what the archive says, or f32);
         'context_length' (int, optional): positions to hold in the cache, the model's own if absent;
         'prefix_bits' (int, optional): of codes whose planes end so far below their top, read these bits alone;
         'target_cpu' (str): the processor to compile for, as LLVM names it, 'native' by default;
@@ -214,6 +214,7 @@ def split_stages(
     statistics: Sequence[str],
     entry: str = "",
     output: bool = False,
+    only_parameters: bool = False,
     name: str = "module",
 ) -> tuple[
     str,
@@ -230,7 +231,13 @@ def split_stages(
 ]:
     """A program as a chain of functions that keep statistics (lowbit-calibration-pipeline): the module's text, and of each stage its function, what its
     arguments are, the types of all (statistics come last), what each of its taps feeds, and of each tap the parameters that take factors of its
-    channels (argument, axis, digits, strides), or the reason why none do."""
+    channels (argument, axis, digits, strides), or the reason why none do. With only_parameters values that are no parameters stay encoded.
+    """
 
-def import_model(archive: Archive, context_length: int) -> str:
-    """The program of a language model, with keys and values in f32."""
+def import_model(archive: Archive, context_length: int, kv_cache: str = "f32") -> str:
+    """The program of a language model, with keys and values as `kv_cache` says."""
+
+def list_caches(
+    archive: Archive, context_length: int, kv_cache: str = "f32"
+) -> list[tuple[str, list[int], str]]:
+    """Name, shape and encoding ('' is f32) of each key-value cache of a language model, in the order of its entries' arguments."""

@@ -50,7 +50,9 @@ def _unicode(text: str) -> str:
 
 def _processor(text: str) -> str:
     if not _unicode(text):
-        raise argparse.ArgumentTypeError("this names no processor; leave the option out for this machine's")
+        raise argparse.ArgumentTypeError(
+            "this names no processor; leave the option out for this machine's"
+        )
     return text
 
 
@@ -156,8 +158,8 @@ def _parser() -> argparse.ArgumentParser:
             "--kv-cache",
             type=_unicode,
             metavar="TYPE",
-            help="what keys and values are stored as: f32, f16 (default), int8 or int4 in blocks of 32, or an encoding, as "
-            "'int<8>, scale = f16 per [1, 1, 64]'",
+            help="what keys and values are stored as: f32, f16 (default, unless the file says otherwise), int8 or int4 in blocks of 32, or an encoding, as "
+            '\'int<8>, scale = f16 per [1, 1, 64]\'; or one for each, as \'{"k": "int8", "v_0": "f16", "v": "int4"}\'',
         )
         sub.add_argument(
             "--prefix-bits",
@@ -365,7 +367,9 @@ def _parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
-    except KeyboardInterrupt:  # also one that comes while an error is reported: the linker gets it, too
+    except (
+        KeyboardInterrupt
+    ):  # also one that comes while an error is reported: the linker gets it, too
         print("\nlowbit: interrupted", file=sys.stderr)
         return 130
 

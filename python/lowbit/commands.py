@@ -327,6 +327,12 @@ def quantize(options: Namespace) -> None:
     run(options)
 
 
+def allocate_states(options: Namespace) -> None:
+    from .precision.command import run_allocate_states
+
+    run_allocate_states(options)
+
+
 def calibrate(options: Namespace) -> None:
     from .precision.command import run_calibrate
 

@@ -33,7 +33,11 @@ def _describe_type(value: dict) -> str:
 
 def _inspect_artifact(options: Namespace) -> None:
     artifact = Artifact(options.model)
-    origin, signature, sizes = json.loads(artifact.origin), json.loads(artifact.signature), artifact.sizes
+    origin, signature, sizes = (
+        json.loads(artifact.origin),
+        json.loads(artifact.signature),
+        artifact.sizes,
+    )
     parameters = [
         {
             "name": parameter["key"],
@@ -66,7 +70,8 @@ def _inspect_artifact(options: Namespace) -> None:
         runs = [(type, len(list(group))) for type, group in itertools.groupby(entry["arguments"])]
         listed = ", ".join(type if count == 1 else f"{count} of {type}" for type, count in runs)
         print(f"entry {entry['name']}({listed})")
-    chosen = ", ".join(f"{key}={value}" for key, value in origin["options"].items())
+    options_given = (f"{key}={value}" for key, value in origin["options"].items())
+    chosen = ", ".join(options_given) or "what it says itself"
     needs = (", OpenMP" if signature["threads"] else "") + (
         ", the matrix unit (AMX)" if signature["matrix_unit"] else ""
     )

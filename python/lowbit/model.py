@@ -109,10 +109,12 @@ class Model:
     """A model file, compiled for this machine when it is first needed, or one that `lowbit compile` made (.lbm).
 
     activations: how activations are multiplied with encoded weights: 'f32'; rounded in blocks of 32 to 'int15' (the
-        same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]". None is int15.
+        same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]". None is what the
+        file says, of models whose activations were chosen with their weights, and else int15.
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
     kv_cache: what keys and values are stored as: 'f32', 'f16', 'int8' or 'int4' (in blocks of 32), or an encoding whose blocks span no
-        positions, as "int<8>, scale = f16 per [1, 1, 64]". None is f16.
+        positions, as "int<8>, scale = f16 per [1, 1, 64]"; or one for each, as '{"k": "int8", "v_0": "f16", "v": "int4"}'. None is what the
+        file says, of models whose caches were chosen with their weights, and else f16.
     prefix_bits: of weights whose planes allow it ("layout = planes<4, 4>"), read that many high bits of each code alone.
     use_cache: keep what was compiled on disk, and take it from there (see lowbit.cache).
     target_cpu: the processor to compile for, as LLVM names it ("x86-64-v3", "znver4", "neoverse-n1+i8mm"); None is this
@@ -159,8 +161,10 @@ class Model:
         if prefix_bits is not None:
             if not isinstance(prefix_bits, int) or not 1 <= prefix_bits <= 8:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
-        self._options.setdefault("activations", "int15")
-        self._options.setdefault("kv_cache", "f16")
+        # An archive may say it of each weight and each cache.
+        for name, default in (("activations", "int15"), ("kv_cache", "f16")):
+            if self.archive is None or self.archive.metadata(f"lowbit.{name}") is None:
+                self._options.setdefault(name, default)
         if chosen := {} if self.is_compiled else tuning.options(target_cpu):
             self._options["pipeline"] = tuning.pipeline(chosen)
         self._in_use = threading.Lock()

@@ -22,14 +22,14 @@ using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std:
                          std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
                          std::vector<std::string>>;
 
-static std::tuple<std::string, std::vector<Stage>> split(const std::string &text,
-                                                         const std::vector<std::string> &statistics,
-                                                         const std::string &entry, bool output,
-                                                         const std::string &name) {
+static std::tuple<std::string, std::vector<Stage>>
+split(const std::string &text, const std::vector<std::string> &statistics, const std::string &entry,
+      bool output, bool onlyParameters, const std::string &name) {
   StagedProgram program;
   Cancellation cancellation;
   raise(runCancellable(cancellation, [&] {
-    return splitStages(text, name, statistics, entry, output, cancellation).moveInto(program);
+    return splitStages(text, name, statistics, entry, output, onlyParameters, cancellation)
+        .moveInto(program);
   }));
   std::vector<Stage> stages;
   for (StageDescription &stage : program.stages) {
@@ -46,18 +46,35 @@ static std::tuple<std::string, std::vector<Stage>> split(const std::string &text
   return {std::move(program.text), std::move(stages)};
 }
 
-static std::string import(const Archive &archive, uint64_t contextLength) {
-  return unwrap(importModel(archive, contextLength));
+static std::string import(const Archive &archive, uint64_t contextLength,
+                          const std::string &kvCache) {
+  return unwrap(importModel(archive, contextLength, kvCache));
+}
+
+using Cache = std::tuple<std::string, std::vector<int64_t>, std::string>;
+
+static std::vector<Cache> list(const Archive &archive, uint64_t contextLength,
+                               const std::string &kvCache) {
+  std::vector<Cache> caches;
+  for (CacheDescription &cache : unwrap(listCaches(archive, contextLength, kvCache)))
+    caches.emplace_back(std::move(cache.name), std::move(cache.shape), std::move(cache.encoding));
+  return caches;
 }
 
 void python::bindCalibration(nb::module_ &module) {
   module.def(
       "split_stages", &split, nb::arg("text"), nb::arg("statistics"), nb::arg("entry") = "",
-      nb::arg("output") = false, nb::arg("name") = "module",
+      nb::arg("output") = false, nb::arg("only_parameters") = false, nb::arg("name") = "module",
       "A program as a chain of functions that keep statistics: the module's text, and of "
       "each stage its function, what its arguments are, the types of all (statistics come last), "
       "what each of its taps feeds, and of each tap the parameters that take factors of its "
-      "channels (argument, axis, digits, strides), or the reason why none do.");
+      "channels (argument, axis, digits, strides), or the reason why none do. With "
+      "only_parameters values that are no parameters stay encoded.");
   module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
-             "The program of a language model, with keys and values in f32.");
+             nb::arg("kv_cache") = "f32",
+             "The program of a language model, with keys and values as `kv_cache` says.");
+  module.def("list_caches", &list, nb::arg("archive"), nb::arg("context_length"),
+             nb::arg("kv_cache") = "f32",
+             "Name, shape and encoding ('' is f32) of each key-value cache of a language model, in "
+             "the order of its entries' arguments.");
 }

@@ -26,6 +26,7 @@ static LanguageModelOptions readOptions(nb::dict given) {
     auto name = nb::cast<std::string>(key);
     if (name == "activations") {
       options.program.activations = nb::cast<std::string>(value);
+      options.sameActivations = true;
     } else if (name == "context_length") {
       auto length = nb::cast<int64_t>(value);
       if (length < 1)

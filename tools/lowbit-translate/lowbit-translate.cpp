@@ -25,9 +25,10 @@ static cl::opt<bool> ggufToMlir("gguf-to-mlir", cl::cat(category),
 static cl::opt<uint64_t> context("context", cl::value_desc("N"), cl::cat(category),
                                  cl::desc("Positions in the cache (default: the model's own)"));
 static cl::opt<std::string>
-    kvCache("kv-cache", cl::value_desc("TYPE"), cl::init("f32"), cl::cat(category),
+    kvCache("kv-cache", cl::value_desc("TYPE"), cl::cat(category),
             cl::desc("What keys and values are stored as: f32, f16, int8, int4, or as "
-                     "within #lowbit.quantized<...>"));
+                     "within #lowbit.quantized<...>, or one of these for each as JSON, "
+                     "{\"k_0\": \"int8\", ...} (default: what the archive says, or f32)"));
 
 static Error translate() {
   if (!ggufToMlir)
@@ -38,7 +39,8 @@ static Error translate() {
   lowbit::LlamaImportOptions options;
   if (context.getNumOccurrences())
     options.contextLength = context;
-  options.kvCache = kvCache;
+  if (kvCache.getNumOccurrences())
+    options.kvCache = kvCache;
   mlir::MLIRContext mlirContext;
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module =
       lowbit::importLlama(**archive, options, &mlirContext);

@@ -17,8 +17,10 @@ namespace lowbit {
 struct LanguageModelOptions {
   /// Positions that the key-value cache has room for; the model's own if absent.
   std::optional<uint64_t> contextLength;
-  /// What keys and values are stored as (Import/Llama.h).
-  std::string kvCache = "f32";
+  /// What keys and values are stored as; absent: as the archive says, or f32 (Import/Llama.h).
+  std::optional<std::string> kvCache;
+  /// `program.activations` are those of all weights, whatever the archive says of some.
+  bool sameActivations = false;
   ProgramOptions program;
 };
 

@@ -48,14 +48,27 @@ struct StagedProgram {
 };
 
 /// A program, by `lowbit-calibration-pipeline`. `name` is the text's in errors; `entry` may be
-/// empty: the first one. With `output` the last stage gives the entry's last result.
+/// empty: the first one. With `output` the last stage gives the entry's last result. With
+/// `onlyParameters` other values than parameters keep their encodings, and are rounded as they say.
 llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef name,
                                           llvm::ArrayRef<std::string> statistics,
-                                          llvm::StringRef entry, bool output,
+                                          llvm::StringRef entry, bool output, bool onlyParameters,
                                           const Cancellation &cancellation = {});
 
-/// The program of a language model's archive (importLlama), with keys and values in f32.
-llvm::Expected<std::string> importModel(const Archive &archive, uint64_t contextLength);
+/// The program of a language model's archive (importLlama), with keys and values as `kvCache` says.
+llvm::Expected<std::string> importModel(const Archive &archive, uint64_t contextLength,
+                                        llvm::StringRef kvCache);
+
+/// A key-value cache of a language model: an argument of its entries, in their order.
+struct CacheDescription {
+  std::string name; ///< "k_0", "v_0", "k_1", ...
+  std::vector<int64_t> shape;
+  std::string encoding; ///< as the IR prints it; empty: f32
+};
+
+/// The caches of a language model for so many positions, as `kvCache` says (Import/Llama.h).
+llvm::Expected<std::vector<CacheDescription>>
+listCaches(const Archive &archive, uint64_t contextLength, llvm::StringRef kvCache);
 
 } // namespace lowbit
 

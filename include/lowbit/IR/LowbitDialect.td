@@ -38,6 +38,9 @@ def Lowbit_Dialect : Dialect {
     static constexpr ::llvm::StringLiteral kUpdatesAttrName = "lowbit.updates";
     /// On a function: it is called from outside; gets a wrapper that takes buffers.
     static constexpr ::llvm::StringLiteral kEntryAttrName = "lowbit.entry";
+    /// On a parameter, or an argument that takes one: what is multiplied with it is encoded as; "f32":
+    /// it is not. See lowbit-quantize-activations.
+    static constexpr ::llvm::StringLiteral kActivationsAttrName = "lowbit.activations";
     /// On an op: it computes statistics that an encode of the whole tensor must know first.
     static constexpr ::llvm::StringLiteral kStatisticsAttrName = "lowbit.statistics";
     /// On i64 arguments of a function: what lowbit.draw_origin is.

@@ -17,10 +17,12 @@
 
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace lowbit {
 
@@ -31,9 +33,21 @@ struct LlamaImportOptions {
   /// which it must not exceed.
   std::optional<uint64_t> contextLength;
   /// What keys and values are stored as: "f32", "f16", "int8" or "int4" (in blocks of 32 with an
-  /// f16 scale), or an encoding as within #lowbit.quantized<...>, whose blocks span no positions.
-  std::string kvCache = "f32";
+  /// f16 scale), or an encoding as within #lowbit.quantized<...>, whose blocks span no positions;
+  /// or for each cache one of these, as JSON: {"k_0": "f16", "k": "int8", "v": "int4"}, by the name
+  /// of the argument or, for all others, by its letter. Absent: what the archive says
+  /// (kCacheMetadataKey), in the same words, or else f32.
+  std::optional<std::string> kvCache;
+  /// What is multiplied with a weight is encoded as, by the weight's name, as JSON:
+  /// {"blk.0.ffn_up.weight": "int<8>, scale = f32 per [1, 32]", "output.weight": "f32"}. Weights
+  /// that are not named choose nothing. Absent: what the archive says (kActivationsMetadataKey).
+  std::optional<std::string> activations;
 };
+
+/// Of an archive whose caches were chosen with its weights.
+constexpr llvm::StringLiteral kCacheMetadataKey = "lowbit.kv_cache";
+/// Of one whose activations were.
+constexpr llvm::StringLiteral kActivationsMetadataKey = "lowbit.activations";
 
 /// The module of a model. It has two entries (`lowbit.entry`), both over the same cache, one pair
 /// of tensors `tensor<KV_HEADS x CONTEXT x HEAD_SIZE x f32>`, encoded as the options say, for each

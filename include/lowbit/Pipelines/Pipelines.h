@@ -112,6 +112,10 @@ struct CalibrationPipelineOptions : mlir::PassPipelineOptions<CalibrationPipelin
   Option<bool> output{*this, "output",
                       llvm::cl::desc("The last stage gives the entry's last result"),
                       llvm::cl::init(false)};
+  Option<bool> onlyParameters{
+      *this, "only-parameters",
+      llvm::cl::desc("Parameters become plain, all else, as key-value caches, stays encoded"),
+      llvm::cl::init(false)};
 };
 
 /// `lowbit-calibration-pipeline`: from a program with parameters, in any encoding, to stages in

@@ -71,9 +71,10 @@ struct PackParametersPass : lowbit::impl::PackParametersBase<PackParametersPass>
       if (!entry)
         entry = createEntry(op.getLoc(), from, to, entries.size() - 1);
       OpBuilder b(op);
-      Value packed = ParameterOp::create(b, op.getLoc(), to, parameter.getKeyAttr(),
-                                         FlatSymbolRefAttr::get(entry), TypeAttr::get(from));
-      op.replaceAllUsesWith(packed);
+      auto packed = ParameterOp::create(b, op.getLoc(), to, parameter.getKeyAttr(),
+                                        FlatSymbolRefAttr::get(entry), TypeAttr::get(from));
+      packed->setDiscardableAttrs(parameter->getDiscardableAttrDictionary());
+      op.replaceAllUsesWith(packed.getResult());
       op.erase();
       if (parameter->use_empty())
         parameter.erase();

@@ -53,44 +53,89 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     return !term.getScale() && format.isFloat() && format.bits() >= 16;
   }
 
-  void runOnOperation() override {
-    if (!wanted)
-      return;
+  /// What a product is told to round its input to, or what a weight is (in whatever form it is
+  /// stored), or what the option says.
+  Attribute findOwn(linalg::LinalgOp product, Value stored) {
+    if (Attribute told = product->getAttr(LowbitDialect::kActivationsAttrName))
+      return told;
+    if (auto converted = stored.getDefiningOp<ConvertOp>())
+      stored = converted.getSource();
+    if (auto parameter = stored.getDefiningOp<ParameterOp>())
+      return parameter->getAttr(LowbitDialect::kActivationsAttrName);
+    auto argument = dyn_cast<BlockArgument>(stored);
+    if (!argument || argument.getOwner() != &getOperation().front())
+      return {};
+    return getOperation().getArgAttr(argument.getArgNumber(), LowbitDialect::kActivationsAttrName);
+  }
+
+  /// What is multiplied with a weight becomes; null: it stays.
+  FailureOr<EncodingAttrInterface> findChoice(linalg::LinalgOp product, Value weight) {
+    auto decode = weight.getDefiningOp<DecodeOp>();
+    Attribute own = findOwn(product, decode ? decode.getSource() : weight);
+    if (!own) // of a plain weight, or of a term, only what is told is rounded
+      return decode ? wanted : EncodingAttrInterface();
+    if (auto text = dyn_cast<StringAttr>(own); text && text == "f32")
+      return EncodingAttrInterface();
+    if (auto encoding = dyn_cast<EncodingAttrInterface>(own))
+      return encoding;
+    return emitError(weight.getLoc()) << "'" << LowbitDialect::kActivationsAttrName
+                                      << "' is an encoding or \"f32\", not " << own;
+  }
+
+  llvm::MapVector<std::pair<Value, Attribute>, Value> rounded;
+  SmallVector<std::pair<OpOperand *, Value>> replacements;
+
+  LogicalResult roundInput(linalg::LinalgOp op, OpOperand &weights) {
+    RankedTensorType type = getDecodedType(weights.get());
+    bool isPlain = !type;
+    if (isPlain)
+      type = cast<RankedTensorType>(weights.get().getType());
+    FailureOr<EncodingAttrInterface> choice = findChoice(op, weights.get());
+    if (failed(choice))
+      return failure();
+    EncodingAttrInterface wanted = *choice;
+    auto term = dyn_cast_or_null<QuantizedAttr>(type.getEncoding());
+    if (wanted && !isPlain && !term && weights.get().getDefiningOp<DecodeOp>()) {
+      // Its terms meet inputs of their own, when the product has been distributed over them.
+      op->setAttr(LowbitDialect::kActivationsAttrName, wanted);
+      return success();
+    }
+    op->removeAttr(LowbitDialect::kActivationsAttrName);
+    OpOperand *input = op.getDpsInputOperand(1 - weights.getOperandNumber());
+    if (!wanted || getDecodedType(input->get()))
+      return success();
     auto rounding = dyn_cast<QuantizedAttr>(wanted);
-    bool isForKernels = rounding && isIntegerActivation(rounding);
-    llvm::MapVector<Value, Value> rounded;
-    SmallVector<std::pair<OpOperand *, Value>> replacements;
-    WalkResult walked = getOperation().walk([&](linalg::LinalgOp op) {
-      if (!linalg::isaContractionOpInterface(op))
-        return WalkResult::advance();
-      for (OpOperand *weights : op.getDpsInputOperands()) {
-        RankedTensorType type = getDecodedType(weights->get());
-        if (!type || !isWeightOfProduct(*weights))
-          continue;
-        // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
-        // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.
-        auto term = dyn_cast<QuantizedAttr>(type.getEncoding());
-        if (term && (isForKernels ? !term.getStorage().hasInnerTiles() : isFloatTerm(term)))
-          continue;
-        OpOperand *input = op.getDpsInputOperand(1 - weights->getOperandNumber());
-        if (getDecodedType(input->get()))
-          continue;
-        auto encoded = cast<RankedTensorType>(input->get().getType()).cloneWithEncoding(wanted);
-        if (failed(verifyEncodedType(encoded, [&] { return op->emitError(); })))
-          return WalkResult::interrupt();
-        std::string reason;
-        if (isForKernels && failed(planInnerTiles(encoded, type, reason))) {
-          report.missed(op, "activations stay f32", "the contraction " + reason);
-          continue;
-        }
-        Value &value = rounded[input->get()];
-        if (!value) {
-          OpBuilder b(&getContext());
-          b.setInsertionPointAfterValue(input->get());
-          value = round(b, input->get().getLoc(), input->get(), wanted);
-        }
-        replacements.push_back({input, value});
-      }
+    bool isForKernels = !isPlain && rounding && isIntegerActivation(rounding);
+    // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
+    // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.
+    if (term && (isForKernels ? !term.getStorage().hasInnerTiles() : isFloatTerm(term)))
+      return success();
+    auto encoded = cast<RankedTensorType>(input->get().getType()).cloneWithEncoding(wanted);
+    if (failed(verifyEncodedType(encoded, [&] { return op->emitError(); })))
+      return failure();
+    std::string reason;
+    if (isForKernels && failed(planInnerTiles(encoded, type, reason))) {
+      report.missed(op, "activations stay f32", "the contraction " + reason);
+      return success();
+    }
+    Value &value = rounded[{input->get(), wanted}];
+    if (!value) {
+      OpBuilder b(&getContext());
+      b.setInsertionPointAfterValue(input->get());
+      value = round(b, input->get().getLoc(), input->get(), wanted);
+    }
+    replacements.push_back({input, value});
+    return success();
+  }
+
+  void runOnOperation() override {
+    rounded.clear();
+    replacements.clear();
+    WalkResult walked = getOperation().walk([&](linalg::LinalgOp op) -> WalkResult {
+      if (linalg::isaContractionOpInterface(op))
+        for (OpOperand *operand : op.getDpsInputOperands())
+          if (isWeightOfProduct(*operand) && failed(roundInput(op, *operand)))
+            return WalkResult::interrupt();
       return WalkResult::advance();
     });
     if (walked.wasInterrupted())

@@ -8,6 +8,7 @@
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -22,7 +23,37 @@ using namespace lowbit;
 
 namespace {
 struct StripPass : lowbit::impl::StripBase<StripPass> {
+  using StripBase::StripBase;
+
+  LogicalResult stripParameters() {
+    SmallVector<ParameterOp> encoded;
+    getOperation().walk([&](ParameterOp parameter) {
+      if (getEncoding(parameter.getType()))
+        encoded.push_back(parameter);
+    });
+    for (ParameterOp parameter : encoded) {
+      parameter.getResult().setType(getPlainType(cast<RankedTensorType>(parameter.getType())));
+      for (Operation *user : llvm::make_early_inc_range(parameter->getUsers())) {
+        if (isa<DecodeOp>(user)) {
+          user->getResult(0).replaceAllUsesWith(parameter);
+          user->erase();
+        } else if (!isa<linalg::LinalgOp>(user)) {
+          return user->emitError()
+                 << "takes the encoded parameter \"" << parameter.getKey()
+                 << "\": only products and decodes of parameters can be stripped; inline calls "
+                    "before";
+        }
+      }
+    }
+    return success();
+  }
+
   void runOnOperation() override {
+    if (onlyParameters) {
+      if (failed(stripParameters()))
+        signalPassFailure();
+      return;
+    }
     bool failedAny = false;
     SmallVector<Operation *> conversions;
     SmallVector<InsertOp> inserts;

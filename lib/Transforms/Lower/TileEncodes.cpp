@@ -112,6 +112,12 @@ static bool hasKnownSpans(EncodeRegionOp op) {
   });
 }
 
+/// Whether what is encoded is read by nothing else: a loop that computes it takes one reader along.
+static bool isOnlyReader(EncodeRegionOp op) {
+  return llvm::all_of(op.getSource().getUsers(),
+                      [&](Operation *user) { return user == op || isa<tensor::DimOp>(user); });
+}
+
 LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
                                   const UpdateTiles &limits) {
   if (failed(tileStatistics(rewriter, function)))
@@ -129,7 +135,7 @@ LogicalResult lowbit::tileEncodes(RewriterBase &rewriter, func::FuncOp function,
         group.push_back(other);
     bool isFused =
         producer && canMoveTo(producer, group) && llvm::all_of(group, [&](EncodeRegionOp other) {
-          return canMoveTo(other, group) && hasKnownSpans(other);
+          return canMoveTo(other, group) && hasKnownSpans(other) && isOnlyReader(other);
         });
     if (!isFused) {
       auto op = cast<TilingInterface>(*encode);

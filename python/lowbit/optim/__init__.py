@@ -10,6 +10,7 @@ A rule is a short MLIR program (lowbit/optim/rules/*.mlir, or your own); docs/Op
 
 from __future__ import annotations
 
+from .allocation import allocate_states, measure_states
 from .checkpoint import commit as commit_shards
 from .checkpoint import load as load_state
 from .checkpoint import save as save_state
@@ -30,12 +31,14 @@ __all__ = [
         "Rule",
         "Shard",
         "State",
+        "allocate_states",
         "commit_shards",
         "compile",
         "load",
         "names",
         "norm",
         "load_state",
+        "measure_states",
         "save_shards",
         "save_state",
         "split",

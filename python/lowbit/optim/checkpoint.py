@@ -137,10 +137,13 @@ class _Checkpoint:
                 raise LowbitError(f"{self.path}: {message} '{tensor}' {where}")
         return [found[own] for own in parts]
 
+    @property
+    def wholes(self) -> dict[str, tuple[int, ...]]:
+        return {tensor: file.whole(tensor) for file in self._files for tensor in file.tensors}
+
     def check(self) -> None:
         """That whole tensors are there."""
-        wholes = {tensor: file.whole(tensor) for file in self._files for tensor in file.tensors}
-        for tensor, whole in wholes.items():
+        for tensor, whole in self.wholes.items():
             self.holders(tensor, whole, Shard((0, 0), whole))
 
 
@@ -253,6 +256,13 @@ def _open_folder(folder: Path) -> _Checkpoint:
     except (ValueError, KeyError, TypeError):
         raise LowbitError(f"{index}: it is damaged") from None
     return _open(folder, names)
+
+
+def describe(path: Path_) -> tuple[str, dict[str, tuple[int, ...]]]:
+    """The rule's name, and the extents of each whole tensor, 'PARAMETER/STATE', of a file or a folder."""
+    root = Path(path)
+    found = _open_folder(root) if root.is_dir() else _Checkpoint(root, [_File(root)])
+    return found.rule, found.wholes
 
 
 def load(path: Path_, optimizer: Holder, *, allow_rounding: bool = False) -> State:

@@ -16,7 +16,7 @@ from .arrays import Borrowed, zeros
 from .gradients import PIECE, Norm, Squares, norm_of
 from .rule import Argument, Rule, load
 from .shards import Shard, viewed
-from .states import MATRICES, assignments
+from .states import MATRICES, assignments, of_plan
 
 Components = dict[str, NDArray[Any]]
 """By name: 'codes', 'scale', …; 'values' of what is not encoded."""
@@ -370,7 +370,7 @@ def compile(
     rule: the name of one that comes with Lowbit (names()), the path of an .mlir file, MLIR text, or what load() gave.
     shapes: of the parameters, by name or in order.
     states: what states are stored in: a scheme of NAMED, as 'dynamic8', or of the rule's own, an encoding, encodings by the states' names,
-        or assignments as lowbit-assign-states takes them.
+        assignments as lowbit-assign-states takes them, or the file of a plan by allocate_states(), 'plan.json'.
     parameters, gradients: 'f32', 'bf16', 'f16'; parameters also 'bf16_stochastic', bf16 that is rounded stochastically, and 'bf16+8' or
         'bf16+16', bf16 whose states say what it leaves of 24 or 32 bits.
     flatten: parameters are seen as [1, n], whatever their shape, as by default by rules that are elementwise; False: as
@@ -400,5 +400,7 @@ def compile(
             raise LowbitError(
                 f"rule '{found.name}' looks at a parameter as a whole: '{name}' cannot be held in shards"
             )
+    if isinstance(states, str) and states.endswith(".json"):
+        states = of_plan(states, extents)
     table = assignments(states, parameters, gradients, found.schemes)
     return Optimizer(found, extents, table, flatten, threads, held, approximate)

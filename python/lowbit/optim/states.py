@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Mapping
+import json
+import re
+from typing import Collection, Mapping
 
 from ..errors import LowbitError
 
@@ -89,6 +91,36 @@ def _assignments(states: str, own: Mapping[str, str]) -> str:
         f"states '{states}' are no scheme",
         hint=f"known are {known}; or give an encoding, as '#lowbit.quantized<int<8>, scale = f32 per [1, 256]>'",
     )
+
+
+def _quoted(name: str) -> str:
+    """A name as a pattern that fits nothing else, in quotes."""
+    pattern = re.sub(r"([][*?{}\\!^])", r"\\\1", name)
+    return json.dumps(pattern, ensure_ascii=False)
+
+
+def of_plan(path: str, parameters: Collection[str]) -> str:
+    """Assignments by a plan of lowbit.optim.allocate_states(), a file that may have been edited; what it does not name is f32.
+
+    Raises LowbitError where it names what is no parameter.
+    """
+    from ..precision.allocation import read_plan
+
+    try:
+        plan = read_plan(path)
+    except OSError as error:
+        raise LowbitError(f"{path}: {error.strerror}") from None
+    fields = []
+    for tensor, encoding in plan.tensors.items():
+        parameter, _, state = tensor.rpartition("/")
+        if parameter not in parameters:
+            raise LowbitError(
+                f"'{path}': '{tensor}' is of no parameter that is here",
+                hint="tensors are named PARAMETER/STATE, as 'embed/m'",
+            )
+        stored = "" if encoding == "f32" else f", encoding = {encoding}"
+        fields.append(f"{{parameters = {_quoted(parameter)}, names = {_quoted(state)}{stored}}}")
+    return f"[{', '.join(fields)}]"
 
 
 def assignments(

@@ -1,4 +1,4 @@
-"""`lowbit quantize MODEL --recipe RECIPE --calibration TEXT --output OUT`, and `lowbit calibrate`."""
+"""`lowbit quantize MODEL --recipe RECIPE --calibration TEXT --output OUT`, `lowbit calibrate`, and `lowbit allocate-states`."""
 
 from __future__ import annotations
 
@@ -84,9 +84,31 @@ def add_parser(
         help="what such a recipe chooses from; may be repeated (2 to 8 bits in blocks)",
     )
     sub.add_argument(
+        "--context",
+        type=whole(1),
+        metavar="N",
+        help="share the budget, in bytes, with the keys and values of N tokens, of all sequences together: what each cache is stored as becomes part of the plan and of the output",
+    )
+    sub.add_argument(
+        "--cache-candidates",
+        action="append",
+        default=[],
+        type=unicode,
+        metavar="TYPE",
+        help="what caches choose from, as --kv-cache takes it; may be repeated (f16, int8, 6 bits in blocks, int4)",
+    )
+    sub.add_argument(
+        "--activation-candidates",
+        action="append",
+        default=[],
+        type=unicode,
+        metavar="TYPE",
+        help="under a budget with a time: what the inputs of each weight choose from, as --activations takes it; may be repeated (not allocated)",
+    )
+    sub.add_argument(
         "--plan",
         metavar="FILE.json",
-        help="encodings by tensor, as --save-plan writes them; edit them as you like",
+        help="encodings by tensor and types by cache, as --save-plan writes them; edit them as you like",
     )
     sub.add_argument(
         "--save-plan", metavar="FILE.json", help="write the encodings that were chosen"
@@ -120,6 +142,41 @@ def add_parser(
         default=["moments", "sums", "maxima", "minima"],
         metavar="KIND,…",
         help="some of moments, squares, sums, magnitudes, maxima, minima (moments,sums,maxima,minima)",
+    )
+
+    sub = commands.add_parser(
+        "allocate-states",
+        help="choose what an optimizer's states are stored in, under a budget",
+        description="Choose an encoding for each state of each parameter of a checkpoint that lowbit.optim saved, so that the next step changes least, "
+        "as the step itself shows in f32. The plan is what lowbit.optim.compile(states='plan.json') takes.",
+        epilog="example:\n  lowbit allocate-states states.safetensors --budget 1.5MB --output plan.json\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    sub.set_defaults(run="allocate_states")
+    sub.add_argument("checkpoint", metavar="CHECKPOINT", help="a file, or a folder of shards")
+    sub.add_argument(
+        "--budget",
+        required=True,
+        type=unicode,
+        metavar="SIZE",
+        help="bytes of all states, or bits per element: 1.5MB, 6bpw",
+    )
+    sub.add_argument("--output", required=True, metavar="PLAN.json", help="the plan")
+    sub.add_argument(
+        "--rule", type=unicode, metavar="RULE", help="a name or an .mlir file (the checkpoint's)"
+    )
+    sub.add_argument(
+        "--gradients",
+        metavar="FILE.safetensors",
+        help="of the next step, by the names of the parameters (the momentum is taken for one)",
+    )
+    sub.add_argument(
+        "--candidates",
+        action="append",
+        default=[],
+        type=unicode,
+        metavar="STATES",
+        help="a scheme or an encoding, as compile() takes it; may be repeated (f32, bf16, dynamic8, companded8, int4)",
     )
 
 
@@ -207,8 +264,45 @@ def run_calibrate(options: argparse.Namespace) -> None:
     print(f"{len(taps)} taps, {taps[0].rows} rows each: {options.output}")
 
 
+def run_allocate_states(options: argparse.Namespace) -> None:
+    from .. import _lowbit
+    from ..files import check_folder, check_not_model
+    from ..optim import allocate_states
+    from .allocation import write_plan
+
+    check_folder(options.output)
+    check_not_model(options.output, options.checkpoint)
+    gradients = None
+    if options.gradients:
+        try:
+            archive = _lowbit.Archive(options.gradients)
+            gradients = {tensor.name: archive.tensor_f32(tensor.name) for tensor in archive.tensors}
+        except RuntimeError as error:
+            raise LowbitError(str(error)) from None
+    plan, costs = allocate_states(
+        options.checkpoint,
+        options.budget,
+        rule=options.rule,
+        gradients=gradients,
+        candidates=options.candidates,
+    )
+    write_plan(options.output, plan)
+    table = {item.key: {c.encoding: c for c in item.candidates} for item in costs.items}
+    for tensor, encoding in plan.tensors.items():
+        chosen = table[tensor][encoding]
+        print(f"{chosen.bytes:>13,}  {chosen.loss:9.2e}  {tensor}  {encoding}")
+    print(
+        f"{plan.bytes:>13,}  {plan.loss:9.2e}  all; no choice has less loss than {plan.bound:.2e}"
+    )
+    for rejected in costs.rejected:
+        print(
+            f"rejected: {rejected.tensor}, {rejected.candidate}: {rejected.reason}", file=sys.stderr
+        )
+
+
 def run(options: argparse.Namespace) -> None:
     from ..files import check_folder, check_not_model, whole_file
+    from .activations import as_plan
     from .allocation import Plan, read_plan, write_plan
     from .quantize import Options, Quantization
     from .recipes import find
@@ -227,6 +321,9 @@ def run(options: argparse.Namespace) -> None:
         plan=read_plan(options.plan).tensors if options.plan else None,
         budget=options.budget,
         candidates=options.candidates,
+        context=options.context,
+        cache_candidates=options.cache_candidates,
+        activation_candidates=options.activation_candidates,
         tokens=options.tokens,
         length=options.length,
     )
@@ -238,7 +335,11 @@ def run(options: argparse.Namespace) -> None:
             options.save_plan,
             # What no product multiplies with, as a table that --keep encodes, is in no plan.
             Plan(
-                {t["key"]: t["base"] for t in record["tensors"] if "base" in t},
+                {t["key"]: t["base"] for t in record["tensors"] if "base" in t}
+                | {cache["key"]: cache["encoding"] for cache in record.get("caches", ())}
+                | as_plan(
+                    {t["key"]: t["activations"] for t in record["tensors"] if "activations" in t}
+                ),
                 budget=options.budget,
             ),
         )

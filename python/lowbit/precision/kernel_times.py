@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import _lowbit, _runtime, cache
 from ..files import whole_file
+from .activations import encoding_of, split_pair
 from .allocation import Item
 
 _ROUNDS = 40
@@ -43,21 +44,23 @@ def _read_table() -> dict[str, float]:
         return {}
 
 
-def _key(shape: Sequence[int], encoding: str) -> str:
+def _key(shape: Sequence[int], candidate: str) -> str:
     """Another processor or compiler has other times."""
-    return json.dumps([_runtime.processor(), _runtime.compiler_version(), list(shape), encoding])
+    return json.dumps([_runtime.processor(), _runtime.compiler_version(), list(shape), candidate])
 
 
-def measure(shape: Sequence[int], encoding: str, folder: str) -> float:
-    """Seconds of x [1, k] times the transposed weight [n, k] with activations as models have them (int15): the least of some rounds, which
-    what else the machine does cannot lower. Weights that fit a cache come from there."""
+def measure(shape: Sequence[int], candidate: str, folder: str) -> float:
+    """Seconds of x [1, k] times the transposed weight [n, k] with activations as the candidate, a pair, says, or as models have them (int15): the
+    least of some rounds, which what else the machine does cannot lower. Weights that fit a cache come from there.
+    """
+    encoding, activations = split_pair(candidate)
     n, k = shape
     values = np.random.default_rng(0).standard_normal((n, k)).astype(np.float32)
     path = os.path.join(folder, "w.safetensors")
     _lowbit.write_archive(path, {}, [("w", [n, k], encoding, _lowbit.encode(values, encoding))])
     text = _TEXT.format(n=n, k=k, encoding=encoding)
-    activations = "int<15>, scale = f32 per [1, 32], layout = planes<7, 8>"
-    pipeline = f"cpu{{activations='{activations}'}}"
+    rounded = encoding_of(activations)
+    pipeline = "cpu" if rounded == "f32" else f"cpu{{activations='{rounded}'}}"
     program = _lowbit.Program(text, [path], pipeline=pipeline)
     inputs = [np.ones((1, k), np.float32), np.zeros((1, n), np.float32)]
     times = []

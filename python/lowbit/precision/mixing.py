@@ -10,7 +10,9 @@ import numpy as np
 
 from .. import _lowbit
 from ..errors import LowbitError
+from . import activations
 from .allocation import Budget, Candidate, Item, allocate, pareto_front
+from .caches import CANDIDATES as CACHE_CANDIDATES
 from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
 from .sensitivity import Probe, Sensitivity
@@ -33,6 +35,8 @@ class Allocate(PlanStep):
     """Each weight gets one of the candidate encodings, so that the losses add up to the least that the budget allows: an exact multiple-choice knapsack
     (HiGHS). A loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
     measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows.
+    With a context (--context) the key-value caches share the budget; what each type of each of them changes at the model's end is measured.
+    With --activation-candidates and a time a candidate is a pair: the weight's encoding, and what its inputs are rounded to.
     """
 
     rounding: str = "nearest"
@@ -42,11 +46,14 @@ class Allocate(PlanStep):
 
     @staticmethod
     def _check_size(
-        run: Quantization, budget: Budget, encodings: Mapping[str, Sequence[str]]
+        run: Quantization,
+        budget: Budget,
+        encodings: Mapping[str, Sequence[str]],
+        types: Sequence[str],
     ) -> None:
         """What no choice is within is told before anything is measured."""
         shapes = run.choices.shapes
-        sizes = [
+        items = [
             Item(
                 key,
                 tuple(Candidate(c, _lowbit.encoded_bytes(c, shapes[key]), 0.0) for c in fitting),
@@ -54,29 +61,76 @@ class Allocate(PlanStep):
             )
             for key, fitting in encodings.items()
         ]
-        if budget.byte_limit(sizes) is not None:
-            allocate(sizes, replace(budget, seconds=None))
+        sizes = {type: run.caches.sizes(type) for type in types}
+        for name in run.caches.shapes if types else ():
+            items.append(Item(name, tuple(Candidate(t, sizes[t][name], 0.0) for t in types)))
+        if budget.byte_limit(items) is not None:
+            allocate(items, replace(budget, seconds=None))
 
-    def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
-        budget = Budget.parse(run.options.budget)
+    @staticmethod
+    def _legal(run: Quantization) -> tuple[dict[str, list[str]], list[str], list[dict[str, str]]]:
+        """The candidates of each weight, those of the caches, and which were rejected. Candidates that one gave and that fit nothing are errors."""
+        rejected = []
+        encodings: dict[str, list[str]] = {}
         candidates = run.options.candidates or CANDIDATES
         free = [key for key in run.choices.products if run.choices.fixed(key) is None]
         for candidate in candidates:
-            if not any(run.choices.fits(key, candidate) for key in free):
+            fitting = [key for key in free if run.choices.fits(key, candidate)]
+            if not fitting:
                 raise LowbitError(
                     f"the candidate '{candidate}' is no encoding, or fits no weight that is left to choose for",
                     hint="give others: --candidates ENCODING",
                 )
-        legal = {key: [c for c in candidates if run.choices.fits(key, c)] for key in free}
-        encodings = {key: fitting for key, fitting in legal.items() if fitting}
-        self._check_size(run, budget, encodings)
+            for key in fitting:
+                encodings.setdefault(key, []).append(candidate)
+            if len(fitting) < len(free):
+                others = ", ".join(key for key in free if key not in fitting)
+                rejected.append({"encoding": candidate, "reason": f"does not fit {others}"})
+        types: list[str] = []
+        if run.options.context is not None:
+            for type in run.options.cache_candidates or CACHE_CANDIDATES:
+                try:
+                    run.caches.sizes(type)
+                    types.append(type)
+                except LowbitError as error:  # whose text names the type
+                    if run.options.cache_candidates:
+                        raise
+                    rejected.append({"encoding": type, "reason": str(error)})
+        return {key: encodings[key] for key in free if key in encodings}, types, rejected
+
+    @staticmethod
+    def _with_inputs(
+        items: Sequence[Item], types: Sequence[str], sensitivity: Sensitivity
+    ) -> list[Item]:
+        """With pairs of encodings and types of inputs for candidates; of the error of both together the parts add up."""
+        losses = sensitivity.measure_activations(types)
+        return [
+            replace(
+                item,
+                candidates=tuple(
+                    replace(
+                        c,
+                        encoding=activations.make_pair(c.encoding, type),
+                        loss=c.loss + losses.get((item.key, type), 0.0),
+                    )
+                    for c in item.candidates
+                    for type in types
+                ),
+            )
+            for item in items
+        ]
+
+    def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
+        budget = Budget.parse(run.options.budget)
+        encodings, types, rejected = self._legal(run)
+        self._check_size(run, budget, encodings, types)
         quantizer = GPTQ() if self.rounding == "gptq" else Nearest()
 
         def round_to(values: Array, encoding: str, moments: Moments) -> Array:
             weight = Weight("", np.ascontiguousarray(values), encoding, moments)
             return quantizer.encode(weight).decode(values.shape)
 
-        items = Sensitivity(
+        sensitivity = Sensitivity(
             run.source,
             run.options.length,
             run.sequences,
@@ -84,9 +138,14 @@ class Allocate(PlanStep):
             round_to,
             Probe(sequences=self.probes),
             run.progress,
-        ).measure()
+        )
+        items = sensitivity.measure()
+        if run.options.activation_candidates:
+            items = self._with_inputs(items, run.options.activation_candidates, sensitivity)
         if budget.seconds is not None:
             items = with_times(items, run.choices.shapes, run.progress)
+        if types:
+            items += sensitivity.measure_caches(types, run.caches)
         allocation = allocate(items, budget)
         front = pareto_front(items)
         record = {
@@ -96,6 +155,7 @@ class Allocate(PlanStep):
             "bound": allocation.bound,
             "gap": allocation.gap,
             "status": allocation.status,
+            "rejected": rejected,
             "front": [
                 {"bytes": a.bytes, "loss": a.loss, "bits_per_weight": a.bits_per_weight}
                 for a in front
@@ -112,4 +172,4 @@ class Allocate(PlanStep):
                 for c in item.candidates
             ],
         }
-        return allocation.choice, record
+        return activations.split_choice(allocation.choice), record

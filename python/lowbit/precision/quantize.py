@@ -24,12 +24,13 @@ from numpy.typing import NDArray
 from .. import _lowbit
 from ..errors import LowbitError
 from ..files import check_folder, check_not_model
-from . import recipes
+from . import activations, recipes
 from .allocation import Budget
+from .caches import METADATA_KEY, Caches
 from .choices import KEEP, Choices
 from .journal import Journal, Stored, check_format, origin_of
 from .records import describe_site, describe_tensor, ratio
-from .sources import Source, Tokens, read_text
+from .sources import LanguageModel, Source, Tokens, read_text
 from .stages import Calibration, Stage
 from .statistics import Statistics
 from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
@@ -49,11 +50,17 @@ class Options:
     keep: Sequence[tuple[str, str]] = ()
     """(pattern, encoding): other encodings for tensors of these names, "same" leaves them as stored; the first match decides."""
     plan: Mapping[str, str] | None = None
-    """Encodings by tensor; counts before `weights`."""
+    """Encodings by tensor, and types by key-value cache; counts before `weights`."""
     budget: str | None = None
     """For a recipe that allocates: as 3.5bpw, 60MB or 4ms."""
     candidates: Sequence[str] = ()
     """Encodings that such a recipe chooses from; its own if there are none."""
+    context: int | None = None
+    """Tokens, of all sequences together, whose keys and values share the budget; None: caches are not allocated."""
+    cache_candidates: Sequence[str] = ()
+    """Types, as --kv-cache takes them, that their allocation chooses from; its own if there are none."""
+    activation_candidates: Sequence[str] = ()
+    """Types, as --activations takes them, that inputs of weights choose from under a budget of time; none: they are not allocated."""
     tokens: int = 32768
     """Of the text, at most."""
     length: int = 1024
@@ -99,6 +106,7 @@ class Quantization:
         self.allocation: dict[str, Any] | None = None
         self.sequences = self._read_text(text)
         self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
+        self.caches = Caches(source, options.context)
         self._check_plan()
         self._is_new = not os.path.exists(self.folder)
         with self._leaving_nothing():
@@ -111,8 +119,20 @@ class Quantization:
                 self._report,
             )
             self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
-            self.encodings = self.choices.complete(
-                options.plan or {}, options.weights or self.recipe.weights
+            self._adopt(options.plan or {})
+
+    def _adopt(self, plan: Mapping[str, str]) -> None:
+        """What a plan says, checked: encodings of weights, types of caches."""
+        caches = {key: type for key, type in plan.items() if key in self.caches.shapes}
+        inputs = {key: type for key, type in plan.items() if activations.is_input(key)}
+        weights = {k: e for k, e in plan.items() if k not in caches and k not in inputs}
+        self.encodings = self.choices.complete(weights, self.options.weights or self.recipe.weights)
+        self.cache_types = self.caches.complete(caches)
+        self.input_types = activations.complete(inputs, self.choices.products)
+        if inputs and not isinstance(self.original, LanguageModel):
+            raise LowbitError(
+                "the plan has inputs of weights, which only the program of a language model takes from its archive",
+                hint="write the attribute lowbit.activations on the program's parameters, and take them out of the plan",
             )
 
     @contextlib.contextmanager
@@ -142,6 +162,15 @@ class Quantization:
 
     def _check_plan(self) -> None:
         plans = any(isinstance(step, PlanStep) for step in self.recipe.steps)
+        if (
+            self.options.context is not None
+            and self.options.budget is None
+            and not self.options.plan
+        ):
+            raise LowbitError(
+                "a context is for the key-value caches in a budget",
+                hint="give --recipe mixed --budget 60MB, or a plan that has caches",
+            )
         if plans and self.options.plan is None and self.options.budget is None:
             raise LowbitError(
                 f"recipe '{self.recipe.name}' needs a budget", hint="give --budget 3.5bpw, or 60MB"
@@ -152,7 +181,24 @@ class Quantization:
                     f"recipe '{self.recipe.name}' has no use for a budget",
                     hint="`mixed` has; or give steps that begin with 'allocate'",
                 )
-            Budget.parse(self.options.budget)  # says what is wrong
+            budget = Budget.parse(self.options.budget)  # says what is wrong
+            if self.options.context is not None and budget.bytes is None:
+                raise LowbitError(
+                    f"the budget {budget} has no bytes, which key-value caches share with the weights",
+                    hint="give --budget 60MB, or leave --context out",
+                )
+            for type in self.options.activation_candidates:
+                activations.check(type, "a candidate")
+            if self.options.activation_candidates and budget.seconds is None:
+                raise LowbitError(
+                    f"the budget {budget} has no time, which is all that activations of fewer bits save",
+                    hint="give one, as 3.5bpw,4ms, or leave --activation-candidates out",
+                )
+            if self.options.activation_candidates and not isinstance(self.original, LanguageModel):
+                raise LowbitError(
+                    "activations are chosen for language models alone",
+                    hint="leave --activation-candidates out",
+                )
             if self.options.plan is not None:
                 raise LowbitError(
                     "a plan and a budget are given: the plan's encodings are not chosen by a budget",
@@ -175,9 +221,7 @@ class Quantization:
                     plan, record = step.plan(self)
                     self.allocation = {"plan": plan, "record": record}
                     journal.save_note("allocation", self.allocation)
-                self.encodings = self.choices.complete(
-                    self.allocation["plan"], self.options.weights or self.recipe.weights
-                )
+                self._adopt(self.allocation["plan"])
 
     def _transform(self, source: Source) -> Source:
         """By the steps that change the whole model, in archives beside what the run has done."""
@@ -236,6 +280,10 @@ class Quantization:
         self._report(0)
         self._summarize(record, time.perf_counter() - start)
         texts = {"lowbit.quantization": json.dumps(self._provenance())}
+        if self.cache_types:
+            texts[METADATA_KEY] = json.dumps(self.cache_types)
+        if self.input_types:
+            texts[activations.METADATA_KEY] = activations.as_metadata(self.input_types)
         _lowbit.merge_archives(self.source.archive, journal.archives, texts, self.output)
         journal.remove()
         return record
@@ -374,6 +422,12 @@ class Quantization:
                 "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             },
         )
+        if self.cache_types:
+            record["context"] = self.caches.context
+            record["caches"] = self.caches.describe(self.cache_types)
+        for tensor in record["tensors"]:
+            if tensor["key"] in self.input_types:
+                tensor["activations"] = self.input_types[tensor["key"]]
         if self.sequences:
             record["calibration"] = {
                 "tokens": sum(map(len, self.sequences)),

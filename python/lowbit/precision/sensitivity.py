@@ -8,16 +8,20 @@ gives is compared with the float model (logits without their mean, which changes
 
 from __future__ import annotations
 
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Callable, Mapping, Sequence
 
 import numpy as np
 
 from .. import _lowbit
 from ..errors import LowbitError
+from .activations import encoding_of
 from .allocation import Candidate, Item
+from .caches import Caches
 from .sources import Source, Tokens
 from .stages import Stage, StagedProgram
 from .statistics import Statistics
@@ -51,6 +55,7 @@ class Sensitivity:
         progress: Progress = lambda done, total, what: None,
     ):
         text = source.program(length)
+        self.source, self.length = source, length
         self.archive, self.encodings, self.rounding = source.archive, encodings, rounding
         self.sequences, self.progress = list(sequences), progress
         # Both with the output, which the last layer is needed for as a whole: else it has other stages.
@@ -58,11 +63,10 @@ class Sensitivity:
         self.passing = StagedProgram(text, ["sums"], source.path, output=True)
         self.probes = [tokens[: probe.length] for tokens in self.sequences[: probe.sequences]]
 
-    def measure(self) -> list[Item]:
-        stages = self.observing.stages
-        values: list[Array | None] = [None] * len(self.sequences)
-        # The float model on the probes: what passes before each stage.
-        trace = [[None] * len(self.probes)]
+    @cached_property
+    def _trace(self) -> list[list[Array | None]]:
+        """What passes before each stage, and what comes out, of the float model on the probes."""
+        trace: list[list[Array | None]] = [[None] * len(self.probes)]
         for stage in self.passing.stages:
             weights = self._load(stage)
             trace.append(self._pass(stage, self.probes, trace[-1], weights))
@@ -71,24 +75,69 @@ class Sensitivity:
                 "what the model computes is not finite",
                 hint="its weights may be damaged (NaN or infinity): `lowbit perplexity` shows whether it works",
             )
+        return trace
+
+    def measure(self) -> list[Item]:
+        """Of the weights."""
+        stages = self.observing.stages
+        values: list[Array | None] = [None] * len(self.sequences)
+        self._trace  # what is not finite is told first
         items: list[Item] = []
         for number, stage in enumerate(stages):
             self.progress(number, len(stages), stage.name)
             weights = self._load(stage)
             if any(key in self.encodings for feeds in stage.feeds for key in feeds):
-                items += self._measure_stage(number, values, weights, trace)
+                items += self._measure_stage(number, values, weights)
             if number + 1 < len(stages):
                 passing = self.passing.stages[number]
                 values = self._pass(passing, self.sequences, values, weights)
         return items
 
+    def measure_caches(self, types: Sequence[str], caches: Caches) -> list[Item]:
+        """Of the key-value caches, keys and values apart: what the model's output changes by when one of them is of a type, on the probes."""
+        losses: dict[str, list[Candidate]] = {name: [] for name in caches.shapes}
+        # The entry's arguments are tokens, position, caches.
+        places = {f"argument {2 + i}": name for i, name in enumerate(caches.shapes)}
+        for number, type in enumerate(types):
+            sizes = caches.sizes(type)
+            for letter, other in ("kv", "vk"):
+                self.progress(2 * number + (letter == "v"), 2 * len(types), f"caches of {type}")
+                text = self.source.program(self.length, json.dumps({letter: type, other: "f32"}))
+                encoded = StagedProgram(
+                    text, ["sums"], self.source.path, output=True, only_parameters=True
+                )
+                for place, stage in enumerate(encoded.stages):
+                    names = [places[a] for a in stage.arguments if a in places]
+                    for name in (n for n in names if n.startswith(letter)):
+                        loss = self._follow(place, self._load(stage), encoded)
+                        losses[name].append(Candidate(type, sizes[name], loss))
+        return [Item(name, tuple(candidates)) for name, candidates in losses.items()]
+
+    def measure_activations(self, types: Sequence[str]) -> dict[tuple[str, str], float]:
+        """By weight and type what the model's output changes by when the input of that one product is rounded, on the probes."""
+        stages, losses = self.passing.stages, {}
+        keys = [[k for feeds in s.feeds for k in feeds if k in self.encodings] for s in stages]
+        turns = max(map(len, keys), default=0)
+        for number, type in enumerate(types):
+            for turn in range(turns if type != "f32" else 0):
+                self.progress(number * turns + turn, len(types) * turns, f"inputs of {type}")
+                # One product of each stage: a change is followed from there alone.
+                chosen = {own[turn] for own in keys if turn < len(own)}
+                rounded = self.passing.with_rounded_inputs(chosen, encoding_of(type))
+                for place, own in enumerate(keys):
+                    if turn < len(own):
+                        weights = self._load(stages[place])
+                        losses[own[turn], type] = self._follow(place, weights, rounded)
+        return losses
+
     def _load(self, stage: Stage) -> dict[str, Array]:
         return {key: self.archive.tensor_f32(key) for key in stage.weights}
 
-    def _pass(self, stage, sequences, values, weights) -> list[Array | None]:
-        return [self.passing.run(stage, t, v, weights) for t, v in zip(sequences, values)]
+    def _pass(self, stage, sequences, values, weights, program=None) -> list[Array | None]:
+        run = (program or self.passing).run
+        return [run(stage, t, v, weights) for t, v in zip(sequences, values)]
 
-    def _measure_stage(self, number, values, weights, trace) -> list[Item]:
+    def _measure_stage(self, number, values, weights) -> list[Item]:
         stage = self.observing.stages[number]
         taps = [Statistics(feeds) for feeds in stage.feeds]
         for tokens, value in zip(self.sequences, values):
@@ -99,10 +148,10 @@ class Sensitivity:
             tap.check()
             for key in tap.feeds:
                 if key in self.encodings:
-                    items.append(self._measure_weight(number, key, weights, tap, trace))
+                    items.append(self._measure_weight(number, key, weights, tap))
         return items
 
-    def _measure_weight(self, number, key, weights, tap, trace) -> Item:
+    def _measure_weight(self, number, key, weights, tap) -> Item:
         values, moments = weights[key], tap.mean("moments")
         check_finite(key, values)
 
@@ -114,7 +163,7 @@ class Sensitivity:
         errors = {e: output_error(r - values, moments) for e, r in rounded.items()}
         # The candidate in the middle shows how much of an error arrives: it is neither tiny nor beyond first order.
         middle = sorted(errors, key=errors.__getitem__)[len(errors) // 2]
-        arrived = self._follow(number, {**weights, key: rounded[middle]}, trace)
+        arrived = self._follow(number, {**weights, key: rounded[middle]})
         factor = arrived / errors[middle] if errors[middle] > 0 else 0.0
         candidates = tuple(
             Candidate(
@@ -126,10 +175,11 @@ class Sensitivity:
         )
         return Item(key=key, candidates=candidates, weights=int(values.size))
 
-    def _follow(self, number, weights, trace) -> float:
-        """The mean squared change of the model's output, as a part of its variance."""
-        stages = self.passing.stages
-        passed = self._pass(stages[number], self.probes, trace[number], weights)
+    def _follow(self, number, weights, program: StagedProgram | None = None) -> float:
+        """The mean squared change of the model's output, as a part of its variance, when one stage has these weights, or is that of another program."""
+        stages, trace = self.passing.stages, self._trace
+        changed = (program or self.passing).stages[number]
+        passed = self._pass(changed, self.probes, trace[number], weights, program)
         for later in range(number + 1, len(stages)):
             passed = self._pass(stages[later], self.probes, passed, self._load(stages[later]))
         change = whole = 0.0

@@ -24,8 +24,8 @@ class Source(Protocol):
     archive: _lowbit.Archive
     """Has the weights; what is written has its other tensors and metadata."""
 
-    def program(self, length: int) -> str:
-        """MLIR text whose first entry reads at most `length` tokens."""
+    def program(self, length: int, kv_cache: str = "f32") -> str:
+        """MLIR text whose first entry reads at most `length` tokens. kv_cache: what keys and values are stored as, of a language model."""
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         """The beginning of a text, `tokens` tokens of it, in pieces of at most `length`."""
@@ -67,8 +67,8 @@ class LanguageModel:
         longest = self.archive.metadata("llama.context_length")
         return min(length, longest) if isinstance(longest, int) and longest > 0 else length
 
-    def program(self, length: int) -> str:
-        return _lowbit.import_model(self.archive, self._fit(length))
+    def program(self, length: int, kv_cache: str = "f32") -> str:
+        return _lowbit.import_model(self.archive, self._fit(length), kv_cache)
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         ids = np.asarray(self.tokenizer.encode(text), np.int64)[:tokens]
@@ -106,7 +106,7 @@ class EncoderProgram:
         self.tokenizer.no_padding()
         self._longest = (self.tokenizer.truncation or {}).get("max_length")
 
-    def program(self, length: int) -> str:
+    def program(self, length: int, kv_cache: str = "f32") -> str:
         return self._text
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:

@@ -6,10 +6,11 @@ arguments, so that a layer's weights can be changed before its successors see wh
 
 from __future__ import annotations
 
+import copy
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Callable, Mapping, Sequence
+from typing import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,13 +103,21 @@ class StagedProgram:
     text: an MLIR program; its first argument of integers is tokens, others are masks (all ones), floats begin at 0.
     statistics: what each tap keeps, of `statistics.KINDS`.
     output: the last stage gives what the program gives, its last result; otherwise nothing.
+    only_parameters: values that are no parameters, as key-value caches, stay encoded, so that what passes is rounded.
     """
 
     def __init__(
-        self, text: str, statistics: Sequence[str], name: str = "module", output: bool = False
+        self,
+        text: str,
+        statistics: Sequence[str],
+        name: str = "module",
+        output: bool = False,
+        only_parameters: bool = False,
     ):
         self.statistics = list(statistics)
-        self.text, stages = _lowbit.split_stages(text, self.statistics, output=output, name=name)
+        self.text, stages = _lowbit.split_stages(
+            text, self.statistics, output=output, only_parameters=only_parameters, name=name
+        )
         self.stages = [_make_stage(*stage) for stage in stages]
         integers = [
             int(argument.removeprefix("argument "))
@@ -121,6 +130,28 @@ class StagedProgram:
     @cached_property
     def _program(self) -> _lowbit.Program:
         return _lowbit.Program(self.text)
+
+    def with_rounded_inputs(self, weights: Collection[str], encoding: str) -> StagedProgram:
+        """The same stages, in which the inputs of products with these weights are encoded, as within #lowbit.quantized<…>, and decoded.
+
+        Stages that are one function are changed together.
+        """
+        text = self.text
+        places = {
+            (stage.function, place)
+            for stage in self.stages
+            for place, argument in enumerate(stage.arguments)
+            if argument.removeprefix("parameter ") in weights
+        }
+        for function, place in places:
+            attribute = f"lowbit.activations = #lowbit.quantized<{encoding}>"
+            pattern = rf"(func\.func @{function}\([^\n]*?%arg{place}: tensor<[^>]*>)"
+            text, count = re.subn(pattern, rf"\1 {{{attribute}}}", text)
+            assert count == 1, f"{function} has an argument {place}"
+        rounded = copy.copy(self)
+        rounded.__dict__.pop("_program", None)
+        rounded.text = _lowbit.opt(text, "builtin.module(func.func(lowbit-quantize-activations))")
+        return rounded
 
     def run(
         self,
@@ -136,6 +167,10 @@ class StagedProgram:
         """
         rows, inputs = len(tokens), []
         for argument, text in zip(stage.arguments, stage.types):
+            if encoded := re.fullmatch(r"tensor<((?:\d+x)+)f32, (#lowbit\..*)>", text):
+                shape = [int(extent) for extent in encoded[1].split("x")[:-1]]
+                inputs += _lowbit.encode(np.zeros(shape, np.float32), encoded[2]).values()
+                continue
             shape, dtype = _array_type(text, rows)
             if argument == "value":
                 inputs.append(value)

@@ -61,13 +61,12 @@ func.func @encoded(%x: tensor<8x64xf32, #planes>, %w: tensor<32x64xf32, #w4>, %y
   return %r : tensor<8x32xf32>
 }
 
-// Terms of a combinator are taken apart later.
+// Terms of a combinator meet inputs of their own, when the product has been distributed over them: until then it is told.
 // CHECK-LABEL: func @terms(
 // CHECK-NOT:   lowbit.encode
-// CHECK:       return
+// CHECK:       linalg.matmul {{.*}} {lowbit.activations = #[[$INT8]]} ins(
 func.func @terms(%x: tensor<8x64xf32>, %w: tensor<64x64xf32, #rows>, %y: tensor<8x64xf32>) -> tensor<8x64xf32> {
   %dw = lowbit.decode %w : tensor<64x64xf32, #rows>
-  // expected-remark @below {{activations stay f32: the contraction has weights of no single term with inner tiles: #lowbit.part<axis = 0, at = [32],}}
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dw : tensor<8x64xf32>, tensor<64x64xf32>)
                      outs(%y : tensor<8x64xf32>) -> tensor<8x64xf32>
   return %r : tensor<8x64xf32>
@@ -100,7 +99,7 @@ func.func @stay_f32(%x: tensor<8x64xf32>, %v: tensor<32x64xf32, #nf4>, %w: tenso
 // FOUR:       linalg.matmul {{.*}} ins(%[[X]],
 
 // Columns apart are for inputs as they are: only what meets codes is rounded. After the contraction was distributed.
-// RUN: lowbit-opt %s --pass-pipeline='builtin.module(lowbit-components,func.func(lowbit-distribute),func.func(lowbit-quantize-activations{encoding="int<4>, scale = f32 per [1, 32]"}),canonicalize,cse)' | FileCheck %s --check-prefix=APART
+// RUN: lowbit-opt %s --pass-pipeline='builtin.module(func.func(lowbit-quantize-activations{encoding="int<4>, scale = f32 per [1, 32]"}),lowbit-components,func.func(lowbit-distribute),func.func(lowbit-quantize-activations),canonicalize,cse)' | FileCheck %s --check-prefix=APART
 
 // APART-LABEL: func @apart(
 // APART:       %[[REST:.*]] = scf.for
@@ -113,7 +112,6 @@ func.func @stay_f32(%x: tensor<8x64xf32>, %v: tensor<32x64xf32, #nf4>, %w: tenso
 // APART:       linalg.generic {{.*}} ins(%[[OWN]],
 func.func @apart(%x: tensor<8x64xf32>, %w: tensor<64x64xf32, #columns>, %y: tensor<8x64xf32>) -> tensor<8x64xf32> {
   %dw = lowbit.decode %w : tensor<64x64xf32, #columns>
-  // expected-remark @below {{activations stay f32: the contraction has weights of no single term with inner tiles: #lowbit.outlier_columns<density = 0.05,}}
   %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %dw : tensor<8x64xf32>, tensor<64x64xf32>)
                      outs(%y : tensor<8x64xf32>) -> tensor<8x64xf32>
   return %r : tensor<8x64xf32>

@@ -95,6 +95,14 @@ def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::Fun
     is one in f32 by design, no fallback. An encoding that no kernel reads as codes (int<4>, e4m3) is asked for to see what it costs:
     activations of all encoded weights are rounded, and multiplied in f32. After `lowbit-materialize`.
 
+    A product with a combinator is told `lowbit.activations`, an attribute that stays on it where `lowbit-distribute` makes products of
+    its terms; then the pass, run again without option, rounds what each of those meets. Terms that are plain floats of 16 bits or more meet
+    inputs as they are.
+
+    A weight, that is a `lowbit.parameter` or an argument of the function, may choose for itself: the attribute `lowbit.activations` on it is an encoding, or "f32" for activations
+    that stay as they are. Activations that several weights read are encoded once for each choice. Those of a weight that is plain are rounded, too, where it says so: so stages
+    of calibration show what the rounding costs.
+
     ```mlir
     // lowbit-opt --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [1, 32]'"
     #nk = affine_map<(m, n, k) -> (n, k)>

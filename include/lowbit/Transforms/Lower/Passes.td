@@ -122,7 +122,8 @@ def Strip : Pass<"lowbit-strip", "::mlir::ModuleOp"> {
   let description = [{
     Removes every encoding: types become plain, `decode`, `encode` and `convert` become their source, `insert` becomes `tensor.insert_slice`. Works on the
     implicit notation and on the explicit program. A program that takes components apart (`assemble`, `disassemble`) has
-    no full-precision form.
+    no full-precision form. With `only-parameters` what is not a `lowbit.parameter` keeps its encoding, so that its rounding stays in the program; private
+    functions are inlined (`inline`) before.
 
     ```mlir
     // lowbit-opt --lowbit-strip
@@ -139,6 +140,9 @@ def Strip : Pass<"lowbit-strip", "::mlir::ModuleOp"> {
     }
     ```
   }];
+  let options = [
+    Option<"onlyParameters", "only-parameters", "bool", /*default=*/"false", "Parameters become plain, all else stays encoded">,
+  ];
   let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::tensor::TensorDialect"];
 }
 

@@ -180,6 +180,10 @@ def _allocation_words(record: Record) -> str:
         words.append(
             f"{len(candidates):,} candidates of {of:,} tensors were measured; they are not listed here."
         )
+    for rejected in allocation.get("rejected", ()):
+        words.append(
+            f"Rejected before the search: {wording.shorten(rejected['encoding'], 160)}: {wording.shorten(rejected['reason'], 400)}."
+        )
     return f"<p>{text(' '.join(words), None)}</p>" if words else ""
 
 
@@ -229,6 +233,12 @@ def _charts(record: Record) -> Iterable[str]:
                 if chart
                 else ""
             ),
+        )
+    if caches := tables.cache_table(record):
+        yield _section(
+            "Key-value caches",
+            caches,
+            "k is of keys, v of values, by layer; a loss is the change of the model’s output when that cache alone is stored so.",
         )
     chart, narrow = (heatmaps.outliers(record, width) for width in widths)
     if chart:

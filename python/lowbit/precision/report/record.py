@@ -59,6 +59,8 @@ class Tensor(TypedDict, total=False):
     """The same if each weight is rounded to the nearest value that it can have."""
     weight_error: float
     """The same with the identity for H: ‖E‖² / ‖W‖²."""
+    activations: str
+    """What its inputs are rounded to, as `--activations` takes it, where that was chosen for it."""
     decisions: list[str]
     """What was done, in order. Those that begin with "refused" say what was not, and why."""
     seconds: float
@@ -95,6 +97,24 @@ class Candidate(TypedDict, total=False):
     seconds: float
 
 
+class Rejected(TypedDict, total=False):
+    """An encoding that was no candidate, or not of each tensor."""
+
+    encoding: Required[str]
+    reason: Required[str]
+
+
+class Cache(TypedDict, total=False):
+    """A key-value cache of a language model."""
+
+    key: Required[str]
+    shape: list[int]
+    """[heads, tokens, head size]."""
+    encoding: Required[str]
+    """As `--kv-cache` takes it."""
+    bytes: float
+
+
 class Budgets(TypedDict, total=False):
     bytes: float
 
@@ -110,6 +130,7 @@ class Allocation(TypedDict, total=False):
     gap: float
     """(loss - bound) / loss."""
     status: str
+    rejected: list[Rejected]
     front: list[Point]
     candidates: list[Candidate]
 
@@ -128,6 +149,9 @@ class Record(TypedDict, total=False):
     tensors: Required[list[Tensor]]
     """In the order of the file."""
     sites: list[Site]
+    context: float
+    """Tokens that the caches are counted for."""
+    caches: list[Cache]
     allocation: Allocation
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Iterable
 
 from . import wording
-from .record import Record, Tensor, checked
+from .record import Cache, Record, Tensor, checked
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def by_encoding(record: Record) -> list[Group]:
 
 
 def summary(record: Record) -> str:
-    """A table for the terminal: of each encoding its tensors, their size, and their error in terms of rounding to nearest."""
+    """A table for the terminal: of each encoding its tensors, their size, and their error in terms of rounding to nearest; then key-value caches."""
     record = checked(record)
     rows = [("encoding", "tensors", "bits/weight", "size", "error/nearest")]
 
@@ -84,6 +84,14 @@ def summary(record: Record) -> str:
     bits, size = totals.get("bits_per_weight"), totals.get("bytes")
     size = _sum(group.bytes for group in groups) if size is None else size
     add("all", len(record["tensors"]), bits, size, mean_ratio(record["tensors"]))
+    caches: dict[str, list[Cache]] = {}
+    for cache in record.get("caches", ()):
+        caches.setdefault(cache["encoding"], []).append(cache)
+    for encoding, members in caches.items():
+        size = _sum(cache.get("bytes") for cache in members)
+        numbers = sum(math.prod(map(float, cache.get("shape", ()))) for cache in members)
+        bits = 8 * size / numbers if size is not None and numbers else None
+        add(f"caches: {encoding}", len(members), bits, size, None)
     widths = [max(len(row[column]) for row in rows) for column in range(5)]
     return "\n".join(
         "  ".join([row[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(row[1:], widths[1:]))])

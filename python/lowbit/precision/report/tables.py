@@ -134,6 +134,7 @@ def tensor_table(record: Record) -> str:
         ("error_nearest", "ratio", "number", quotient),
         ("weight_error", "weight error", "number", numeric("weight_error", wording.digits)),
         ("seconds", "time", "number", numeric("seconds", wording.duration)),
+        ("activations", "inputs", "", lambda t: element("td", text(t.get("activations", "")))),
         ("decisions", "decisions", "decisions", lambda t: element("td", _decisions(t.get("decisions", ())), "decisions")),
     ]  # fmt: skip
     present = [c for c in columns if any(tensor.get(c[0]) is not None for tensor in tensors)]
@@ -146,6 +147,38 @@ def tensor_table(record: Record) -> str:
     heads = [("#", "number"), ("tensor", ""), *((name, kind) for _, name, kind, _ in present)]
     caption = f"{len(tensors):,} tensors, in the order of the file"
     return _table(caption, heads, rows, "sortable", " tall")
+
+
+def cache_table(record: Record) -> str:
+    """Key-value caches, and what each costs at the model's end, where that was measured."""
+    caches = record.get("caches", ())
+    if not caches:
+        return ""
+    losses = {
+        (candidate["key"], candidate.get("encoding")): candidate.get("loss")
+        for candidate in record.get("allocation", {}).get("candidates", ())
+    }
+    rows = []
+    for cache in caches:
+        loss = losses.get((cache["key"], cache["encoding"]))
+        numbers = math.prod(map(float, cache.get("shape", ())))
+        size = cache.get("bytes")
+        bits = 8 * size / numbers if size is not None and cache.get("shape") else None
+        rows.append(
+            "<tr>"
+            + element("th", f"<code>{text(cache['key'])}</code>", "name")
+            + element("td", f"<code>{text(cache['encoding'])}</code>")
+            + _number(bits, wording.digits(bits))
+            + _number(size, wording.size(size))
+            + _number(loss, wording.digits(loss))
+            + "</tr>\n"
+        )
+    heads = [
+        ("cache", ""), ("type", ""), ("bits per number", "number"), ("size", "number"), ("loss", "number"),
+    ]  # fmt: skip
+    tokens = record.get("context")
+    caption = "Key-value caches" + ("" if tokens is None else f" of {tokens:,.0f} tokens")
+    return _table(caption, heads, rows, "sortable")
 
 
 def outlier_table(strongest: Sequence[Outlier]) -> str:
