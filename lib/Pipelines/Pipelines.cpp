@@ -56,8 +56,8 @@ template <typename Function = func::FuncOp> static void addCleanup(OpPassManager
   pm.addNestedPass<Function>(createCSEPass());
 }
 
-void lowbit::buildCalibrationPipeline(OpPassManager &pm,
-                                      const CalibrationPipelineOptions &options) {
+/// A program in full precision and one piece, with taps.
+static void addTaps(OpPassManager &pm, ArrayRef<std::string> statistics) {
   pm.addPass(createStrip());
   pm.addPass(createInlinerPass());
   // Extents are those of arguments, wherever they can be: others would have to pass between stages.
@@ -65,14 +65,29 @@ void lowbit::buildCalibrationPipeline(OpPassManager &pm,
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   addCleanup(pm);
   InsertObserversOptions taps;
-  taps.statistics = SmallVector<std::string>(options.statistics.begin(), options.statistics.end());
+  taps.statistics = SmallVector<std::string>(statistics);
   pm.addNestedPass<func::FuncOp>(createInsertObservers(taps));
+}
+
+void lowbit::buildCalibrationPipeline(OpPassManager &pm,
+                                      const CalibrationPipelineOptions &options) {
+  addTaps(pm, std::vector<std::string>(options.statistics.begin(), options.statistics.end()));
   SplitStagesOptions stages;
   stages.entry = options.entry;
   stages.output = options.output;
   pm.addPass(createSplitStages(stages));
   pm.addNestedPass<func::FuncOp>(createFindScaleSinks());
+  FindBasesOptions bases;
+  bases.change = "permutation";
+  pm.addNestedPass<func::FuncOp>(createFindBases(bases));
   pm.addNestedPass<func::FuncOp>(createLowerObservers());
+}
+
+void lowbit::buildBasesPipeline(OpPassManager &pm, const BasesPipelineOptions &options) {
+  addTaps(pm, {"sums"});
+  FindBasesOptions bases;
+  bases.change = options.change;
+  pm.addNestedPass<func::FuncOp>(createFindBases(bases));
 }
 
 void lowbit::buildExplicitPipeline(OpPassManager &pm) {
@@ -267,6 +282,9 @@ void lowbit::registerPipelines() {
   PassPipelineRegistration<CalibrationPipelineOptions>(
       "lowbit-calibration-pipeline", "A program with parameters to stages that keep statistics",
       buildCalibrationPipeline);
+  PassPipelineRegistration<BasesPipelineOptions>(
+      "lowbit-bases-pipeline", "A program with parameters to one piece whose bases are found",
+      buildBasesPipeline);
   PassPipelineRegistration<>("lowbit-reference-pipeline",
                              "The reference lowering: decode all, f32 loops, encode; for tests",
                              buildReferencePipeline);

@@ -18,9 +18,27 @@ using namespace lowbit;
 using namespace lowbit::python;
 
 using Sink = std::tuple<int64_t, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
+using Member = std::tuple<std::string, int64_t, int64_t, std::string, bool>;
+using Basis = std::tuple<std::vector<int64_t>, int64_t, bool, std::vector<Member>,
+                         std::vector<std::string>, std::string>;
 using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
                          std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
-                         std::vector<std::string>>;
+                         std::vector<std::string>, std::vector<Basis>>;
+using Entry =
+    std::tuple<std::vector<std::string>, std::vector<std::vector<std::string>>, std::vector<Basis>>;
+
+static std::vector<Basis> toTuples(const std::vector<BasisDescription> &bases) {
+  std::vector<Basis> tuples;
+  for (const BasisDescription &basis : bases) {
+    std::vector<Member> members;
+    for (const MemberDescription &member : basis.members)
+      members.emplace_back(member.parameter, member.axis, member.stride, member.gain,
+                           member.isDivided);
+    tuples.emplace_back(basis.taps, basis.extent, basis.keepsOnes, std::move(members), basis.gains,
+                        basis.reason);
+  }
+  return tuples;
+}
 
 static std::tuple<std::string, std::vector<Stage>> split(const std::string &text,
                                                          const std::vector<std::string> &statistics,
@@ -41,9 +59,20 @@ static std::tuple<std::string, std::vector<Stage>> split(const std::string &text
     }
     stages.emplace_back(std::move(stage.function), std::move(stage.arguments),
                         std::move(stage.types), std::move(stage.feeds), std::move(sinks),
-                        std::move(stage.refusals));
+                        std::move(stage.refusals), toTuples(stage.bases));
   }
   return {std::move(program.text), std::move(stages)};
+}
+
+static std::vector<Entry> rotations(const std::string &text, const std::string &name) {
+  std::vector<EntryBases> found;
+  Cancellation cancellation;
+  raise(runCancellable(cancellation,
+                       [&] { return findRotations(text, name, cancellation).moveInto(found); }));
+  std::vector<Entry> entries;
+  for (const EntryBases &entry : found)
+    entries.emplace_back(entry.parameters, entry.feeds, toTuples(entry.bases));
+  return entries;
 }
 
 static std::string import(const Archive &archive, uint64_t contextLength) {
@@ -57,7 +86,12 @@ void python::bindCalibration(nb::module_ &module) {
       "A program as a chain of functions that keep statistics: the module's text, and of "
       "each stage its function, what its arguments are, the types of all (statistics come last), "
       "what each of its taps feeds, and of each tap the parameters that take factors of its "
-      "channels (argument, axis, digits, strides), or the reason why none do.");
+      "channels (argument, axis, digits, strides), or the reason why none do; and what can be "
+      "permuted with its taps, as find_rotations has it.");
+  module.def("find_rotations", &rotations, nb::arg("text"), nb::arg("name") = "module",
+             "For each entry of a program: its parameters, what each of its taps feeds, and bases "
+             "(taps, extent, whether ones stay, members (parameter, axis, stride, gain, whether "
+             "divided by it), gains, reason).");
   module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
              "The program of a language model, with keys and values in f32.");
 }

@@ -25,6 +25,24 @@ struct ScaleSink {
   std::vector<int64_t> digits, strides;
 };
 
+/// An axis of a parameter that changes with a basis: see lowbit-find-bases. `gain` may be empty.
+struct MemberDescription {
+  std::string parameter;
+  int64_t axis, stride;
+  std::string gain;
+  bool isDivided;
+};
+
+/// What changes together; or the reason why nothing can.
+struct BasisDescription {
+  std::vector<int64_t> taps;
+  int64_t extent = 0;
+  bool keepsOnes = false;
+  std::vector<MemberDescription> members;
+  std::vector<std::string> gains;
+  std::string reason;
+};
+
 /// One stage of a program, as lowbit-split-stages describes it.
 struct StageDescription {
   std::string function;
@@ -38,6 +56,8 @@ struct StageDescription {
   /// For each tap what takes factors of its channels, or why nothing does.
   std::vector<std::vector<ScaleSink>> sinks;
   std::vector<std::string> refusals;
+  /// What can be permuted with its taps; parameters are named as `arguments` are.
+  std::vector<BasisDescription> bases;
 };
 
 struct StagedProgram {
@@ -53,6 +73,17 @@ llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef 
                                           llvm::ArrayRef<std::string> statistics,
                                           llvm::StringRef entry, bool output,
                                           const Cancellation &cancellation = {});
+
+/// What an entry multiplies with parameters, and how these can be rotated.
+struct EntryBases {
+  std::vector<std::string> parameters;         ///< all that it uses
+  std::vector<std::vector<std::string>> feeds; ///< of each tap
+  std::vector<BasisDescription> bases;
+};
+
+/// Of each entry of a program, by `lowbit-bases-pipeline{change=rotation}`.
+llvm::Expected<std::vector<EntryBases>> findRotations(llvm::StringRef text, llvm::StringRef name,
+                                                      const Cancellation &cancellation = {});
 
 /// The program of a language model's archive (importLlama), with keys and values in f32.
 llvm::Expected<std::string> importModel(const Archive &archive, uint64_t contextLength);

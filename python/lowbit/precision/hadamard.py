@@ -86,3 +86,22 @@ def rotation(order: int, seed: int | None = None) -> Matrix:
         return matrix
     signs = np.random.Generator(np.random.Philox(seed)).integers(0, 2, order) * 2 - 1
     return matrix * signs[:, None]
+
+
+def orthogonal(order: int, seed: int) -> Matrix:
+    """[order, order], orthogonal, evenly random among those (the Q of a QR decomposition of normal numbers, with signs that make R's diagonal
+    positive: Mezzadri 2007, arXiv math-ph/0609050, section 5)."""
+    normal = np.random.Generator(np.random.Philox(seed)).standard_normal((order, order))
+    q, r = np.linalg.qr(normal)
+    return q * np.where(np.diag(r) < 0, -1.0, 1.0)
+
+
+def rotation_with_ones(order: int, seed: int) -> Matrix:
+    """[order, order], orthogonal and random but for the vector of ones, which stays where it is: so a mean over channels does, too."""
+    # The reflection that exchanges the first unit vector and the direction of ones.
+    v = -np.full(order, order**-0.5)
+    v[0] += 1
+    reflection = np.eye(order) - (2 / max(float(v @ v), 1e-300)) * np.outer(v, v)
+    inner = np.eye(order)
+    inner[1:, 1:] = orthogonal(order - 1, seed)
+    return reflection @ inner @ reflection

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from functools import cached_property
 from typing import Protocol, Sequence
@@ -29,6 +30,13 @@ class Source(Protocol):
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         """The beginning of a text, `tokens` tokens of it, in pieces of at most `length`."""
+
+    def untied(self, path: str) -> Source:
+        """The same with tensors of their own for what a parameter does in several places, as far as the program allows it: in an archive
+        of this path, or itself."""
+
+    def with_archive(self, path: str) -> Source:
+        """The same with the weights of an archive."""
 
 
 def _check_size(total: int, wanted: int) -> None:
@@ -70,6 +78,23 @@ class LanguageModel:
     def program(self, length: int) -> str:
         return _lowbit.import_model(self.archive, self._fit(length))
 
+    def untied(self, path: str) -> Source:
+        if any(tensor.name == "output.weight" for tensor in self.archive.tensors):
+            return self
+        # The importer takes the embedding for the head where there is none.
+        head = self.archive.tensor_f32("token_embd.weight")
+        _lowbit.write_archive(
+            path + ".head", {}, [("output.weight", head.shape, "", {"values": head})]
+        )
+        try:
+            _lowbit.merge_archives(self.archive, [path + ".head"], {}, path)
+        finally:
+            os.remove(path + ".head")
+        return self.with_archive(path)
+
+    def with_archive(self, path: str) -> Source:
+        return LanguageModel(path, name=self.path)
+
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         ids = np.asarray(self.tokenizer.encode(text), np.int64)[:tokens]
         _check_size(len(ids), tokens)
@@ -108,6 +133,14 @@ class EncoderProgram:
 
     def program(self, length: int) -> str:
         return self._text
+
+    def untied(self, path: str) -> Source:
+        return self
+
+    def with_archive(self, path: str) -> Source:
+        other = copy.copy(self)
+        other.archive = _lowbit.Archive(path)
+        return other
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         self.tokenizer.enable_truncation(min(length, self._longest or length))

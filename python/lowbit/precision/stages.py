@@ -7,7 +7,7 @@ arguments, so that a layer's weights can be changed before its successors see wh
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Callable, Mapping, Sequence
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .. import _lowbit
 from ..errors import LowbitError
+from .bases import Basis, make_basis
 from .sources import Tokens
 from .statistics import Statistics
 
@@ -50,6 +51,8 @@ class Stage:
     """For each tap what its channels can be scaled in, ..."""
     refusals: list[str]
     """... or why nothing takes that."""
+    bases: list[Basis]
+    """Which of its parameters are permuted with its taps."""
 
     @property
     def name(self) -> str:
@@ -73,6 +76,7 @@ def _make_stage(
     feeds: list[list[str]],
     sinks: list[list[tuple]],
     refusals: list[str],
+    bases: list[tuple],
 ) -> Stage:
     refusals, found = list(refusals), []
     for number, tap in enumerate(sinks):
@@ -82,7 +86,15 @@ def _make_stage(
         found.append(
             [_make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
         )
-    return Stage(function, arguments, types, feeds, found, refusals)
+    permuted = [_name_parameters(make_basis(*basis)) for basis in bases]
+    return Stage(function, arguments, types, feeds, found, refusals, permuted)
+
+
+def _name_parameters(basis: Basis) -> Basis:
+    if not all(member.key.startswith("parameter ") for member in basis.members):
+        return make_basis(basis.taps, 0, False, [], [], "it comes from what is given to the stage")
+    members = [replace(m, key=m.key.removeprefix("parameter ")) for m in basis.members]
+    return replace(basis, members=tuple(members))
 
 
 def _array_type(text: str, rows: int) -> tuple[tuple[int, ...], type]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .quantize import Quantization, StageState
     from .sources import Source
 
+Note = Callable[[str, str], None]
+
 REGISTRY: dict[str, type[Step]] = {}
 
 
@@ -64,8 +66,8 @@ class ModelStep(Step):
 
     needs_text = False
 
-    def transform(self, source: Source, path: str) -> Source:
-        """The model that it makes, in an archive of this path."""
+    def transform(self, source: Source, path: str, note: Note) -> Source:
+        """The model that it makes, in an archive of this path. note: takes a weight's key and what was decided for it."""
         raise NotImplementedError
 
 
