@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lowbit import Archive
+from conftest import ROOT
+from lowbit import Archive, _lowbit
 from lowbit.errors import LowbitError
 from lowbit.precision.hadamard import factors, rotation, rotation_factors
 from lowbit.precision.rotation import Rotate
-from lowbit.precision.sources import LanguageModel
+from lowbit.precision.sources import LanguageModel, open_source
 from lowbit.precision.stages import StagedProgram
+from own_program import OwnProgram
 from reference import GgufFile, Llama
 from tiny_llama import ArchiveFile, plant_outliers, write_tiny_llama
 
@@ -172,3 +174,75 @@ def test_what_is_rotated_is_noted(tmp_path):
     assert notes["blk.0.ffn_down.weight"] == (
         "inputs not rotated: no rotation passes through 'math.exp'"
     )
+
+
+IDS = np.random.default_rng(2).integers(0, 50, 9)
+
+
+@pytest.mark.parametrize("mean", [False, True])
+@pytest.mark.parametrize("by", ["hadamard", "orthogonal"])
+def test_programs_of_ones_own(tmp_path, mean, by):
+    """Names play no part; norms that subtract the mean let rotations pass that leave ones where they are."""
+    before, notes = OwnProgram(tmp_path / "own.safetensors", mean=mean), {}
+    after = Rotate(by=by).transform(before, str(tmp_path / "r.safetensors"), notes.__setitem__)
+    assert_close(after.logits(IDS), before.logits(IDS))
+    kind = "orthogonal" if mean or by == "orthogonal" else "Hadamard"
+    count = 11 if mean else 8
+    for key in ("widen0", "widen1", "head"):
+        assert notes[key] == f"inputs rotated by a {kind} matrix of order 48, folded into {count} parameters, 3 gains in them"  # fmt: skip
+    for key in ("narrow0", "narrow1"):
+        assert notes[key] == "inputs not rotated: no rotation passes through 'arith.maximumf'"
+    old, new = before.archive.tensor_f32, after.archive.tensor_f32
+    for key in ("words", "narrow0", "narrow0_bias", "head"):
+        assert np.abs(old(key) - new(key)).max() > 0.1
+    assert np.array_equal(old("widen0_bias"), new("widen0_bias"))
+
+
+@pytest.mark.parametrize(
+    "options, reason",
+    [
+        (dict(post_norm=True), "the gain 'after0_gain' cannot go into the weights that read it"),
+        (dict(post_norm=True, mean=True), "the gain 'after0_gain' cannot go into the weights"),
+        (dict(tied=True), "'words' would have to be two tensors: .* behind the gain 'last_gain'"),
+    ],
+)
+def test_programs_that_cannot_be_rotated(tmp_path, options, reason):
+    source, notes = OwnProgram(tmp_path / "own.safetensors", **options), {}
+    with pytest.raises(LowbitError, match=f"nothing of 'own.mlir' can be rotated; .*{reason}") as e:
+        Rotate().transform(source, str(tmp_path / "r.safetensors"), notes.__setitem__)
+    assert e.value.hint and "inputs not rotated: " in notes["widen0"]
+    assert not list(tmp_path.glob("r.*"))
+
+
+def test_gains_with_zeros_before_a_bias(tmp_path):
+    source = OwnProgram(tmp_path / "own.safetensors", mean=True)
+    gain = source.archive.tensor_f32("before1_gain").copy()
+    gain[5] = 0
+    changed = str(tmp_path / "zero.safetensors")
+    _lowbit.write_archive(changed + ".t", {}, [("before1_gain", gain.shape, "", {"values": gain})])
+    _lowbit.merge_archives(source.archive, [changed + ".t"], {}, changed)
+    with pytest.raises(LowbitError, match="behind the gain 'before1_gain', which has zeros"):
+        Rotate().transform(source.with_archive(changed), str(tmp_path / "r.safetensors"), ignore)
+
+
+def test_minilm(tmp_path, minilm_path):
+    """Its norms are behind the residual; value heads can be rotated, with their biases."""
+    program = ROOT / "models/minilm-l6.mlir"
+    source = open_source(str(program), [str(minilm_path / "model.safetensors")])
+    notes: dict[str, str] = {}
+    after = Rotate().transform(source, str(tmp_path / "r.safetensors"), notes.__setitem__)
+    for layer in range(6):
+        prefix = f"encoder.layer.{layer}"
+        assert notes[f"{prefix}.attention.output.dense.weight"] == (
+            "inputs rotated by a Hadamard matrix of order 32, folded into 3 parameters"
+        )
+        assert "cannot go into the weights" in notes[f"{prefix}.attention.self.query.weight"]
+        assert "'math.erf'" in notes[f"{prefix}.output.dense.weight"]
+    ids = np.array([[101, 2023, 2003, 1037, 7099, 102]], np.int64)
+    embeddings = [
+        _lowbit.Program(program.read_text(), [s.archive.path], optimization_level=0).run(
+            "embed", [ids, np.ones_like(ids)]
+        )
+        for s in (source, after)
+    ]
+    assert_close(embeddings[1][0], embeddings[0][0])

@@ -23,6 +23,13 @@ std::string lowbit::quoteParameter(Attribute parameter) {
   return "argument " + llvm::itostr(cast<IntegerAttr>(parameter).getInt());
 }
 
+/// Parameters by key, arguments by number.
+static bool comesBefore(Attribute a, Attribute b) {
+  if (auto key = dyn_cast<StringAttr>(a))
+    return key.getValue() < cast<StringAttr>(b).getValue();
+  return cast<IntegerAttr>(a).getInt() < cast<IntegerAttr>(b).getInt();
+}
+
 /// Whether a user of a value has nothing to do with its numbers.
 static bool isBystander(Operation *user) { return isa<tensor::DimOp, ObserveOp>(user); }
 
@@ -64,6 +71,10 @@ std::optional<Basis> BasisFinder::find(Value tapped) {
   for (auto [operand, gain] : gains)
     if (!llvm::is_contained(basis.gains, gain))
       basis.gains.push_back(gain);
+  llvm::sort(basis.members, [](const BasisMember &a, const BasisMember &b) {
+    return a.parameter == b.parameter ? a.axis < b.axis : comesBefore(a.parameter, b.parameter);
+  });
+  llvm::sort(basis.gains, comesBefore);
   return basis;
 }
 

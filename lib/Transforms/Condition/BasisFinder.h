@@ -108,6 +108,7 @@ private:
   static mlir::Value getValue(const Term &term);
 
   Refusal refuse(const llvm::Twine &why);
+  Refusal refuseGain(mlir::Attribute gain, mlir::Operation *op);
   /// Only blocks of channels can change that agree in all digits but these.
   Refusal narrow(Payload &payload, Digits keep, const llvm::Twine &why);
   Refusal narrowTo(Payload &payload, Digits a, Digits b, const llvm::Twine &why);

@@ -44,6 +44,11 @@ BasisFinder::Digits BasisFinder::digitsOn(Payload &payload, AffineMap map) {
   return digits;
 }
 
+Refusal BasisFinder::refuseGain(Attribute gain, Operation *op) {
+  return refuse("the gain " + quoteParameter(gain) +
+                " cannot go into the weights that read it: what it scales also feeds " + quote(op));
+}
+
 bool BasisFinder::isParameter(const Term &term) {
   return term.leaves.size() == 1 && getParameter(term.leaves.front()->get()) && !term.isProduct;
 }
@@ -93,7 +98,7 @@ std::optional<BasisFinder::Term> BasisFinder::add(Payload &payload, Term a, Term
     // One number is added to all channels. What a sum goes on from is no channel.
     if (sum.varies && payload.inResult) {
       if (sum.gain)
-        return refuse("what the gain scales is added to one number for all channels by " + name);
+        return refuseGain(sum.gain, payload.op);
       keepsOnes = true;
     }
     return sum;
@@ -106,8 +111,7 @@ std::optional<BasisFinder::Term> BasisFinder::add(Payload &payload, Term a, Term
   if (followsGains && a.gain != b.gain) {
     Term &bias = a.gain ? b : a, &scaled = a.gain ? a : b;
     if (!isParameter(bias))
-      return refuse("the gain " + quoteParameter(scaled.gain) +
-                    " cannot go into the weights that read it: what it scales also feeds " + name);
+      return refuseGain(scaled.gain, payload.op);
     if (!setGain(payload, *bias.leaves.front(), scaled.gain, /*isDivided=*/true))
       return std::nullopt;
     a.gain = scaled.gain;
@@ -148,8 +152,7 @@ std::optional<BasisFinder::Term> BasisFinder::multiply(Payload &payload, Term a,
     Term &reader = isParameter(a) ? a : b;
     Attribute gain = a.gain ? a.gain : b.gain;
     if (!isParameter(reader))
-      return refuse("the gain " + quoteParameter(gain) +
-                    " cannot go into the weights that read it: what it scales also feeds " + name);
+      return refuseGain(gain, payload.op);
     if (!setGain(payload, *reader.leaves.front(), gain, /*isDivided=*/false))
       return std::nullopt;
   }
@@ -287,7 +290,7 @@ bool BasisFinder::visitResult(Payload &payload, unsigned number) {
                     payload.all, "only some of the channels are summed by " + quote(op));
   if (isReduced && !term->isProduct && change == BasisChange::Rotation) {
     if (term->gain)
-      return refuse("what a gain scales is summed over its channels by " + quote(op));
+      return refuseGain(term->gain, op);
     keepsOnes = true;
   }
   for (OpOperand *leaf : term->leaves)
@@ -340,9 +343,7 @@ bool BasisFinder::findGains() {
       if (Attribute gain = gainOf.lookup(operand)) {
         if (!isa<tensor::CollapseShapeOp, tensor::ExpandShapeOp, tensor::ExtractSliceOp,
                  tensor::CastOp>(op)) {
-          refuse("the gain " + quoteParameter(gain) +
-                 " cannot go into the weights that read it: what it scales also feeds " +
-                 quote(op));
+          refuseGain(gain, op);
           return WalkResult::interrupt();
         }
         gainOf[op->getResult(0)] = gain;

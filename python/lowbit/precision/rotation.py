@@ -125,7 +125,9 @@ class Rotate(ModelStep):
         shapes = {tensor.name: tensor.shape for tensor in archive.tensors}
         for name in shapes:
             if name.startswith("rotation.") and (self.down or self.heads):
-                raise LowbitError(f"the model is rotated already (tensor '{name}')", hint=_LEAVE_OUT)
+                raise LowbitError(
+                    f"the model is rotated already (tensor '{name}')", hint=_LEAVE_OUT
+                )
         added: dict[str, list[Matrix]] = {}
         if self.down:
             weights = [name for name in shapes if re.fullmatch(r"blk\.\d+\.ffn_down\.weight", name)]

@@ -100,7 +100,7 @@ def FindBases : Pass<"lowbit-find-bases", "::mlir::func::FuncOp"> {
     #w = affine_map<(m, n, k) -> (n, k)>
     #y = affine_map<(m, n, k) -> (m, n)>
     func.func @two(%x: tensor<?x64xf32>, %o: tensor<?x32xf32>, %r: tensor<?x16xf32>) -> tensor<?x16xf32> attributes {lowbit.bases = [
-        {extent = 32 : i64, gains = [], members = [{axis = 0 : i64, parameter = "up.weight", stride = 1 : i64}, {axis = 1 : i64, parameter = "down.weight", stride = 1 : i64} ], taps = array<i64: 0>} ]} {
+        {extent = 32 : i64, gains = [], members = [{axis = 1 : i64, parameter = "down.weight", stride = 1 : i64}, {axis = 0 : i64, parameter = "up.weight", stride = 1 : i64} ], taps = array<i64: 0>} ]} {
       %zero = arith.constant 0.0 : f32
       %zeros = linalg.fill ins(%zero : f32) outs(%o : tensor<?x32xf32>) -> tensor<?x32xf32>
       %up = lowbit.parameter "up.weight" : tensor<32x64xf32>
