@@ -9,7 +9,13 @@ import pytest
 from conftest import ROOT
 from lowbit import Archive, _lowbit
 from lowbit.errors import LowbitError
-from lowbit.precision.hadamard import factors, rotation, rotation_factors
+from lowbit.precision.hadamard import (
+    factors,
+    orthogonal,
+    rotation,
+    rotation_factors,
+    rotation_with_ones,
+)
 from lowbit.precision.rotation import Rotate
 from lowbit.precision.sources import LanguageModel, open_source
 from lowbit.precision.stages import StagedProgram
@@ -21,17 +27,21 @@ pytestmark = pytest.mark.usefixtures("stages_compiled_once")
 
 PARTS = ["stream", "values", "down", "heads"]
 TOKENS = np.random.default_rng(1).integers(0, 256, 48)
-ORDERS = [1, 2, 4, 12, 16, 20, 24, 28, 36, 64, 96, 128, 256, 576, 640, 768, 896, 1536, 2048]
+SMALL = [1, 2, 4, 12, 16, 20, 24, 28, 36, 64, 96, 128, 256, 576, 640, 768, 896, 1536, 2048]
+SEQUENCES = [52, 92, 100, 116, 172, 428]
+# What real models have: widths, heads and inner widths of Llama, Qwen, Mistral, Gemma, ChatGLM, Yi, SmolLM2.
+REAL = [3072, 3200, 3584, 4096, 4608, 5120, 6656, 7168, 8192, 8960, 9728, 11008, 12288, 13696]
+REAL += [13824, 14336, 16384, 17408, 17920, 18944, 20480, 21504, 22016, 24576, 27648, 28672, 29568]
 
 
-@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("order", SMALL + SEQUENCES + REAL)
 def test_hadamard_matrices(order):
     parts = factors(order)
     assert int(np.prod([len(part) for part in parts])) == order
     for part in parts:
-        assert set(np.unique(part)) <= {-1.0, 1.0} and len(part) <= 128
+        assert set(np.unique(part)) <= {-1.0, 1.0} and len(part) <= 428
         assert np.array_equal(part @ part.T, len(part) * np.eye(len(part)))
-    assert sum(map(len, parts)) <= 160
+    assert sum(map(len, parts)) <= 520  # products of each element: few, for what runs online
 
 
 @pytest.mark.parametrize("order", [96, 576, 640, 768, 896])
@@ -48,11 +58,22 @@ def test_rotations_are_orthogonal(order):
     assert np.array_equal(whole, rotation(order))
 
 
-@pytest.mark.parametrize("order", [3, 6, 10, 25, 92, 172])
+@pytest.mark.parametrize("order", [3, 6, 10, 25, 18, 236, 188])
 def test_orders_that_are_not_there(order):
-    with pytest.raises(LowbitError, match=f"no Hadamard matrix of order {order} can") as caught:
+    why = "can be put together" if order % 4 == 0 else "exists: there are those of 1, 2 and multiples of 4"  # fmt: skip
+    with pytest.raises(LowbitError, match=f"no Hadamard matrix of order {order} {why}") as caught:
         factors(order)
-    assert caught.value.hint
+    assert "by=orthogonal" in caught.value.hint
+
+
+@pytest.mark.parametrize("order", [2, 3, 48, 125])
+def test_orthogonal_matrices_of_any_order(order):
+    for matrix in (orthogonal(order, 1), rotation_with_ones(order, 1)):
+        np.testing.assert_allclose(matrix @ matrix.T, np.eye(order), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(rotation_with_ones(order, 1) @ np.ones(order), 1, atol=1e-12)
+    assert not np.allclose(orthogonal(order, 1), orthogonal(order, 2))
+    if order > 2:
+        assert not np.allclose(rotation_with_ones(order, 1), np.eye(order))
 
 
 MODELS = {
@@ -60,6 +81,7 @@ MODELS = {
     "biases": dict(biases=True, head=True),
     "outliers": dict(change=plant_outliers),
     "half-turned": dict(rope__dimension_count=8),
+    "inner-width-of-172": dict(feed_forward_length=172),
     "wide-heads": dict(attention__key_length=32, attention__value_length=32),
 }
 
@@ -154,8 +176,8 @@ def test_what_cannot_be_rotated_is_told(tmp_path):
     assert caught.value.hint
     with pytest.raises(LowbitError, match="nothing of .* is to be rotated"):
         Rotate(**nothing).transform(LanguageModel(output), again, ignore)
-    wide = write_tiny_llama(tmp_path / "wide.gguf", feed_forward_length=92)
-    with pytest.raises(LowbitError, match="no Hadamard matrix of order 92"):
+    wide = write_tiny_llama(tmp_path / "wide.gguf", feed_forward_length=188)
+    with pytest.raises(LowbitError, match="no Hadamard matrix of order 188"):
         Rotate().transform(LanguageModel(wide), again, ignore)
     assert not list(tmp_path.glob("again*"))
     Rotate(down=False).transform(LanguageModel(wide), str(tmp_path / "wide.safetensors"), ignore)
@@ -180,7 +202,7 @@ IDS = np.random.default_rng(2).integers(0, 50, 9)
 
 
 @pytest.mark.parametrize("mean", [False, True])
-@pytest.mark.parametrize("by", ["hadamard", "orthogonal"])
+@pytest.mark.parametrize("by", ["hadamard", "fixed", "orthogonal"])
 def test_programs_of_ones_own(tmp_path, mean, by):
     """Names play no part; norms that subtract the mean let rotations pass that leave ones where they are."""
     before, notes = OwnProgram(tmp_path / "own.safetensors", mean=mean), {}

@@ -34,8 +34,8 @@ _LEAVE_OUT = "use a recipe without the step 'rotate'"
 class Rotate(ModelStep):
     """Randomized rotations. stream: of whole values, as a residual stream, folded into all that writes to them and reads from them, gains of norms, too; values: of
     blocks of channels, as value heads, folded. In llamas also down: of what enters ffn_down, online; heads: of queries and keys, online, for
-    caches of few bits (QuaRot; SpinQuant, Liu et al. 2024, arXiv 2405.16406, names them R1 to R4). by=hadamard: Hadamard matrices with random signs; by=orthogonal: any
-    orthogonal matrix, for orders that have no Hadamard matrix here (folded ones only). A stream whose norms subtract the mean keeps the vector of ones where it is.
+    caches of few bits (QuaRot; SpinQuant, Liu et al. 2024, arXiv 2405.16406, names them R1 to R4). by=hadamard: Hadamard matrices with random signs; by=fixed: without;
+    by=orthogonal: any orthogonal matrix, for orders that have no Hadamard matrix here (folded ones only). A stream whose norms subtract the mean keeps the vector of ones where it is.
     """
 
     stream: bool = True
@@ -45,7 +45,7 @@ class Rotate(ModelStep):
     by: str = "hadamard"
     seed: int = 0
     ranges = {"seed": (0, 2**64 - 2)}
-    choices = {"by": ("hadamard", "orthogonal")}
+    choices = {"by": ("hadamard", "fixed", "orthogonal")}
 
     def transform(self, source: Source, path: str, note: Note) -> Source:
         temporary = [path + ".untied", path + ".tensors"]
@@ -109,7 +109,7 @@ class Rotate(ModelStep):
             return rotation_with_ones(basis.extent, seed)
         if self.by == "orthogonal":
             return orthogonal(basis.extent, seed)
-        return rotation(basis.extent, seed)
+        return rotation(basis.extent, None if self.by == "fixed" else seed)
 
     def _describe(self, basis: Basis) -> str:
         kind = "orthogonal" if self.by == "orthogonal" or basis.keeps_ones else "Hadamard"
