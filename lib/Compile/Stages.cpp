@@ -125,23 +125,43 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
   return program;
 }
 
-Expected<std::vector<EntryBases>> lowbit::findRotations(StringRef text, StringRef name,
-                                                        const Cancellation &cancellation) {
+static void readShifts(mlir::func::FuncOp function, EntryDescription &entry) {
+  auto taps = function->getAttrOfType<mlir::ArrayAttr>("lowbit.shift_sinks");
+  if (!taps)
+    return;
+  for (mlir::Attribute tap : taps) {
+    auto refusal = dyn_cast<mlir::StringAttr>(tap);
+    entry.refusals.push_back(refusal ? refusal.str() : "");
+    std::vector<ShiftSink> &sinks = entry.shifts.emplace_back();
+    if (refusal)
+      continue;
+    for (auto sink : cast<mlir::ArrayAttr>(tap).getAsRange<mlir::DictionaryAttr>())
+      sinks.push_back(
+          {toString(sink.get("parameter"), {}), sink.getAs<mlir::IntegerAttr>("axis").getInt(),
+           sink.getAs<mlir::DenseI64ArrayAttr>("digits").asArrayRef().vec(),
+           sink.getAs<mlir::DenseI64ArrayAttr>("strides").asArrayRef().vec(),
+           sink.getAs<mlir::IntegerAttr>("sign").getInt(), toString(sink.get("weight"), {})});
+  }
+}
+
+Expected<std::vector<EntryDescription>> lowbit::describeEntries(StringRef text, StringRef name,
+                                                                const Cancellation &cancellation) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
   if (!module)
     return module.takeError();
-  if (Error error =
-          runPipeline(**module, "builtin.module(lowbit-bases-pipeline)", CpuTarget(), cancellation))
+  if (Error error = runPipeline(**module, "builtin.module(lowbit-conditioning-pipeline)",
+                                CpuTarget(), cancellation))
     return std::move(error);
-  std::vector<EntryBases> entries;
+  std::vector<EntryDescription> entries;
   for (auto function : (**module).getOps<mlir::func::FuncOp>()) {
     if (!function->hasAttr(LowbitDialect::kEntryAttrName))
       continue;
-    EntryBases &entry = entries.emplace_back();
+    EntryDescription &entry = entries.emplace_back();
     function.walk([&](ParameterOp op) { entry.parameters.push_back(op.getKey().str()); });
     function.walk([&](ObserveOp tap) { entry.feeds.push_back(toStrings(tap.getFeeds())); });
     entry.bases = readBases(function);
+    readShifts(function, entry);
   }
   return entries;
 }

@@ -83,11 +83,10 @@ void lowbit::buildCalibrationPipeline(OpPassManager &pm,
   pm.addNestedPass<func::FuncOp>(createLowerObservers());
 }
 
-void lowbit::buildBasesPipeline(OpPassManager &pm, const BasesPipelineOptions &options) {
+void lowbit::buildConditioningPipeline(OpPassManager &pm) {
   addTaps(pm, {"sums"});
-  FindBasesOptions bases;
-  bases.change = options.change;
-  pm.addNestedPass<func::FuncOp>(createFindBases(bases));
+  pm.addNestedPass<func::FuncOp>(createFindBases());
+  pm.addNestedPass<func::FuncOp>(createFindShiftSinks());
 }
 
 void lowbit::buildExplicitPipeline(OpPassManager &pm) {
@@ -282,9 +281,10 @@ void lowbit::registerPipelines() {
   PassPipelineRegistration<CalibrationPipelineOptions>(
       "lowbit-calibration-pipeline", "A program with parameters to stages that keep statistics",
       buildCalibrationPipeline);
-  PassPipelineRegistration<BasesPipelineOptions>(
-      "lowbit-bases-pipeline", "A program with parameters to one piece whose bases are found",
-      buildBasesPipeline);
+  PassPipelineRegistration<>(
+      "lowbit-conditioning-pipeline",
+      "A program with parameters to one that says what they can be changed to",
+      buildConditioningPipeline);
   PassPipelineRegistration<>("lowbit-reference-pipeline",
                              "The reference lowering: decode all, f32 loops, encode; for tests",
                              buildReferencePipeline);

@@ -24,8 +24,11 @@ using Basis = std::tuple<std::vector<int64_t>, int64_t, bool, std::vector<Member
 using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
                          std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
                          std::vector<std::string>, std::vector<Basis>>;
+using Shift = std::tuple<std::string, int64_t, std::vector<int64_t>, std::vector<int64_t>, int64_t,
+                         std::string>;
 using Entry =
-    std::tuple<std::vector<std::string>, std::vector<std::vector<std::string>>, std::vector<Basis>>;
+    std::tuple<std::vector<std::string>, std::vector<std::vector<std::string>>, std::vector<Basis>,
+               std::vector<std::vector<Shift>>, std::vector<std::string>>;
 
 static std::vector<Basis> toTuples(const std::vector<BasisDescription> &bases) {
   std::vector<Basis> tuples;
@@ -64,14 +67,23 @@ static std::tuple<std::string, std::vector<Stage>> split(const std::string &text
   return {std::move(program.text), std::move(stages)};
 }
 
-static std::vector<Entry> rotations(const std::string &text, const std::string &name) {
-  std::vector<EntryBases> found;
+static std::vector<Entry> describe(const std::string &text, const std::string &name) {
+  std::vector<EntryDescription> found;
   Cancellation cancellation;
   raise(runCancellable(cancellation,
-                       [&] { return findRotations(text, name, cancellation).moveInto(found); }));
+                       [&] { return describeEntries(text, name, cancellation).moveInto(found); }));
   std::vector<Entry> entries;
-  for (const EntryBases &entry : found)
-    entries.emplace_back(entry.parameters, entry.feeds, toTuples(entry.bases));
+  for (const EntryDescription &entry : found) {
+    std::vector<std::vector<Shift>> shifts;
+    for (const std::vector<ShiftSink> &tap : entry.shifts) {
+      std::vector<Shift> &list = shifts.emplace_back();
+      for (const ShiftSink &sink : tap)
+        list.emplace_back(sink.parameter, sink.axis, sink.digits, sink.strides, sink.sign,
+                          sink.weight);
+    }
+    entries.emplace_back(entry.parameters, entry.feeds, toTuples(entry.bases), std::move(shifts),
+                         entry.refusals);
+  }
   return entries;
 }
 
@@ -87,11 +99,15 @@ void python::bindCalibration(nb::module_ &module) {
       "each stage its function, what its arguments are, the types of all (statistics come last), "
       "what each of its taps feeds, and of each tap the parameters that take factors of its "
       "channels (argument, axis, digits, strides), or the reason why none do; and what can be "
-      "permuted with its taps, as find_rotations has it.");
-  module.def("find_rotations", &rotations, nb::arg("text"), nb::arg("name") = "module",
-             "For each entry of a program: its parameters, what each of its taps feeds, and bases "
-             "(taps, extent, whether ones stay, members (parameter, axis, stride, gain, whether "
-             "divided by it), gains, reason).");
+      "permuted with its taps, as describe_entries has it.");
+  module.def(
+      "describe_entries", &describe, nb::arg("text"), nb::arg("name") = "module",
+      "For each entry of a program: its parameters, what each of its taps feeds, bases of "
+      "rotations "
+      "(taps, extent, whether ones stay, members (parameter, axis, stride, gain, whether divided "
+      "by "
+      "it), gains, reason), and for each tap what takes a shift of its channels (parameter, axis, "
+      "digits, strides, sign, weight), or the reason why nothing does.");
   module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
              "The program of a language model, with keys and values in f32.");
 }

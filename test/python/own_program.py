@@ -168,7 +168,13 @@ class OwnProgram:
     def untied(self, path: str) -> OwnProgram:
         return self
 
-    def with_archive(self, path: str) -> OwnProgram:
+    def with_values(self, changed: dict[str, np.ndarray], path: str) -> OwnProgram:
+        tensors = [
+            (key, values.shape, "", {"values": np.ascontiguousarray(values, np.float32)})
+            for key, values in changed.items()
+        ]
+        _lowbit.write_archive(path + ".changed", {}, tensors)
+        _lowbit.merge_archives(self.archive, [path + ".changed"], {}, path)
         other = object.__new__(OwnProgram)
         other.path, other.text, other.archive = self.path, self.text, _lowbit.Archive(path)
         return other

@@ -74,16 +74,29 @@ llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef 
                                           llvm::StringRef entry, bool output,
                                           const Cancellation &cancellation = {});
 
-/// What an entry multiplies with parameters, and how these can be rotated.
-struct EntryBases {
-  std::vector<std::string> parameters;         ///< all that it uses
-  std::vector<std::vector<std::string>> feeds; ///< of each tap
-  std::vector<BasisDescription> bases;
+/// A parameter that takes a shift of channels, or `weight` (unless that is empty) times it: see
+/// lowbit-find-shift-sinks.
+struct ShiftSink {
+  std::string parameter;
+  int64_t axis;
+  std::vector<int64_t> digits, strides;
+  int64_t sign;
+  std::string weight;
 };
 
-/// Of each entry of a program, by `lowbit-bases-pipeline{change=rotation}`.
-llvm::Expected<std::vector<EntryBases>> findRotations(llvm::StringRef text, llvm::StringRef name,
-                                                      const Cancellation &cancellation = {});
+/// How the parameters of an entry can be changed so that it computes the same.
+struct EntryDescription {
+  std::vector<std::string> parameters;         ///< all that it uses
+  std::vector<std::vector<std::string>> feeds; ///< of each tap
+  std::vector<BasisDescription> bases;         ///< of rotations
+  /// For each tap what takes a shift of its channels, or why nothing does.
+  std::vector<std::vector<ShiftSink>> shifts;
+  std::vector<std::string> refusals;
+};
+
+/// Of each entry of a program, by `lowbit-conditioning-pipeline`.
+llvm::Expected<std::vector<EntryDescription>>
+describeEntries(llvm::StringRef text, llvm::StringRef name, const Cancellation &cancellation = {});
 
 /// The program of a language model's archive (importLlama), with keys and values in f32.
 llvm::Expected<std::string> importModel(const Archive &archive, uint64_t contextLength);

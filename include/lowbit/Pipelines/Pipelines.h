@@ -119,15 +119,9 @@ struct CalibrationPipelineOptions : mlir::PassPipelineOptions<CalibrationPipelin
 /// for a pipeline below.
 void buildCalibrationPipeline(mlir::OpPassManager &pm, const CalibrationPipelineOptions &options);
 
-struct BasesPipelineOptions : mlir::PassPipelineOptions<BasesPipelineOptions> {
-  Option<std::string> change{*this, "change",
-                             llvm::cl::desc("Of the basis: rotation or permutation"),
-                             llvm::cl::init("rotation")};
-};
-
-/// `lowbit-bases-pipeline`: from a program with parameters, in any encoding, to one in full
-/// precision without calls, whose functions say which parameters change together.
-void buildBasesPipeline(mlir::OpPassManager &pm, const BasesPipelineOptions &options);
+/// `lowbit-conditioning-pipeline`: from a program with parameters, in any encoding, to one in full
+/// precision without calls, whose functions say what can be rotated and shifted.
+void buildConditioningPipeline(mlir::OpPassManager &pm);
 
 /// From the notation to an explicit program, checked: the beginning of every pipeline.
 void buildExplicitPipeline(mlir::OpPassManager &pm);

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from .. import _lowbit
 from ..errors import LowbitError
 
+ANOTHER_ENTRY = "another entry of the program uses these parameters otherwise"
+
 Values = NDArray[np.float64]
 
 
@@ -94,15 +96,15 @@ def find_rotations(text: str, name: str) -> list[tuple[list[str], Basis]]:
     share is refused."""
     entries = [
         (set(parameters), feeds, [make_basis(*basis) for basis in bases])
-        for parameters, feeds, bases in _lowbit.find_rotations(text, name)
+        for parameters, feeds, bases, _, _ in _lowbit.describe_entries(text, name)
     ]
-    _, feeds, first = entries[0]
+    (_, feeds, first), *others = entries
     found = []
     for basis in first:
-        for parameters, _, others in entries[1:]:
-            if not basis.reason and parameters & set(basis.keys):
-                if not any(set(other.members) == set(basis.members) for other in others):
-                    reason = "another entry of the program uses these parameters otherwise"
-                    basis = make_basis(basis.taps, 0, False, [], [], reason)
+        for parameters, _, bases in others:
+            if parameters & set(basis.keys) and not any(
+                set(basis.members) == set(other.members) for other in bases
+            ):
+                basis = make_basis(basis.taps, 0, False, [], [], ANOTHER_ENTRY)
         found.append(([key for tap in basis.taps for key in feeds[tap]], basis))
     return found

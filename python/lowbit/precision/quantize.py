@@ -187,7 +187,7 @@ class Quantization:
                 self.progress(0, 1, step.name)
                 os.makedirs(self.folder, exist_ok=True)
                 path = os.path.join(self.folder, f"model-{number}.safetensors")
-                source = step.transform(source, path, self._note)
+                source = step.transform(source, path, self._note, self.sequences)
         return source
 
     def _note(self, key: str, text: str) -> None:

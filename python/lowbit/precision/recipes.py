@@ -14,6 +14,7 @@ from . import (
     outliers,
     quantizers,
     rotation,
+    shifting,
 )  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Step, parse
 

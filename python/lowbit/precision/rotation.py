@@ -14,6 +14,7 @@ import os
 import re
 from dataclasses import dataclass
 from functools import reduce
+from typing import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from .. import _lowbit
 from ..errors import LowbitError
 from .bases import Basis, find_rotations
 from .hadamard import Matrix, orthogonal, rotation, rotation_factors, rotation_with_ones
-from .sources import LanguageModel, Source
+from .sources import LanguageModel, Source, Tokens
 from .steps import ModelStep, Note, step
 
 Array = NDArray[np.float32]
@@ -47,27 +48,22 @@ class Rotate(ModelStep):
     ranges = {"seed": (0, 2**64 - 2)}
     choices = {"by": ("hadamard", "fixed", "orthogonal")}
 
-    def transform(self, source: Source, path: str, note: Note) -> Source:
-        temporary = [path + ".untied", path + ".tensors"]
+    def transform(
+        self, source: Source, path: str, note: Note, sequences: Sequence[Tokens] = ()
+    ) -> Source:
+        untied = path + ".untied"
         try:
             if self.stream:
-                source = source.untied(temporary[0])
+                source = source.untied(untied)
             changed = self._fold(source, note)
             if isinstance(source, LanguageModel):
                 self._add_online(source.archive, changed)
             if not changed:
                 raise LowbitError(f"nothing of '{source.path}' is to be rotated", hint=_LEAVE_OUT)
-            tensors = [
-                (key, values.shape, "", {"values": np.ascontiguousarray(values, np.float32)})
-                for key, values in changed.items()
-            ]
-            _lowbit.write_archive(temporary[1], {}, tensors)
-            _lowbit.merge_archives(source.archive, temporary[1:], {}, path)
+            return source.with_values(changed, path)
         finally:
-            for name in temporary:
-                if os.path.exists(name):
-                    os.remove(name)
-        return source.with_archive(path)
+            if os.path.exists(untied):
+                os.remove(untied)
 
     def _fold(self, source: Source, note: Note) -> dict[str, Matrix]:
         """All parameters that change, by key."""

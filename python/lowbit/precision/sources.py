@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from functools import cached_property
-from typing import Protocol, Sequence
+from typing import Any, Mapping, Protocol, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,8 +35,8 @@ class Source(Protocol):
         """The same with tensors of their own for what a parameter does in several places, as far as the program allows it: in an archive
         of this path, or itself."""
 
-    def with_archive(self, path: str) -> Source:
-        """The same with the weights of an archive."""
+    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
+        """The same with other values, in f32, of some parameters, or with more of them: in an archive of this path."""
 
 
 def _check_size(total: int, wanted: int) -> None:
@@ -54,6 +54,21 @@ def read_text(source: Source, text: str, tokens: int, length: int) -> list[Token
             "the calibration text is empty", hint="give a text that the model is used for"
         )
     return source.sequences(text, tokens, length)
+
+
+def _merge(archive: _lowbit.Archive, changed: Mapping[str, NDArray[Any]], path: str) -> None:
+    """An archive with other values, in f32, of some tensors."""
+    tensors = [
+        (key, values.shape, "", {"values": np.ascontiguousarray(values, np.float32)})
+        for key, values in changed.items()
+    ]
+    temporary = path + ".tensors"
+    try:
+        _lowbit.write_archive(temporary, {}, tensors)
+        _lowbit.merge_archives(archive, [temporary], {}, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
 
 
 class LanguageModel:
@@ -83,16 +98,10 @@ class LanguageModel:
             return self
         # The importer takes the embedding for the head where there is none.
         head = self.archive.tensor_f32("token_embd.weight")
-        _lowbit.write_archive(
-            path + ".head", {}, [("output.weight", head.shape, "", {"values": head})]
-        )
-        try:
-            _lowbit.merge_archives(self.archive, [path + ".head"], {}, path)
-        finally:
-            os.remove(path + ".head")
-        return self.with_archive(path)
+        return self.with_values({"output.weight": head}, path)
 
-    def with_archive(self, path: str) -> Source:
+    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
+        _merge(self.archive, changed, path)
         return LanguageModel(path, name=self.path)
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
@@ -137,7 +146,8 @@ class EncoderProgram:
     def untied(self, path: str) -> Source:
         return self
 
-    def with_archive(self, path: str) -> Source:
+    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
+        _merge(self.archive, changed, path)
         other = copy.copy(self)
         other.archive = _lowbit.Archive(path)
         return other

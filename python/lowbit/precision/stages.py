@@ -25,17 +25,29 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sink:
-    """A parameter that takes factors of the channels of a tap: where they lie on one of its axes (lowbit-find-scale-sinks)."""
+    """A parameter that takes factors of the channels of a tap, or a shift of them: where they lie on one of its axes (lowbit-find-scale-sinks,
+    lowbit-find-shift-sinks)."""
 
     key: str
     axis: int
     places: NDArray[np.int64]
-    """[channels] the index on that axis; channels with the same share a factor."""
+    """[channels] the index on that axis; channels with the same share a factor, or a shift."""
+    sign: int = 1
+    """Of a shift."""
+    weight: str = ""
+    """A parameter [outputs, channels] that a shift is multiplied with first; then the places are those of outputs."""
 
 
-def _make_sink(key: str, axis: int, digits: Sequence[int], strides: Sequence[int]) -> Sink:
+def make_sink(
+    key: str,
+    axis: int,
+    digits: Sequence[int],
+    strides: Sequence[int],
+    sign: int = 1,
+    weight: str = "",
+) -> Sink:
     grids = np.meshgrid(*(np.arange(d) * s for d, s in zip(digits, strides)), indexing="ij")
-    return Sink(key, axis, sum(grids).ravel())
+    return Sink(key, axis, sum(grids).ravel(), sign, weight)
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ def _make_stage(
         if not all(name.startswith("parameter ") for name in names):
             refusals[number], tap, names = "it comes from what is given to the stage", [], []
         found.append(
-            [_make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
+            [make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
         )
     permuted = [_name_parameters(make_basis(*basis)) for basis in bases]
     return Stage(function, arguments, types, feeds, found, refusals, permuted)

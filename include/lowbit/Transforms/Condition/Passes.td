@@ -60,6 +60,80 @@ def FindScaleSinks : Pass<"lowbit-find-scale-sinks", "::mlir::func::FuncOp"> {
   }];
 }
 
+def FindShiftSinks : Pass<"lowbit-find-shift-sinks", "::mlir::func::FuncOp"> {
+  let summary = "Find where channels can be shifted for nothing";
+  let description = [{
+    A number z can be subtracted from each channel of a tapped value x if a bias before it takes that, if the biases of the products W x that it feeds take W z, and
+    if a bias takes z back wherever else x is added (Outlier Suppression+, Wei et al. 2023, arXiv 2304.09145, section 4.1). This pass finds
+    such biases, for any program: backwards from x through sums, reshapes, caches and weighted means (the weights of an attention sum to one) to a parameter that is added, and
+    forwards from each use of x, and from each product, to a sum that has another addend of that kind. So the norm of a post-norm model has a place, too: the bias before the next
+    norm gives back what the residual lost.
+
+    For each `lowbit.observe` of the function, in order, `lowbit.shift_sinks` has the list of them, as `lowbit.scale_sinks` has (here a `parameter` by key; `axis`, `digits`,
+    `strides`: channels that lie in one place have one z), with the `sign` of z and, where W z is added to the outputs of a product instead, the key of the
+    `weight` W. Where there are none it has the reason.
+
+    ```mlir
+    // lowbit-opt --pass-pipeline='builtin.module(func.func(lowbit-find-shift-sinks))'
+    #e = affine_map<(m, k) -> (m, k)>
+    #v = affine_map<(m, k) -> (k)>
+    #x = affine_map<(m, n, k) -> (m, k)>
+    #w = affine_map<(m, n, k) -> (n, k)>
+    #y = affine_map<(m, n, k) -> (m, n)>
+    func.func @biased(%x: tensor<?x64xf32>, %o: tensor<?x64xf32>, %r: tensor<?x32xf32>) -> tensor<?x32xf32> {
+      %bias = lowbit.parameter "bias" : tensor<64xf32>
+      %up = lowbit.parameter "up.weight" : tensor<32x64xf32>
+      %last = lowbit.parameter "up.bias" : tensor<32xf32>
+      %n = linalg.generic {indexing_maps = [#e, #v, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%x, %bias : tensor<?x64xf32>, tensor<64xf32>) outs(%o : tensor<?x64xf32>) {
+        ^bb0(%a: f32, %b: f32, %z: f32):
+          %s = arith.addf %a, %b : f32
+          linalg.yield %s : f32
+      } -> tensor<?x64xf32>
+      lowbit.observe %n for ["up.weight"] [maxima] : tensor<?x64xf32>
+      %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%n, %up : tensor<?x64xf32>, tensor<32x64xf32>) outs(%r : tensor<?x32xf32>) -> tensor<?x32xf32>
+      %q = linalg.generic {indexing_maps = [#e, #v, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%p, %last : tensor<?x32xf32>, tensor<32xf32>) outs(%r : tensor<?x32xf32>) {
+        ^bb0(%a: f32, %b: f32, %z: f32):
+          %s = arith.addf %a, %b : f32
+          linalg.yield %s : f32
+      } -> tensor<?x32xf32>
+      return %q : tensor<?x32xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #e = affine_map<(m, k) -> (m, k)>
+    #v = affine_map<(m, k) -> (k)>
+    #x = affine_map<(m, n, k) -> (m, k)>
+    #w = affine_map<(m, n, k) -> (n, k)>
+    #y = affine_map<(m, n, k) -> (m, n)>
+    func.func @biased(%x: tensor<?x64xf32>, %o: tensor<?x64xf32>, %r: tensor<?x32xf32>) -> tensor<?x32xf32>
+        attributes {lowbit.shift_sinks = [[{axis = 0 : i64, digits = array<i64: 64>, parameter = "bias", sign = -1 : i64, strides = array<i64: 1>},
+                                           {axis = 0 : i64, digits = array<i64: 32>, parameter = "up.bias", sign = 1 : i64, strides = array<i64: 1>, weight = "up.weight"} ] ]} {
+      %bias = lowbit.parameter "bias" : tensor<64xf32>
+      %up = lowbit.parameter "up.weight" : tensor<32x64xf32>
+      %last = lowbit.parameter "up.bias" : tensor<32xf32>
+      %n = linalg.generic {indexing_maps = [#e, #v, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%x, %bias : tensor<?x64xf32>, tensor<64xf32>) outs(%o : tensor<?x64xf32>) {
+        ^bb0(%a: f32, %b: f32, %z: f32):
+          %s = arith.addf %a, %b : f32
+          linalg.yield %s : f32
+      } -> tensor<?x64xf32>
+      lowbit.observe %n for ["up.weight"] [maxima] : tensor<?x64xf32>
+      %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%n, %up : tensor<?x64xf32>, tensor<32x64xf32>) outs(%r : tensor<?x32xf32>) -> tensor<?x32xf32>
+      %q = linalg.generic {indexing_maps = [#e, #v, #e], iterator_types = ["parallel", "parallel"]}
+          ins(%p, %last : tensor<?x32xf32>, tensor<32xf32>) outs(%r : tensor<?x32xf32>) {
+        ^bb0(%a: f32, %b: f32, %z: f32):
+          %s = arith.addf %a, %b : f32
+          linalg.yield %s : f32
+      } -> tensor<?x32xf32>
+      return %q : tensor<?x32xf32>
+    }
+    ```
+  }];
+}
+
 def FindBases : Pass<"lowbit-find-bases", "::mlir::func::FuncOp"> {
   let summary = "Find parameters that change together with the channels of a value";
   let description = [{
