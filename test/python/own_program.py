@@ -151,8 +151,9 @@ class OwnProgram:
     """A source (lowbit.precision.sources.Source) of such a program with random weights."""
 
     def __init__(self, path: Path, **options: bool):
-        self.path = "own.mlir"
+        self.path = str(path.with_suffix(".mlir"))
         self.text, shapes = write_program(**options)
+        Path(self.path).write_text(self.text)
         generator = np.random.default_rng(3)
         tensors = []
         for key, shape in shapes.items():
@@ -164,6 +165,10 @@ class OwnProgram:
 
     def program(self, length: int) -> str:
         return self.text
+
+    def sequences(self, text: str, tokens: int, length: int) -> list[np.ndarray]:
+        ids = np.frombuffer(text.encode(), np.uint8)[:tokens].astype(np.int64) % WORDS
+        return [ids[start : start + length] for start in range(0, len(ids), length)]
 
     def untied(self, path: str) -> OwnProgram:
         return self

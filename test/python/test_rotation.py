@@ -230,7 +230,7 @@ def test_programs_of_ones_own(tmp_path, mean, by):
 )
 def test_programs_that_cannot_be_rotated(tmp_path, options, reason):
     source, notes = OwnProgram(tmp_path / "own.safetensors", **options), {}
-    with pytest.raises(LowbitError, match=f"nothing of 'own.mlir' can be rotated; .*{reason}") as e:
+    with pytest.raises(LowbitError, match=f"nothing of '.*own.mlir' can be rotated; .*{reason}") as e:
         Rotate().transform(source, str(tmp_path / "r.safetensors"), notes.__setitem__)
     assert e.value.hint and "inputs not rotated: " in notes["widen0"]
     assert not list(tmp_path.glob("r.*"))

@@ -12,6 +12,7 @@ from . import (
     migration,
     mixing,
     outliers,
+    permutation,
     quantizers,
     rotation,
     shifting,
