@@ -239,8 +239,8 @@ bool BasisFinder::visitStructured(linalg::LinalgOp op, const ChannelPlaces &loop
 /// goes on from what the payload is given for its result.
 static bool isReduction(linalg::LinalgOp op, Value scalar, unsigned number, BasisChange change) {
   Operation *definition = scalar.getDefiningOp();
-  if (!definition ||
-      !llvm::is_contained(definition->getOperands(), op.getRegionOutputArgs()[number]))
+  BlockArgument before = op.getRegionOutputArgs()[number];
+  if (!definition || !before.hasOneUse() || !llvm::is_contained(definition->getOperands(), before))
     return false;
   return isa<arith::AddFOp>(definition) || (change == BasisChange::Permutation &&
                                             isa<arith::MulFOp, arith::MaximumFOp, arith::MinimumFOp,

@@ -163,6 +163,8 @@ bool ShiftFinder::takeInPayload(linalg::LinalgOp op, Value scalar, const Channel
     if (argument.getOwner() != op.getBlock() || !argument.hasOneUse())
       return refuse("a number is used twice in " + quote(op));
     OpOperand &operand = op->getOpOperand(argument.getArgNumber());
+    if (op.getNumReductionLoops() && op.isDpsInput(&operand))
+      return refuse("it is a sum of what is before it, in " + quote(op));
     std::optional<ChannelPlaces> next = places.throughMaps(
         op.getMatchingIndexingMap(op.getDpsInitOperand(0)), op.getMatchingIndexingMap(&operand));
     if (!next)
@@ -209,6 +211,8 @@ bool ShiftFinder::restoreUse(OpOperand &use, const ChannelPlaces &places, const 
     return refuse(why);
   if (!shift.weight && linalg::isaContractionOpInterface(structured) && structured.isDpsInput(&use))
     return restoreProduct(structured, use, places);
+  if (structured.getNumReductionLoops() && structured.isDpsInput(&use))
+    return refuse(why);
   // From the number on to the sum that has an addend which takes the inverse.
   Value scalar = structured.getMatchingBlockArgument(&use);
   std::optional<ChannelPlaces> loops = places.onLoops(structured.getMatchingIndexingMap(&use));

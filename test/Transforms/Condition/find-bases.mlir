@@ -242,3 +242,27 @@ func.func @half(%x: tensor<?x16xf32>, %q: tensor<16x16xf32>, %o: tensor<?x16xf32
   %r = linalg.matmul indexing_maps = [#x, #w, #y] ins(%h, %up : tensor<?x8xf32>, tensor<4x8xf32>) outs(%z : tensor<?x4xf32>) -> tensor<?x4xf32>
   return %r : tensor<?x4xf32>
 }
+
+// What is summed is used once more: the result depends on the order.
+// CHECK-LABEL: func @recurrent(
+// CHECK-SAME:    lowbit.bases = [{reason = "its channels are reduced otherwise than by a sum, in 'linalg.generic'", taps = array<i64: 0>}]
+// ORDER-LABEL: func @recurrent(
+// ORDER-SAME:    lowbit.bases = [{reason = "its channels are reduced otherwise than by a sum, in 'linalg.generic'", taps = array<i64: 0>}]
+func.func @recurrent(%t: tensor<?x4xf32>, %o: tensor<?x16xf32>, %s: tensor<?xf32>, %z: tensor<?x8xf32>) -> (tensor<?x8xf32>, tensor<?xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %in = lowbit.parameter "in" : tensor<16x4xf32>
+  %up = lowbit.parameter "up" : tensor<8x16xf32>
+  %zeros = linalg.fill ins(%zero : f32) outs(%o : tensor<?x16xf32>) -> tensor<?x16xf32>
+  %sum0 = linalg.fill ins(%zero : f32) outs(%s : tensor<?xf32>) -> tensor<?xf32>
+  %x = linalg.matmul indexing_maps = [#x, #w, #y] ins(%t, %in : tensor<?x4xf32>, tensor<16x4xf32>) outs(%zeros : tensor<?x16xf32>) -> tensor<?x16xf32>
+  lowbit.observe %x for ["up"] [maxima] : tensor<?x16xf32>
+  %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %up : tensor<?x16xf32>, tensor<8x16xf32>) outs(%z : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %sum = linalg.generic {indexing_maps = [#e, #r], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<?x16xf32>) outs(%sum0 : tensor<?xf32>) {
+    ^bb0(%a: f32, %old: f32):
+      %0 = arith.mulf %old, %old : f32
+      %1 = arith.subf %a, %0 : f32
+      %2 = arith.addf %old, %1 : f32
+      linalg.yield %2 : f32
+  } -> tensor<?xf32>
+  return %p, %sum : tensor<?x8xf32>, tensor<?xf32>
+}

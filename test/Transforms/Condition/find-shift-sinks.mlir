@@ -235,3 +235,33 @@ func.func @otherwise(%v: tensor<?x8xf32>, %e: tensor<2x2x?x?xf32>, %s: tensor<2x
   } -> tensor<?x8xf32>
   return %out : tensor<?x8xf32>
 }
+
+// A sum of shifted rows is shifted by as many times as much: neither before a value nor behind it.
+// CHECK-LABEL: func @summed(
+// CHECK-SAME:    lowbit.shift_sinks = ["it also feeds 'linalg.generic', with no bias", "there is no bias before it"]
+func.func @summed(%x: tensor<?x16xf32>, %o: tensor<?x16xf32>, %h: tensor<1x16xf32>, %z: tensor<?x8xf32>, %y: tensor<1x8xf32>) -> (tensor<?x8xf32>, tensor<1x8xf32>) {
+  %zero = arith.constant 0.0 : f32
+  %before = lowbit.parameter "before" : tensor<16xf32>
+  %up = lowbit.parameter "up" : tensor<8x16xf32>
+  %bias = lowbit.parameter "up.bias" : tensor<8xf32>
+  %h0 = linalg.fill ins(%zero : f32) outs(%h : tensor<1x16xf32>) -> tensor<1x16xf32>
+  %n = linalg.generic {indexing_maps = [#e, #c, #e], iterator_types = ["parallel", "parallel"]} ins(%x, %before : tensor<?x16xf32>, tensor<16xf32>) outs(%o : tensor<?x16xf32>) {
+    ^bb0(%a: f32, %b: f32, %old: f32):
+      %0 = arith.addf %a, %b : f32
+      linalg.yield %0 : f32
+  } -> tensor<?x16xf32>
+  lowbit.observe %n for ["up"] [maxima] : tensor<?x16xf32>
+  %rows = linalg.generic {indexing_maps = [#c, #e], iterator_types = ["parallel", "parallel"]} ins(%bias : tensor<8xf32>) outs(%z : tensor<?x8xf32>) {
+    ^bb0(%b: f32, %old: f32):
+      linalg.yield %b : f32
+  } -> tensor<?x8xf32>
+  %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%n, %up : tensor<?x16xf32>, tensor<8x16xf32>) outs(%rows : tensor<?x8xf32>) -> tensor<?x8xf32>
+  %sum = linalg.generic {indexing_maps = [affine_map<(i, m, k) -> (m, k)>, affine_map<(i, m, k) -> (i, k)>], iterator_types = ["parallel", "reduction", "parallel"]} ins(%n : tensor<?x16xf32>) outs(%h0 : tensor<1x16xf32>) {
+    ^bb0(%a: f32, %s: f32):
+      %0 = arith.addf %s, %a : f32
+      linalg.yield %0 : f32
+  } -> tensor<1x16xf32>
+  lowbit.observe %sum for ["up"] [maxima] : tensor<1x16xf32>
+  %q = linalg.matmul indexing_maps = [#x, #w, #y] ins(%sum, %up : tensor<1x16xf32>, tensor<8x16xf32>) outs(%y : tensor<1x8xf32>) -> tensor<1x8xf32>
+  return %p, %q : tensor<?x8xf32>, tensor<1x8xf32>
+}
