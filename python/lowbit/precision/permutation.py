@@ -18,21 +18,21 @@ if TYPE_CHECKING:
 @step("permute-channels")
 @dataclass(frozen=True)
 class PermuteChannels(StageStep):
-    """The inputs of a product are sorted by size, where everything before them can have their order (hidden channels of a feed-forward network, elements of
-    value heads): a block of a row of weights, and of activations, then has inputs of like size (RPTQ, Yuan et al. 2023, arXiv 2304.01089, section 4.1, reorders
-    by range; Atom, Zhao et al. 2023, arXiv 2310.19102, section 4.1, puts outliers last). by=range: of the largest |x|; by=moments: of the root mean square,
-    times that of the weights' column.
+    """The inputs of a product are sorted, the largest first, where everything before them can have their order (hidden channels of a feed-forward network, elements of
+    value heads): inputs of like size share a block of a row. by=moments: the mean square, so that GPTQ takes them in the order of act_order (Frantar et al. 2022, arXiv
+    2210.17323) with blocks of neighbours; by=range: the largest |x|, for blocks of activations (RPTQ, Yuan et al. 2023, arXiv 2304.01089, section 4.1);
+    by=weights: the largest |W_j|, for blocks of weights.
     """
 
     by: str = "moments"
-    choices = {"by": ("moments", "range")}
+    choices = {"by": ("moments", "range", "weights")}
 
     def condition(self, state: StageState) -> None:
         for basis in state.stage.bases:
             feeds = [key for tap in basis.taps for key in state.taps[tap].feeds]
             refusal = basis.reason or self._refuse(state, basis, feeds)
             if not refusal:
-                order = np.argsort(self._sizes(state, basis), kind="stable")
+                order = np.argsort(-self._sizes(state, basis), kind="stable")
                 apply_order(state, basis, order)
             for key in feeds:
                 others = ", ".join(k for k in basis.keys if k not in feeds)
@@ -54,17 +54,20 @@ class PermuteChannels(StageStep):
         return f"nothing is computed of the product with '{min(missing)}'" if missing else ""
 
     def _sizes(self, state: StageState, basis: Basis) -> NDArray[np.float64]:
-        """[extent], over all blocks of channels and all taps."""
-        sizes = np.zeros(basis.extent)
+        """[extent], the largest of all blocks of channels and all taps."""
+        sizes = []
         for number in basis.taps:
             tap = state.taps[number]
-            if self.by == "range":
-                sizes = np.maximum(sizes, tap.largest.reshape(-1, basis.extent).max(axis=0))
-                continue
-            weights = [state.parameters[key].astype(np.float64) ** 2 for key in tap.feeds]
-            product = np.diag(tap.mean("moments")) * sum(w.sum(axis=0) for w in weights)
-            sizes += product.reshape(-1, basis.extent).sum(axis=0)
-        return sizes
+            if self.by == "moments":
+                size = np.diag(tap.mean("moments"))
+            elif self.by == "range":
+                size = tap.largest
+            else:
+                size = np.max(
+                    [np.abs(state.parameters[key]).max(axis=0) for key in tap.feeds], axis=0
+                )
+            sizes.append(size.reshape(-1, basis.extent).max(axis=0))
+        return np.max(sizes, axis=0)
 
 
 def apply_order(state: StageState, basis: Basis, order: NDArray[np.int64]) -> None:
