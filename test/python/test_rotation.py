@@ -185,8 +185,12 @@ def test_what_cannot_be_rotated_is_told(tmp_path):
 
 def test_what_is_rotated_is_noted(tmp_path):
     path = write_tiny_llama(tmp_path / "m.gguf", head=True)
-    notes = {}
-    Rotate().transform(LanguageModel(path), str(tmp_path / "r.safetensors"), notes.__setitem__)
+    notes: dict[str, str] = {}
+
+    def note(key: str, text: str) -> None:
+        notes[key] = "; ".join(filter(None, [notes.get(key), text]))
+
+    Rotate().transform(LanguageModel(path), str(tmp_path / "r.safetensors"), note)
     whole = "inputs rotated by a Hadamard matrix of order 64, folded into 16 parameters, 5 gains in them"
     for name in ("blk.0.attn_q.weight", "blk.1.ffn_up.weight", "output.weight"):
         assert notes[name] == whole
@@ -194,7 +198,8 @@ def test_what_is_rotated_is_noted(tmp_path):
         "inputs rotated by a Hadamard matrix of order 16, folded into 2 parameters"
     )
     assert notes["blk.0.ffn_down.weight"] == (
-        "inputs not rotated: no rotation passes through 'math.exp'"
+        "no rotation folded: no rotation passes through 'math.exp'; "
+        "inputs rotated by a Hadamard matrix of order 12 x 8, online"
     )
 
 
@@ -213,7 +218,7 @@ def test_programs_of_ones_own(tmp_path, mean, by):
     for key in ("widen0", "widen1", "head"):
         assert notes[key] == f"inputs rotated by a {kind} matrix of order 48, folded into {count} parameters, 3 gains in them"  # fmt: skip
     for key in ("narrow0", "narrow1"):
-        assert notes[key] == "inputs not rotated: no rotation passes through 'arith.maximumf'"
+        assert notes[key] == "no rotation folded: no rotation passes through 'arith.maximumf'"
     old, new = before.archive.tensor_f32, after.archive.tensor_f32
     for key in ("words", "narrow0", "narrow0_bias", "head"):
         assert np.abs(old(key) - new(key)).max() > 0.1
@@ -230,9 +235,11 @@ def test_programs_of_ones_own(tmp_path, mean, by):
 )
 def test_programs_that_cannot_be_rotated(tmp_path, options, reason):
     source, notes = OwnProgram(tmp_path / "own.safetensors", **options), {}
-    with pytest.raises(LowbitError, match=f"nothing of '.*own.mlir' can be rotated; .*{reason}") as e:
+    with pytest.raises(
+        LowbitError, match=f"nothing of '.*own.mlir' can be rotated; .*{reason}"
+    ) as e:
         Rotate().transform(source, str(tmp_path / "r.safetensors"), notes.__setitem__)
-    assert e.value.hint and "inputs not rotated: " in notes["widen0"]
+    assert e.value.hint and "no rotation folded: " in notes["widen0"]
     assert not list(tmp_path.glob("r.*"))
 
 

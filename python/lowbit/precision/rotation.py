@@ -57,7 +57,7 @@ class Rotate(ModelStep):
                 source = source.untied(untied)
             changed = self._fold(source, note)
             if isinstance(source, LanguageModel):
-                self._add_online(source.archive, changed)
+                self._add_online(source.archive, changed, note)
             if not changed:
                 raise LowbitError(f"nothing of '{source.path}' is to be rotated", hint=_LEAVE_OUT)
             return source.with_values(changed, path)
@@ -81,7 +81,7 @@ class Rotate(ModelStep):
                 continue
             refusal = basis.reason or self._refuse(source, basis)
             for key in feeds:
-                note(key, f"inputs not rotated: {refusal}" if refusal else self._describe(basis))
+                note(key, f"no rotation folded: {refusal}" if refusal else self._describe(basis))
             if refusal:
                 refusals.append(f"what enters '{feeds[0]}': {refusal}")
                 continue
@@ -116,7 +116,7 @@ class Rotate(ModelStep):
     # Online, in llamas
     # -----------------
 
-    def _add_online(self, archive: _lowbit.Archive, changed: dict[str, Matrix]) -> None:
+    def _add_online(self, archive: _lowbit.Archive, changed: dict[str, Matrix], note: Note) -> None:
         """What the importer multiplies with while the program runs, and the weights behind it, by the names that it knows."""
         shapes = {tensor.name: tensor.shape for tensor in archive.tensors}
         for name in shapes:
@@ -132,6 +132,8 @@ class Rotate(ModelStep):
             for key in weights:
                 values = changed.get(key, archive.tensor_f32(key))
                 changed[key] = values.astype(np.float64) @ whole
+                orders = " x ".join(str(len(part)) for part in added["ffn_down"])
+                note(key, f"inputs rotated by a Hadamard matrix of order {orders}, online")
         if self.heads:
             width = shapes["output_norm.weight"][0]
             size = archive.metadata("llama.attention.key_length")
