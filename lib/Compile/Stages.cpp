@@ -9,6 +9,8 @@
 
 #include "lowbit/Archive/Archive.h"
 #include "lowbit/Compile/Program.h"
+#include "lowbit/IR/LowbitDialect.h"
+#include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Import/Llama.h"
 #include "lowbit/Target/CpuTarget.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -36,6 +38,44 @@ static std::vector<ScaleSink> readSinks(mlir::Attribute tap) {
                        sink.getAs<mlir::DenseI64ArrayAttr>("digits").asArrayRef().vec(),
                        sink.getAs<mlir::DenseI64ArrayAttr>("strides").asArrayRef().vec()});
   return sinks;
+}
+
+static std::string toString(mlir::Attribute parameter, ArrayRef<std::string> arguments) {
+  if (auto key = dyn_cast_or_null<mlir::StringAttr>(parameter))
+    return key.str();
+  auto number = dyn_cast_or_null<mlir::IntegerAttr>(parameter);
+  return number ? arguments[number.getInt()] : std::string();
+}
+
+/// Of a function that has been through lowbit-find-bases; a stage's parameters are its arguments.
+static std::vector<BasisDescription> readBases(mlir::func::FuncOp function,
+                                               ArrayRef<std::string> arguments = {}) {
+  std::vector<BasisDescription> bases;
+  auto found = function->getAttrOfType<mlir::ArrayAttr>("lowbit.bases");
+  if (!found)
+    return bases;
+  for (auto basis : found.getAsRange<mlir::DictionaryAttr>()) {
+    BasisDescription &description = bases.emplace_back();
+    description.taps = basis.getAs<mlir::DenseI64ArrayAttr>("taps").asArrayRef().vec();
+    if (auto reason = basis.getAs<mlir::StringAttr>("reason")) {
+      description.reason = reason.str();
+      continue;
+    }
+    description.extent = basis.getAs<mlir::IntegerAttr>("extent").getInt();
+    description.keepsOnes = basis.contains("keeps_ones");
+    for (auto member : basis.getAs<mlir::ArrayAttr>("members").getAsRange<mlir::DictionaryAttr>())
+      description.members.push_back(
+          {toString(member.contains("parameter") ? member.get("parameter") : member.get("argument"),
+                    arguments),
+           member.getAs<mlir::IntegerAttr>("axis").getInt(),
+           member.getAs<mlir::IntegerAttr>("stride").getInt(),
+           toString(member.contains("gain") ? member.get("gain") : member.get("divided"),
+                    arguments),
+           member.contains("divided")});
+    for (mlir::Attribute gain : basis.getAs<mlir::ArrayAttr>("gains"))
+      description.gains.push_back(toString(gain, arguments));
+  }
+  return bases;
 }
 
 static std::string print(mlir::ModuleOp module) {
@@ -80,11 +120,53 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
         description.refusals.push_back(refusal ? refusal.str() : "");
         description.sinks.push_back(readSinks(tap));
       }
+    description.bases = readBases(function, description.arguments);
     for (mlir::Attribute feeds : stage.getAs<mlir::ArrayAttr>("feeds"))
       description.feeds.push_back(toStrings(feeds));
   }
   program.text = print(**module);
   return program;
+}
+
+static void readShifts(mlir::func::FuncOp function, EntryDescription &entry) {
+  auto taps = function->getAttrOfType<mlir::ArrayAttr>("lowbit.shift_sinks");
+  if (!taps)
+    return;
+  for (mlir::Attribute tap : taps) {
+    auto refusal = dyn_cast<mlir::StringAttr>(tap);
+    entry.refusals.push_back(refusal ? refusal.str() : "");
+    std::vector<ShiftSink> &sinks = entry.shifts.emplace_back();
+    if (refusal)
+      continue;
+    for (auto sink : cast<mlir::ArrayAttr>(tap).getAsRange<mlir::DictionaryAttr>())
+      sinks.push_back(
+          {toString(sink.get("parameter"), {}), sink.getAs<mlir::IntegerAttr>("axis").getInt(),
+           sink.getAs<mlir::DenseI64ArrayAttr>("digits").asArrayRef().vec(),
+           sink.getAs<mlir::DenseI64ArrayAttr>("strides").asArrayRef().vec(),
+           sink.getAs<mlir::IntegerAttr>("sign").getInt(), toString(sink.get("weight"), {})});
+  }
+}
+
+Expected<std::vector<EntryDescription>> lowbit::describeEntries(StringRef text, StringRef name,
+                                                                const Cancellation &cancellation) {
+  std::unique_ptr<mlir::MLIRContext> context = makeContext();
+  Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
+  if (!module)
+    return module.takeError();
+  if (Error error = runPipeline(**module, "builtin.module(lowbit-conditioning-pipeline)",
+                                CpuTarget(), cancellation))
+    return std::move(error);
+  std::vector<EntryDescription> entries;
+  for (auto function : (**module).getOps<mlir::func::FuncOp>()) {
+    if (!function->hasAttr(LowbitDialect::kEntryAttrName))
+      continue;
+    EntryDescription &entry = entries.emplace_back();
+    function.walk([&](ParameterOp op) { entry.parameters.push_back(op.getKey().str()); });
+    function.walk([&](ObserveOp tap) { entry.feeds.push_back(toStrings(tap.getFeeds())); });
+    entry.bases = readBases(function);
+    readShifts(function, entry);
+  }
+  return entries;
 }
 
 Expected<std::string> lowbit::importModel(const Archive &archive, uint64_t contextLength,

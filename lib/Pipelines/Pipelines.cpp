@@ -56,25 +56,41 @@ template <typename Function = func::FuncOp> static void addCleanup(OpPassManager
   pm.addNestedPass<Function>(createCSEPass());
 }
 
-void lowbit::buildCalibrationPipeline(OpPassManager &pm,
-                                      const CalibrationPipelineOptions &options) {
+/// A program in full precision and one piece, with taps.
+static void addTaps(OpPassManager &pm, ArrayRef<std::string> statistics,
+                    bool onlyParameters = false) {
   pm.addPass(createInlinerPass());
   StripOptions strip;
-  strip.onlyParameters = options.onlyParameters;
+  strip.onlyParameters = onlyParameters;
   pm.addPass(createStrip(strip));
   // Extents are those of arguments, wherever they can be: others would have to pass between stages.
   pm.addNestedPass<func::FuncOp>(createSCFForLoopCanonicalizationPass());
   pm.addPass(memref::createResolveRankedShapeTypeResultDimsPass());
   addCleanup(pm);
   InsertObserversOptions taps;
-  taps.statistics = SmallVector<std::string>(options.statistics.begin(), options.statistics.end());
+  taps.statistics = SmallVector<std::string>(statistics);
   pm.addNestedPass<func::FuncOp>(createInsertObservers(taps));
+}
+
+void lowbit::buildCalibrationPipeline(OpPassManager &pm,
+                                      const CalibrationPipelineOptions &options) {
+  addTaps(pm, std::vector<std::string>(options.statistics.begin(), options.statistics.end()),
+          options.onlyParameters);
   SplitStagesOptions stages;
   stages.entry = options.entry;
   stages.output = options.output;
   pm.addPass(createSplitStages(stages));
   pm.addNestedPass<func::FuncOp>(createFindScaleSinks());
+  FindBasesOptions bases;
+  bases.change = "permutation";
+  pm.addNestedPass<func::FuncOp>(createFindBases(bases));
   pm.addNestedPass<func::FuncOp>(createLowerObservers());
+}
+
+void lowbit::buildConditioningPipeline(OpPassManager &pm) {
+  addTaps(pm, {"sums"});
+  pm.addNestedPass<func::FuncOp>(createFindBases());
+  pm.addNestedPass<func::FuncOp>(createFindShiftSinks());
 }
 
 void lowbit::buildExplicitPipeline(OpPassManager &pm) {
@@ -273,6 +289,10 @@ void lowbit::registerPipelines() {
   PassPipelineRegistration<CalibrationPipelineOptions>(
       "lowbit-calibration-pipeline", "A program with parameters to stages that keep statistics",
       buildCalibrationPipeline);
+  PassPipelineRegistration<>(
+      "lowbit-conditioning-pipeline",
+      "A program with parameters to one that says what they can be changed to",
+      buildConditioningPipeline);
   PassPipelineRegistration<>("lowbit-reference-pipeline",
                              "The reference lowering: decode all, f32 loops, encode; for tests",
                              buildReferencePipeline);

@@ -209,6 +209,8 @@ class Session:
     def reset(self) -> None:
         """Forget all positions."""
 
+_Basis = tuple[list[int], int, bool, list[tuple[str, int, int, str, bool]], list[str], str]
+
 def split_stages(
     text: str,
     statistics: Sequence[str],
@@ -226,13 +228,29 @@ def split_stages(
             list[list[str]],
             list[list[tuple[int, int, list[int], list[int]]]],
             list[str],
+            list[_Basis],
         ]
     ],
 ]:
     """A program as a chain of functions that keep statistics (lowbit-calibration-pipeline): the module's text, and of each stage its function, what its
     arguments are, the types of all (statistics come last), what each of its taps feeds, and of each tap the parameters that take factors of its
-    channels (argument, axis, digits, strides), or the reason why none do. With only_parameters values that are no parameters stay encoded.
+    channels (argument, axis, digits, strides), or the reason why none do; and what can be permuted with its taps, as describe_entries has it. With
+    only_parameters values that are no parameters stay encoded.
     """
+
+def describe_entries(text: str, name: str = "module") -> list[
+    tuple[
+        list[str],
+        list[list[str]],
+        list[_Basis],
+        list[list[tuple[str, int, list[int], list[int], int, str]]],
+        list[str],
+    ]
+]:
+    """For each entry of a program (lowbit-conditioning-pipeline): its parameters; what each of its taps feeds; bases: their taps, extent, whether
+    only a rotation that leaves ones where they are is one, members (parameter, axis, stride, gain or "", whether divided by it), gains that
+    become ones, or the reason why there is none; and for each tap what takes a shift of its channels (parameter, axis, digits, strides, sign, weight or ""),
+    or the reason why nothing does."""
 
 def import_model(archive: Archive, context_length: int, kv_cache: str = "f32") -> str:
     """The program of a language model, with keys and values as `kv_cache` says."""

@@ -18,9 +18,30 @@ using namespace lowbit;
 using namespace lowbit::python;
 
 using Sink = std::tuple<int64_t, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
+using Member = std::tuple<std::string, int64_t, int64_t, std::string, bool>;
+using Basis = std::tuple<std::vector<int64_t>, int64_t, bool, std::vector<Member>,
+                         std::vector<std::string>, std::string>;
 using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
                          std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
-                         std::vector<std::string>>;
+                         std::vector<std::string>, std::vector<Basis>>;
+using Shift = std::tuple<std::string, int64_t, std::vector<int64_t>, std::vector<int64_t>, int64_t,
+                         std::string>;
+using Entry =
+    std::tuple<std::vector<std::string>, std::vector<std::vector<std::string>>, std::vector<Basis>,
+               std::vector<std::vector<Shift>>, std::vector<std::string>>;
+
+static std::vector<Basis> toTuples(const std::vector<BasisDescription> &bases) {
+  std::vector<Basis> tuples;
+  for (const BasisDescription &basis : bases) {
+    std::vector<Member> members;
+    for (const MemberDescription &member : basis.members)
+      members.emplace_back(member.parameter, member.axis, member.stride, member.gain,
+                           member.isDivided);
+    tuples.emplace_back(basis.taps, basis.extent, basis.keepsOnes, std::move(members), basis.gains,
+                        basis.reason);
+  }
+  return tuples;
+}
 
 static std::tuple<std::string, std::vector<Stage>>
 split(const std::string &text, const std::vector<std::string> &statistics, const std::string &entry,
@@ -41,9 +62,29 @@ split(const std::string &text, const std::vector<std::string> &statistics, const
     }
     stages.emplace_back(std::move(stage.function), std::move(stage.arguments),
                         std::move(stage.types), std::move(stage.feeds), std::move(sinks),
-                        std::move(stage.refusals));
+                        std::move(stage.refusals), toTuples(stage.bases));
   }
   return {std::move(program.text), std::move(stages)};
+}
+
+static std::vector<Entry> describe(const std::string &text, const std::string &name) {
+  std::vector<EntryDescription> found;
+  Cancellation cancellation;
+  raise(runCancellable(cancellation,
+                       [&] { return describeEntries(text, name, cancellation).moveInto(found); }));
+  std::vector<Entry> entries;
+  for (const EntryDescription &entry : found) {
+    std::vector<std::vector<Shift>> shifts;
+    for (const std::vector<ShiftSink> &tap : entry.shifts) {
+      std::vector<Shift> &list = shifts.emplace_back();
+      for (const ShiftSink &sink : tap)
+        list.emplace_back(sink.parameter, sink.axis, sink.digits, sink.strides, sink.sign,
+                          sink.weight);
+    }
+    entries.emplace_back(entry.parameters, entry.feeds, toTuples(entry.bases), std::move(shifts),
+                         entry.refusals);
+  }
+  return entries;
 }
 
 static std::string import(const Archive &archive, uint64_t contextLength,
@@ -68,8 +109,17 @@ void python::bindCalibration(nb::module_ &module) {
       "A program as a chain of functions that keep statistics: the module's text, and of "
       "each stage its function, what its arguments are, the types of all (statistics come last), "
       "what each of its taps feeds, and of each tap the parameters that take factors of its "
-      "channels (argument, axis, digits, strides), or the reason why none do. With "
-      "only_parameters values that are no parameters stay encoded.");
+      "channels (argument, axis, digits, strides), or the reason why none do; and what can be "
+      "permuted with its taps, as describe_entries has it. With only_parameters values that are no "
+      "parameters stay encoded.");
+  module.def(
+      "describe_entries", &describe, nb::arg("text"), nb::arg("name") = "module",
+      "For each entry of a program: its parameters, what each of its taps feeds, bases of "
+      "rotations "
+      "(taps, extent, whether ones stay, members (parameter, axis, stride, gain, whether divided "
+      "by "
+      "it), gains, reason), and for each tap what takes a shift of its channels (parameter, axis, "
+      "digits, strides, sign, weight), or the reason why nothing does.");
   module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
              nb::arg("kv_cache") = "f32",
              "The program of a language model, with keys and values as `kv_cache` says.");

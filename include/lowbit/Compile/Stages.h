@@ -25,6 +25,24 @@ struct ScaleSink {
   std::vector<int64_t> digits, strides;
 };
 
+/// An axis of a parameter that changes with a basis: see lowbit-find-bases. `gain` may be empty.
+struct MemberDescription {
+  std::string parameter;
+  int64_t axis, stride;
+  std::string gain;
+  bool isDivided;
+};
+
+/// What changes together; or the reason why nothing can.
+struct BasisDescription {
+  std::vector<int64_t> taps;
+  int64_t extent = 0;
+  bool keepsOnes = false;
+  std::vector<MemberDescription> members;
+  std::vector<std::string> gains;
+  std::string reason;
+};
+
 /// One stage of a program, as lowbit-split-stages describes it.
 struct StageDescription {
   std::string function;
@@ -38,6 +56,8 @@ struct StageDescription {
   /// For each tap what takes factors of its channels, or why nothing does.
   std::vector<std::vector<ScaleSink>> sinks;
   std::vector<std::string> refusals;
+  /// What can be permuted with its taps; parameters are named as `arguments` are.
+  std::vector<BasisDescription> bases;
 };
 
 struct StagedProgram {
@@ -69,6 +89,31 @@ struct CacheDescription {
 /// The caches of a language model for so many positions, as `kvCache` says (Import/Llama.h).
 llvm::Expected<std::vector<CacheDescription>>
 listCaches(const Archive &archive, uint64_t contextLength, llvm::StringRef kvCache);
+
+/// A parameter that takes a shift of channels, or `weight` (unless that is empty) times it: see
+/// lowbit-find-shift-sinks.
+struct ShiftSink {
+  std::string parameter;
+  int64_t axis;
+  std::vector<int64_t> digits, strides;
+  int64_t sign;
+  std::string weight;
+};
+
+/// How the parameters of an entry can be changed so that it computes the same.
+struct EntryDescription {
+  std::vector<std::string> parameters;         ///< all that it uses
+  std::vector<std::vector<std::string>> feeds; ///< of each tap
+  std::vector<BasisDescription> bases;         ///< of rotations
+  /// For each tap what takes a shift of its channels, or why nothing does.
+  std::vector<std::vector<ShiftSink>> shifts;
+  std::vector<std::string> refusals;
+};
+
+/// Of each entry of a program, by `lowbit-conditioning-pipeline`.
+llvm::Expected<std::vector<EntryDescription>>
+describeEntries(llvm::StringRef text, llvm::StringRef name, const Cancellation &cancellation = {});
+
 
 } // namespace lowbit
 

@@ -123,6 +123,10 @@ struct CalibrationPipelineOptions : mlir::PassPipelineOptions<CalibrationPipelin
 /// for a pipeline below.
 void buildCalibrationPipeline(mlir::OpPassManager &pm, const CalibrationPipelineOptions &options);
 
+/// `lowbit-conditioning-pipeline`: from a program with parameters, in any encoding, to one in full
+/// precision without calls, whose functions say what can be rotated and shifted.
+void buildConditioningPipeline(mlir::OpPassManager &pm);
+
 /// From the notation to an explicit program, checked: the beginning of every pipeline.
 void buildExplicitPipeline(mlir::OpPassManager &pm);
 

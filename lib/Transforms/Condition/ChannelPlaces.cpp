@@ -7,12 +7,19 @@
 
 #include "ChannelPlaces.h"
 
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/IR/Matchers.h"
+
 using namespace mlir;
 using namespace lowbit;
 
 ChannelPlaces ChannelPlaces::onLastAxis(RankedTensorType type) {
+  return inBlocks(type, type.getShape().back());
+}
+
+ChannelPlaces ChannelPlaces::inBlocks(RankedTensorType type, int64_t extent) {
   ChannelPlaces places;
-  places.digits.push_back({type.getShape().back(), unsigned(type.getRank() - 1), 1});
+  places.digits.push_back({extent, unsigned(type.getRank() - 1), 1});
   return places;
 }
 
@@ -41,9 +48,46 @@ std::optional<ChannelPlaces> ChannelPlaces::throughMaps(AffineMap result, Affine
   return places;
 }
 
-std::optional<ChannelPlaces> ChannelPlaces::throughExpand(tensor::ExpandShapeOp op) const {
+std::optional<ChannelPlaces>
+ChannelPlaces::renumbered(llvm::function_ref<std::optional<unsigned>(unsigned)> number) const {
   ChannelPlaces places = *this;
-  for (auto [source, group] : llvm::enumerate(op.getReassociationIndices())) {
+  for (ChannelDigit &digit : places.digits)
+    if (digit.axis && !(digit.axis = number(*digit.axis)))
+      return std::nullopt;
+  return places;
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::onLoops(AffineMap map) const {
+  return renumbered([&](unsigned axis) -> std::optional<unsigned> {
+    auto loop = dyn_cast<AffineDimExpr>(map.getResult(axis));
+    return loop ? std::optional(loop.getPosition()) : std::nullopt;
+  });
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::onAxes(AffineMap map) const {
+  return renumbered([&](unsigned loop) {
+    return map.getResultPosition(getAffineDimExpr(loop, map.getContext()));
+  });
+}
+
+ChannelPlaces ChannelPlaces::simplified() const {
+  ChannelPlaces places;
+  for (const ChannelDigit &digit : digits) {
+    if (digit.extent == 1)
+      continue;
+    ChannelDigit *last = places.digits.empty() ? nullptr : &places.digits.back();
+    if (last && last->axis && last->axis == digit.axis &&
+        last->stride == digit.extent * digit.stride)
+      *last = {last->extent * digit.extent, digit.axis, digit.stride};
+    else
+      places.digits.push_back(digit);
+  }
+  return places;
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::merged(Groups groups, ArrayRef<int64_t> many) const {
+  ChannelPlaces places = *this;
+  for (auto [source, group] : llvm::enumerate(groups)) {
     int64_t inner = 1;
     for (int64_t axis : llvm::reverse(group)) {
       for (auto [digit, before] : llvm::zip(places.digits, digits))
@@ -51,7 +95,7 @@ std::optional<ChannelPlaces> ChannelPlaces::throughExpand(tensor::ExpandShapeOp 
           digit.axis = source;
           digit.stride = before.stride * inner;
         }
-      int64_t extent = op.getResultType().getDimSize(axis);
+      int64_t extent = many[axis];
       // What lies further out is at unknown strides.
       inner = ShapedType::isDynamic(extent) || inner < 0 ? -1 : inner * extent;
     }
@@ -62,7 +106,7 @@ std::optional<ChannelPlaces> ChannelPlaces::throughExpand(tensor::ExpandShapeOp 
   return places;
 }
 
-std::optional<ChannelPlaces> ChannelPlaces::throughCollapse(tensor::CollapseShapeOp op) const {
+std::optional<ChannelPlaces> ChannelPlaces::split(Groups groups, ArrayRef<int64_t> many) const {
   ChannelPlaces places;
   for (const ChannelDigit &digit : digits) {
     if (!digit.axis) {
@@ -70,11 +114,11 @@ std::optional<ChannelPlaces> ChannelPlaces::throughCollapse(tensor::CollapseShap
       continue;
     }
     // From the innermost axis of the group outwards: what of the digit lies on each.
-    ReassociationIndices group = op.getReassociationIndices()[*digit.axis];
+    const ReassociationIndices &group = groups[*digit.axis];
     SmallVector<ChannelDigit> parts;
     int64_t inner = 1, next = digit.stride, left = digit.extent;
     for (int64_t axis : llvm::reverse(group)) {
-      int64_t extent = op.getSrcType().getDimSize(axis);
+      int64_t extent = many[axis];
       if (left == 1)
         break;
       if (ShapedType::isDynamic(extent)) {
@@ -98,4 +142,35 @@ std::optional<ChannelPlaces> ChannelPlaces::throughCollapse(tensor::CollapseShap
     places.digits.append(parts.rbegin(), parts.rend());
   }
   return places;
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::throughExpand(tensor::ExpandShapeOp op) const {
+  return merged(op.getReassociationIndices(), op.getResultType().getShape());
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::throughExpandDown(tensor::ExpandShapeOp op) const {
+  return split(op.getReassociationIndices(), op.getResultType().getShape());
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::throughCollapse(tensor::CollapseShapeOp op) const {
+  return split(op.getReassociationIndices(), op.getSrcType().getShape());
+}
+
+std::optional<ChannelPlaces> ChannelPlaces::throughCollapseDown(tensor::CollapseShapeOp op) const {
+  return merged(op.getReassociationIndices(), op.getSrcType().getShape());
+}
+
+bool lowbit::isZeroOrUnset(Value value) {
+  if (auto fill = value.getDefiningOp<linalg::FillOp>())
+    return matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
+  return value.getDefiningOp<tensor::EmptyOp>() || matchPattern(value, m_AnyZeroFloat());
+}
+
+bool lowbit::keepsChannels(RankedTensorType whole, RankedTensorType slice,
+                           const ChannelPlaces &places) {
+  if (whole.getRank() != slice.getRank())
+    return false;
+  return llvm::all_of(llvm::seq<int64_t>(0, whole.getRank()), [&](int64_t axis) {
+    return !places.isOnAxis(axis) || whole.getDimSize(axis) == slice.getDimSize(axis);
+  });
 }

@@ -56,12 +56,6 @@ private:
 };
 } // namespace
 
-static bool isZeroOrUnset(Value value) {
-  if (auto fill = value.getDefiningOp<linalg::FillOp>())
-    return matchPattern(fill.getInputs()[0], m_AnyZeroFloat());
-  return value.getDefiningOp<tensor::EmptyOp>() || matchPattern(value, m_AnyZeroFloat());
-}
-
 /// The first op other than `user` that uses the numbers of a value.
 static Operation *findOtherUser(Value value, Operation *user) {
   for (Operation *other : value.getUsers())
@@ -88,16 +82,6 @@ bool SinkFinder::find(Value value, const ChannelPlaces &places, Operation *user)
     return true;
   }
   return findInOp(value.getDefiningOp(), value, places);
-}
-
-/// Whether a slice of a tensor has all of its channels: it may be anything on the other axes.
-static bool keepsChannels(RankedTensorType whole, RankedTensorType slice,
-                          const ChannelPlaces &places) {
-  if (whole.getRank() != slice.getRank())
-    return false;
-  return llvm::all_of(llvm::seq<int64_t>(0, whole.getRank()), [&](int64_t axis) {
-    return !places.isOnAxis(axis) || whole.getDimSize(axis) == slice.getDimSize(axis);
-  });
 }
 
 bool SinkFinder::findInOp(Operation *op, Value value, const ChannelPlaces &places) {

@@ -109,6 +109,7 @@ class Quantization:
         self.caches = Caches(source, options.context)
         self._check_plan()
         self._is_new = not os.path.exists(self.folder)
+        self._decisions: dict[str, list[str]] = {}
         with self._leaving_nothing():
             self.source = self._transform(source)
             self.calibration = Calibration(
@@ -229,10 +230,12 @@ class Quantization:
             if isinstance(step, ModelStep):
                 self.progress(0, 1, step.name)
                 os.makedirs(self.folder, exist_ok=True)
-                source = step.transform(
-                    source, os.path.join(self.folder, f"model-{number}.safetensors")
-                )
+                path = os.path.join(self.folder, f"model-{number}.safetensors")
+                source = step.transform(source, path, self._note, self.sequences)
         return source
+
+    def _note(self, key: str, text: str) -> None:
+        self._decisions.setdefault(key, []).append(text)
 
     @property
     def folder(self) -> str:
@@ -303,7 +306,8 @@ class Quantization:
         original = self._load(stage.weights)
         taps = self.calibration.observe(original) if self.sequences else []
         chosen = {k: e for feeds in stage.feeds for k in feeds if (e := self.encodings[k]) != KEEP}
-        state = StageState(stage, dict(original), list(taps), chosen, {}, self.shared)
+        decisions = {key: list(self._decisions.get(key, [])) for key in chosen}
+        state = StageState(stage, dict(original), list(taps), chosen, decisions, self.shared)
         for step in self.recipe.steps:
             if isinstance(step, StageStep):
                 step.condition(state)

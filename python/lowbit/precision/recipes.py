@@ -12,8 +12,10 @@ from . import (
     migration,
     mixing,
     outliers,
+    permutation,
     quantizers,
     rotation,
+    shifting,
 )  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Step, parse
 

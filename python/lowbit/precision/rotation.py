@@ -1,139 +1,145 @@
-"""A step that rotates what flows through a llama, so that no channel stands out.
+"""A step that rotates what flows through a model, so that no channel stands out.
 
-The residual stream x becomes x Q with an orthogonal Q: what writes to it and what reads from it are rotated, and the float program stays
-the same, since a root mean square is that of rotated values, too (QuaRot, Ashkboos et al. 2024, arXiv 2404.00456; SliceGPT, arXiv 2401.15024,
-section 3). Norms' gains go into the matrices that read them first. Values are rotated within each head between attn_v and attn_output.
-What enters ffn_down, and queries and keys, come from what is not linear: these are rotated while the program runs, by small matrices that the model's
-archive keeps ("rotation.ffn_down.N", "rotation.attn_qk.N").
+A value x becomes x Q with an orthogonal Q: what writes to it and what reads from it are rotated, and the float program stays the same, since a root
+mean square is that of rotated values, too (QuaRot, Ashkboos et al. 2024, arXiv 2404.00456; SliceGPT, arXiv 2401.15024, section 3). Which parameters that are
+the compiler finds from the program (bases.py), whatever their names.
+
+What enters ffn_down in a llama, and its queries and keys, come from what is not linear: these are rotated while the program runs, by small matrices
+that the model's archive keeps, and that the importer multiplies with ("rotation.ffn_down.N", "rotation.attn_qk.N").
 """
 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from functools import reduce
+from typing import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .. import _lowbit
 from ..errors import LowbitError
-from .hadamard import Matrix, rotation, rotation_factors
-from .sources import LanguageModel, Source
-from .steps import ModelStep, step
+from .bases import Basis, find_rotations
+from .hadamard import Matrix, orthogonal, rotation, rotation_factors, rotation_with_ones
+from .sources import LanguageModel, Source, Tokens
+from .steps import ModelStep, Note, step
 
 Array = NDArray[np.float32]
-Tensor = tuple[str, tuple[int, ...], str, dict[str, Array]]
+_LEAVE_OUT = "use a recipe without the step 'rotate'"
 
 
 @step("rotate")
 @dataclass(frozen=True)
 class Rotate(ModelStep):
-    """Randomized Hadamard rotations: stream: of the residual stream, folded into the weights; values: of each value head, folded; down: of
-    what enters ffn_down, online; heads: of queries and keys, online, for caches of few bits (QuaRot; SpinQuant, Liu et al. 2024, arXiv 2405.16406,
-    names them R1 to R4). Only for models of the llama family: a norm that subtracts the mean, or one behind the residual, does not commute.
+    """Randomized rotations. stream: of whole values, as a residual stream, folded into all that writes to them and reads from them, gains of norms, too; values: of
+    blocks of channels, as value heads, folded. In llamas also down: of what enters ffn_down, online; heads: of queries and keys, online, for
+    caches of few bits (QuaRot; SpinQuant, Liu et al. 2024, arXiv 2405.16406, names them R1 to R4). by=hadamard: Hadamard matrices with random signs; by=fixed: without;
+    by=orthogonal: any orthogonal matrix, for orders that have no Hadamard matrix here (folded ones only). A stream whose norms subtract the mean keeps the vector of ones where it is.
     """
 
     stream: bool = True
     values: bool = True
     down: bool = True
     heads: bool = True
+    by: str = "hadamard"
     seed: int = 0
     ranges = {"seed": (0, 2**64 - 2)}
+    choices = {"by": ("hadamard", "fixed", "orthogonal")}
 
-    def transform(self, source: Source, path: str) -> Source:
-        if not isinstance(source, LanguageModel):
-            raise LowbitError(
-                f"'{source.path}' cannot be rotated: only the llama family's norms are known to commute with a rotation",
-                hint="use a recipe without the step 'rotate'",
-            )
-        rotated = _Rotator(source.archive, self).rotate()
-        staged = path + ".tensors"
+    def transform(
+        self, source: Source, path: str, note: Note, sequences: Sequence[Tokens] = ()
+    ) -> Source:
+        untied = path + ".untied"
         try:
-            _lowbit.write_archive(staged, {}, rotated)
-            _lowbit.merge_archives(source.archive, [staged], {}, path)
+            if self.stream:
+                source = source.untied(untied)
+            changed = self._fold(source, note)
+            if isinstance(source, LanguageModel):
+                self._add_online(source.archive, changed, note)
+            if not changed:
+                raise LowbitError(f"nothing of '{source.path}' is to be rotated", hint=_LEAVE_OUT)
+            return source.with_values(changed, path)
         finally:
-            if os.path.exists(staged):
-                os.remove(staged)
-        return LanguageModel(path, name=source.path)
+            if os.path.exists(untied):
+                os.remove(untied)
 
+    def _fold(self, source: Source, note: Note) -> dict[str, Matrix]:
+        """All parameters that change, by key."""
+        changed: dict[str, Matrix] = {}
+        refusals: list[str] = []
 
-class _Rotator:
-    def __init__(self, archive: _lowbit.Archive, options: Rotate):
-        self.archive, self.options = archive, options
-        self.names = {tensor.name for tensor in archive.tensors}
-        for name in self.names:
-            if name.startswith("rotation."):
-                raise LowbitError(
-                    f"the model is rotated already (tensor '{name}')",
-                    hint="use a recipe without the step 'rotate'",
-                )
-        self.layers = archive.metadata("llama.block_count")
-        heads = archive.metadata("llama.attention.head_count")
-        self.width = len(self._read("output_norm.weight"))
-        self.head = archive.metadata("llama.attention.key_length") or self.width // heads
-        self.tensors: list[Tensor] = []
+        def load(key: str) -> Array | Matrix:
+            return changed[key] if key in changed else source.archive.tensor_f32(key)
 
-    def _read(self, name: str) -> Matrix:
-        return self.archive.tensor_f32(name).astype(np.float64)
-
-    def _write(self, name: str, values: Matrix) -> None:
-        plain = np.ascontiguousarray(values, np.float32)
-        self.tensors.append((name, plain.shape, "", {"values": plain}))
-
-    def rotate(self) -> list[Tensor]:
-        options = self.options
-        stream = rotation(self.width, options.seed) if options.stream else np.eye(self.width)
-        values = rotation(self.head, options.seed + 1) if options.values else np.eye(self.head)
-        down = rotation_factors(self._inputs("blk.0.ffn_down.weight")) if options.down else []
-        heads = rotation_factors(self.head) if options.heads else []
-        whole_down = self._product(down)
-        for layer in range(self.layers):
-            prefix = f"blk.{layer}."
-            for norm, readers in [
-                ("attn_norm", ["attn_q", "attn_k", "attn_v"]),
-                ("ffn_norm", ["ffn_gate", "ffn_up"]),
-            ]:
-                gain = self._read(f"{prefix}{norm}.weight")
-                self._write(f"{prefix}{norm}.weight", np.ones_like(gain))
-                for reader in readers:
-                    matrix = (self._read(f"{prefix}{reader}.weight") * gain) @ stream
-                    if reader == "attn_v":
-                        matrix = self._rows_by_head(matrix, values)
-                    self._write(f"{prefix}{reader}.weight", matrix)
-            if f"{prefix}attn_v.bias" in self.names:
-                bias = self._read(f"{prefix}attn_v.bias")
-                self._write(f"{prefix}attn_v.bias", self._rows_by_head(bias[:, None], values)[:, 0])
-            output = self._rows_by_head(self._read(f"{prefix}attn_output.weight").T, values).T
-            self._write(f"{prefix}attn_output.weight", stream.T @ output)
-            matrix = self._read(f"{prefix}ffn_down.weight")
-            if whole_down is not None:
-                matrix = matrix @ whole_down
-            self._write(f"{prefix}ffn_down.weight", stream.T @ matrix)
-            for name in ["attn_output.bias", "ffn_down.bias"]:
-                if prefix + name in self.names:
-                    self._write(prefix + name, self._read(prefix + name) @ stream)
-        table = self._read("token_embd.weight")
-        head = self._read("output.weight") if "output.weight" in self.names else table
-        # A tied table cannot be both: the head has the last norm's gain.
-        self._write("output.weight", (head * self._read("output_norm.weight")) @ stream)
-        self._write("output_norm.weight", np.ones(self.width))
-        self._write("token_embd.weight", table @ stream)
-        for name, parts in [("ffn_down", down), ("attn_qk", heads)]:
-            for number, part in enumerate(parts):
-                self._write(f"rotation.{name}.{number}", part)
-        return self.tensors
-
-    def _inputs(self, name: str) -> int:
-        return next(tensor.shape[1] for tensor in self.archive.tensors if tensor.name == name)
+        if not self.stream and not self.values:
+            return {}
+        for feeds, basis in find_rotations(source.program(16), source.path):
+            is_block = any(load(m.key).shape[m.axis] > basis.extent for m in basis.members)
+            if not basis.reason and not (self.values if is_block else self.stream):
+                continue
+            refusal = basis.reason or self._refuse(source, basis)
+            for key in feeds:
+                note(key, f"no rotation folded: {refusal}" if refusal else self._describe(basis))
+            if refusal:
+                refusals.append(f"what enters '{feeds[0]}': {refusal}")
+                continue
+            matrix = self._matrix(basis, self.seed + is_block)
+            changed |= basis.change(load, lambda values: values @ matrix)
+        if not changed and not isinstance(source, LanguageModel):
+            raise LowbitError(
+                f"nothing of '{source.path}' can be rotated; {refusals[0] if refusals else 'it has no products with parameters'}",
+                hint=_LEAVE_OUT,
+            )
+        return changed
 
     @staticmethod
-    def _product(parts: list[Matrix]) -> Matrix | None:
-        result = None
-        for part in parts:
-            result = part if result is None else np.kron(result, part)
-        return result
+    def _refuse(source: Source, basis: Basis) -> str:
+        names = {tensor.name for tensor in source.archive.tensors}
+        missing = [key for key in basis.keys if key not in names]
+        return f"'{missing[0]}' is not in the archive" if missing else ""
 
-    def _rows_by_head(self, matrix: Matrix, by: Matrix) -> Matrix:
-        """Rows [heads * size, n]: those of each head times `by`."""
-        heads = matrix.reshape(-1, self.head, matrix.shape[1])
-        return np.einsum("hdn,de->hen", heads, by).reshape(matrix.shape)
+    def _matrix(self, basis: Basis, seed: int) -> Matrix:
+        if basis.keeps_ones:
+            return rotation_with_ones(basis.extent, seed)
+        if self.by == "orthogonal":
+            return orthogonal(basis.extent, seed)
+        return rotation(basis.extent, None if self.by == "fixed" else seed)
+
+    def _describe(self, basis: Basis) -> str:
+        kind = "orthogonal" if self.by == "orthogonal" or basis.keeps_ones else "Hadamard"
+        parameters = len({member.key for member in basis.members})
+        gains = f", {len(basis.gains)} gains in them" if basis.gains else ""
+        return f"inputs rotated by a {kind} matrix of order {basis.extent}, folded into {parameters} parameters{gains}"
+
+    # Online, in llamas
+    # -----------------
+
+    def _add_online(self, archive: _lowbit.Archive, changed: dict[str, Matrix], note: Note) -> None:
+        """What the importer multiplies with while the program runs, and the weights behind it, by the names that it knows."""
+        shapes = {tensor.name: tensor.shape for tensor in archive.tensors}
+        for name in shapes:
+            if name.startswith("rotation.") and (self.down or self.heads):
+                raise LowbitError(
+                    f"the model is rotated already (tensor '{name}')", hint=_LEAVE_OUT
+                )
+        added: dict[str, list[Matrix]] = {}
+        if self.down:
+            weights = [name for name in shapes if re.fullmatch(r"blk\.\d+\.ffn_down\.weight", name)]
+            added["ffn_down"] = rotation_factors(shapes[weights[0]][1])
+            whole = reduce(np.kron, added["ffn_down"])
+            for key in weights:
+                values = changed.get(key, archive.tensor_f32(key))
+                changed[key] = values.astype(np.float64) @ whole
+                orders = " x ".join(str(len(part)) for part in added["ffn_down"])
+                note(key, f"inputs rotated by a Hadamard matrix of order {orders}, online")
+        if self.heads:
+            width = shapes["output_norm.weight"][0]
+            size = archive.metadata("llama.attention.key_length")
+            added["attn_qk"] = rotation_factors(
+                size or width // archive.metadata("llama.attention.head_count")
+            )
+        for name, parts in added.items():
+            for number, part in enumerate(parts):
+                changed[f"rotation.{name}.{number}"] = part

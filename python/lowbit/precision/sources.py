@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from functools import cached_property
-from typing import Protocol, Sequence
+from typing import Any, Mapping, Protocol, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,13 @@ class Source(Protocol):
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         """The beginning of a text, `tokens` tokens of it, in pieces of at most `length`."""
 
+    def untied(self, path: str) -> Source:
+        """The same with tensors of their own for what a parameter does in several places, as far as the program allows it: in an archive
+        of this path, or itself."""
+
+    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
+        """The same with other values, in f32, of some parameters, or with more of them: in an archive of this path."""
+
 
 def _check_size(total: int, wanted: int) -> None:
     if total < 2:
@@ -46,6 +54,21 @@ def read_text(source: Source, text: str, tokens: int, length: int) -> list[Token
             "the calibration text is empty", hint="give a text that the model is used for"
         )
     return source.sequences(text, tokens, length)
+
+
+def _merge(archive: _lowbit.Archive, changed: Mapping[str, NDArray[Any]], path: str) -> None:
+    """An archive with other values, in f32, of some tensors."""
+    tensors = [
+        (key, values.shape, "", {"values": np.ascontiguousarray(values, np.float32)})
+        for key, values in changed.items()
+    ]
+    temporary = path + ".tensors"
+    try:
+        _lowbit.write_archive(temporary, {}, tensors)
+        _lowbit.merge_archives(archive, [temporary], {}, path)
+    finally:
+        if os.path.exists(temporary):
+            os.remove(temporary)
 
 
 class LanguageModel:
@@ -69,6 +92,17 @@ class LanguageModel:
 
     def program(self, length: int, kv_cache: str = "f32") -> str:
         return _lowbit.import_model(self.archive, self._fit(length), kv_cache)
+
+    def untied(self, path: str) -> Source:
+        if any(tensor.name == "output.weight" for tensor in self.archive.tensors):
+            return self
+        # The importer takes the embedding for the head where there is none.
+        head = self.archive.tensor_f32("token_embd.weight")
+        return self.with_values({"output.weight": head}, path)
+
+    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
+        _merge(self.archive, changed, path)
+        return LanguageModel(path, name=self.path)
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         ids = np.asarray(self.tokenizer.encode(text), np.int64)[:tokens]
@@ -108,6 +142,15 @@ class EncoderProgram:
 
     def program(self, length: int, kv_cache: str = "f32") -> str:
         return self._text
+
+    def untied(self, path: str) -> Source:
+        return self
+
+    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
+        _merge(self.archive, changed, path)
+        other = copy.copy(self)
+        other.archive = _lowbit.Archive(path)
+        return other
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
         self.tokenizer.enable_truncation(min(length, self._longest or length))

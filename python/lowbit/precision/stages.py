@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Callable, Collection, Mapping, Sequence
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from .. import _lowbit
 from ..errors import LowbitError
+from .bases import Basis, make_basis
 from .sources import Tokens
 from .statistics import Statistics
 
@@ -25,17 +26,29 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Sink:
-    """A parameter that takes factors of the channels of a tap: where they lie on one of its axes (lowbit-find-scale-sinks)."""
+    """A parameter that takes factors of the channels of a tap, or a shift of them: where they lie on one of its axes (lowbit-find-scale-sinks,
+    lowbit-find-shift-sinks)."""
 
     key: str
     axis: int
     places: NDArray[np.int64]
-    """[channels] the index on that axis; channels with the same share a factor."""
+    """[channels] the index on that axis; channels with the same share a factor, or a shift."""
+    sign: int = 1
+    """Of a shift."""
+    weight: str = ""
+    """A parameter [outputs, channels] that a shift is multiplied with first; then the places are those of outputs."""
 
 
-def _make_sink(key: str, axis: int, digits: Sequence[int], strides: Sequence[int]) -> Sink:
+def make_sink(
+    key: str,
+    axis: int,
+    digits: Sequence[int],
+    strides: Sequence[int],
+    sign: int = 1,
+    weight: str = "",
+) -> Sink:
     grids = np.meshgrid(*(np.arange(d) * s for d, s in zip(digits, strides)), indexing="ij")
-    return Sink(key, axis, sum(grids).ravel())
+    return Sink(key, axis, sum(grids).ravel(), sign, weight)
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,8 @@ class Stage:
     """For each tap what its channels can be scaled in, ..."""
     refusals: list[str]
     """... or why nothing takes that."""
+    bases: list[Basis]
+    """Which of its parameters are permuted with its taps."""
 
     @property
     def name(self) -> str:
@@ -74,6 +89,7 @@ def _make_stage(
     feeds: list[list[str]],
     sinks: list[list[tuple]],
     refusals: list[str],
+    bases: list[tuple],
 ) -> Stage:
     refusals, found = list(refusals), []
     for number, tap in enumerate(sinks):
@@ -81,9 +97,17 @@ def _make_stage(
         if not all(name.startswith("parameter ") for name in names):
             refusals[number], tap, names = "it comes from what is given to the stage", [], []
         found.append(
-            [_make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
+            [make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
         )
-    return Stage(function, arguments, types, feeds, found, refusals)
+    permuted = [_name_parameters(make_basis(*basis)) for basis in bases]
+    return Stage(function, arguments, types, feeds, found, refusals, permuted)
+
+
+def _name_parameters(basis: Basis) -> Basis:
+    if not all(member.key.startswith("parameter ") for member in basis.members):
+        return make_basis(basis.taps, 0, False, [], [], "it comes from what is given to the stage")
+    members = [replace(m, key=m.key.removeprefix("parameter ")) for m in basis.members]
+    return replace(basis, members=tuple(members))
 
 
 def _array_type(text: str, rows: int) -> tuple[tuple[int, ...], type]:

@@ -96,6 +96,14 @@ class Statistics:
                 sums[kind] = value * (factors**2 if kind == "squares" else factors)
         return Statistics(self.feeds, self.rows, sums)
 
+    def permuted(self, order: NDArray[np.int64]) -> Statistics:
+        """Those of x[order]."""
+        sums = {
+            kind: value[np.ix_(order, order)] if kind == "moments" else value[order]
+            for kind, value in self.sums.items()
+        }
+        return Statistics(self.feeds, self.rows, sums)
+
     def check(self) -> None:
         for kind, value in self.sums.items():
             if not np.isfinite(value).all():

@@ -9,14 +9,16 @@ import dataclasses
 import inspect
 import math
 import re
-from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, ClassVar, Mapping, Sequence, TypeVar
 
 from ..errors import LowbitError
 from .weights import Term, Weight
 
 if TYPE_CHECKING:
     from .quantize import Quantization, StageState
-    from .sources import Source
+    from .sources import Source, Tokens
+
+Note = Callable[[str, str], None]
 
 REGISTRY: dict[str, type[Step]] = {}
 
@@ -64,8 +66,11 @@ class ModelStep(Step):
 
     needs_text = False
 
-    def transform(self, source: Source, path: str) -> Source:
-        """The model that it makes, in an archive of this path."""
+    def transform(
+        self, source: Source, path: str, note: Note, sequences: Sequence[Tokens] = ()
+    ) -> Source:
+        """The model that it makes, in an archive of this path. note: takes a weight's key and what was decided for it. sequences: of the
+        text, where it needs one."""
         raise NotImplementedError
 
 
