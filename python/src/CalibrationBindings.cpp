@@ -20,16 +20,17 @@ using namespace lowbit::python;
 using Sink = std::tuple<int64_t, int64_t, std::vector<int64_t>, std::vector<int64_t>>;
 using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
                          std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
-                         std::vector<std::string>>;
+                         std::vector<std::string>, std::string, std::vector<int64_t>>;
 
 static std::tuple<std::string, std::vector<Stage>> split(const std::string &text,
                                                          const std::vector<std::string> &statistics,
                                                          const std::string &entry, bool output,
-                                                         const std::string &name) {
+                                                         bool gradients, const std::string &name) {
   StagedProgram program;
   Cancellation cancellation;
   raise(runCancellable(cancellation, [&] {
-    return splitStages(text, name, statistics, entry, output, cancellation).moveInto(program);
+    return splitStages(text, name, statistics, entry, output, gradients, cancellation)
+        .moveInto(program);
   }));
   std::vector<Stage> stages;
   for (StageDescription &stage : program.stages) {
@@ -41,7 +42,8 @@ static std::tuple<std::string, std::vector<Stage>> split(const std::string &text
     }
     stages.emplace_back(std::move(stage.function), std::move(stage.arguments),
                         std::move(stage.types), std::move(stage.feeds), std::move(sinks),
-                        std::move(stage.refusals));
+                        std::move(stage.refusals), std::move(stage.gradient),
+                        std::move(stage.differentiated));
   }
   return {std::move(program.text), std::move(stages)};
 }
@@ -53,11 +55,12 @@ static std::string import(const Archive &archive, uint64_t contextLength) {
 void python::bindCalibration(nb::module_ &module) {
   module.def(
       "split_stages", &split, nb::arg("text"), nb::arg("statistics"), nb::arg("entry") = "",
-      nb::arg("output") = false, nb::arg("name") = "module",
+      nb::arg("output") = false, nb::arg("gradients") = false, nb::arg("name") = "module",
       "A program as a chain of functions that keep statistics: the module's text, and of "
       "each stage its function, what its arguments are, the types of all (statistics come last), "
       "what each of its taps feeds, and of each tap the parameters that take factors of its "
-      "channels (argument, axis, digits, strides), or the reason why none do.");
+      "channels (argument, axis, digits, strides), or the reason why none do; with gradients, its "
+      "vector-Jacobian product, or '', and the numbers of the arguments that it is for.");
   module.def("import_model", &import, nb::arg("archive"), nb::arg("context_length"),
              "The program of a language model, with keys and values in f32.");
 }

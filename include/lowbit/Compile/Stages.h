@@ -38,6 +38,12 @@ struct StageDescription {
   /// For each tap what takes factors of its channels, or why nothing does.
   std::vector<std::vector<ScaleSink>> sinks;
   std::vector<std::string> refusals;
+  /// The vector-Jacobian product of `function` (lowbit-differentiate), if it was asked for and
+  /// there is one: its arguments are those of `function`, the cotangent of the first result, and
+  /// storage for each of its results, ...
+  std::string gradient;
+  /// ... the cotangents of these arguments.
+  std::vector<int64_t> differentiated;
 };
 
 struct StagedProgram {
@@ -48,10 +54,12 @@ struct StagedProgram {
 };
 
 /// A program, by `lowbit-calibration-pipeline`. `name` is the text's in errors; `entry` may be
-/// empty: the first one. With `output` the last stage gives the entry's last result.
+/// empty: the first one. With `output` the last stage gives the entry's last result. With
+/// `gradients` every stage that has a value before it, or weights that taps feed, gets its product
+/// with cotangents, for these.
 llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef name,
                                           llvm::ArrayRef<std::string> statistics,
-                                          llvm::StringRef entry, bool output,
+                                          llvm::StringRef entry, bool output, bool gradients,
                                           const Cancellation &cancellation = {});
 
 /// The program of a language model's archive (importLlama), with keys and values in f32.

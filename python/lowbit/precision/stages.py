@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Callable, Mapping, Sequence
+from typing import Any, Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,10 @@ class Stage:
     """For each tap what its channels can be scaled in, ..."""
     refusals: list[str]
     """... or why nothing takes that."""
+    gradient: str = ""
+    """The function that gives products with the stage's Jacobian, if there is one, ..."""
+    differentiated: tuple[int, ...] = ()
+    """... for these arguments: the value, and weights."""
 
     @property
     def name(self) -> str:
@@ -73,6 +77,8 @@ def _make_stage(
     feeds: list[list[str]],
     sinks: list[list[tuple]],
     refusals: list[str],
+    gradient: str,
+    differentiated: list[int],
 ) -> Stage:
     refusals, found = list(refusals), []
     for number, tap in enumerate(sinks):
@@ -82,7 +88,9 @@ def _make_stage(
         found.append(
             [_make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
         )
-    return Stage(function, arguments, types, feeds, found, refusals)
+    return Stage(
+        function, arguments, types, feeds, found, refusals, gradient, tuple(differentiated)
+    )
 
 
 def _array_type(text: str, rows: int) -> tuple[tuple[int, ...], type]:
@@ -102,13 +110,21 @@ class StagedProgram:
     text: an MLIR program; its first argument of integers is tokens, others are masks (all ones), floats begin at 0.
     statistics: what each tap keeps, of `statistics.KINDS`.
     output: the last stage gives what the program gives, its last result; otherwise nothing.
+    gradients: stages can be gone back over, too (`pull_back`).
     """
 
     def __init__(
-        self, text: str, statistics: Sequence[str], name: str = "module", output: bool = False
+        self,
+        text: str,
+        statistics: Sequence[str],
+        name: str = "module",
+        output: bool = False,
+        gradients: bool = False,
     ):
         self.statistics = list(statistics)
-        self.text, stages = _lowbit.split_stages(text, self.statistics, output=output, name=name)
+        self.text, stages = _lowbit.split_stages(
+            text, self.statistics, output=output, gradients=gradients, name=name
+        )
         self.stages = [_make_stage(*stage) for stage in stages]
         integers = [
             int(argument.removeprefix("argument "))
@@ -134,6 +150,22 @@ class StagedProgram:
 
         value: that of the stage before. weights: by key, f32. taps: those of the stage, which grow.
         """
+        inputs = self._inputs(stage, tokens, value, weights, taps)
+        results = self._program.run(stage.function, inputs)
+        passed = results.pop(0) if stage.arguments[-1:] == ["result"] else None
+        for number, tap in enumerate(taps or ()):
+            first = number * len(self.statistics)
+            tap.add(dict(zip(self.statistics, results[first:])), len(tokens))
+        return passed
+
+    def _inputs(
+        self,
+        stage: Stage,
+        tokens: Tokens,
+        value: Array | None,
+        weights: Mapping[str, Array],
+        taps: Sequence[Statistics] | None,
+    ) -> list[Any]:
         rows, inputs = len(tokens), []
         for argument, text in zip(stage.arguments, stage.types):
             shape, dtype = _array_type(text, rows)
@@ -152,12 +184,28 @@ class StagedProgram:
             shape, _ = _array_type(text, rows)
             fresh = Statistics(stage.feeds[tap])
             inputs.append((taps[tap] if taps else fresh).start(kind, shape))
-        results = self._program.run(stage.function, inputs)
-        passed = results.pop(0) if stage.arguments[-1:] == ["result"] else None
-        for number, tap in enumerate(taps or ()):
-            first = number * len(self.statistics)
-            tap.add(dict(zip(self.statistics, results[first:])), rows)
-        return passed
+        return inputs
+
+    def pull_back(
+        self,
+        stage: Stage,
+        tokens: Tokens,
+        value: Array | None,
+        weights: Mapping[str, Array],
+        cotangent: Array,
+    ) -> dict[str, Array]:
+        """The gradients with respect to the stage's value ("value") and weights (by key), if that with respect to what it gives is `cotangent`."""
+        inputs = self._inputs(stage, tokens, value, weights, None)
+        storage = [
+            np.zeros(_array_type(stage.types[place], len(tokens))[0], np.float32)
+            for place in stage.differentiated
+        ]
+        names = [
+            stage.arguments[place].removeprefix("parameter ") for place in stage.differentiated
+        ]
+        found = self._program.run(stage.gradient, [*inputs, cotangent, *storage])
+        return dict(zip(names, found))
+
 
 
 class Calibration:
