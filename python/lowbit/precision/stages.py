@@ -207,7 +207,6 @@ class StagedProgram:
         return dict(zip(names, found))
 
 
-
 class Calibration:
     """Where a run over a text stands: the values between two stages, and which stage comes next.
 
