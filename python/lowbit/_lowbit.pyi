@@ -234,7 +234,8 @@ def split_stages(
     """A program as a chain of functions that keep statistics (lowbit-calibration-pipeline): the module's text, and of each stage its function, what its
     arguments are, the types of all (statistics come last), what each of its taps feeds, and of each tap the parameters that take factors of its
     channels (argument, axis, digits, strides), or the reason why none do; with gradients, its
-    vector-Jacobian product (lowbit-differentiate), or '', and the numbers of the arguments that it is for."""
+    vector-Jacobian product (lowbit-differentiate), or '', and the numbers of the arguments that it is for.
+    """
 
 def import_model(archive: Archive, context_length: int) -> str:
     """The program of a language model, with keys and values in f32."""
