@@ -137,6 +137,11 @@ def encode_multiples(encoding: str, shape: Sequence[int]) -> list[int]:
 def encode(values: NDArray[np.float32], encoding: str) -> dict[str, NDArray[Any]]:
     """The components of `values`, rounded by the scalar reference: lowbit.encode."""
 
+def encode_weighted(
+    values: NDArray[np.float32], encoding: str, weights: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """The same with learned levels of least weighted squared error. weights: of the elements' errors, none below 0; what has 0 has no say."""
+
 def encode_with_feedback(
     values: NDArray[np.float32],
     encoding: str,

@@ -75,7 +75,9 @@ def test_squares_of_the_texts_gradients(tiny, reference):
                 for t in gradients.sequences
             ]
             expected = np.square(slopes).sum() / sum(len(t) - 1 for t in gradients.sequences)
-            assert fisher[place] == pytest.approx(expected, rel=1e-3, abs=1e-5 * float(fisher.max()))
+            assert fisher[place] == pytest.approx(
+                expected, rel=1e-3, abs=1e-5 * float(fisher.max())
+            )
 
 
 def test_labels_of_the_model_give_the_fisher_information(tiny, reference):

@@ -128,6 +128,10 @@ class Trace:
         """The mean curvature: what HAWQ-V2 weighs squared errors by."""
         return self.value / self.weights
 
+    def cost(self, change: Array) -> float:
+        """The loss that a change of the weight costs, to second order, with the mean curvature everywhere. An estimate below 0, as of a model that is not at a minimum, counts as 0."""
+        return max(self.mean, 0.0) * float(np.square(change, dtype=np.float64).sum()) / 2
+
 
 class Gradients:
     """Of a model in float, on sequences. Compiled when it is first run."""
@@ -202,7 +206,7 @@ class Gradients:
     def fisher(self, draws: int = 1, seed: int = 0) -> Iterator[tuple[str, Array]]:
         """For each weight the diagonal of the Fisher information, [outputs, inputs] f32, per term of the loss: the squared gradients of whole sequences, added up, over the
         number of terms, in the mean over `draws` of each sequence's cotangent. Half of what it gives with the squares of a change of the weights is the
-        loss that this costs, to second order. Of a weight that several stages use, the last one comes first, and its squares alone.
+        loss that this costs, to second order. A weight that several stages use comes several times, with the squares of each.
         """
         generator = np.random.default_rng(seed)
         values = self.forward(self.load)

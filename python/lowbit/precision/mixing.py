@@ -13,7 +13,8 @@ from ..errors import LowbitError
 from .allocation import Budget, Candidate, Item, allocate, pareto_front
 from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
-from .sensitivity import Probe, Sensitivity
+from .fisher import fisher_cost
+from .sensitivity import Cost, Probe, Sensitivity
 from .steps import PlanStep, step
 from .weights import Array, Moments, Weight
 
@@ -31,14 +32,25 @@ CANDIDATES = tuple(
 @dataclass(frozen=True)
 class Allocate(PlanStep):
     """Each weight gets one of the candidate encodings, so that the losses add up to the least that the budget allows: an exact multiple-choice knapsack
-    (HiGHS). A loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
-    measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows.
+    (HiGHS). sensitivity=arrival: a loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
+    measured on `probes` sequences of 256 tokens; sensitivity=fisher: the squared changes of weights, each by its Fisher information; sensitivity=trace: the squared change of
+    a whole weight by the mean curvature there (HAWQ-V2, Dong et al. 2019, arXiv 1911.03852). rounding: how codes are chosen for that; gptq takes longer
+    and is closer to what follows.
     """
 
     rounding: str = "nearest"
     probes: int = 2
-    choices = {"rounding": ("nearest", "gptq")}
+    sensitivity: str = "arrival"
+    choices = {"rounding": ("nearest", "gptq"), "sensitivity": ("arrival", "fisher", "trace")}
     ranges = {"probes": (1, math.inf)}
+
+    def _cost(self, run: Quantization) -> Cost | None:
+        if self.sensitivity == "fisher":
+            return lambda key, change: fisher_cost(run.fisher(key), change)
+        if self.sensitivity == "trace":
+            traces = run.gradients.traces()
+            return lambda key, change: traces[key].cost(change)
+        return None
 
     @staticmethod
     def _check_size(
@@ -84,6 +96,7 @@ class Allocate(PlanStep):
             round_to,
             Probe(sequences=self.probes),
             run.progress,
+            self._cost(run),
         ).measure()
         if budget.seconds is not None:
             items = with_times(items, run.choices.shapes, run.progress)
