@@ -12,6 +12,11 @@ from .journal import Journal
 from .weights import Array
 
 
+def tensor_name(key: str) -> str:
+    """In an archive: as statistics.py has it."""
+    return f"{key}.fisher"
+
+
 class KeptFisher:
     """In archives beside what a run has done, one for each weight: a model's diagonals are as large as the model in f32.
 
@@ -28,7 +33,7 @@ class KeptFisher:
                 if key in names:
                     diagonal = diagonal + self._read(key, names[key])
                 name = names.setdefault(key, f"fisher-{len(names)}.safetensors")
-                tensor = (key, diagonal.shape, "", {"values": diagonal})
+                tensor = (tensor_name(key), diagonal.shape, "", {"values": diagonal})
                 _lowbit.write_archive(self._path(name), {}, [tensor])
             journal.save_note("fisher", names)
         self._names = names
@@ -37,7 +42,11 @@ class KeptFisher:
         return os.path.join(self._folder, name)
 
     def _read(self, key: str, name: str) -> Array:
-        return _lowbit.Archive(self._path(name)).tensor_f32(key)
+        return _lowbit.Archive(self._path(name)).tensor_f32(tensor_name(key))
+
+    @property
+    def archives(self) -> list[str]:
+        return [self._path(name) for name in self._names.values()]
 
     def load(self, key: str) -> Array:
         return self._read(key, self._names[key])

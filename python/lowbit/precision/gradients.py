@@ -22,6 +22,12 @@ from .sources import LanguageModel, Source, Tokens
 from .stages import Stage, StagedProgram
 from .weights import Array
 
+PIECE = 256
+"""Tokens of a text that are differentiated together, at most: more pieces give more squares of gradients, and attention is cheaper. What comes before a piece is not seen."""
+
+SQUARES = 128
+"""A square of a normal variable has twice its squared mean as variance: of 128 the mean is known to an eighth."""
+
 Progress = Callable[[int, int, str], None]
 Load = Callable[[Stage], dict[str, Array]]
 
@@ -36,10 +42,13 @@ class Loss(Protocol):
         """The loss's gradient with respect to the output. reference: the output of the model as it is."""
 
     def count(self, tokens: Tokens) -> int:
-        """How many terms of the loss a sequence has, ..."""
+        """How many terms of the loss a sequence has."""
 
-    unit: str
-    """... and of what."""
+    def cut(self, tokens: Tokens) -> list[Tokens]:
+        """A sequence as those that are differentiated."""
+
+    draws_differ: bool
+    """Whether another draw says anything new."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,10 @@ class CrossEntropy:
     """
 
     labels: str = "model"
-    unit = "tokens"
+
+    @property
+    def draws_differ(self) -> bool:
+        return self.labels == "model"
 
     def draw(self, output: Array, tokens: Tokens, generator: np.random.Generator) -> Array:
         if self.labels == "text":
@@ -77,12 +89,15 @@ class CrossEntropy:
     def count(self, tokens: Tokens) -> int:
         return len(tokens) - 1
 
+    def cut(self, tokens: Tokens) -> list[Tokens]:
+        return [tokens[start : start + PIECE] for start in range(0, len(tokens), PIECE)]
+
 
 @dataclass(frozen=True)
 class OutputChange:
     """Half the squared change of an output of any shape, by random signs: their outer product is the identity in the mean."""
 
-    unit = "sequences"
+    draws_differ = True
 
     def draw(self, output: Array, tokens: Tokens, generator: np.random.Generator) -> Array:
         return _signs(generator, output.shape)
@@ -92,6 +107,9 @@ class OutputChange:
 
     def count(self, tokens: Tokens) -> int:
         return 1
+
+    def cut(self, tokens: Tokens) -> list[Tokens]:
+        return [tokens]
 
 
 def _softmax(logits: Array) -> Array:
@@ -146,7 +164,8 @@ class Gradients:
     ):
         self.loss = loss or loss_of(source)
         self.archive, self.progress = source.archive, progress
-        self.sequences = [tokens for tokens in sequences if self.loss.count(tokens) > 0]
+        pieces = [piece for tokens in sequences for piece in self.loss.cut(tokens)]
+        self.sequences = [tokens for tokens in pieces if self.loss.count(tokens) > 0]
         if not self.sequences:
             raise LowbitError(
                 "no sequence has a token that another one predicts",
@@ -203,11 +222,13 @@ class Gradients:
     def _report(self, done: int, stage: Stage) -> None:
         self.progress(done, 2 * len(self.program.stages), stage.name)
 
-    def fisher(self, draws: int = 1, seed: int = 0) -> Iterator[tuple[str, Array]]:
+    def fisher(self, draws: int | None = None, seed: int = 0) -> Iterator[tuple[str, Array]]:
         """For each weight the diagonal of the Fisher information, [outputs, inputs] f32, per term of the loss: the squared gradients of whole sequences, added up, over the
-        number of terms, in the mean over `draws` of each sequence's cotangent. Half of what it gives with the squares of a change of the weights is the
+        number of terms, in the mean over `draws` of each sequence's cotangent; by default so many that there are at least SQUARES of them. Half of what it gives with the squares of a change of the weights is the
         loss that this costs, to second order. A weight that several stages use comes several times, with the squares of each.
         """
+        if draws is None:
+            draws = -(-SQUARES // len(self.sequences)) if self.loss.draws_differ else 1
         generator = np.random.default_rng(seed)
         values = self.forward(self.load)
         cotangents = [
