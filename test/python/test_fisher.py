@@ -122,7 +122,7 @@ def test_kmeans_by_fisher(tiny, tmp_path, diagonals):
             found = Archive(str(tmp_path / f"{by}.safetensors")).tensor_f32(key)
             costs[by, key] = fisher_cost(diagonal, found - original)
         assert costs["fisher", key] < min(costs["moments", key], costs["none", key])
-    assert sum(v for (by, _), v in costs.items() if by == "fisher") < 0.8 * sum(
+    assert sum(v for (by, _), v in costs.items() if by == "fisher") < 0.9 * sum(
         v for (by, _), v in costs.items() if by == "none"
     )
     assert not list(tmp_path.glob("*.partial"))
@@ -169,6 +169,20 @@ def test_an_interrupted_run_keeps_its_diagonals(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(gradients.Gradients, "fisher", lambda self: pytest.fail("computed again"))
     quantize(tiny, output, **options)
     assert list(tmp_path.iterdir()) == [output]
+
+
+def test_damaged_models_are_told(tiny, tmp_path):
+    """Of a weight behind all that is quantized: no statistics show it."""
+
+    def change(tensors):
+        tensors["output.weight"][7, 3] = np.nan
+
+    path = write_tiny_llama(tmp_path / "m.gguf", head=True, change=change)
+    output = tmp_path / "a.safetensors"
+    keep = [("output.weight", "same")]
+    with pytest.raises(LowbitError, match="Fisher information of 'output.weight' is not finite"):
+        quantize(path, output, recipe="kmeans", weights=LEARNED, keep=keep)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_levels_are_asked_for(tiny, tmp_path):

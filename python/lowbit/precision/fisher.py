@@ -8,6 +8,7 @@ from typing import Callable, Iterator
 import numpy as np
 
 from .. import _lowbit
+from ..errors import LowbitError
 from .journal import Journal
 from .weights import Array
 
@@ -30,6 +31,11 @@ class KeptFisher:
             names = {}
             os.makedirs(self._folder, exist_ok=True)
             for key, diagonal in compute():
+                if not np.isfinite(diagonal).all():
+                    raise LowbitError(
+                        f"the Fisher information of '{key}' is not finite",
+                        hint="the model's weights may be damaged (NaN or infinity): `lowbit perplexity` shows whether it works",
+                    )
                 if key in names:
                     diagonal = diagonal + self._read(key, names[key])
                 name = names.setdefault(key, f"fisher-{len(names)}.safetensors")

@@ -11,9 +11,9 @@ import numpy as np
 from .. import _lowbit
 from ..errors import LowbitError
 from .allocation import Budget, Candidate, Item, allocate, pareto_front
+from .fisher import fisher_cost
 from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
-from .fisher import fisher_cost
 from .sensitivity import Cost, Probe, Sensitivity
 from .steps import PlanStep, step
 from .weights import Array, Moments, Weight
