@@ -185,10 +185,16 @@ def test_damaged_models_are_told(tiny, tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_levels_are_asked_for(tiny, tmp_path):
-    with pytest.raises(LowbitError, match="weights of elements are for learned levels"):
-        quantize(tiny, tmp_path / "a.safetensors", recipe="kmeans{by=none}", weights=INT4)
-    assert not list(tmp_path.iterdir())
+def test_given_levels_get_nearest_codes(tiny, tmp_path):
+    key, output = "blk.0.ffn_up.weight", tmp_path / "a.safetensors"
+    options = dict(recipe="kmeans{by=none}", weights=LEARNED, keep=[(key, INT4)])
+    record = quantize(tiny, output, **options)
+    decisions = {tensor["key"]: tensor["decisions"] for tensor in record["tensors"]}
+    assert decisions.pop(key) == ["nearest codes: its levels are given"]
+    assert not any(decisions.values())
+    values = open_source(str(tiny)).archive.tensor_f32(key)
+    expected = encode(values, INT4).decode(values.shape)
+    np.testing.assert_array_equal(Archive(str(output)).tensor_f32(key), expected)
 
 
 def test_plans_by_curvature(tiny, tmp_path, diagonals, float_gradients):

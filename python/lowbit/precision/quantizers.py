@@ -63,7 +63,7 @@ class GPTQ(Quantizer):
 class KMeans(Quantizer):
     """Levels of their own for each row or tensor (learned<BITS, f16 per axis 0>), of least weighted squared error: optimal k-means in one dimension. by=fisher: as SqueezeLLM
     weighs it, by the diagonal of the Fisher information (Kim et al. 2023, arXiv 2306.07629, equation 4); by=moments: by the second moment of each weight's input;
-    by=none: all alike. What is stored apart, as outliers, has no say.
+    by=none: all alike. What is stored apart, as outliers, has no say. A weight with levels that are given, as --keep may say, gets nearest codes.
     """
 
     by: str = "fisher"
@@ -78,6 +78,9 @@ class KMeans(Quantizer):
         return self.by != "none"
 
     def encode(self, weight: Weight) -> Term:
+        if "<learned<" not in weight.encoding:
+            weight.decisions.append("nearest codes: its levels are given")
+            return encode(weight.base, weight.encoding)
         components = _lowbit.encode_weighted(
             np.ascontiguousarray(weight.base), weight.encoding, self._importance(weight)
         )
