@@ -115,8 +115,12 @@ def find(name: str) -> Row:
 
 
 def weight_rows() -> list[Row]:
-    """Recipes for weights alone: those of lowbit.precision that are made for no rounded activations, and some more."""
-    named = [_row(name) for name, recipe in RECIPES.items() if recipe.activations is None]
+    """Recipes for weights alone: those of lowbit.precision that are made for integers and no rounded activations, and some more."""
+    named = [
+        _row(name)
+        for name, recipe in RECIPES.items()
+        if recipe.activations is None and "<learned<" not in recipe.weights
+    ]
     return [*named, EXTRA[NEAREST_MSE], EXTRA[CLIP], EXTRA[GPTQ_SWEPT]]
 
 

@@ -10,6 +10,7 @@
 #include "ElementType.h"
 #include "lowbit/Compile/Diagnostics.h"
 #include "lowbit/IR/LowbitAttrs.h"
+#include "lowbit/Numerics/Reference.h"
 #include "lowbit/Quantize/ErrorFeedback.h"
 #include "lowbit/Runtime/Array.h"
 #include "llvm/ADT/StringExtras.h"
@@ -157,6 +158,40 @@ Expected<std::vector<EncodedComponent>> TensorEncoding::encode(ArrayRef<int64_t>
   return result;
 }
 
+/// Components of a '#lowbit.quantized' with the bytes that its reference gave.
+static std::vector<EncodedComponent> toComponents(ArrayRef<ComponentType> types,
+                                                  ArrayRef<numerics::Bytes> bytes) {
+  std::vector<EncodedComponent> components;
+  for (auto [type, stored] : zip_equal(types, bytes))
+    components.push_back({type.name, type.dtype, SmallVector<int64_t, 4>(ArrayRef(type.shape)),
+                          std::vector<uint8_t>(stored.begin(), stored.end())});
+  return components;
+}
+
+Expected<std::vector<EncodedComponent>>
+TensorEncoding::encodeWeighted(ArrayRef<int64_t> shape, ArrayRef<float> values,
+                               ArrayRef<float> weights) const {
+  Expected<std::vector<ComponentType>> types = getComponents(shape);
+  if (!types)
+    return types.takeError();
+  int64_t elements = countElements(shape).value_or(-1);
+  if (elements != int64_t(values.size()) || elements != int64_t(weights.size()))
+    return createStringError("a tensor of shape " + formatShape(shape) + " does not have " +
+                             Twine(values.size()) + " values and " + Twine(weights.size()) +
+                             " weights");
+  auto quantized = attribute ? dyn_cast<QuantizedAttr>(mlir::Attribute(getAttribute(attribute)))
+                             : QuantizedAttr();
+  if (!quantized || !quantized.getReferenceTerm().levels)
+    return createStringError("weights of elements are for learned levels, as those of "
+                             "'#lowbit.quantized<learned<3, f16 per axis 0>>'");
+  numerics::Quantized term = quantized.getReferenceTerm();
+  numerics::Shape extents(shape.begin(), shape.end());
+  if (std::optional<std::string> problem = numerics::checkEncode(term, extents))
+    return createStringError(*problem);
+  return toComponents(*types,
+                      numerics::encodeWeighted(term, extents, values.data(), weights.data()));
+}
+
 Expected<std::pair<std::vector<EncodedComponent>, double>>
 TensorEncoding::encodeWithFeedback(ArrayRef<int64_t> shape, ArrayRef<float> values,
                                    ArrayRef<double> moments, const FeedbackOptions &options) const {
@@ -173,11 +208,7 @@ TensorEncoding::encodeWithFeedback(ArrayRef<int64_t> shape, ArrayRef<float> valu
       lowbit::encodeWithFeedback(quantized.getReferenceTerm(), shape, values, moments, options);
   if (!codes)
     return codes.takeError();
-  std::vector<EncodedComponent> components;
-  for (auto [type, bytes] : zip_equal(*types, codes->components))
-    components.push_back({type.name, type.dtype, SmallVector<int64_t, 4>(ArrayRef(type.shape)),
-                          std::vector<uint8_t>(bytes.begin(), bytes.end())});
-  return std::make_pair(std::move(components), codes->error);
+  return std::make_pair(toComponents(*types, codes->components), codes->error);
 }
 
 /// Whether arrays of these types have the same bits. Codes are bytes, whether called signed or not,

@@ -85,9 +85,46 @@ static std::string print(mlir::ModuleOp module) {
   return text;
 }
 
+/// Whose cotangents are of use: the value's, so that the stage before can go on, and its weights'.
+static std::vector<int64_t> findDifferentiated(const StageDescription &stage) {
+  std::vector<int64_t> places;
+  for (auto [place, argument] : enumerate(stage.arguments)) {
+    StringRef key = argument;
+    bool isFed = key.consume_front("parameter ") &&
+                 any_of(stage.feeds, [&](const auto &feeds) { return is_contained(feeds, key); });
+    if (argument == "value" || isFed)
+      places.push_back(place);
+  }
+  return places;
+}
+
+/// Products with cotangents, one for each function.
+static Error differentiate(mlir::ModuleOp module, StagedProgram &program,
+                           const Cancellation &cancellation) {
+  std::vector<std::string> passes;
+  for (StageDescription &stage : program.stages) {
+    stage.differentiated = findDifferentiated(stage);
+    if (stage.differentiated.empty())
+      continue;
+    stage.gradient = stage.function + "_vjp";
+    std::string places =
+        join(map_range(stage.differentiated, [](int64_t i) { return itostr(i); }), ",");
+    std::string pass =
+        "lowbit-differentiate{results=0 function=" + stage.function + " arguments=" + places + "}";
+    if (!is_contained(passes, pass))
+      passes.push_back(pass);
+  }
+  if (passes.empty())
+    return Error::success();
+  return runPipeline(module,
+                     "builtin.module(" + join(passes, ",") +
+                         ",resolve-ranked-shaped-type-result-dims,func.func(canonicalize,cse))",
+                     CpuTarget(), cancellation);
+}
+
 Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
                                             ArrayRef<std::string> statistics, StringRef entry,
-                                            bool output, bool onlyParameters,
+                                            bool output, bool onlyParameters, bool gradients,
                                             const Cancellation &cancellation) {
   std::unique_ptr<mlir::MLIRContext> context = makeContext();
   Expected<mlir::OwningOpRef<mlir::ModuleOp>> module = parseModule(text, name, context.get());
@@ -124,6 +161,9 @@ Expected<StagedProgram> lowbit::splitStages(StringRef text, StringRef name,
     for (mlir::Attribute feeds : stage.getAs<mlir::ArrayAttr>("feeds"))
       description.feeds.push_back(toStrings(feeds));
   }
+  if (gradients)
+    if (Error error = differentiate(**module, program, cancellation))
+      return std::move(error);
   program.text = print(**module);
   return program;
 }

@@ -131,11 +131,14 @@ static uint32_t encodeElement(const Quantized &term, const EncodeRule &rule, flo
 }
 
 /// Levels are learned from the elements over their scale; then each takes the nearest one.
+/// weights: of errors, one for each element, or null.
 static std::vector<Codes> encodeLearned(const Quantized &term, const EncodeRule &rule,
-                                        const Shape &shape, const float *x, ChosenScales chosen) {
+                                        const Shape &shape, const float *x, const float *weights,
+                                        ChosenScales chosen) {
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;
   std::vector<float> t(static_cast<size_t>(rows * columns)), scales(static_cast<size_t>(columns));
+  std::vector<float> squares; // what an error of t counts
   for (int64_t row = 0; row < rows; ++row) {
     if (term.scale)
       chosen.scale.fillRow(row, scales.data());
@@ -143,11 +146,13 @@ static std::vector<Codes> encodeLearned(const Quantized &term, const EncodeRule 
       size_t index = static_cast<size_t>(row * columns) + j;
       float value = withoutNaN(x[index]);
       t[index] = term.scale ? divideByScale(rule, value, scales[j]) : value;
+      if (weights)
+        squares.push_back(term.scale ? weights[index] * scales[j] * scales[j] : weights[index]);
     }
   }
   std::vector<Codes> arrays = std::move(chosen.arrays);
   Codes levels, codes(t.size());
-  LevelTables tables = LevelTables::learn(term, shape, t, levels);
+  LevelTables tables = LevelTables::learn(term, shape, t, squares, levels);
   for (int64_t row = 0; row < rows; ++row)
     tables.encodeRow(row, t.data() + row * columns, codes.data() + row * columns);
   arrays.insert(arrays.begin(), std::move(codes));
@@ -155,16 +160,27 @@ static std::vector<Codes> encodeLearned(const Quantized &term, const EncodeRule 
   return arrays;
 }
 
-std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
-  assert(!checkEncode(term, shape) && "the term cannot encode this shape");
-  if (usesOwnEncoder(term))
-    return layoutOf(term).pack(term, shape, layoutOf(term).chooseCodes(term, shape, x));
+std::vector<Bytes> encodeWeighted(const Quantized &term, const Shape &shape, const float *x,
+                                  const float *weights) {
+  assert(term.levels && !checkEncode(term, shape) && "the term cannot encode this shape");
   EncodeRule rule = resolveRule(term);
   ChosenScales chosen;
   if (term.scale)
     chosen = chooseScales(term, rule, shape, x);
+  return layoutOf(term).pack(term, shape,
+                             encodeLearned(term, rule, shape, x, weights, std::move(chosen)));
+}
+
+std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
+  assert(!checkEncode(term, shape) && "the term cannot encode this shape");
+  if (usesOwnEncoder(term))
+    return layoutOf(term).pack(term, shape, layoutOf(term).chooseCodes(term, shape, x));
   if (term.levels)
-    return layoutOf(term).pack(term, shape, encodeLearned(term, rule, shape, x, std::move(chosen)));
+    return encodeWeighted(term, shape, x, nullptr);
+  EncodeRule rule = resolveRule(term);
+  ChosenScales chosen;
+  if (term.scale)
+    chosen = chooseScales(term, rule, shape, x);
 
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;

@@ -37,32 +37,44 @@ struct RunningSum {
   }
 };
 
+/// A value, and what its squared distance from its level counts.
+struct Weighted {
+  float value;
+  double weight;
+};
+
 /// Sorted values in runs at whose ends borders may lie: each different value by itself, or, where
 /// there are more than `most`, about as many runs of about equal size. Values count from the
 /// median.
 class Clusters {
 public:
-  Clusters(const std::vector<float> &sorted, size_t most)
-      : center(sorted[sorted.size() / 2]), sums(1), squares(1), ends{0} {
-    auto endsValue = [&](size_t i) { return i + 1 == sorted.size() || sorted[i] != sorted[i + 1]; };
+  Clusters(const std::vector<Weighted> &sorted, size_t most)
+      : center(sorted[sorted.size() / 2].value), masses(1), sums(1), squares(1) {
+    auto endsValue = [&](size_t i) {
+      return i + 1 == sorted.size() || sorted[i].value != sorted[i + 1].value;
+    };
     size_t different = 0;
     for (size_t i = 0; i < sorted.size(); ++i)
       different += endsValue(i);
     size_t least = different <= most ? 1 : sorted.size() / most;
-    RunningSum sum, square;
+    RunningSum mass, sum, square;
+    size_t end = 0;
     for (size_t i = 0; i < sorted.size(); ++i) {
-      double x = sorted[i] - center;
-      sum.add(x);
-      square.add(x * x);
-      if (i + 1 < sorted.size() && (!endsValue(i) || i + 1 - ends.back() < least))
+      auto [value, weight] = sorted[i];
+      double x = value - center;
+      mass.add(weight);
+      sum.add(weight * x);
+      square.add(weight * x * x);
+      if (i + 1 < sorted.size() && (!endsValue(i) || i + 1 - end < least))
         continue;
+      masses.push_back(mass);
       sums.push_back(sum);
       squares.push_back(square);
-      ends.push_back(i + 1);
+      end = i + 1;
     }
   }
 
-  size_t runs() const { return ends.size() - 1; }
+  size_t runs() const { return masses.size() - 1; }
   double mean(size_t begin, size_t end) const { return center + offset(begin, end); }
   /// Sum of squared distances of the runs [begin, end) from their mean.
   double cost(size_t begin, size_t end) const {
@@ -75,12 +87,11 @@ public:
 
 private:
   double offset(size_t begin, size_t end) const {
-    return (sums[end] - sums[begin]) / static_cast<double>(ends[end] - ends[begin]);
+    return (sums[end] - sums[begin]) / (masses[end] - masses[begin]);
   }
 
   double center;
-  std::vector<RunningSum> sums, squares;
-  std::vector<size_t> ends;
+  std::vector<RunningSum> masses, sums, squares;
 };
 
 /// One row of the dynamic program: costs[i] is the least cost of the first i runs with one cluster
@@ -111,14 +122,25 @@ static void fillRow(const Clusters &clusters, const std::vector<double> &fewer, 
     fillRow(clusters, fewer, row, middle + 1, high, bestBegin, most);
 }
 
-std::vector<float> learnLevels(std::vector<float> values, size_t count) {
-  values.erase(
-      std::remove_if(values.begin(), values.end(), [](float x) { return !std::isfinite(x); }),
-      values.end());
-  if (values.empty())
+std::vector<float> learnLevels(const std::vector<float> &values, const std::vector<float> &weights,
+                               size_t count) {
+  std::vector<Weighted> sorted, others;
+  for (size_t i = 0; i < values.size(); ++i) {
+    double weight = weights.empty() ? 1.0 : weights[i];
+    if (!std::isfinite(values[i]))
+      continue;
+    if (weight > 0.0 && std::isfinite(weight))
+      sorted.push_back({values[i], weight});
+    else
+      others.push_back({values[i], 1.0});
+  }
+  if (sorted.empty())
+    sorted = std::move(others);
+  if (sorted.empty())
     return std::vector<float>(count, 0.0f);
-  std::sort(values.begin(), values.end());
-  Clusters clusters(values, 4096);
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Weighted &a, const Weighted &b) { return a.value < b.value; });
+  Clusters clusters(sorted, 4096);
   size_t runs = clusters.runs();
   std::vector<Row> rows;
   Row one{std::vector<double>(runs + 1), std::vector<uint32_t>(runs + 1, 0)};
@@ -169,19 +191,25 @@ LevelTables::LevelTables(const Quantized &term, const Shape &shape, const Codes 
 }
 
 LevelTables LevelTables::learn(const Quantized &term, const Shape &shape,
-                               const std::vector<float> &t, Codes &codes) {
+                               const std::vector<float> &t, const std::vector<float> &weights,
+                               Codes &codes) {
   LevelTables tables(term, shape);
-  std::vector<std::vector<float>> members(static_cast<size_t>(tables.tiling.blockCount()));
+  auto blocks = static_cast<size_t>(tables.tiling.blockCount());
+  std::vector<std::vector<float>> members(blocks), importance(blocks);
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;
   for (int64_t row = 0; row < rows; ++row)
     tables.tiling.forEachRun(row, [&](int64_t block, int64_t begin, int64_t end) {
-      members[static_cast<size_t>(block)].insert(members[static_cast<size_t>(block)].end(),
-                                                 t.begin() + row * columns + begin,
-                                                 t.begin() + row * columns + end);
+      auto append = [&](const std::vector<float> &from, std::vector<float> &to) {
+        to.insert(to.end(), from.begin() + row * columns + begin,
+                  from.begin() + row * columns + end);
+      };
+      append(t, members[static_cast<size_t>(block)]);
+      if (!weights.empty())
+        append(weights, importance[static_cast<size_t>(block)]);
     });
-  for (std::vector<float> &block : members)
-    for (float level : learnLevels(std::move(block), tables.count)) {
+  for (size_t block = 0; block < blocks; ++block)
+    for (float level : learnLevels(members[block], importance[block], tables.count)) {
       uint32_t code = storedCode(term.levels->element, level, EncodeRule::Overflow::Saturate);
       codes.push_back(code);
       tables.levels.push_back(term.levels->element.decode(code));

@@ -25,7 +25,12 @@ namespace lowbit::numerics {
 /// ranks.
 /// Values that are not finite are left out; without any, all levels are 0. Levels that are not
 /// needed repeat the largest one.
-std::vector<float> learnLevels(std::vector<float> values, size_t count);
+///
+/// weights: of the squared distances, none below 0, one for each value; empty: all 1. What has
+/// none, or one that is not finite, is left out too, unless nothing else is there: then all count
+/// alike.
+std::vector<float> learnLevels(const std::vector<float> &values, const std::vector<float> &weights,
+                               size_t count);
 
 /// The code of the level nearest to t, of `levels` in ascending order: how many steps up from the
 /// lowest level bring it nearer, exactly between two levels to the even code. NaN counts as 0. Any
@@ -37,9 +42,10 @@ class LevelTables {
 public:
   /// `codes` are those of the array "levels".
   LevelTables(const Quantized &term, const Shape &shape, const Codes &codes);
-  /// Learned from t[element count], rounded to the element format; `codes` receives the array.
+  /// Learned from t[element count] with these weights, if there are any, rounded to the element
+  /// format; `codes` receives the array.
   static LevelTables learn(const Quantized &term, const Shape &shape, const std::vector<float> &t,
-                           Codes &codes);
+                           const std::vector<float> &weights, Codes &codes);
 
   /// out[j] = the level of codes[j], along one row of the tensor.
   void decodeRow(int64_t row, const uint32_t *codes, float *out) const;

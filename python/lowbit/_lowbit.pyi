@@ -137,6 +137,11 @@ def encode_multiples(encoding: str, shape: Sequence[int]) -> list[int]:
 def encode(values: NDArray[np.float32], encoding: str) -> dict[str, NDArray[Any]]:
     """The components of `values`, rounded by the scalar reference: lowbit.encode."""
 
+def encode_weighted(
+    values: NDArray[np.float32], encoding: str, weights: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """The same with learned levels of least weighted squared error. weights: of the elements' errors, none below 0; what has 0 has no say."""
+
 def encode_with_feedback(
     values: NDArray[np.float32],
     encoding: str,
@@ -217,6 +222,7 @@ def split_stages(
     entry: str = "",
     output: bool = False,
     only_parameters: bool = False,
+    gradients: bool = False,
     name: str = "module",
 ) -> tuple[
     str,
@@ -229,13 +235,16 @@ def split_stages(
             list[list[tuple[int, int, list[int], list[int]]]],
             list[str],
             list[_Basis],
+            str,
+            list[int],
         ]
     ],
 ]:
     """A program as a chain of functions that keep statistics (lowbit-calibration-pipeline): the module's text, and of each stage its function, what its
     arguments are, the types of all (statistics come last), what each of its taps feeds, and of each tap the parameters that take factors of its
-    channels (argument, axis, digits, strides), or the reason why none do; and what can be permuted with its taps, as describe_entries has it. With
-    only_parameters values that are no parameters stay encoded.
+    channels (argument, axis, digits, strides), or the reason why none do; what can be permuted with its taps, as describe_entries has it; and, with
+    gradients, its vector-Jacobian product (lowbit-differentiate), or '', and the numbers of the arguments that it is for. With only_parameters values
+    that are no parameters stay encoded.
     """
 
 def describe_entries(text: str, name: str = "module") -> list[

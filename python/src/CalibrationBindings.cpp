@@ -23,7 +23,8 @@ using Basis = std::tuple<std::vector<int64_t>, int64_t, bool, std::vector<Member
                          std::vector<std::string>, std::string>;
 using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
                          std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
-                         std::vector<std::string>, std::vector<Basis>>;
+                         std::vector<std::string>, std::vector<Basis>, std::string,
+                         std::vector<int64_t>>;
 using Shift = std::tuple<std::string, int64_t, std::vector<int64_t>, std::vector<int64_t>, int64_t,
                          std::string>;
 using Entry =
@@ -45,11 +46,11 @@ static std::vector<Basis> toTuples(const std::vector<BasisDescription> &bases) {
 
 static std::tuple<std::string, std::vector<Stage>>
 split(const std::string &text, const std::vector<std::string> &statistics, const std::string &entry,
-      bool output, bool onlyParameters, const std::string &name) {
+      bool output, bool onlyParameters, bool gradients, const std::string &name) {
   StagedProgram program;
   Cancellation cancellation;
   raise(runCancellable(cancellation, [&] {
-    return splitStages(text, name, statistics, entry, output, onlyParameters, cancellation)
+    return splitStages(text, name, statistics, entry, output, onlyParameters, gradients, cancellation)
         .moveInto(program);
   }));
   std::vector<Stage> stages;
@@ -62,7 +63,8 @@ split(const std::string &text, const std::vector<std::string> &statistics, const
     }
     stages.emplace_back(std::move(stage.function), std::move(stage.arguments),
                         std::move(stage.types), std::move(stage.feeds), std::move(sinks),
-                        std::move(stage.refusals), toTuples(stage.bases));
+                        std::move(stage.refusals), toTuples(stage.bases),
+                        std::move(stage.gradient), std::move(stage.differentiated));
   }
   return {std::move(program.text), std::move(stages)};
 }
@@ -105,13 +107,15 @@ static std::vector<Cache> list(const Archive &archive, uint64_t contextLength,
 void python::bindCalibration(nb::module_ &module) {
   module.def(
       "split_stages", &split, nb::arg("text"), nb::arg("statistics"), nb::arg("entry") = "",
-      nb::arg("output") = false, nb::arg("only_parameters") = false, nb::arg("name") = "module",
+      nb::arg("output") = false, nb::arg("only_parameters") = false, nb::arg("gradients") = false,
+      nb::arg("name") = "module",
       "A program as a chain of functions that keep statistics: the module's text, and of "
       "each stage its function, what its arguments are, the types of all (statistics come last), "
       "what each of its taps feeds, and of each tap the parameters that take factors of its "
-      "channels (argument, axis, digits, strides), or the reason why none do; and what can be "
-      "permuted with its taps, as describe_entries has it. With only_parameters values that are no "
-      "parameters stay encoded.");
+      "channels (argument, axis, digits, strides), or the reason why none do; what can be "
+      "permuted with its taps, as describe_entries has it; and, with gradients, its vector-Jacobian "
+      "product, or '', and the numbers of the arguments that it is for. With only_parameters values "
+      "that are no parameters stay encoded.");
   module.def(
       "describe_entries", &describe, nb::arg("text"), nb::arg("name") = "module",
       "For each entry of a program: its parameters, what each of its taps feeds, bases of "

@@ -104,6 +104,20 @@ static nb::dict encodeArray(const InputArray &values, const std::string &text) {
   return toNumpy(unwrap(std::move(encoded)));
 }
 
+static nb::dict encodeArrayWeighted(const InputArray &values, const std::string &text,
+                                    const InputArray &weights) {
+  if (getDType(values) != DType::F32 || getDType(weights) != DType::F32)
+    throw Failure("encode_weighted() takes float32 values and weights: convert them with astype()");
+  EncodingContext encodings;
+  TensorEncoding encoding = unwrap(encodings.read(text));
+  SmallVector<int64_t, 4> shape = getShape(values);
+  auto encoded = [&] {
+    nb::gil_scoped_release unlocked;
+    return encoding.encodeWeighted(shape, valuesOf<float>(values), valuesOf<float>(weights));
+  }();
+  return toNumpy(unwrap(std::move(encoded)));
+}
+
 static std::pair<nb::dict, double> encodeArrayWithFeedback(const InputArray &values,
                                                            const std::string &text,
                                                            const InputArray &moments,
@@ -177,6 +191,8 @@ void python::bindEncodings(nb::module_ &module) {
              nb::arg("keep"), nb::arg("progress"));
   module.def("encode", &encodeArray, nb::arg("values"), nb::arg("encoding"),
              "The components of float32 values, rounded by the scalar reference.");
+  module.def("encode_weighted", &encodeArrayWeighted, nb::arg("values"), nb::arg("encoding"),
+             nb::arg("weights"), "Components with learned levels of least weighted squared error.");
   module.def("encode_with_feedback", &encodeArrayWithFeedback, nb::arg("values"),
              nb::arg("encoding"), nb::arg("moments"), nb::arg("damping"), nb::arg("falling_order"),
              nb::arg("sweeps") = 0,

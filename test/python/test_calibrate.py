@@ -10,6 +10,7 @@ from lowbit.cli import main
 from lowbit.errors import LowbitError
 from lowbit.precision import statistics
 from lowbit.precision.calibrate import calibrate
+from lowbit.precision.gradients import Gradients
 from lowbit.precision.sources import open_source
 from lowbit.precision.stages import Calibration
 from tiny_llama import TEXT, write_tiny_llama
@@ -38,6 +39,23 @@ def test_has_what_the_float_models_taps_keep(tiny, tmp_path):
                 np.testing.assert_allclose(found[tap.name].mean(kind), tap.mean(kind), rtol=1e-6)
         chain.advance(weights)
     assert not (tmp_path / "statistics.safetensors.partial").exists()
+
+
+@pytest.mark.parametrize("kinds", [["fisher"], ["sums", "fisher"]])
+def test_fisher_information(tiny, tmp_path, kinds):
+    output = str(tmp_path / "statistics.safetensors")
+    source = open_source(str(tiny))
+    calibrate(source, output, TEXT, kinds, length=100)
+    sequences = source.sequences(TEXT, 32768, 100)
+    expected = dict(Gradients(source, 100, sequences).fisher())
+    found = statistics.read(output)
+    assert len(found) == 9  # two layers of 4 taps, and the head's
+    for tap in found.values():
+        assert list(tap.sums) == [kind for kind in kinds if kind != "fisher"]
+        assert list(tap.fisher) == tap.feeds and tap.rows == sum(map(len, sequences))
+        for key, diagonal in tap.fisher.items():
+            np.testing.assert_array_equal(diagonal, expected.pop(key))
+    assert not expected and list(tmp_path.iterdir()) == [Path(output)]
 
 
 @pytest.mark.parametrize("stop", [3, 12])

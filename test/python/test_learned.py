@@ -72,3 +72,67 @@ def test_learned_levels_beat_lloyd():
         ):
             other = lloyd(row, start)
             assert error <= np.square(row[:, None] - other).min(1).sum() * (1 + 1e-6)
+
+
+def least_weighted_error(x: np.ndarray, weights: np.ndarray, count: int) -> float:
+    """Of at most `count` levels: every way to cut the sorted values into runs, by the plain dynamic program."""
+    order = np.argsort(x, kind="stable")
+    x, weights = x[order], weights[order]
+    n = len(x)
+
+    def cost(begin: int, end: int) -> float:
+        mass = weights[begin:end].sum()
+        mean = (weights[begin:end] * x[begin:end]).sum() / mass if mass else 0.0
+        return float((weights[begin:end] * (x[begin:end] - mean) ** 2).sum())
+
+    costs = np.array([[cost(i, j) if i < j else np.inf for j in range(n + 1)] for i in range(n)])
+    best = np.concatenate([[0.0], costs[0, 1:]])
+    for _ in range(count - 1):
+        best = np.minimum(best, [0.0, *((best[:j] + costs[:j, j]).min() for j in range(1, n + 1))])
+    return float(best[n])
+
+
+@pytest.mark.parametrize("spread", [0, 1, 4])
+def test_weighted_levels_are_the_best(spread):
+    """spread: weights differ by this many orders of magnitude, up and down."""
+    generator = np.random.default_rng(spread)
+    x = generator.standard_t(3, size=(3, 60)).astype(np.float32)
+    x[1] = np.round(x[1])  # equal values
+    weights = (10.0 ** generator.uniform(-spread, spread, x.shape)).astype(np.float32)
+    weights[2, ::3] = 0
+    encoding = "#lowbit.quantized<learned<2, f32 per axis 0>>"
+    parts = _lowbit.encode_weighted(x, encoding, weights)
+    decoded = _lowbit.decode(encoding, list(x.shape), parts).astype(np.float64)
+    for row, values, importance in zip(x.astype(np.float64), decoded, weights.astype(np.float64)):
+        error = (importance * (row - values) ** 2).sum()
+        assert error == pytest.approx(least_weighted_error(row, importance, 4), rel=1e-5, abs=1e-9)
+    # A table for the whole tensor, and scales: weights count in the values' own units.
+    encoding = "#lowbit.quantized<learned<2, f32 per tensor>, scale = f32 per axis 0>"
+    parts = _lowbit.encode_weighted(x, encoding, weights)
+    scales = np.abs(x).max(axis=1, keepdims=True)
+    error = (weights * (x - _lowbit.decode(encoding, list(x.shape), parts)) ** 2).sum()
+    best = least_weighted_error((x / scales).ravel(), (weights * scales**2).ravel(), 4)
+    assert error == pytest.approx(best, rel=1e-4)
+
+
+def test_weights_that_say_nothing():
+    """Equal ones change nothing, those of 0 leave the rest to decide; where all are 0 all count alike."""
+    x = np.random.default_rng(5).normal(size=SHAPE).astype(np.float32)
+    encoding = "#lowbit.quantized<learned<3, f16 per axis 0>>"
+    plain = _lowbit.encode(x, encoding)
+    for weights in (np.zeros_like(x), np.full_like(x, 4.0)):
+        for name, array in _lowbit.encode_weighted(x, encoding, weights).items():
+            assert_same_bits(np.asarray(array), np.asarray(plain[name]), name)
+    few = np.zeros_like(x)
+    few[:, [3, 17]] = 1e-20
+    levels = _lowbit.encode_weighted(x, "#lowbit.quantized<learned<1, f32 per axis 0>>", few)
+    np.testing.assert_array_equal(levels["levels"][:, 0], np.sort(x[:, [3, 17]]))
+
+
+def test_weights_are_for_learned_levels():
+    x = np.ones((4, 64), np.float32)
+    for encoding in ("", "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"):
+        with pytest.raises(RuntimeError, match="weights of elements are for learned levels"):
+            _lowbit.encode_weighted(x, encoding, x)
+    with pytest.raises(RuntimeError, match="does not have 256 values and 64 weights"):
+        _lowbit.encode_weighted(x, "#lowbit.quantized<learned<2, f16 per axis 0>>", x[:1])

@@ -49,7 +49,10 @@ def test_recipes_are_pipelines(recipe):
 def test_steps_describe_their_options(name):
     text = describe(REGISTRY[name])
     for option in dataclasses.fields(REGISTRY[name]):
-        assert f"{option.name}={option.default}".replace("True", "true").replace("False", "false") in text.splitlines()[0]
+        assert (
+            f"{option.name}={option.default}".replace("True", "true").replace("False", "false")
+            in text.splitlines()[0]
+        )
     assert len(text.splitlines()) > 1
 
 
@@ -60,8 +63,8 @@ def test_steps_describe_their_options(name):
         ("low-rank gptq", "'low-rank gptq' is not a step", "steps are as in"),
         ("clip,,gptq", "',gptq' is not a step", "steps are as in"),
         ("clip{least=0.5,gptq", "is not a step", "steps are as in"),
-        ("", "does not end with a step that chooses codes", "one of gptq, nearest"),
-        ("clip", "does not end with a step that chooses codes", "one of gptq, nearest"),
+        ("", "does not end with a step that chooses codes", "one of gptq, kmeans, nearest"),
+        ("clip", "does not end with a step that chooses codes", "one of gptq, kmeans, nearest"),
         ("gptq,nearest", "chooses codes before its end", "the last step"),
         ("clip,migrate-scales,nearest", "the step 'migrate-scales' comes too late", "then those for a layer"),
         ("migrate-scales,rotate,gptq", "the step 'rotate' comes too late", "the whole model come first"),

@@ -29,7 +29,8 @@ def inputs() -> np.ndarray:
 def make_weight(inputs: np.ndarray, encoding: str = INT4, seed: int = 2, moments=None) -> Weight:
     values = np.random.default_rng(seed).standard_t(4, (ROWS, COLUMNS)).astype(np.float32)
     h = inputs.T @ inputs / len(inputs) if moments is None else moments
-    return Weight("w", values, encoding, h, np.abs(inputs).max(axis=0))
+    fisher = np.tile(np.diag(h), (ROWS, 1)).astype(np.float32)  # as if all outputs mattered alike
+    return Weight("w", values, encoding, h, np.abs(inputs).max(axis=0), fisher)
 
 
 def finish(weight: Weight, *steps: WeightStep, quantizer=GPTQ()):
@@ -276,6 +277,6 @@ def test_zeros_stay_zeros(inputs):
     for recipe in RECIPES.values():
         steps = [step for step in recipe.steps[:-1] if isinstance(step, WeightStep)]
         zeros = np.zeros((ROWS, COLUMNS), np.float32)
-        weight = Weight("w", zeros, recipe.weights, np.zeros((COLUMNS, COLUMNS)), zeros[0])
+        weight = Weight("w", zeros, recipe.weights, np.zeros((COLUMNS, COLUMNS)), zeros[0], zeros)
         term = finish(weight, *steps, quantizer=recipe.steps[-1])
         assert not term.decode(weight.shape).any(), recipe.name

@@ -64,6 +64,11 @@ public:
   /// Rounds row-major values into components.
   llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
                                                        llvm::ArrayRef<float> values) const;
+  /// The same with learned levels of least weighted squared error; `weights`, none below 0, are of
+  /// the elements. Fails for encodings without learned levels.
+  llvm::Expected<std::vector<EncodedComponent>> encodeWeighted(llvm::ArrayRef<int64_t> shape,
+                                                               llvm::ArrayRef<float> values,
+                                                               llvm::ArrayRef<float> weights) const;
   /// The same so that products with inputs of these second moments [columns, columns] change least
   /// (lowbit/Quantize/ErrorFeedback.h), and the error that is left, of the values as they decode.
   /// Fails for encodings that are not taken column by column.

@@ -58,6 +58,12 @@ struct StageDescription {
   std::vector<std::string> refusals;
   /// What can be permuted with its taps; parameters are named as `arguments` are.
   std::vector<BasisDescription> bases;
+  /// The vector-Jacobian product of `function` (lowbit-differentiate), if it was asked for and
+  /// there is one: its arguments are those of `function`, the cotangent of the first result, and
+  /// storage for each of its results, ...
+  std::string gradient;
+  /// ... the cotangents of these arguments.
+  std::vector<int64_t> differentiated;
 };
 
 struct StagedProgram {
@@ -70,9 +76,12 @@ struct StagedProgram {
 /// A program, by `lowbit-calibration-pipeline`. `name` is the text's in errors; `entry` may be
 /// empty: the first one. With `output` the last stage gives the entry's last result. With
 /// `onlyParameters` other values than parameters keep their encodings, and are rounded as they say.
+/// With `gradients` every stage that has a value before it, or weights that taps feed, gets its
+/// product with cotangents, for these.
 llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef name,
                                           llvm::ArrayRef<std::string> statistics,
                                           llvm::StringRef entry, bool output, bool onlyParameters,
+                                          bool gradients,
                                           const Cancellation &cancellation = {});
 
 /// The program of a language model's archive (importLlama), with keys and values as `kvCache` says.

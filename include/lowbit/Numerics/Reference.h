@@ -40,6 +40,11 @@ std::vector<float> decode(const Quantized &term, const Shape &shape,
 
 /// Encodes x[element count] into the components. Precondition: checkEncode(term, shape) passes.
 std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x);
+/// The same with levels of least weighted squared error: weights[element count], none below 0, or
+/// null: all alike.
+/// Precondition: the term has learned levels, too.
+std::vector<Bytes> encodeWeighted(const Quantized &term, const Shape &shape, const float *x,
+                                  const float *weights);
 
 /// Linear indices, ascending, of the `count` elements of largest magnitude. NaN counts as larger
 /// than everything; among equals the lower index wins.

@@ -10,10 +10,12 @@ import numpy as np
 from .. import _lowbit
 from ..errors import LowbitError
 from ..files import check_folder, check_not_model
+from .fisher import KeptFisher
+from .gradients import Gradients
 from .journal import Journal, origin_of
 from .sources import Source, read_text
 from .stages import Calibration
-from .statistics import KINDS, Statistics, describe, tensors_of
+from .statistics import FISHER, KINDS, Statistics, describe, tensors_of
 from .weights import Term
 
 
@@ -29,15 +31,15 @@ def calibrate(
     """Runs the float model on a text, layer by layer, and writes what its taps kept (statistics.py has the schema). An interrupted run goes
     on where it was. What it gives has everything but the numbers.
 
-    statistics: of statistics.KINDS. tokens: of the text, at most. length: of a sequence, at most.
+    statistics: of statistics.KINDS, and FISHER. tokens: of the text, at most. length: of a sequence, at most.
     """
     check_folder(output)
     check_not_model(output, source.archive.path)
-    unknown = [kind for kind in statistics if kind not in KINDS]
+    unknown = [kind for kind in statistics if kind not in (*KINDS, FISHER)]
     if unknown or not statistics:
         raise LowbitError(
             f"'{unknown[0]}' is not a statistic" if unknown else "no statistics are asked for",
-            hint=f"some of {', '.join(KINDS)}",
+            hint=f"some of {', '.join((*KINDS, FISHER))}",
         )
     sequences = read_text(source, text, tokens, length)
 
@@ -49,8 +51,9 @@ def calibrate(
             stages[min(position, len(stages) - 1)].name,
         )
 
+    kinds = [kind for kind in dict.fromkeys(statistics) if kind != FISHER]
     calibration = Calibration(
-        source.program(length), list(dict.fromkeys(statistics)), sequences, source.path, report
+        source.program(length), kinds or ["sums"], sequences, source.path, report
     )
     settings = {**origin_of(source, sequences), "calibrate": [list(statistics), tokens, length]}
     journal = Journal(output + ".partial", settings)
@@ -69,7 +72,11 @@ def calibrate(
         taps += [Statistics(tap.feeds, tap.rows) for tap in found]
         record = {"taps": [{"feeds": tap.feeds, "rows": tap.rows} for tap in taps]}
         journal.save(stored, calibration.values, record)
-    first, *others = journal.archives
+    archives = journal.archives if kinds else []
+    if FISHER in statistics:
+        gradients = Gradients(source, length, sequences, progress=progress)
+        archives += KeptFisher(gradients.fisher, journal).archives
+    first, *others = archives
     metadata = {"lowbit.statistics": json.dumps(describe(taps))}
     _lowbit.merge_archives(_lowbit.Archive(first), others, metadata, output)
     journal.remove()

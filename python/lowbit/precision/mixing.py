@@ -13,9 +13,10 @@ from ..errors import LowbitError
 from . import activations
 from .allocation import Budget, Candidate, Item, allocate, pareto_front
 from .caches import CANDIDATES as CACHE_CANDIDATES
+from .fisher import fisher_cost
 from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
-from .sensitivity import Probe, Sensitivity
+from .sensitivity import Cost, Probe, Sensitivity
 from .steps import PlanStep, step
 from .weights import Array, Moments, Weight
 
@@ -33,16 +34,27 @@ CANDIDATES = tuple(
 @dataclass(frozen=True)
 class Allocate(PlanStep):
     """Each weight gets one of the candidate encodings, so that the losses add up to the least that the budget allows: an exact multiple-choice knapsack
-    (HiGHS). A loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
-    measured on `probes` sequences of 256 tokens. rounding: how codes are chosen for that; gptq takes longer and is closer to what follows.
-    With a context (--context) the key-value caches share the budget; what each type of each of them changes at the model's end is measured.
-    With --activation-candidates and a time a candidate is a pair: the weight's encoding, and what its inputs are rounded to.
+    (HiGHS). sensitivity=arrival: a loss is the error of the layer's output, as second moments weigh it, times what of it arrives at the model's end, which is
+    measured on `probes` sequences of 256 tokens; sensitivity=fisher: the squared changes of weights, each by its Fisher information; sensitivity=trace: the squared change of
+    a whole weight by the mean curvature there (HAWQ-V2, Dong et al. 2019, arXiv 1911.03852). rounding: how codes are chosen for that; gptq takes longer
+    and is closer to what follows. With a context (--context) the key-value caches share the budget; what each type of each of them changes at the model's end is measured.
+    With --activation-candidates and a time a candidate is a pair: the weight's encoding, and what its inputs are rounded to. Both are measured
+    by what arrives, so they need sensitivity=arrival.
     """
 
     rounding: str = "nearest"
     probes: int = 2
-    choices = {"rounding": ("nearest", "gptq")}
+    sensitivity: str = "arrival"
+    choices = {"rounding": ("nearest", "gptq"), "sensitivity": ("arrival", "fisher", "trace")}
     ranges = {"probes": (1, math.inf)}
+
+    def _cost(self, run: Quantization) -> Cost | None:
+        if self.sensitivity == "fisher":
+            return lambda key, change: fisher_cost(run.fisher(key), change)
+        if self.sensitivity == "trace":
+            traces = run.gradients.traces()
+            return lambda key, change: traces[key].cost(change)
+        return None
 
     @staticmethod
     def _check_size(
@@ -122,6 +134,14 @@ class Allocate(PlanStep):
 
     def plan(self, run: Quantization) -> tuple[dict[str, str], dict[str, Any]]:
         budget = Budget.parse(run.options.budget)
+        if self.sensitivity != "arrival" and (
+            run.options.context is not None or run.options.activation_candidates
+        ):
+            raise LowbitError(
+                f"what caches and inputs lose is measured as what arrives at the model's end, and weights by sensitivity={self.sensitivity}: "
+                "these losses do not add up",
+                hint="use sensitivity=arrival, or leave --context and --activation-candidates out",
+            )
         encodings, types, rejected = self._legal(run)
         self._check_size(run, budget, encodings, types)
         quantizer = GPTQ() if self.rounding == "gptq" else Nearest()
@@ -138,6 +158,7 @@ class Allocate(PlanStep):
             round_to,
             Probe(sequences=self.probes),
             run.progress,
+            self._cost(run),
         )
         items = sensitivity.measure()
         if run.options.activation_candidates:

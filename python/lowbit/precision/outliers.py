@@ -16,14 +16,19 @@ from .weights import Array, Moments, Weight, damped, encode
 class SparseOutliers(WeightStep):
     """Single weights become a sparse term in f16. by=sensitivity: those whose rounding to nearest would cost most, (w - q)^2 / (H^-1)_jj,
     as SpQR chooses them (Dettmers et al. 2023, arXiv 2306.03078, section 3.1); by=moments: largest w^2 H_jj, close to SqueezeLLM's
-    (Kim et al. 2023, arXiv 2306.07629, section 4.2) with the layer's own second moments for the Fisher information; by=magnitude.
+    (Kim et al. 2023, arXiv 2306.07629, section 4.2) with the layer's own second moments for the Fisher information; by=fisher: of largest Fisher information,
+    which are SqueezeLLM's sensitive values; by=magnitude.
     """
 
     density: float = 0.01
     by: str = "sensitivity"
     adds_terms = True
-    choices = {"by": ("sensitivity", "moments", "magnitude")}
+    choices = {"by": ("sensitivity", "moments", "fisher", "magnitude")}
     ranges = {"density": (0, 0.5)}
+
+    @property
+    def needs_fisher(self) -> bool:
+        return self.by == "fisher"
 
     def apply(self, weight: Weight) -> None:
         count = int(self.density * weight.base.size)
@@ -42,6 +47,9 @@ class SparseOutliers(WeightStep):
     def _score(self, weight: Weight) -> Array:
         if self.by == "magnitude":
             return np.abs(weight.base)
+        if self.by == "fisher":
+            assert weight.fisher is not None
+            return weight.fisher
         if self.by == "moments":
             return weight.base**2 * np.diag(weight.moments).astype(np.float32)
         rounded = encode(weight.base, weight.encoding).decode(weight.shape)

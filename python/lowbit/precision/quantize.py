@@ -28,6 +28,8 @@ from . import activations, recipes
 from .allocation import Budget
 from .caches import METADATA_KEY, Caches
 from .choices import KEEP, Choices
+from .fisher import KeptFisher, conditioned_fisher
+from .gradients import Gradients
 from .journal import Journal, Stored, check_format, origin_of
 from .records import describe_site, describe_tensor, ratio
 from .sources import LanguageModel, Source, Tokens, read_text
@@ -224,6 +226,20 @@ class Quantization:
                     journal.save_note("allocation", self.allocation)
                 self._adopt(self.allocation["plan"])
 
+    @cached_property
+    def gradients(self) -> Gradients:
+        """Of the float model, on the text."""
+        return Gradients(self.source, self.options.length, self.sequences, progress=self.progress)
+
+    @cached_property
+    def _fisher(self) -> KeptFisher:
+        return KeptFisher(self.gradients.fisher, self._journal)
+
+    def fisher(self, key: str) -> Array:
+        """Of a weight of the float model, as stored: the diagonal of its Fisher information. Computed for all when it is first asked for, and kept for a run and its
+        resumptions."""
+        return self._fisher.load(key)
+
     def _transform(self, source: Source) -> Source:
         """By the steps that change the whole model, in archives beside what the run has done."""
         for number, step in enumerate(self.recipe.steps):
@@ -264,6 +280,7 @@ class Quantization:
     def _run(self, journal: Journal) -> dict[str, Any]:
         start = time.perf_counter()
         record: dict[str, Any] = journal.record or {"tensors": [], "sites": [], "steps": []}
+        self._journal = journal
         self._allocate(journal)
         if self.allocation:
             record["allocation"] = self.allocation["record"]
@@ -313,10 +330,15 @@ class Quantization:
                 step.condition(state)
         by_key = {key: (old, new) for old, new in zip(taps, state.taps) for key in new.feeds}
 
+        needs_fisher = any(step.needs_fisher for step in self.recipe.steps)
+        fisher = {key: self.fisher(key) for key in chosen if needs_fisher}
+
         def quantize(key: str) -> tuple[Term, Array, dict[str, Any]]:
             before, after = by_key.get(key, (None, None))
             try:
-                return self._quantize_weight(key, state, original[key], before, after)
+                return self._quantize_weight(
+                    key, state, original[key], before, after, fisher.get(key)
+                )
             except RuntimeError as error:  # an encoding that does not serve
                 raise LowbitError(
                     f"tensor '{key}': {error}",
@@ -343,11 +365,14 @@ class Quantization:
         original: Array,
         before: Statistics | None,
         after: Statistics | None,
+        fisher: Array | None,
     ) -> tuple[Term, Array, dict[str, Any]]:
         began = time.perf_counter()
         values = np.ascontiguousarray(state.parameters[key])
         moments = after.mean("moments") if after else np.eye(values.shape[1])
         weight = Weight(key, values, state.encodings[key], moments, after and after.largest)
+        if fisher is not None:
+            weight.fisher = conditioned_fisher(fisher, original, values)
         weight.decisions += state.decisions.get(key, [])
         *steps, quantizer = self.recipe.steps
         for step in steps:

@@ -58,6 +58,48 @@ class GPTQ(Quantizer):
         return convert(term, weight.encoding, weight.shape)
 
 
+@step("kmeans")
+@dataclass(frozen=True)
+class KMeans(Quantizer):
+    """Levels of their own for each row or tensor (learned<BITS, f16 per axis 0>), of least weighted squared error: optimal k-means in one dimension. by=fisher: as SqueezeLLM
+    weighs it, by the diagonal of the Fisher information (Kim et al. 2023, arXiv 2306.07629, equation 4); by=moments: by the second moment of each weight's input;
+    by=none: all alike. What is stored apart, as outliers, has no say. A weight with levels that are given, as --keep may say, gets nearest codes.
+    """
+
+    by: str = "fisher"
+    choices = {"by": ("fisher", "moments", "none")}
+
+    @property
+    def needs_fisher(self) -> bool:
+        return self.by == "fisher"
+
+    @property
+    def needs_text(self) -> bool:
+        return self.by != "none"
+
+    def encode(self, weight: Weight) -> Term:
+        if "<learned<" not in weight.encoding:
+            weight.decisions.append("nearest codes: its levels are given")
+            return encode(weight.base, weight.encoding)
+        components = _lowbit.encode_weighted(
+            np.ascontiguousarray(weight.base), weight.encoding, self._importance(weight)
+        )
+        base = Term(weight.encoding, components)
+        weight.make_up(base)
+        return base
+
+    def _importance(self, weight: Weight) -> Array:
+        importance = np.ones(weight.shape, np.float32)
+        if self.by == "fisher":
+            assert weight.fisher is not None
+            importance[:] = weight.fisher
+        elif self.by == "moments":
+            importance[:] = np.diag(weight.moments)
+        importance[:, weight.free_columns] = 0
+        importance[weight.find_sparse()] = 0
+        return importance
+
+
 @step("clip")
 @dataclass(frozen=True)
 class Clip(WeightStep):

@@ -74,6 +74,12 @@ _ALL = [
         "The inputs that weak columns hurt most keep f16 weights, GPTQ for the rest (OWQ).",
     ),
     Recipe(
+        "squeezellm",
+        "sparse-outliers{density=0.0005 by=fisher},sparse-outliers{density=0.004 by=magnitude},kmeans",
+        "#lowbit.quantized<learned<3, f16 per axis 0>>",
+        "Levels of each row's own, where the loss is sensitive; outliers stay in f16 (SqueezeLLM).",
+    ),
+    Recipe(
         "llm-int8",
         "column-outliers{by=range threshold=6},nearest",
         INT8,

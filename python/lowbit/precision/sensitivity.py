@@ -28,6 +28,8 @@ from .statistics import Statistics
 from .weights import Array, Moments, check_finite, output_error
 
 Progress = Callable[[int, int, str], None]
+Cost = Callable[[str, Array], float]
+"""(weight, change of its values) to the loss."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,8 @@ class Probe:
 class Sensitivity:
     """Measures a model, in float, on sequences.
 
-    encodings: for each weight its candidates. rounding: (values, encoding, moments) to values as they decode.
+    encodings: for each weight its candidates. rounding: (values, encoding, moments) to values as they decode. cost: what a change of a weight costs, where that is
+    known (gradients.py); None: it is measured.
     """
 
     def __init__(
@@ -53,9 +56,11 @@ class Sensitivity:
         rounding: Callable[[Array, str, Moments], Array],
         probe: Probe = Probe(),
         progress: Progress = lambda done, total, what: None,
+        cost: Cost | None = None,
     ):
         text = source.program(length)
         self.source, self.length = source, length
+        self.cost = cost
         self.archive, self.encodings, self.rounding = source.archive, encodings, rounding
         self.sequences, self.progress = list(sequences), progress
         # Both with the output, which the last layer is needed for as a whole: else it has other stages.
@@ -160,16 +165,20 @@ class Sensitivity:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             rounded = dict(zip(self.encodings[key], pool.map(round_to, self.encodings[key])))
-        errors = {e: output_error(r - values, moments) for e, r in rounded.items()}
-        # The candidate in the middle shows how much of an error arrives: it is neither tiny nor beyond first order.
-        middle = sorted(errors, key=errors.__getitem__)[len(errors) // 2]
-        arrived = self._follow(number, {**weights, key: rounded[middle]})
-        factor = arrived / errors[middle] if errors[middle] > 0 else 0.0
+        if self.cost:
+            losses = {e: self.cost(key, r - values) for e, r in rounded.items()}
+        else:
+            errors = {e: output_error(r - values, moments) for e, r in rounded.items()}
+            # The candidate in the middle shows how much of an error arrives: it is neither tiny nor beyond first order.
+            middle = sorted(errors, key=errors.__getitem__)[len(errors) // 2]
+            arrived = self._follow(number, {**weights, key: rounded[middle]})
+            factor = arrived / errors[middle] if errors[middle] > 0 else 0.0
+            losses = {e: error * factor for e, error in errors.items()}
         candidates = tuple(
             Candidate(
                 encoding=encoding,
                 bytes=_lowbit.encoded_bytes(encoding, list(values.shape)),
-                loss=errors[encoding] * factor,
+                loss=losses[encoding],
             )
             for encoding in self.encodings[key]
         )

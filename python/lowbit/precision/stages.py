@@ -10,7 +10,7 @@ import copy
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Callable, Collection, Mapping, Sequence
+from typing import Any, Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,10 @@ class Stage:
     """... or why nothing takes that."""
     bases: list[Basis]
     """Which of its parameters are permuted with its taps."""
+    gradient: str = ""
+    """The function that gives products with the stage's Jacobian, if there is one, ..."""
+    differentiated: tuple[int, ...] = ()
+    """... for these arguments: the value, and weights."""
 
     @property
     def name(self) -> str:
@@ -90,6 +94,8 @@ def _make_stage(
     sinks: list[list[tuple]],
     refusals: list[str],
     bases: list[tuple],
+    gradient: str,
+    differentiated: list[int],
 ) -> Stage:
     refusals, found = list(refusals), []
     for number, tap in enumerate(sinks):
@@ -100,7 +106,9 @@ def _make_stage(
             [make_sink(n.removeprefix("parameter "), *sink[1:]) for n, sink in zip(names, tap)]
         )
     permuted = [_name_parameters(make_basis(*basis)) for basis in bases]
-    return Stage(function, arguments, types, feeds, found, refusals, permuted)
+    return Stage(
+        function, arguments, types, feeds, found, refusals, permuted, gradient, tuple(differentiated)
+    )
 
 
 def _name_parameters(basis: Basis) -> Basis:
@@ -128,6 +136,7 @@ class StagedProgram:
     statistics: what each tap keeps, of `statistics.KINDS`.
     output: the last stage gives what the program gives, its last result; otherwise nothing.
     only_parameters: values that are no parameters, as key-value caches, stay encoded, so that what passes is rounded.
+    gradients: stages can be gone back over, too (`pull_back`).
     """
 
     def __init__(
@@ -137,10 +146,16 @@ class StagedProgram:
         name: str = "module",
         output: bool = False,
         only_parameters: bool = False,
+        gradients: bool = False,
     ):
         self.statistics = list(statistics)
         self.text, stages = _lowbit.split_stages(
-            text, self.statistics, output=output, only_parameters=only_parameters, name=name
+            text,
+            self.statistics,
+            output=output,
+            only_parameters=only_parameters,
+            gradients=gradients,
+            name=name,
         )
         self.stages = [_make_stage(*stage) for stage in stages]
         integers = [
@@ -189,6 +204,22 @@ class StagedProgram:
 
         value: that of the stage before. weights: by key, f32. taps: those of the stage, which grow.
         """
+        inputs = self._inputs(stage, tokens, value, weights, taps)
+        results = self._program.run(stage.function, inputs)
+        passed = results.pop(0) if stage.arguments[-1:] == ["result"] else None
+        for number, tap in enumerate(taps or ()):
+            first = number * len(self.statistics)
+            tap.add(dict(zip(self.statistics, results[first:])), len(tokens))
+        return passed
+
+    def _inputs(
+        self,
+        stage: Stage,
+        tokens: Tokens,
+        value: Array | None,
+        weights: Mapping[str, Array],
+        taps: Sequence[Statistics] | None,
+    ) -> list[Any]:
         rows, inputs = len(tokens), []
         for argument, text in zip(stage.arguments, stage.types):
             if encoded := re.fullmatch(r"tensor<((?:\d+x)+)f32, (#lowbit\..*)>", text):
@@ -211,12 +242,27 @@ class StagedProgram:
             shape, _ = _array_type(text, rows)
             fresh = Statistics(stage.feeds[tap])
             inputs.append((taps[tap] if taps else fresh).start(kind, shape))
-        results = self._program.run(stage.function, inputs)
-        passed = results.pop(0) if stage.arguments[-1:] == ["result"] else None
-        for number, tap in enumerate(taps or ()):
-            first = number * len(self.statistics)
-            tap.add(dict(zip(self.statistics, results[first:])), rows)
-        return passed
+        return inputs
+
+    def pull_back(
+        self,
+        stage: Stage,
+        tokens: Tokens,
+        value: Array | None,
+        weights: Mapping[str, Array],
+        cotangent: Array,
+    ) -> dict[str, Array]:
+        """The gradients with respect to the stage's value ("value") and weights (by key), if that with respect to what it gives is `cotangent`."""
+        inputs = self._inputs(stage, tokens, value, weights, None)
+        storage = [
+            np.zeros(_array_type(stage.types[place], len(tokens))[0], np.float32)
+            for place in stage.differentiated
+        ]
+        names = [
+            stage.arguments[place].removeprefix("parameter ") for place in stage.differentiated
+        ]
+        found = self._program.run(stage.gradient, [*inputs, cotangent, *storage])
+        return dict(zip(names, found))
 
 
 class Calibration:

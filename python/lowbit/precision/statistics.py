@@ -9,6 +9,10 @@ An archive of statistics is a safetensors file of Lowbit. For each tap, named by
     TAP.maxima       f32 [channels]             the largest x
     TAP.minima       f32 [channels]             the smallest x
 
+and for each weight KEY the tensor
+
+    KEY.fisher       f32 [outputs, inputs]      the diagonal of its Fisher information (gradients.py), for each token or sequence
+
 of those that were asked for, and in its metadata, under "lowbit.statistics", a JSON object {"schema": 1, "taps": {TAP: {"feeds": [parameters],
 "rows": how many rows have passed}}}. Sums are kept in f64 while rows pass.
 """
@@ -27,6 +31,9 @@ from ..errors import LowbitError
 
 SCHEMA = 1
 KINDS = ("moments", "squares", "sums", "magnitudes", "maxima", "minima")
+"""Of a tap."""
+FISHER = "fisher"
+"""Of a weight."""
 _ROWS_IN_F32 = 2048
 _EXTREMES = {"maxima": -np.inf, "minima": np.inf}
 
@@ -40,6 +47,8 @@ class Statistics:
     rows: int = 0
     sums: dict[str, NDArray] = field(default_factory=dict)
     """By kind: sums over rows in f64, extremes in f32."""
+    fisher: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    """By weight."""
 
     @property
     def name(self) -> str:
@@ -149,6 +158,10 @@ def read(path: str) -> dict[str, Statistics]:
         raise LowbitError(f"{path}: this is no archive of statistics (schema {SCHEMA})") from None
     for tensor in archive.tensors:
         name, _, kind = tensor.name.rpartition(".")
+        owner = next((tap for tap in statistics.values() if name in tap.feeds), None)
+        if kind == FISHER and owner:
+            owner.fisher[name] = archive.tensor_f32(tensor.name)
+            continue
         if name not in statistics or kind not in KINDS:
             raise LowbitError(f"{path}: tensor '{tensor.name}' belongs to no tap")
         tap, value = statistics[name], archive.tensor_f32(tensor.name)

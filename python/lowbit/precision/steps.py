@@ -30,6 +30,8 @@ class Step:
     name: ClassVar[str]
     needs_text: ClassVar[bool] = True
     """Whether it decides by what the inputs are."""
+    needs_fisher: ClassVar[bool] = False
+    """Whether it decides by the Fisher information of weights (gradients.py)."""
     choices: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The words that an option takes."""
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}

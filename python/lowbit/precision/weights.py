@@ -86,6 +86,10 @@ def check_finite(key: str, values: Array) -> None:
         )
 
 
+def _is_sparse(term: Term) -> bool:
+    return term.encoding.startswith("#lowbit.sparse")
+
+
 @dataclass
 class Weight:
     key: str
@@ -96,6 +100,8 @@ class Weight:
     moments: Moments
     ranges: NDArray[np.float64] | None = None
     """[inputs]: the largest |x|."""
+    fisher: Array | None = None
+    """The diagonal of the Fisher information, of the values' shape, where a step needs it."""
     terms: list[Term] = field(default_factory=list)
     """Taken out of the base."""
     free_columns: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -130,6 +136,22 @@ class Weight:
         self.free_columns = np.union1d(self.free_columns, columns)
         self.base = self.base.copy()
         self.base[:, columns] = 0
+
+    def find_sparse(self) -> NDArray[np.bool_]:
+        """Where single weights are stored apart."""
+        found = np.zeros(self.shape, bool)
+        for term in filter(_is_sparse, self.terms):
+            found |= term.decode(self.shape) != 0
+        return found
+
+    def make_up(self, base: Term) -> None:
+        """What is stored apart becomes what the base leaves there, whose levels may have no 0."""
+        decoded = base.decode(self.shape)
+        for number, term in enumerate(self.terms):
+            if _is_sparse(term):
+                values = term.decode(self.shape)
+                values[values != 0] -= decoded[values != 0]
+                self.terms[number] = encode(values, term.encoding)
 
     def finish(self, base: Term) -> Term:
         """With the codes of the base: the whole tensor."""

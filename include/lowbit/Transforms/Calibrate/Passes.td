@@ -134,4 +134,58 @@ def LowerObservers : Pass<"lowbit-lower-observers", "::mlir::func::FuncOp"> {
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def Differentiate : Pass<"lowbit-differentiate", "::mlir::ModuleOp"> {
+  let summary = "Make the vector-Jacobian product of a function";
+  let description = [{
+    A function of plain tensors, a straight line of linalg, reshapes and slices, gets a companion NAME_vjp: reverse-mode differentiation. It takes the
+    function's arguments and cotangents of its `results`, and gives those of its `arguments`; what it needs in between it computes again. If the function is an
+    entry, so is the companion, with storage for each result as its last arguments.
+
+    The cotangent of an operand of a `linalg.generic` is a `linalg.generic` whose output is indexed as that operand is: a sum over the loops that it lacks.
+    Its payload is the chain rule over scalar ops of arith and math. A result may be computed once for each element, be a sum, or an extremum: this one
+    passes its cotangent on to where it is, in equal parts where it is several times. Other reductions, operands that are indexed by more than
+    different loops (convolutions), elements of a differentiated tensor that a payload looks up, loops and calls are errors at the op.
+
+    ```mlir
+    // lowbit-opt --pass-pipeline='builtin.module(lowbit-differentiate{arguments=1})'
+    #x = affine_map<(m, n, k) -> (m, k)>
+    #w = affine_map<(m, n, k) -> (n, k)>
+    #y = affine_map<(m, n, k) -> (m, n)>
+    func.func @linear(%x: tensor<4x64xf32>, %w: tensor<32x64xf32>, %y: tensor<4x32xf32>) -> tensor<4x32xf32> {
+      %r = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %w : tensor<4x64xf32>, tensor<32x64xf32>) outs(%y : tensor<4x32xf32>) -> tensor<4x32xf32>
+      return %r : tensor<4x32xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #x = affine_map<(m, n, k) -> (m, k)>
+    #w = affine_map<(m, n, k) -> (n, k)>
+    #y = affine_map<(m, n, k) -> (m, n)>
+    func.func @linear(%x: tensor<4x64xf32>, %w: tensor<32x64xf32>, %y: tensor<4x32xf32>) -> tensor<4x32xf32> {
+      %r = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %w : tensor<4x64xf32>, tensor<32x64xf32>) outs(%y : tensor<4x32xf32>) -> tensor<4x32xf32>
+      return %r : tensor<4x32xf32>
+    }
+    func.func @linear_vjp(%x: tensor<4x64xf32>, %w: tensor<32x64xf32>, %y: tensor<4x32xf32>, %c: tensor<4x32xf32>) -> tensor<32x64xf32> {
+      %zero = arith.constant 0.0 : f32
+      %empty = tensor.empty() : tensor<32x64xf32>
+      %zeros = linalg.fill ins(%zero : f32) outs(%empty : tensor<32x64xf32>) -> tensor<32x64xf32>
+      %d = linalg.generic {indexing_maps = [#x, #y, #w], iterator_types = ["reduction", "parallel", "parallel"]}
+          ins(%x, %c : tensor<4x64xf32>, tensor<4x32xf32>) outs(%zeros : tensor<32x64xf32>) {
+        ^bb0(%a: f32, %g: f32, %s: f32):
+          %p = arith.mulf %g, %a : f32
+          %t = arith.addf %s, %p : f32
+          linalg.yield %t : f32
+      } -> tensor<32x64xf32>
+      return %d : tensor<32x64xf32>
+    }
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"\"", "Which function; the first one by default">,
+    ListOption<"arguments", "arguments", "int64_t", "Whose cotangents are computed; by default all tensors of floats but those that are updated">,
+    ListOption<"results", "results", "int64_t", "Whose cotangents are given; by default all tensors of floats">,
+  ];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+}
+
 #endif // LOWBIT_TRANSFORMS_CALIBRATE_PASSES_TD
