@@ -61,9 +61,11 @@ public:
   /// -1: nowhere along this axis. Fails if the encoding does not fit the shape (-1: any extent).
   llvm::Expected<llvm::SmallVector<int64_t>>
   getEncodeMultiples(llvm::ArrayRef<int64_t> shape) const;
-  /// Rounds row-major values into components.
-  llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
-                                                       llvm::ArrayRef<float> values) const;
+  /// Rounds row-major values into components. `destination`: scales and zero points, where the rule
+  /// `given` keeps them.
+  llvm::Expected<std::vector<EncodedComponent>>
+  encode(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values,
+         llvm::ArrayRef<Component> destination = {}) const;
   /// The same so that products with inputs of these second moments [columns, columns] change least
   /// (lowbit/Quantize/ErrorFeedback.h), and the error that is left, of the values as they decode.
   /// Fails for encodings that are not taken column by column.

@@ -119,7 +119,7 @@ def add_parser(
         type=lambda text: unicode(text).split(","),
         default=["moments", "sums", "maxima", "minima"],
         metavar="KIND,…",
-        help="some of moments, squares, sums, magnitudes, maxima, minima (moments,sums,maxima,minima)",
+        help="some of moments, squares, sums, magnitudes, maxima, minima, histogram (moments,sums,maxima,minima)",
     )
 
 

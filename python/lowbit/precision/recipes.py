@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import LowbitError
 from . import (
+    activations,
     migration,
     mixing,
     outliers,
@@ -20,6 +21,7 @@ from .steps import REGISTRY, Step, parse
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
 INT4_MSE = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], rule = mse>"
 INT8 = "#lowbit.quantized<int<8>, scale = f16 per [1, 32]>"
+INT8_ROWS = "#lowbit.quantized<int<8>, scale = f32 per axis 0>"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ _ALL = [
         INT8,
         "Outliers of activations migrate into weights, so that both fit 8 bits (SmoothQuant).",
         activations="int<8>, scale = f32 per [1, 64]",
+    ),
+    Recipe(
+        "static",
+        "static-activations,gptq",
+        INT8_ROWS,
+        "Weights and activations of 8 bits, one scale for the inputs of each product, fixed by calibration (least squared error).",
+        activations="int<8>, scale = f32 per tensor, rule = given",
     ),
     Recipe(
         "spqr",
@@ -112,6 +121,5 @@ def find(name: str) -> Recipe:
             f"there is no recipe '{name}'",
             hint=f"recipes: {', '.join(RECIPES)}; or steps, as 'low-rank{{rank=16}},gptq'",
         )
-    recipe = Recipe("custom", name, INT4, "A pipeline of one's own.")
-    recipe.steps  # says what is wrong
-    return recipe
+    wanted = [step.activations for step in parse(name) if step.activations]
+    return Recipe("custom", name, INT4, "A pipeline of one's own.", *wanted[:1])
