@@ -11,6 +11,8 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
+#include <map>
+
 namespace lowbit {
 #define GEN_PASS_DEF_INPUTSCALES
 #include "lowbit/Transforms/Lower/Passes.h.inc"
@@ -56,7 +58,7 @@ public:
 
   /// What lies beside `weight` as "KEY.`suffix`". Failure, with the reason: it is no parameter.
   FailureOr<Value> get(Value weight, StringRef suffix, Type type, std::string &reason) {
-    Value &known = found[{weight, {suffix.str(), type}}];
+    Value &known = found[{weight.getAsOpaquePointer(), suffix.str(), type.getAsOpaquePointer()}];
     if (known)
       return known;
     if (auto parameter = weight.getDefiningOp<ParameterOp>()) {
@@ -98,7 +100,7 @@ private:
   SymbolTable symbols;
   SymbolTableCollection tables;
   SymbolUserMap users;
-  std::map<std::pair<const void *, std::pair<std::string, const void *>>, Value> found;
+  std::map<std::tuple<const void *, std::string, const void *>, Value> found;
 };
 
 struct InputScalesPass : lowbit::impl::InputScalesBase<InputScalesPass> {

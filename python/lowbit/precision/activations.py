@@ -72,7 +72,7 @@ class StaticActivations(StageStep):
             bound = self.bound(tap)
             scale = np.float32(bound / (2 ** (self.bits - 1) - 1))
             for key in tap.feeds:
-                if key in state.shared:
+                if key in state.factors:
                     raise LowbitError(
                         f"'{key}' is a factor of several products: their inputs have no one scale",
                         hint="leave static-activations out",

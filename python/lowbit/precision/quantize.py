@@ -72,6 +72,8 @@ class StageState:
     decisions: dict[str, list[str]]
     shared: frozenset[str]
     """Parameters that are used more than once in the model."""
+    factors: frozenset[str]
+    """Weights of several products, with inputs of their own."""
     observe: Callable[[Mapping[str, Array]], list[Statistics]]
     """Maxima, minima and histograms of the taps with such parameters."""
     added: dict[str, Array] = field(default_factory=dict)
@@ -136,6 +138,12 @@ class Quantization:
     @cached_property
     def shared(self) -> frozenset[str]:
         uses = Counter(key for stage in self.calibration.stages for key in stage.weights)
+        return frozenset(key for key, count in uses.items() if count > 1)
+
+    @cached_property
+    def factors(self) -> frozenset[str]:
+        taps = [set(feeds) for stage in self.calibration.stages for feeds in stage.feeds]
+        uses = Counter(key for feeds in taps for key in feeds)
         return frozenset(key for key, count in uses.items() if count > 1)
 
     def _read_text(self, text: str | None) -> list[Tokens]:
@@ -273,6 +281,7 @@ class Quantization:
             chosen,
             {},
             self.shared,
+            self.factors,
             self.calibration.measure,
         )
         for step in stage_steps:
@@ -291,6 +300,11 @@ class Quantization:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             results = dict(zip(chosen, pool.map(quantize, chosen)))
+        if state.added and self.output.endswith(".gguf"):
+            raise LowbitError(
+                f"a GGUF file has no place for '{next(iter(state.added))}'",
+                hint="give --output a name that ends in .safetensors",
+            )
         stored: Stored = {
             key: (values.shape, Term("", {"values": values})) for key, values in state.added.items()
         }
