@@ -67,15 +67,19 @@ class StaticActivations(StageStep):
         codes = 2 ** (self.bits - 1) - 1
         return float(bounds[np.argmin(squared_error(tap, bounds / codes, codes))])
 
+    def scale(self, tap: Statistics) -> np.float32:
+        """Of its codes."""
+        return np.float32(self.bound(tap) / (2 ** (self.bits - 1) - 1))
+
     def condition(self, state: StageState) -> None:
         for tap in state.measure():
-            bound = self.bound(tap)
-            scale = np.float32(bound / (2 ** (self.bits - 1) - 1))
+            scale = self.scale(tap)
+            bound = float(scale) * (2 ** (self.bits - 1) - 1)
             for key in tap.feeds:
                 if key in state.factors:
                     raise LowbitError(
                         f"'{key}' is a factor of several products: their inputs have no one scale",
                         hint="leave static-activations out",
                     )
-                state.added[f"{key}.input_scale"] = scale.reshape(1, 1)
+                state.added[f"{key}.input_scale"] = np.full((1, 1), scale, np.float32)
                 state.note(key, f"inputs up to {bound:.4g} of {tap.largest.max():.4g}")

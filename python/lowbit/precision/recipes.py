@@ -63,9 +63,9 @@ _ALL = [
     ),
     Recipe(
         "static",
-        "static-activations,gptq",
+        "migrate-scales{by=ranges},static-activations{by=maximum},gptq",
         INT8_ROWS,
-        "Weights and activations of 8 bits, one scale for the inputs of each product, fixed by calibration (least squared error).",
+        "As smoothquant, with one scale for the inputs of each product, which calibration fixes.",
         activations="int<8>, scale = f32 per tensor, rule = given",
     ),
     Recipe(
