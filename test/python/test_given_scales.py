@@ -116,7 +116,13 @@ def test_what_is_missing_is_told():
     x = np.ones((2, 4), F32)
     with pytest.raises(LowbitError, match="'given' keeps the scales of a destination"):
         lowbit.encode(x, f"#lowbit.quantized<{STATIC}>")
-    with pytest.raises(LowbitError, match="component 'scale' is f32 .1, 2., the encoding wants f32 .1, 1."):
+    with pytest.raises(LowbitError, match="those of a destination, and there is none"):
+        lowbit.encode(x, f"#lowbit.quantized<{STATIC}>", second_moments=np.eye(4))
+    with pytest.raises(LowbitError, match="scales are given, and codes .* choose their own"):
+        lowbit.encode(x, f"#lowbit.quantized<{STATIC}>", given={}, second_moments=np.eye(4))
+    with pytest.raises(
+        LowbitError, match="component 'scale' is f32 .1, 2., the encoding wants f32 .1, 1."
+    ):
         lowbit.encode(x, f"#lowbit.quantized<{STATIC}>", given={"scale": np.ones((1, 2), F32)})
     with pytest.raises(LowbitError, match="only an encode by the rule 'given' takes scales"):
         lowbit.encode(x, "#lowbit.quantized<int<8>, scale = f32 per tensor>", given={"scale": [[1]]})  # fmt: skip

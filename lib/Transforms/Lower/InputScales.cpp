@@ -54,7 +54,7 @@ namespace {
 /// arguments, which callers give from beside what they give for the weight.
 class Companions {
 public:
-  explicit Companions(ModuleOp module) : symbols(module), users(tables, module) {}
+  explicit Companions(ModuleOp module) : users(tables, module) {}
 
   /// What lies beside `weight` as "KEY.`suffix`". Failure, with the reason: it is no parameter.
   FailureOr<Value> get(Value weight, StringRef suffix, Type type, std::string &reason) {
@@ -97,7 +97,6 @@ public:
   }
 
 private:
-  SymbolTable symbols;
   SymbolTableCollection tables;
   SymbolUserMap users;
   std::map<std::tuple<const void *, std::string, const void *>, Value> found;
