@@ -131,8 +131,63 @@ Expected<std::optional<uint64_t>> TensorEncoding::getBytes(ArrayRef<int64_t> sha
   return bytes ? std::optional<uint64_t>(*bytes) : std::nullopt;
 }
 
-Expected<std::vector<EncodedComponent>> TensorEncoding::encode(ArrayRef<int64_t> shape,
-                                                               ArrayRef<float> values) const {
+/// Whether arrays of these types have the same bits. Codes are bytes, whether called signed or not,
+/// and numpy has no bf16.
+static bool haveSameBits(DType wanted, DType given) {
+  return wanted == given || (wanted == DType::U8 && given == DType::I8) ||
+         (wanted == DType::BF16 && given == DType::U16);
+}
+
+/// The components of a tensor of this shape, which may come in any order.
+static Expected<SmallVector<BufferRef>> findComponents(const TensorEncoding &encoding,
+                                                       ArrayRef<int64_t> shape,
+                                                       ArrayRef<Component> components) {
+  Expected<std::vector<ComponentType>> types = encoding.getComponents(shape);
+  if (!types)
+    return types.takeError();
+  SmallVector<BufferRef> buffers;
+  for (const ComponentType &type : *types) {
+    auto found = find_if(components, [&](const Component &c) { return c.name == type.name; });
+    if (found == components.end())
+      return createStringError("component '" + type.name + "' is missing");
+    bool fits = found->shape.size() == type.shape.size() &&
+                found->data.size() == countBytes(found->dtype, found->shape);
+    for (auto [expected, given] : zip(type.shape, found->shape))
+      fits &= expected == -1 || expected == given;
+    if (!fits || !haveSameBits(type.dtype, found->dtype))
+      return createStringError("component '" + type.name + "' is " +
+                               formatArrayType(found->dtype, found->shape) +
+                               ", the encoding wants " + formatArrayType(type.dtype, type.shape));
+    buffers.push_back({found->shape, found->data});
+  }
+  return buffers;
+}
+
+/// Into a destination whose scales stay, as the rule `given` has it. The codes may be missing.
+static Expected<std::vector<Buffer>> encodeInto(const TensorEncoding &encoding, QuantizedAttr term,
+                                                ArrayRef<int64_t> shape, ArrayRef<float> values,
+                                                ArrayRef<Component> destination) {
+  Expected<std::vector<ComponentType>> types = encoding.getComponents(shape);
+  if (!types)
+    return types.takeError();
+  SmallVector<Component> all(destination);
+  std::vector<uint8_t> zeros;
+  for (const ComponentType &type : *types)
+    if (StringRef(type.name).starts_with("codes") && type.isStatic())
+      zeros.resize(std::max<size_t>(zeros.size(), countBytes(type.dtype, type.shape).value_or(0)));
+  for (const ComponentType &type : *types)
+    if (StringRef(type.name).starts_with("codes") && type.isStatic())
+      all.push_back({type.name, type.dtype, type.shape,
+                     ArrayRef(zeros).take_front(countBytes(type.dtype, type.shape).value_or(0))});
+  Expected<SmallVector<BufferRef>> buffers = findComponents(encoding, shape, all);
+  if (!buffers)
+    return buffers.takeError();
+  return term.referenceEncodeInto(shape, *buffers, values);
+}
+
+Expected<std::vector<EncodedComponent>>
+TensorEncoding::encode(ArrayRef<int64_t> shape, ArrayRef<float> values,
+                       ArrayRef<Component> destination) const {
   Expected<std::vector<ComponentType>> types = getComponents(shape);
   if (!types)
     return types.takeError();
@@ -146,7 +201,14 @@ Expected<std::vector<EncodedComponent>> TensorEncoding::encode(ArrayRef<int64_t>
                       std::vector<uint8_t>(bytes, bytes + values.size() * sizeof(float))});
     return result;
   }
-  Expected<std::vector<Buffer>> buffers = getAttribute(attribute).referenceEncode(shape, values);
+  EncodingAttrInterface encoding = getAttribute(attribute);
+  auto term = dyn_cast<QuantizedAttr>(mlir::Attribute(encoding));
+  bool isGiven = term && term.hasGivenScales() && !destination.empty();
+  if (!isGiven && !destination.empty())
+    return createStringError("only an encode by the rule 'given' takes scales");
+  Expected<std::vector<Buffer>> buffers = isGiven
+                                              ? encodeInto(*this, term, shape, values, destination)
+                                              : encoding.referenceEncode(shape, values);
   if (!buffers)
     return buffers.takeError();
   if (buffers->size() != types->size())
@@ -209,38 +271,6 @@ TensorEncoding::encodeWithFeedback(ArrayRef<int64_t> shape, ArrayRef<float> valu
   if (!codes)
     return codes.takeError();
   return std::make_pair(toComponents(*types, codes->components), codes->error);
-}
-
-/// Whether arrays of these types have the same bits. Codes are bytes, whether called signed or not,
-/// and numpy has no bf16.
-static bool haveSameBits(DType wanted, DType given) {
-  return wanted == given || (wanted == DType::U8 && given == DType::I8) ||
-         (wanted == DType::BF16 && given == DType::U16);
-}
-
-/// The components of a tensor of this shape, which may come in any order.
-static Expected<SmallVector<BufferRef>> findComponents(const TensorEncoding &encoding,
-                                                       ArrayRef<int64_t> shape,
-                                                       ArrayRef<Component> components) {
-  Expected<std::vector<ComponentType>> types = encoding.getComponents(shape);
-  if (!types)
-    return types.takeError();
-  SmallVector<BufferRef> buffers;
-  for (const ComponentType &type : *types) {
-    auto found = find_if(components, [&](const Component &c) { return c.name == type.name; });
-    if (found == components.end())
-      return createStringError("component '" + type.name + "' is missing");
-    bool fits = found->shape.size() == type.shape.size() &&
-                found->data.size() == countBytes(found->dtype, found->shape);
-    for (auto [expected, given] : zip(type.shape, found->shape))
-      fits &= expected == -1 || expected == given;
-    if (!fits || !haveSameBits(type.dtype, found->dtype))
-      return createStringError("component '" + type.name + "' is " +
-                               formatArrayType(found->dtype, found->shape) +
-                               ", the encoding wants " + formatArrayType(type.dtype, type.shape));
-    buffers.push_back({found->shape, found->data});
-  }
-  return buffers;
 }
 
 Error TensorEncoding::verify(ArrayRef<int64_t> type, ArrayRef<int64_t> shape,

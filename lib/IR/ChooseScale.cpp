@@ -232,10 +232,37 @@ static Value searchScale(TileBuilder &t, QuantizedAttr term, const Rule &rule,
 // All rules
 //===----------------------------------------------------------------------===//
 
+/// Codes are made from both on one grid.
+static bool haveOneGrid(QuantizedAttr term, ArrayRef<int64_t> shape) {
+  return !term.getZero() ||
+         blockOf(term.getZeroTree(), shape) == blockOf(term.getScaleTree(), shape);
+}
+
+FailureOr<ChosenScale> lowbit::givenScale(TileBuilder &t, QuantizedAttr term,
+                                          ArrayRef<int64_t> shape, SmallVector<Value> levels,
+                                          const Box &region) {
+  if (!haveOneGrid(term, shape))
+    return failure();
+  ChosenScale given{std::move(levels), {}, {}};
+  ArrayRef<Value> all = given.levels;
+  size_t count = term.getScaleTree().getLevels(shape).size();
+  given.scale = factorsOf(t, term.getScaleTree(), shape, all.take_front(count), region);
+  // A quotient by a denormal number is not what lowbit.quotient is exact for.
+  given.scale.value = t.elementwise(
+      given.scale.value, t.b.getF32Type(), [](TileBuilder &t, ValueRange a) -> SmallVector<Value> {
+        Value magnitude = math::AbsFOp::create(t.b, t.loc, a[0]);
+        Value isDenormal =
+            cmp(t, arith::CmpFPredicate::OLT, magnitude, t.f32(std::numeric_limits<float>::min()));
+        return {select(t, isDenormal, t.f32(0), a[0])};
+      });
+  if (ScaleAttrInterface zero = term.getZeroTree())
+    given.zero = factorsOf(t, zero, shape, all.slice(count, zero.getLevels(shape).size()), region);
+  return given;
+}
+
 FailureOr<ChosenScale> lowbit::chooseScale(TileBuilder &t, QuantizedAttr term, const Rule &rule,
                                            ArrayRef<int64_t> shape, Value tile, const Box &region) {
-  // Codes are made from both on one grid.
-  if (term.getZero() && blockOf(term.getZeroTree(), shape) != blockOf(term.getScaleTree(), shape))
+  if (!haveOneGrid(term, shape))
     return failure();
   numerics::Format format = term.getCodeFormat().getReference();
   SmallVector<int64_t> block = blockOf(term.getScaleTree(), shape);

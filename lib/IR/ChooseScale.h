@@ -28,6 +28,12 @@ struct ChosenScale {
   GridValues scale, zero;                ///< what codes are computed with
 };
 
+/// What codes are computed with where scales and zero points are given: unpacked `levels` of the
+/// tile, the scale's, then the zero point's. Failure: they are not on the same blocks.
+llvm::FailureOr<ChosenScale> givenScale(TileBuilder &t, QuantizedAttr term,
+                                        llvm::ArrayRef<int64_t> shape,
+                                        llvm::SmallVector<mlir::Value> levels, const Box &region);
+
 /// The scale and the zero point of each block of a tile, as numerics::chooseScales. The term has a
 /// scale whose levels are payload. Failure: the tree cannot be written.
 llvm::FailureOr<ChosenScale> chooseScale(TileBuilder &t, QuantizedAttr term,

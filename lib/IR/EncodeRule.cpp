@@ -54,6 +54,8 @@ static numerics::EncodeRule::Choice choiceOf(RuleKind kind) {
     return Choice::Percentile;
   case RuleKind::Mse:
     return Choice::Mse;
+  case RuleKind::Given:
+    return Choice::Given;
   }
   llvm_unreachable("all rules are listed");
 }

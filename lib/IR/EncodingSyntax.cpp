@@ -74,7 +74,7 @@ static ParseResult parseRule(AsmParser &parser, RuleFields &rule) {
     return parser.emitError(loc)
            << "unknown encode rule '" << name
            << "'; known: default, absmax, signed_max, min_max, mx_floor, mx_ceil, "
-              "percentile<99.5>, mse<steps = 16, least = 0.5>";
+              "percentile<99.5>, mse<steps = 16, least = 0.5>, given";
   rule.choice = *known;
   if (*known == RuleKind::Mse)
     return parseMse(parser, rule);

@@ -225,16 +225,23 @@ Fields PlanesLayoutAttr::buildUnpack(OpBuilder &b, Location loc, const Quantized
                                      RankedTensorType type, ValueRange components,
                                      const Box &region) const {
   TileBuilder t(b, loc);
-  Fields fields;
   unsigned next = 0;
-  for (StoredArray &array : arraysOf(*this, term, type.getShape())) {
-    Value v = unpackArray(t, array, components, next, region);
-    if (!fields.codes)
-      fields.codes = v;
-    else
-      fields.levels.push_back(v);
-  }
-  return fields;
+  StoredArray codes = arraysOf(*this, term, type.getShape())[0];
+  return {unpackArray(t, codes, components, next, region),
+          buildUnpackLevels(b, loc, term, type, components, region)};
+}
+
+SmallVector<Value> PlanesLayoutAttr::buildUnpackLevels(OpBuilder &b, Location loc,
+                                                       const QuantizedAttr &term,
+                                                       RankedTensorType type, ValueRange components,
+                                                       const Box &region) const {
+  TileBuilder t(b, loc);
+  SmallVector<StoredArray> arrays = arraysOf(*this, term, type.getShape());
+  unsigned next = arrays[0].planes.size();
+  SmallVector<Value> levels;
+  for (const StoredArray &array : ArrayRef(arrays).drop_front())
+    levels.push_back(unpackArray(t, array, components, next, region));
+  return levels;
 }
 
 /// Bytes of a plane from the codes of a tile; the unused bits of a row's last byte are zero.

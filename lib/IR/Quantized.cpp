@@ -39,6 +39,10 @@ LogicalResult lowbit::verifyStaticTerm(LayoutAttrInterface layout, QuantizedAttr
   return success();
 }
 
+bool QuantizedAttr::hasGivenScales() const {
+  return getRule() && getRule().getChoice() == RuleKind::Given;
+}
+
 QuantizedAttr QuantizedAttr::inLayout(Attribute layout) const {
   return get(getContext(), getFormat(), getScale(), getZero(), getAdditive(), EncodeRuleAttr(),
              layout);
@@ -50,6 +54,8 @@ SmallVector<ScaleLevel> QuantizedAttr::getAllLevels(ArrayRef<int64_t> shape) con
     if (tree)
       for (ScaleLevel &level : tree.getLevels(shape)) {
         level.suffix = name.str() + level.suffix;
+        if (hasGivenScales())
+          level.role = ComponentRole::Structure;
         all.push_back(std::move(level));
       }
   };
@@ -266,6 +272,15 @@ llvm::Error QuantizedAttr::referenceDecode(ArrayRef<int64_t> shape, ArrayRef<Buf
 
 llvm::Expected<std::vector<Buffer>> QuantizedAttr::referenceEncode(ArrayRef<int64_t> shape,
                                                                    ArrayRef<float> values) const {
+  if (hasGivenScales())
+    return llvm::createStringError("the rule 'given' keeps the scales of a destination, and there "
+                                   "is none: give its components");
+  return referenceEncodeInto(shape, {}, values);
+}
+
+llvm::Expected<std::vector<Buffer>>
+QuantizedAttr::referenceEncodeInto(ArrayRef<int64_t> shape, ArrayRef<BufferRef> components,
+                                   ArrayRef<float> values) const {
   numerics::Quantized term = getReferenceTerm();
   numerics::Shape extents(shape.begin(), shape.end());
   if (llvm::Error error = checkReference(term, extents, /*isEncode=*/true))
@@ -273,7 +288,13 @@ llvm::Expected<std::vector<Buffer>> QuantizedAttr::referenceEncode(ArrayRef<int6
   if ((int64_t)values.size() != numerics::elementCount(extents))
     return llvm::createStringError("there are " + std::to_string(values.size()) +
                                    " values, not as many as the tensor has");
-  std::vector<numerics::Bytes> bytes = numerics::encode(term, extents, values.data());
+  if (hasGivenScales())
+    if (llvm::Error error = checkBytes(term, extents, components))
+      return std::move(error);
+  std::vector<const uint8_t *> data;
+  for (const BufferRef &component : components)
+    data.push_back(component.bytes.data());
+  std::vector<numerics::Bytes> bytes = numerics::encodeInto(term, extents, data, values.data());
   std::vector<Buffer> buffers;
   for (auto [component, data] : llvm::zip(numerics::components(term, extents), bytes))
     buffers.push_back(

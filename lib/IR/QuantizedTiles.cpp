@@ -192,7 +192,14 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
   };
   bool hasStatistics =
       llvm::any_of(levels, [](ScaleLevel &l) { return l.role == ComponentRole::Statistic; });
-  if (hasStatistics) {
+  if (hasGivenScales()) {
+    SmallVector<Value> stored = cast<PlanesLayoutAttr>(getLayout())
+                                    .buildUnpackLevels(b, loc, *this, type, components, region);
+    auto given = givenScale(t, *this, shape, std::move(stored), region);
+    if (failed(given))
+      return failure();
+    chosen = *given;
+  } else if (hasStatistics) {
     chosen.levels = partsOf(ComponentRole::Statistic);
     chosen.scale = factorsOf(t, getScaleTree(), shape, chosen.levels, region);
   } else if (getScale()) {
@@ -224,8 +231,9 @@ FailureOr<SmallVector<Value>> QuantizedAttr::buildEncodeTile(OpBuilder &b, Locat
                              });
   fields.codes = t.unblocked(view, codes);
   if (!tables.empty())
-    fields.codes =
-        format.buildEncodeTile(b, loc, shape, fields.codes, partsOf(ComponentRole::Structure));
+    fields.codes = format.buildEncodeTile(
+        b, loc, shape, fields.codes,
+        ValueRange(partsOf(ComponentRole::Structure)).take_back(tables.size()));
   fields.levels = chosen.levels;
   SmallVector<Value> payload;
   for (auto [component, value] : llvm::zip(getComponents(type), components))

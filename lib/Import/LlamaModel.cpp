@@ -444,9 +444,15 @@ Error Reader::readTensors(const LlamaImportOptions &options) {
   return Error::success();
 }
 
+/// The weight that a scale of its inputs lies beside (lowbit-input-scales), or the tensor itself.
+static StringRef withoutInput(StringRef name) {
+  auto [weight, input] = name.rsplit(".input_");
+  return input.empty() ? name : weight;
+}
+
 Error Reader::rejectLeftOvers() const {
   for (const TensorInfo &tensor : archive.tensors())
-    if (!used.contains(tensor.name))
+    if (!used.contains(withoutInput(tensor.name)))
       return makeError(
           "tensor '" + tensor.name +
           "' has no place in a 'llama' model: the model is of another kind, and would compute "

@@ -24,6 +24,8 @@ std::optional<std::string> ColumnEncoder::check(const Quantized &term, const Sha
     return "codes of this layout are chosen together, not column by column";
   if (term.levels)
     return "learned levels are chosen from all columns at once";
+  if (term.rule.choice == EncodeRule::Choice::Given)
+    return "scales that are given are those of a destination, and there is none";
   if (resolveRule(term).seed)
     return "stochastic rounding has no nearest code";
   return std::nullopt;

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <limits>
 
 namespace lowbit::numerics {
 
@@ -171,17 +172,12 @@ std::vector<Bytes> encodeWeighted(const Quantized &term, const Shape &shape, con
                              encodeLearned(term, rule, shape, x, weights, std::move(chosen)));
 }
 
-std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
-  assert(!checkEncode(term, shape) && "the term cannot encode this shape");
-  if (usesOwnEncoder(term))
-    return layoutOf(term).pack(term, shape, layoutOf(term).chooseCodes(term, shape, x));
+/// The codes of x, with scales that are known.
+static std::vector<Bytes> encodeWith(ChosenScales chosen, const Quantized &term,
+                                     const EncodeRule &rule, const Shape &shape, const float *x) {
   if (term.levels)
-    return encodeWeighted(term, shape, x, nullptr);
-  EncodeRule rule = resolveRule(term);
-  ChosenScales chosen;
-  if (term.scale)
-    chosen = chooseScales(term, rule, shape, x);
-
+    return layoutOf(term).pack(term, shape,
+                               encodeLearned(term, rule, shape, x, nullptr, std::move(chosen)));
   int64_t columns = shape.back();
   int64_t rows = columns ? *elementCount(shape) / columns : 0;
   std::vector<Codes> arrays{Codes(static_cast<size_t>(rows * columns))};
@@ -201,6 +197,48 @@ std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float
   for (Codes &codes : chosen.arrays)
     arrays.push_back(std::move(codes));
   return layoutOf(term).pack(term, shape, arrays);
+}
+
+std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x) {
+  assert(!checkEncode(term, shape) && "the term cannot encode this shape");
+  assert(term.rule.choice != EncodeRule::Choice::Given && "the scales are those of a destination");
+  if (usesOwnEncoder(term))
+    return layoutOf(term).pack(term, shape, layoutOf(term).chooseCodes(term, shape, x));
+  EncodeRule rule = resolveRule(term);
+  ChosenScales chosen;
+  if (term.scale)
+    chosen = chooseScales(term, rule, shape, x);
+  return encodeWith(std::move(chosen), term, rule, shape, x);
+}
+
+/// Those of a destination. A scale that is denormal counts as zero: a quotient by it need not be
+/// computed exactly.
+static ChosenScales givenScales(const Quantized &term, const Shape &shape,
+                                const std::vector<const uint8_t *> &data) {
+  ChosenScales given;
+  given.arrays = layoutOf(term).unpack(term, shape, data);
+  given.arrays.erase(given.arrays.begin()); // the codes
+  if (term.levels)
+    given.arrays.pop_back();
+  const Codes *trees = given.arrays.data();
+  given.storedScale = decodeScale(*term.scale, shape, trees);
+  std::vector<float> scales = given.storedScale.blockValues();
+  for (float &scale : scales)
+    if (std::fabs(scale) < std::numeric_limits<float>::min())
+      scale = 0.0f;
+  Tiling tiling(shape, term.scale->levels.back().granularity.blockOf(shape));
+  given.scale = ScaleField::perBlock(tiling, std::move(scales));
+  if (term.zero)
+    given.zero = given.storedZero = decodeScale(*term.zero, shape, trees);
+  return given;
+}
+
+std::vector<Bytes> encodeInto(const Quantized &term, const Shape &shape,
+                              const std::vector<const uint8_t *> &data, const float *x) {
+  if (term.rule.choice != EncodeRule::Choice::Given)
+    return encode(term, shape, x);
+  assert(!checkEncode(term, shape) && "the term cannot encode this shape");
+  return encodeWith(givenScales(term, shape, data), term, resolveRule(term), shape, x);
 }
 
 } // namespace lowbit::numerics

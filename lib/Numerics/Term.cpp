@@ -352,7 +352,10 @@ Message checkRule(const Quantized &term) {
     return message;
   if (Message message = checkRounding(rule, term.format))
     return message;
-  if ((rule.choice == EncodeRule::Choice::MinMax) != (term.zeroKind != ZeroKind::None))
+  if (rule.choice == EncodeRule::Choice::Given && layoutOf(term).str().rfind("planes", 0) != 0)
+    return "a scale that is given lies apart from the codes, in the layout 'planes'";
+  if (rule.choice != EncodeRule::Choice::Given &&
+      (rule.choice == EncodeRule::Choice::MinMax) != (term.zeroKind != ZeroKind::None))
     return "the min-max rule and a zero point go together";
   if (rule.choice == EncodeRule::Choice::Mse && term.format.kind() == FormatKind::Learned)
     return "the mse rule needs levels that are known before the scale, not learned ones";

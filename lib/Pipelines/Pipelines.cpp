@@ -246,6 +246,7 @@ void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &optio
   QuantizeActivationsOptions activations;
   activations.encoding = options.activations;
   pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
+  pm.addPass(createInputScales());
   buildTilingPipeline(pm, options);
   buildBufferizationPipeline(pm, options.parallel);
   buildLLVMPipeline(pm, &options);
@@ -253,6 +254,7 @@ void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &optio
 
 void lowbit::buildReferencePipeline(OpPassManager &pm) {
   buildExplicitPipeline(pm);
+  pm.addPass(createInputScales());
   pm.addPass(createComponents());
   pm.addNestedPass<func::FuncOp>(createBuildTiles());
   pm.addNestedPass<func::FuncOp>(createResolveDraws());

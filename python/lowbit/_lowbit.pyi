@@ -134,7 +134,9 @@ def component_types(encoding: str, shape: Sequence[int]) -> list[tuple[str, str,
 def encode_multiples(encoding: str, shape: Sequence[int]) -> list[int]:
     """Per axis: at multiples of this a tensor can be cut into parts that are encoded by themselves; -1: nowhere."""
 
-def encode(values: NDArray[np.float32], encoding: str) -> dict[str, NDArray[Any]]:
+def encode(
+    values: NDArray[np.float32], encoding: str, given: dict[str, NDArray[Any]] = {}
+) -> dict[str, NDArray[Any]]:
     """The components of `values`, rounded by the scalar reference: lowbit.encode."""
 
 def encode_weighted(

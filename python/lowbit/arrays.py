@@ -19,6 +19,7 @@ def encode(
     damping: float = 0.01,
     order: str = "natural",
     sweeps: int = 0,
+    given: Mapping[str, ArrayLike] | None = None,
 ) -> dict[str, NDArray[Any]]:
     """The stored components of `array` in an encoding, by name ('codes', 'scale', 'blocks', …).
 
@@ -33,15 +34,27 @@ def encode(
         the values as they came.
     sweeps: afterwards each code is chosen anew that often with all others as they are, which only lowers the error
         (coordinate descent: QuantEase, arXiv 2309.01885).
+    given: for an encoding with `rule = given`: its scales and zero points as they are stored, by component, as
+        {'scale': [[0.01]]}.
 
     >>> lowbit.encode(np.float32([[1.0, -0.5]]), "#lowbit.quantized<int<4>, scale = f16 per [1, 2]>")
     """
     values = np.ascontiguousarray(array, np.float32)
     if order not in ("natural", "falling"):
         raise LowbitError(f"unknown order '{order}'", hint="'natural' or 'falling'")
+    if second_moments is not None and given is not None:
+        raise LowbitError(
+            "scales are given, and codes that make up for one another choose their own",
+            hint="leave second_moments or given out",
+        )
     try:
         if second_moments is None:
-            return _lowbit.encode(values, encoding)
+            # Arrays have the type that is stored, plain numbers are f32.
+            scales = {
+                name: np.ascontiguousarray(part, getattr(part, "dtype", np.float32))
+                for name, part in (given or {}).items()
+            }
+            return _lowbit.encode(values, encoding, scales)
         moments = np.ascontiguousarray(second_moments, np.float64)
         components, _ = _lowbit.encode_with_feedback(
             values, encoding, moments, damping, order == "falling", sweeps

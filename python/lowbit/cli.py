@@ -152,7 +152,8 @@ def _parser() -> argparse.ArgumentParser:
             type=_activations,
             metavar="TYPE",
             help="how activations are multiplied with encoded weights: f32; rounded in blocks of 32 to int15 (default; "
-            "within 0.01 %% of the perplexity of f32) or int8 (0.3 %%); or what they are rounded to, as 'int<8>, scale = f32 per [1, 64]'",
+            "within 0.01 %% of the perplexity of f32) or int8 (0.3 %%); or what they are rounded to, as 'int<8>, scale = f32 per [1, 64]'; "
+            "by the scales that `quantize` left in the file: 'int<8>, scale = f32 per tensor, rule = given'",
         )
         sub.add_argument(
             "--kv-cache",

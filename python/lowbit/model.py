@@ -109,8 +109,8 @@ class Model:
     """A model file, compiled for this machine when it is first needed, or one that `lowbit compile` made (.lbm).
 
     activations: how activations are multiplied with encoded weights: 'f32'; rounded in blocks of 32 to 'int15' (the
-        same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]". None is what the
-        file says, of models whose activations were chosen with their weights, and else int15.
+        same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]"; by the scales that
+        the step static-activations of `lowbit quantize` left in the file: "int<8>, scale = f32 per tensor, rule = given". None is what the file says, of models whose activations were chosen with their weights, and else int15.
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
     kv_cache: what keys and values are stored as: 'f32', 'f16', 'int8' or 'int4' (in blocks of 32), or an encoding whose blocks span no
         positions, as "int<8>, scale = f16 per [1, 1, 64]"; or one for each, as '{"k": "int8", "v_0": "f16", "v": "int4"}'. None is what the

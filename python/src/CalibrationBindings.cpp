@@ -21,10 +21,10 @@ using Sink = std::tuple<int64_t, int64_t, std::vector<int64_t>, std::vector<int6
 using Member = std::tuple<std::string, int64_t, int64_t, std::string, bool>;
 using Basis = std::tuple<std::vector<int64_t>, int64_t, bool, std::vector<Member>,
                          std::vector<std::string>, std::string>;
-using Stage = std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
-                         std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
-                         std::vector<std::string>, std::vector<Basis>, std::string,
-                         std::vector<int64_t>>;
+using Stage =
+    std::tuple<std::string, std::vector<std::string>, std::vector<std::string>,
+               std::vector<std::vector<std::string>>, std::vector<std::vector<Sink>>,
+               std::vector<std::string>, std::vector<Basis>, std::string, std::vector<int64_t>>;
 using Shift = std::tuple<std::string, int64_t, std::vector<int64_t>, std::vector<int64_t>, int64_t,
                          std::string>;
 using Entry =
@@ -50,7 +50,8 @@ split(const std::string &text, const std::vector<std::string> &statistics, const
   StagedProgram program;
   Cancellation cancellation;
   raise(runCancellable(cancellation, [&] {
-    return splitStages(text, name, statistics, entry, output, onlyParameters, gradients, cancellation)
+    return splitStages(text, name, statistics, entry, output, onlyParameters, gradients,
+                       cancellation)
         .moveInto(program);
   }));
   std::vector<Stage> stages;
@@ -63,8 +64,8 @@ split(const std::string &text, const std::vector<std::string> &statistics, const
     }
     stages.emplace_back(std::move(stage.function), std::move(stage.arguments),
                         std::move(stage.types), std::move(stage.feeds), std::move(sinks),
-                        std::move(stage.refusals), toTuples(stage.bases),
-                        std::move(stage.gradient), std::move(stage.differentiated));
+                        std::move(stage.refusals), toTuples(stage.bases), std::move(stage.gradient),
+                        std::move(stage.differentiated));
   }
   return {std::move(program.text), std::move(stages)};
 }
@@ -113,8 +114,10 @@ void python::bindCalibration(nb::module_ &module) {
       "each stage its function, what its arguments are, the types of all (statistics come last), "
       "what each of its taps feeds, and of each tap the parameters that take factors of its "
       "channels (argument, axis, digits, strides), or the reason why none do; what can be "
-      "permuted with its taps, as describe_entries has it; and, with gradients, its vector-Jacobian "
-      "product, or '', and the numbers of the arguments that it is for. With only_parameters values "
+      "permuted with its taps, as describe_entries has it; and, with gradients, its "
+      "vector-Jacobian "
+      "product, or '', and the numbers of the arguments that it is for. With only_parameters "
+      "values "
       "that are no parameters stay encoded.");
   module.def(
       "describe_entries", &describe, nb::arg("text"), nb::arg("name") = "module",

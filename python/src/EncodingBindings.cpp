@@ -91,15 +91,28 @@ template <typename T> static ArrayRef<T> valuesOf(const InputArray &array) {
   return {static_cast<const T *>(array.data()), array.size()};
 }
 
-static nb::dict encodeArray(const InputArray &values, const std::string &text) {
+/// Components that numpy holds; `alive` keeps them.
+static std::vector<Component> readComponents(nb::dict arrays, std::vector<InputArray> &alive) {
+  std::vector<Component> components;
+  for (auto [name, array] : arrays) {
+    const InputArray &input = alive.emplace_back(nb::cast<InputArray>(array));
+    ArrayRef<uint8_t> bytes(static_cast<const uint8_t *>(input.data()), input.nbytes());
+    components.push_back({nb::cast<std::string>(name), getDType(input), getShape(input), bytes});
+  }
+  return components;
+}
+
+static nb::dict encodeArray(const InputArray &values, const std::string &text, nb::dict given) {
   if (getDType(values) != DType::F32)
     throw Failure("encode() takes float32 values: convert them with astype()");
   EncodingContext encodings;
   TensorEncoding encoding = unwrap(encodings.read(text));
   SmallVector<int64_t, 4> shape = getShape(values);
+  std::vector<InputArray> alive;
+  std::vector<Component> destination = readComponents(given, alive);
   auto encoded = [&] {
     nb::gil_scoped_release unlocked;
-    return encoding.encode(shape, valuesOf<float>(values));
+    return encoding.encode(shape, valuesOf<float>(values), destination);
   }();
   return toNumpy(unwrap(std::move(encoded)));
 }
@@ -142,12 +155,7 @@ static nb::object decodeArray(const std::string &text, const std::vector<int64_t
   EncodingContext encodings;
   TensorEncoding encoding = unwrap(encodings.read(text));
   std::vector<InputArray> alive;
-  std::vector<Component> components;
-  for (auto [name, array] : arrays) {
-    const InputArray &input = alive.emplace_back(nb::cast<InputArray>(array));
-    ArrayRef<uint8_t> bytes(static_cast<const uint8_t *>(input.data()), input.nbytes());
-    components.push_back({nb::cast<std::string>(name), getDType(input), getShape(input), bytes});
-  }
+  std::vector<Component> components = readComponents(arrays, alive);
   Array values = unwrap(Array::allocate(DType::F32, shape));
   raise([&] {
     nb::gil_scoped_release unlocked;
@@ -190,6 +198,7 @@ void python::bindEncodings(nb::module_ &module) {
   module.def("encode_archive", &encodeFile, nb::arg("path"), nb::arg("out"), nb::arg("weights"),
              nb::arg("keep"), nb::arg("progress"));
   module.def("encode", &encodeArray, nb::arg("values"), nb::arg("encoding"),
+             nb::arg("given") = nb::dict(),
              "The components of float32 values, rounded by the scalar reference.");
   module.def("encode_weighted", &encodeArrayWeighted, nb::arg("values"), nb::arg("encoding"),
              nb::arg("weights"), "Components with learned levels of least weighted squared error.");

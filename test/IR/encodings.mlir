@@ -114,6 +114,8 @@ func.func private @mx_floor(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f
 func.func private @mx_ceil(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mx_ceil>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = percentile<99.5>>
 func.func private @percentile(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = percentile<99.5>>>)
+// CHECK-DAG: = #lowbit.quantized<int<8>, scale = f32 per tensor, rule = given>
+func.func private @given(tensor<8x64xf32, #lowbit.quantized<int<8>, scale = f32 per tensor, rule = given>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mse>
 func.func private @mse(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mse>>)
 // CHECK-DAG: = #lowbit.quantized<int<4>, scale = f16 per [1, 16], rule = mse<steps = 40, least = 0.2>>

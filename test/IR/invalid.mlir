@@ -385,6 +385,21 @@ func.func private @f(tensor<?x?x8x64xf32, #lowbit.quantized<int<4>, scale = f16 
 
 // -----
 
+// expected-error @below {{a scale that is given lies apart from the codes, in the layout 'planes'}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f16 per [1, 32], rule = given, layout = ggml<q4_0>>>)
+
+// -----
+
+// expected-error @below {{a rule chooses a scale, and this term has none}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, rule = given>>)
+
+// -----
+
+// expected-error @below {{a rank1 scale is chosen by the absmax rule}}
+func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, scale = f32 rank1<min>, rule = given>>)
+
+// -----
+
 // expected-error @below {{unknown encode rule 'best'; known: default, absmax, signed_max, min_max, mx_floor, mx_ceil, percentile}}
 func.func private @f(tensor<8x64xf32, #lowbit.quantized<int<4>, rule = best>>)
 

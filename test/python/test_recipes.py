@@ -71,7 +71,7 @@ def test_steps_describe_their_options(name):
         ("low-rank,allocate,gptq", "the step 'allocate' comes too late", "the whole model come first"),
         ("clamp,gptq", "there is no step 'clamp'", "allocate, clip, column-outliers"),
         ("nearest{a=1}", "step 'nearest' has no option 'a'", "options: none"),
-        ("clip{most=1},nearest", "step 'clip' has no option 'most'", "options: least, steps"),
+        ("clip{most=1},nearest", "step 'clip' has no option 'most'", "options: by, least, steps"),
         ("low-rank{rank},gptq", "'rank' of step 'low-rank' is not OPTION=VALUE", None),
         ("low-rank{rank=1.5},gptq", "option 'rank' of step 'low-rank' cannot be '1.5'", None),
         ("rotate{down=0},gptq", "option 'down' of step 'rotate' cannot be '0'", None),

@@ -208,14 +208,15 @@ def test_no_outliers_change_nothing(inputs):
         "#lowbit.quantized<uint<4>, scale = f16 per [1, 32], zero = uint<4> per [1, 32]>",
     ],
 )
-def test_clipping_is_never_worse_in_its_own_measure(inputs, encoding):
+@pytest.mark.parametrize("by", ["error", "mse"])
+def test_clipping_is_never_worse_in_its_own_measure(inputs, encoding, by):
     width = block_width(encoding, COLUMNS)
-    importance = np.mean(inputs**2, axis=0)
+    importance = np.mean(inputs**2, axis=0) if by == "error" else np.ones(COLUMNS, np.float32)
     gains = []
     for seed in range(5):
         weight = make_weight(inputs, encoding, seed)
         plain = (encode(weight.values, encoding).decode(weight.shape) - weight.values) ** 2
-        Clip().apply(weight)
+        Clip(by=by).apply(weight)
         assert np.abs(weight.base).max() <= np.abs(weight.values).max()
         cut = (encode(weight.base, encoding).decode(weight.shape) - weight.values) ** 2
         starts = np.arange(0, COLUMNS, width)
@@ -225,6 +226,23 @@ def test_clipping_is_never_worse_in_its_own_measure(inputs, encoding):
         assert (after <= before * (1 + 1e-5)).all()
         gains.append(after.sum() / before.sum())
     assert np.mean(gains) < 0.98
+
+
+@pytest.mark.parametrize("percent", [50, 90, 99, 100])
+@pytest.mark.parametrize("width", [32, 40, COLUMNS])
+def test_clipping_by_percentile_cuts_to_a_magnitude_of_its_block(inputs, width, percent):
+    weight = make_weight(inputs, f"#lowbit.quantized<int<4>, scale = f16 per [1, {width}]>")
+    Clip(by="percentile", percentile=percent).apply(weight)
+    clipped = 0
+    for start in range(0, COLUMNS, width):
+        block = weight.values[:, start : start + width]
+        rank = max(1, int(np.ceil(percent * block.shape[1] / 100)))
+        limit = np.sort(np.abs(block), axis=1)[:, rank - 1 : rank]
+        expected = np.clip(block, -limit, limit)
+        assert np.array_equal(weight.base[:, start : start + width], expected)
+        clipped += (limit < np.abs(block).max(axis=1, keepdims=True)).sum()
+    blocks = ROWS * len(range(0, COLUMNS, width))
+    assert weight.decisions == [f"{clipped / blocks:.0%} of the blocks clipped"]
 
 
 def test_blocks_have_the_width_of_the_finest_scale():

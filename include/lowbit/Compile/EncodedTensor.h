@@ -61,6 +61,11 @@ public:
   /// -1: nowhere along this axis. Fails if the encoding does not fit the shape (-1: any extent).
   llvm::Expected<llvm::SmallVector<int64_t>>
   getEncodeMultiples(llvm::ArrayRef<int64_t> shape) const;
+  /// Rounds row-major values into components. `destination`: scales and zero points, where the rule
+  /// `given` keeps them.
+  llvm::Expected<std::vector<EncodedComponent>>
+  encode(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values,
+         llvm::ArrayRef<Component> destination = {}) const;
   /// Rounds row-major values into components.
   llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
                                                        llvm::ArrayRef<float> values) const;

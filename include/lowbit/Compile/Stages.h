@@ -81,8 +81,7 @@ struct StagedProgram {
 llvm::Expected<StagedProgram> splitStages(llvm::StringRef text, llvm::StringRef name,
                                           llvm::ArrayRef<std::string> statistics,
                                           llvm::StringRef entry, bool output, bool onlyParameters,
-                                          bool gradients,
-                                          const Cancellation &cancellation = {});
+                                          bool gradients, const Cancellation &cancellation = {});
 
 /// The program of a language model's archive (importLlama), with keys and values as `kvCache` says.
 llvm::Expected<std::string> importModel(const Archive &archive, uint64_t contextLength,
@@ -122,7 +121,6 @@ struct EntryDescription {
 /// Of each entry of a program, by `lowbit-conditioning-pipeline`.
 llvm::Expected<std::vector<EntryDescription>>
 describeEntries(llvm::StringRef text, llvm::StringRef name, const Cancellation &cancellation = {});
-
 
 } // namespace lowbit
 

@@ -23,13 +23,14 @@ def Lowbit_EncodeRuleAttr : Lowbit_Attr<"EncodeRule", "encode_rule"> {
   let summary = "how an encode chooses scales and rounds codes";
   let description = [{
     Never changes what is decoded. The rules: `absmax`, `signed_max`, `min_max`, `mx_floor`, `mx_ceil`,
-    `percentile<99.5>`, `mse<steps = 16, least = 0.5>`. The roundings: `nearest_even`, `half_away`, `half_up`,
+    `percentile<99.5>`, `mse<steps = 16, least = 0.5>`, and `given`: scales and zero points stay those of the destination. The roundings: `nearest_even`, `half_away`, `half_up`,
     `stochastic<seed>`. What is left out is the layout's own rule or, without one, `absmax` (`min_max` with a zero point)
     and nearest even. docs/Numerics.md spells them out.
 
     ```mlir
     #lowbit.quantized<int<4>, scale = f16 per [1, 32], rule = mse<steps = 40, least = 0.2>>
     #lowbit.quantized<int<8>, scale = f32 per axis 0, rule = percentile<99.9>, rounding = stochastic<42>>
+    #lowbit.quantized<int<8>, scale = f32 per tensor, rule = given>
     ```
   }];
   let parameters = (ins "::lowbit::RuleKind":$choice,
@@ -70,6 +71,12 @@ def Lowbit_QuantizedAttr : Lowbit_Encoding<"Quantized", "quantized",
     ::lowbit::ScaleAttrInterface getZeroTree() const;
     ::lowbit::LayoutAttrInterface getStorage() const;
     ::lowbit::numerics::Quantized getReferenceTerm() const;
+    /// Whether an encode keeps the scales and zero points of its destination.
+    bool hasGivenScales() const;
+    /// Scalar reference: encodes row-major f32 values over the components of a destination.
+    ::llvm::Expected<std::vector<::lowbit::Buffer>>
+    referenceEncodeInto(::llvm::ArrayRef<int64_t> shape, ::llvm::ArrayRef<::lowbit::BufferRef> components,
+                        ::llvm::ArrayRef<float> values) const;
     /// The same term in another layout, without an encode rule.
     ::lowbit::QuantizedAttr inLayout(::mlir::Attribute layout) const;
     /// Levels of the scale, then of the zero point, with the names of their components in `planes`.

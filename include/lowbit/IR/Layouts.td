@@ -26,6 +26,10 @@ def Lowbit_PlanesLayoutAttr : Lowbit_Layout<"PlanesLayout", "planes", ["buildPac
   let extraClassDeclaration = [{
     /// The planes of codes of this format.
     ::std::vector<::lowbit::numerics::Plane> getPlanes(const ::lowbit::numerics::Format &format) const;
+    /// The levels of buildUnpack, without the codes.
+    ::llvm::SmallVector<::mlir::Value>
+    buildUnpackLevels(::mlir::OpBuilder &b, ::mlir::Location loc, const ::lowbit::QuantizedAttr &term,
+                      ::mlir::RankedTensorType type, ::mlir::ValueRange components, const ::lowbit::Box &region) const;
   }];
 }
 

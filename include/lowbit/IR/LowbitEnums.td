@@ -17,7 +17,8 @@ def Lowbit_RuleKind : Lowbit_Enum<"RuleKind", "how a scale is chosen when a tens
   I32EnumCase<"MxFloor", 4, "mx_floor">,
   I32EnumCase<"MxCeil", 5, "mx_ceil">,
   I32EnumCase<"Percentile", 6, "percentile">,
-  I32EnumCase<"Mse", 7, "mse">
+  I32EnumCase<"Mse", 7, "mse">,
+  I32EnumCase<"Given", 8, "given">
 ]>;
 
 def Lowbit_RoundingKind : Lowbit_Enum<"RoundingKind", "how a code is rounded when a tensor is encoded", [
@@ -46,7 +47,8 @@ def Lowbit_StatisticKind : Lowbit_Enum<"StatisticKind", "what is kept of the row
   I32EnumCase<"Sums", 2, "sums">,
   I32EnumCase<"Magnitudes", 3, "magnitudes">,
   I32EnumCase<"Maxima", 4, "maxima">,
-  I32EnumCase<"Minima", 5, "minima">
+  I32EnumCase<"Minima", 5, "minima">,
+  I32EnumCase<"Histogram", 6, "histogram">
 ]>;
 
 #endif // LOWBIT_IR_LOWBITENUMS_TD

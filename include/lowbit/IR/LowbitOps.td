@@ -194,7 +194,8 @@ def Lowbit_ObserveOp : Op<Lowbit_Dialect, "observe", [MemoryEffects<[MemWrite]>]
   let description = [{
     Every number of the last axis is a channel, everything before it rows. For each row x that passes here this adds x x^T to
     `moments` [channels, channels], or to an array [channels] its `squares` (the diagonal of the moments), `sums` or
-    `magnitudes` (sums of absolute values), or widens its `maxima` or `minima`. `feeds` are the parameters that the value is
+    `magnitudes` (sums of absolute values), or widens its `maxima` or `minima`. `histogram` counts |x| of all channels together, by the high
+    16 bits of the f32: an i64 array [32768], of which bin b holds the magnitudes from the f32 with the bits b << 16 up to the next one's. `feeds` are the parameters that the value is
     multiplied with; the first one names the tap. It changes nothing that is computed. `lowbit-insert-observers` places taps,
     `lowbit-lower-observers` makes arguments of them that the program updates.
 

@@ -38,13 +38,20 @@ void decode(const Quantized &term, const Shape &shape, const std::vector<const u
 std::vector<float> decode(const Quantized &term, const Shape &shape,
                           const std::vector<Bytes> &data);
 
-/// Encodes x[element count] into the components. Precondition: checkEncode(term, shape) passes.
+/// Encodes x[element count] into the components. Precondition: checkEncode(term, shape) passes, and
+/// the rule is not `Given`.
 std::vector<Bytes> encode(const Quantized &term, const Shape &shape, const float *x);
 /// The same with levels of least weighted squared error: weights[element count], none below 0, or
 /// null: all alike.
 /// Precondition: the term has learned levels, too.
 std::vector<Bytes> encodeWeighted(const Quantized &term, const Shape &shape, const float *x,
                                   const float *weights);
+
+/// The same over the components of a destination: `data[i]` points at the bytes of component i.
+/// What an encode does not write stays, as the scales and zero points do under the rule `Given`.
+/// Precondition: checkEncode(term, shape) passes.
+std::vector<Bytes> encodeInto(const Quantized &term, const Shape &shape,
+                              const std::vector<const uint8_t *> &data, const float *x);
 
 /// Linear indices, ascending, of the `count` elements of largest magnitude. NaN counts as larger
 /// than everything; among equals the lower index wins.

@@ -111,6 +111,7 @@ struct EncodeRule {
     MxCeil,     ///< s = the smallest power of two >= max|x| / largest
     Percentile, ///< s = (the `percent` percentile of |x|) / largest
     Mse,        ///< s = the fraction of max|x| / largest with the least sum of squared errors
+    Given,      ///< scale and zero point are those that the destination has
   };
   /// The scale that codes are computed with: as decode will read it, or before it was rounded.
   enum class Divisor { Stored, Exact };
@@ -193,7 +194,8 @@ std::optional<std::string> checkRule(const Quantized &term);
 std::optional<std::string> check(const Quantized &term, const Shape &shape);
 std::optional<std::string> check(const Sparse &term, const Shape &shape);
 
-/// As check() and checkRule(), and that encode is defined on this shape.
+/// As check() and checkRule(), and that encode is defined on this shape. With the rule `Given` that
+/// is encodeInto alone.
 std::optional<std::string> checkEncode(const Quantized &term, const Shape &shape);
 
 } // namespace lowbit::numerics

@@ -42,7 +42,7 @@ struct InsertObserversPass : lowbit::impl::InsertObserversBase<InsertObserversPa
       std::optional<StatisticKind> kind = symbolizeStatisticKind(word);
       if (!kind) {
         getOperation().emitError() << "'" << word << "' is not a statistic: give some of moments, "
-                                   << "squares, sums, magnitudes, maxima and minima";
+                                   << "squares, sums, magnitudes, maxima, minima and histogram";
         return signalPassFailure();
       }
       if (!llvm::is_contained(kinds, int32_t(*kind)))

@@ -10,6 +10,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 namespace lowbit {
@@ -36,9 +37,43 @@ static Value toRows(OpBuilder &b, ObserveOp tap) {
                                          ArrayRef<ReassociationIndices>{leading, {rank - 1}});
 }
 
+/// Magnitudes are counted by the high half of their f32: 8 bits of the exponent, 7 of the mantissa.
+static constexpr int64_t kBins = 1 << 15;
+
 static RankedTensorType getStatisticType(ObserveOp tap, StatisticKind kind) {
+  if (kind == StatisticKind::Histogram)
+    return RankedTensorType::get({kBins}, IntegerType::get(tap.getContext(), 64));
   SmallVector<int64_t> shape(kind == StatisticKind::Moments ? 2 : 1, tap.getChannels());
   return RankedTensorType::get(shape, tap.getValue().getType().getElementType());
+}
+
+/// Counts every element of the rows, one after the other: where they are added follows from what
+/// they are.
+static Value buildCounts(OpBuilder &b, Location loc, Value rows, Value before) {
+  Value zero = arith::ConstantIndexOp::create(b, loc, 0),
+        one = arith::ConstantIndexOp::create(b, loc, 1);
+  auto loopOver = [&](OpBuilder &b, int64_t axis, Value carried, auto body) -> Value {
+    Value end = tensor::DimOp::create(b, loc, rows, axis);
+    return scf::ForOp::create(b, loc, zero, end, one, carried,
+                              [&](OpBuilder &b, Location loc, Value i, ValueRange counts) {
+                                scf::YieldOp::create(b, loc, body(b, i, counts[0]));
+                              })
+        .getResult(0);
+  };
+  return loopOver(b, 0, before, [&](OpBuilder &b, Value row, Value counts) -> Value {
+    return loopOver(b, 1, counts, [&](OpBuilder &b, Value channel, Value counts) -> Value {
+      Value x = tensor::ExtractOp::create(b, loc, rows, ValueRange{row, channel});
+      Value bits =
+          arith::BitcastOp::create(b, loc, b.getI32Type(), math::AbsFOp::create(b, loc, x));
+      Value shift = arith::ConstantIntOp::create(b, loc, b.getI32Type(), 16);
+      Value bin = arith::IndexCastOp::create(b, loc, b.getIndexType(),
+                                             arith::ShRUIOp::create(b, loc, bits, shift));
+      Value count = tensor::ExtractOp::create(b, loc, counts, bin);
+      Value unit = arith::ConstantIntOp::create(b, loc, b.getI64Type(), 1);
+      return tensor::InsertOp::create(b, loc, arith::AddIOp::create(b, loc, count, unit), counts,
+                                      bin);
+    });
+  });
 }
 
 /// What `before` becomes when these rows have passed.
@@ -46,6 +81,8 @@ static Value buildUpdate(OpBuilder &b, Location loc, StatisticKind kind, Value r
   MLIRContext *context = b.getContext();
   AffineExpr d0, d1, d2;
   bindDims(context, d0, d1, d2);
+  if (kind == StatisticKind::Histogram)
+    return buildCounts(b, loc, rows, before);
   if (kind == StatisticKind::Moments) {
     // As a matrix product of the transposed rows with the rows.
     auto map = [&](AffineExpr x, AffineExpr y) { return AffineMap::get(3, 0, {x, y}, context); };

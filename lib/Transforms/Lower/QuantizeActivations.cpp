@@ -96,6 +96,10 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     EncodingAttrInterface wanted = *choice;
     auto term = dyn_cast_or_null<QuantizedAttr>(type.getEncoding());
     if (wanted && !isPlain && !term && weights.get().getDefiningOp<DecodeOp>()) {
+      if (auto rounding = dyn_cast<QuantizedAttr>(wanted); rounding && rounding.hasGivenScales())
+        return op->emitError("scales of inputs are given for a weight of one term: those that the "
+                             "terms of ")
+               << textOf(type.getEncoding()) << " meet are others";
       // Its terms meet inputs of their own, when the product has been distributed over them.
       op->setAttr(LowbitDialect::kActivationsAttrName, wanted);
       return success();

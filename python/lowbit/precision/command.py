@@ -141,7 +141,7 @@ def add_parser(
         type=lambda text: unicode(text).split(","),
         default=["moments", "sums", "maxima", "minima"],
         metavar="KIND,…",
-        help="some of moments, squares, sums, magnitudes, maxima, minima, of inputs, and fisher, of weights (moments,sums,maxima,minima)",
+        help="some of moments, squares, sums, magnitudes, maxima, minima, histogram, of inputs, and fisher, of weights (moments,sums,maxima,minima)",
     )
 
     sub = commands.add_parser(

@@ -14,7 +14,7 @@ import shutil
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
@@ -81,6 +81,16 @@ class StageState:
     decisions: dict[str, list[str]]
     shared: frozenset[str]
     """Parameters that are used more than once in the model."""
+    factors: frozenset[str]
+    """Weights of several products, with inputs of their own."""
+    observe: Callable[[Mapping[str, Array]], list[Statistics]]
+    """Maxima, minima and histograms of the taps with such parameters."""
+    added: dict[str, Array] = field(default_factory=dict)
+    """Tensors that the output has besides those of the model."""
+
+    def measure(self) -> list[Statistics]:
+        """Maxima, minima and histograms of the taps, with the parameters as they are now."""
+        return self.observe(self.parameters)
 
     def note(self, key: str, text: str) -> None:
         self.decisions.setdefault(key, []).append(text)
@@ -151,6 +161,12 @@ class Quantization:
     @cached_property
     def shared(self) -> frozenset[str]:
         uses = Counter(key for stage in self.calibration.stages for key in stage.weights)
+        return frozenset(key for key, count in uses.items() if count > 1)
+
+    @cached_property
+    def factors(self) -> frozenset[str]:
+        taps = [set(feeds) for stage in self.calibration.stages for feeds in stage.feeds]
+        uses = Counter(key for feeds in taps for key in feeds)
         return frozenset(key for key, count in uses.items() if count > 1)
 
     def _read_text(self, text: str | None) -> list[Tokens]:
@@ -318,16 +334,27 @@ class Quantization:
         self, stage: Stage, record: dict[str, Any]
     ) -> tuple[Stored, dict[str, Array]]:
         """What its tensors are stored as, and all its parameters as they decode."""
-        if not any(self.encodings[key] != KEEP for feeds in stage.feeds for key in feeds):
+        stage_steps = [step for step in self.recipe.steps if isinstance(step, StageStep)]
+        if not any(step.keeps_every_input for step in stage_steps) and all(
+            self.encodings[key] == KEEP for feeds in stage.feeds for key in feeds
+        ):
             return {}, self._load(stage.parameters) if self.sequences else {}
         original = self._load(stage.weights)
         taps = self.calibration.observe(original) if self.sequences else []
         chosen = {k: e for feeds in stage.feeds for k in feeds if (e := self.encodings[k]) != KEEP}
         decisions = {key: list(self._decisions.get(key, [])) for key in chosen}
-        state = StageState(stage, dict(original), list(taps), chosen, decisions, self.shared)
-        for step in self.recipe.steps:
-            if isinstance(step, StageStep):
-                step.condition(state)
+        state = StageState(
+            stage,
+            dict(original),
+            list(taps),
+            chosen,
+            decisions,
+            self.shared,
+            self.factors,
+            self.calibration.measure,
+        )
+        for step in stage_steps:
+            step.condition(state)
         by_key = {key: (old, new) for old, new in zip(taps, state.taps) for key in new.feeds}
 
         needs_fisher = any(step.needs_fisher for step in self.recipe.steps)
@@ -347,7 +374,14 @@ class Quantization:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             results = dict(zip(chosen, pool.map(quantize, chosen)))
-        stored: Stored = {}
+        if state.added and self.output.endswith(".gguf"):
+            raise LowbitError(
+                f"a GGUF file has no place for '{next(iter(state.added))}'",
+                hint="give --output a name that ends in .safetensors",
+            )
+        stored: Stored = {
+            key: (values.shape, Term("", {"values": values})) for key, values in state.added.items()
+        }
         for key, values in state.parameters.items():
             if key in results:
                 term, state.parameters[key], entry = results[key]

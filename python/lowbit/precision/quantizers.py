@@ -103,22 +103,33 @@ class KMeans(Quantizer):
 @step("clip")
 @dataclass(frozen=True)
 class Clip(WeightStep):
-    """Cuts the largest weights of each block to the part of its range at which the rounding error, weighted by the second moment of each input, is least,
-    as AWQ searches it (Lin et al. 2023, arXiv 2306.00978, auto_clip): scales become smaller where outliers cost more than they are worth.
+    """Cuts the largest weights of each block: scales become smaller where outliers cost more than they are worth. by=error: to the part of its range, of
+    `steps` down to `least`, at which the rounding error, weighted by the second moment of each input, is least, as AWQ searches it (Lin et al. 2023,
+    arXiv 2306.00978, auto_clip). by=mse: the same with all inputs alike. by=percentile: to that percentile of the magnitudes of the block, by nearest rank.
     """
 
+    by: str = "error"
     least: float = 0.5
     steps: int = 10
-    ranges = {"least": (0, 1), "steps": (1, math.inf)}
+    percentile: float = 99.0
+    choices = {"by": ("error", "mse", "percentile")}
+    ranges = {"least": (0, 1), "steps": (1, math.inf), "percentile": (0, 100)}
 
     def apply(self, weight: Weight) -> None:
         columns = weight.shape[1]
         width = block_width(weight.encoding, columns)
         starts = np.arange(0, columns, width)
-        importance = np.diag(weight.moments).astype(np.float32)
         original = weight.base
         largest = np.maximum.reduceat(np.abs(original), starts, axis=1)
         lengths = np.diff(np.append(starts, columns))
+        if self.by == "percentile":
+            limits = [
+                np.percentile(block, self.percentile, axis=1, method="inverted_cdf")
+                for block in np.split(np.abs(original), starts[1:], axis=1)
+            ]
+            self._clip(weight, np.stack(limits, axis=1), largest, lengths)
+            return
+        importance = np.float32(1) if self.by == "mse" else np.float32(np.diag(weight.moments))
         best = np.full(largest.shape, np.inf)
         ratio = np.ones(largest.shape, np.float32)
         for part in np.linspace(1, self.least, self.steps + 1, dtype=np.float32):
@@ -127,8 +138,11 @@ class Clip(WeightStep):
             cost = np.add.reduceat(error * importance, starts, axis=1)
             better = cost < best
             best[better], ratio[better] = cost[better], part
-        weight.base = self._cut(original, largest * ratio, lengths)
-        weight.decisions.append(f"{(ratio < 1).mean():.0%} of the blocks clipped")
+        self._clip(weight, largest * ratio, largest, lengths)
+
+    def _clip(self, weight: Weight, limits: Array, largest: Array, lengths: np.ndarray) -> None:
+        weight.base = self._cut(weight.base, limits, lengths)
+        weight.decisions.append(f"{(limits < largest).mean():.0%} of the blocks clipped")
 
     @staticmethod
     def _cut(values: Array, limits: Array, lengths: np.ndarray) -> Array:

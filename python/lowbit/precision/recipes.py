@@ -15,6 +15,7 @@ from . import (
     permutation,
     quantizers,
     rotation,
+    static_activations,
     shifting,
 )  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Step, parse
@@ -22,6 +23,7 @@ from .steps import REGISTRY, Step, parse
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
 INT4_MSE = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], rule = mse>"
 INT8 = "#lowbit.quantized<int<8>, scale = f16 per [1, 32]>"
+INT8_ROWS = "#lowbit.quantized<int<8>, scale = f32 per axis 0>"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,13 @@ _ALL = [
         INT8,
         "Outliers of activations migrate into weights, so that both fit 8 bits (SmoothQuant).",
         activations="int<8>, scale = f32 per [1, 64]",
+    ),
+    Recipe(
+        "static",
+        "migrate-scales{by=ranges},static-activations{by=maximum},gptq",
+        INT8_ROWS,
+        "As smoothquant, with one scale for the inputs of each product, which calibration fixes.",
+        activations="int<8>, scale = f32 per tensor, rule = given",
     ),
     Recipe(
         "spqr",
@@ -120,6 +129,5 @@ def find(name: str) -> Recipe:
             f"there is no recipe '{name}'",
             hint=f"recipes: {', '.join(RECIPES)}; or steps, as 'low-rank{{rank=16}},gptq'",
         )
-    recipe = Recipe("custom", name, INT4, "A pipeline of one's own.")
-    recipe.steps  # says what is wrong
-    return recipe
+    wanted = [step.activations for step in parse(name) if step.activations]
+    return Recipe("custom", name, INT4, "A pipeline of one's own.", *wanted[:1])

@@ -239,9 +239,8 @@ class StagedProgram:
                 inputs.append(np.zeros(shape, dtype))
         places = [(tap, kind) for tap in range(len(stage.feeds)) for kind in self.statistics]
         for (tap, kind), text in zip(places, stage.types[len(stage.arguments) :]):
-            shape, _ = _array_type(text, rows)
             fresh = Statistics(stage.feeds[tap])
-            inputs.append((taps[tap] if taps else fresh).start(kind, shape))
+            inputs.append((taps[tap] if taps else fresh).start(kind, *_array_type(text, rows)))
         return inputs
 
     def pull_back(
@@ -297,13 +296,26 @@ class Calibration:
         self.position = position
         self.values = list(values) if values is not None else [None] * len(self.sequences)
 
+    @cached_property
+    def _measuring(self) -> StagedProgram:
+        """The same with what says how far values reach."""
+        text, name = self._source
+        return StagedProgram(text, ["maxima", "minima", "histogram"], name)
+
     def observe(self, weights: Mapping[str, Array]) -> list[Statistics]:
         """Of the stage that comes next: statistics of each of its taps."""
-        stage = self.stages[self.position]
+        return self._observe(self._observing, weights)
+
+    def measure(self, weights: Mapping[str, Array]) -> list[Statistics]:
+        """Of the stage that comes next with these weights: maxima, minima and histograms."""
+        return self._observe(self._measuring, weights)
+
+    def _observe(self, program: StagedProgram, weights: Mapping[str, Array]) -> list[Statistics]:
+        stage = program.stages[self.position]
         taps = [Statistics(feeds) for feeds in stage.feeds]
         for number, (tokens, value) in enumerate(zip(self.sequences, self.values)):
             self.progress(number // 2)
-            self._observing.run(stage, tokens, value, weights, taps)
+            program.run(stage, tokens, value, weights, taps)
         for tap in taps:
             tap.finish()
             tap.check()

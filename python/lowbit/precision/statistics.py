@@ -8,18 +8,24 @@ An archive of statistics is a safetensors file of Lowbit. For each tap, named by
     TAP.magnitudes   f32 [channels]             the mean of |x|
     TAP.maxima       f32 [channels]             the largest x
     TAP.minima       f32 [channels]             the smallest x
+    TAP.histogram    i64 [32768]                how many |x|, of all channels, have each high half of an f32
 
 and for each weight KEY the tensor
 
     KEY.fisher       f32 [outputs, inputs]      the diagonal of its Fisher information (gradients.py), for each token or sequence
 
 of those that were asked for, and in its metadata, under "lowbit.statistics", a JSON object {"schema": 1, "taps": {TAP: {"feeds": [parameters],
-"rows": how many rows have passed}}}. Sums are kept in f64 while rows pass.
+"rows": how many rows have passed}}}. Sums are kept in f64 while rows pass, counts in i64, so that neither loses units.
+
+Bin b of a histogram has the magnitudes from the f32 with the bits b << 16 up to that of the next bin: 8 bits of the exponent and 7 of the
+mantissa, so that no range must be known before. The middle of a bin is within a factor of 1 ± 2^-8 of all that it has; below 2^-126, where f32 has
+no more exponents, within 2^-133. Bin 0 counts as zeros.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Iterator, Mapping, Sequence
 
@@ -30,12 +36,18 @@ from .. import _lowbit
 from ..errors import LowbitError
 
 SCHEMA = 1
-KINDS = ("moments", "squares", "sums", "magnitudes", "maxima", "minima")
+KINDS = ("moments", "squares", "sums", "magnitudes", "maxima", "minima", "histogram")
 """Of a tap."""
 FISHER = "fisher"
 """Of a weight."""
 _ROWS_IN_F32 = 2048
 _EXTREMES = {"maxima": -np.inf, "minima": np.inf}
+_AS_THEY_ARE = (*_EXTREMES, "histogram")
+"""Not sums over rows in f32."""
+
+_EDGES = (np.arange(0x7F81, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
+"""Of the bins of finite numbers, [bins + 1]; the last one is infinity."""
+_EDGES[-1] = 2.0**128
 
 
 @dataclass
@@ -46,7 +58,7 @@ class Statistics:
     """The parameters that they are multiplied with; the first one names the tap."""
     rows: int = 0
     sums: dict[str, NDArray] = field(default_factory=dict)
-    """By kind: sums over rows in f64, extremes in f32."""
+    """By kind: sums over rows in f64, extremes in f32, counts in i64."""
     fisher: dict[str, NDArray[np.float32]] = field(default_factory=dict)
     """By weight."""
 
@@ -57,10 +69,10 @@ class Statistics:
     _pending: dict[str, NDArray[np.float32]] = field(default_factory=dict, repr=False)
     _pending_rows: int = field(default=0, repr=False)
 
-    def start(self, kind: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def start(self, kind: str, shape: tuple[int, ...], dtype: type = np.float32) -> NDArray[Any]:
         """What a stage is given for a statistic, to go on from."""
         value = self._pending.get(kind)
-        return np.full(shape, _EXTREMES.get(kind, 0.0), np.float32) if value is None else value
+        return np.full(shape, _EXTREMES.get(kind, 0), dtype) if value is None else value
 
     def add(self, updated: Mapping[str, NDArray[np.float32]], rows: int) -> None:
         """What the stage gave back, after as many rows more."""
@@ -73,20 +85,23 @@ class Statistics:
     def finish(self) -> None:
         """Adds what is summed in f32 to the sums in f64."""
         for kind, value in self._pending.items():
-            if kind in _EXTREMES:
+            if kind in _AS_THEY_ARE:
                 self.sums[kind] = value
             elif kind in self.sums:
                 self.sums[kind] += value
             else:
                 self.sums[kind] = value.astype(np.float64)
-        self._pending = {k: v for k, v in self._pending.items() if k in _EXTREMES}
+        self._pending = {k: v for k, v in self._pending.items() if k in _AS_THEY_ARE}
         self._pending_rows = 0
 
     def mean(self, kind: str) -> NDArray[np.float64]:
-        """Per row; extremes as they are."""
+        """Per row; extremes and counts as they are."""
         if kind not in self.sums:
-            raise LowbitError(f"no {kind} were kept of the inputs of '{self.name}'")
-        return self.sums[kind] if kind in _EXTREMES else self.sums[kind] / max(self.rows, 1)
+            raise LowbitError(
+                f"no {kind} {'was' if kind == 'histogram' else 'were'} kept of the inputs of '{self.name}'",
+                hint=f"ask for it: --statistics {kind}",
+            )
+        return self.sums[kind] if kind in _AS_THEY_ARE else self.sums[kind] / max(self.rows, 1)
 
     @property
     def largest(self) -> NDArray[np.float64]:
@@ -95,10 +110,31 @@ class Statistics:
             np.float64
         )
 
+    @property
+    def bins(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """The least number, the bound above and the count of each bin of |x| that is not empty, ascending."""
+        counts = self.mean("histogram")[: len(_EDGES) - 1]
+        (used,) = np.nonzero(counts)
+        return _EDGES[used], _EDGES[used + 1], counts[used]
+
+    def percentile(self, percent: float) -> float:
+        """Of |x| over all channels, by nearest rank (numpy's method 'inverted_cdf'): the middle of its bin, within a factor of 1 ± 2^-8."""
+        if not 0 <= percent <= 100:
+            raise LowbitError(f"there is no percentile {percent}", hint="from 0 to 100")
+        low, high, counts = self.bins
+        if not len(counts):
+            raise LowbitError(f"no inputs of '{self.name}' were counted")
+        total = int(counts.sum())
+        rank = max(1, math.ceil(percent * total / 100))
+        bin = int(np.searchsorted(np.cumsum(counts), min(rank, total)))
+        return float(low[bin] + high[bin]) / 2 if low[bin] else 0.0
+
     def scaled(self, factors: NDArray[np.float64]) -> Statistics:
-        """Those of x * factors [channels], all above 0."""
+        """Those of x * factors [channels], all above 0; without the histogram, which knows no channels."""
         sums = {}
         for kind, value in self.sums.items():
+            if kind == "histogram":
+                continue
             if kind == "moments":
                 sums[kind] = value * factors[:, None] * factors[None, :]
             else:
@@ -115,6 +151,8 @@ class Statistics:
 
     def check(self) -> None:
         for kind, value in self.sums.items():
+            if kind == "histogram":
+                value = np.where(value[len(_EDGES) - 1 :], np.nan, 0)
             if not np.isfinite(value).all():
                 raise LowbitError(
                     f"the {kind} of the inputs of '{self.name}' are not finite",
@@ -122,10 +160,11 @@ class Statistics:
                 )
 
 
-def tensors_of(tap: Statistics) -> Iterator[tuple[str, NDArray[np.float32]]]:
+def tensors_of(tap: Statistics) -> Iterator[tuple[str, NDArray[Any]]]:
     """Name and values of each tensor that an archive has of a tap."""
     for kind in tap.sums:
-        yield f"{tap.name}.{kind}", tap.mean(kind).astype(np.float32)
+        value = tap.mean(kind)
+        yield f"{tap.name}.{kind}", value if kind == "histogram" else value.astype(np.float32)
 
 
 def describe(statistics: Iterable[Statistics]) -> dict[str, Any]:
@@ -164,6 +203,10 @@ def read(path: str) -> dict[str, Statistics]:
             continue
         if name not in statistics or kind not in KINDS:
             raise LowbitError(f"{path}: tensor '{tensor.name}' belongs to no tap")
-        tap, value = statistics[name], archive.tensor_f32(tensor.name)
+        tap = statistics[name]
+        if kind == "histogram":
+            tap.sums[kind] = archive.components(tensor.name)["values"].copy()
+            continue
+        value = archive.tensor_f32(tensor.name)
         tap.sums[kind] = value if kind in _EXTREMES else value.astype(np.float64) * tap.rows
     return statistics

@@ -37,6 +37,11 @@ class Step:
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     """The least and the largest number that an option takes."""
 
+    @property
+    def activations(self) -> str | None:
+        """What to run the result with (`--activations`), where it is made for something else than the default."""
+        return None
+
     def __str__(self) -> str:
         changed = [
             f"{f.name}={_written(getattr(self, f.name))}"
@@ -58,6 +63,9 @@ class WeightStep(Step):
 
 class StageStep(Step):
     """Changes several parameters of a stage, and what is known of its taps, so that the float program stays what it is."""
+
+    keeps_every_input: ClassVar[bool] = False
+    """Whether it has something to keep of products whose weights stay as they are stored, too."""
 
     def condition(self, state: StageState) -> None:
         raise NotImplementedError

@@ -37,6 +37,23 @@ func.func @extremes(%x: tensor<2x8xf32>) attributes {lowbit.entry, lowbit.update
   return
 }
 
+// Every element is counted by the high half of its magnitude, exactly.
+// CHECK-LABEL: func @counts(
+// CHECK-SAME:    %[[X:[^:]*]]: tensor<?x8xf32>, %[[H:[^:]*]]: tensor<32768xi64> {lowbit.name = "a.histogram"}) -> tensor<32768xi64>
+// CHECK:       %[[R:.*]] = scf.for {{.*}} iter_args({{.*}} = %[[H]])
+// CHECK:         scf.for
+// CHECK:           tensor.extract %[[X]]
+// CHECK:           math.absf
+// CHECK:           %[[BIN:.*]] = arith.index_cast
+// CHECK:           %[[N:.*]] = tensor.extract %[[COUNTS:.*]][%[[BIN]]] : tensor<32768xi64>
+// CHECK:           %[[NEXT:.*]] = arith.addi %[[N]]
+// CHECK:           tensor.insert %[[NEXT]] into %[[COUNTS]][%[[BIN]]]
+// CHECK:       return %[[R]]
+func.func @counts(%x: tensor<?x8xf32>) attributes {lowbit.entry, lowbit.updates = array<i64>} {
+  lowbit.observe %x for ["a"] [histogram] : tensor<?x8xf32>
+  return
+}
+
 // CHECK-LABEL: func private @untouched
 func.func private @untouched(%x: tensor<2x8xf32>) -> tensor<2x8xf32> {
   return %x : tensor<2x8xf32>

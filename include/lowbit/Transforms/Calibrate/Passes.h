@@ -20,6 +20,9 @@ class LinalgDialect;
 namespace mlir::math {
 class MathDialect;
 } // namespace mlir::math
+namespace mlir::scf {
+class SCFDialect;
+} // namespace mlir::scf
 namespace mlir::tensor {
 class TensorDialect;
 } // namespace mlir::tensor

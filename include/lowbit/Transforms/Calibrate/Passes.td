@@ -36,7 +36,7 @@ def InsertObservers : Pass<"lowbit-insert-observers", "::mlir::func::FuncOp"> {
     ```
   }];
   let options = [
-    ListOption<"statistics", "statistics", "std::string", "What to keep: moments, squares, sums, magnitudes, maxima, minima">,
+    ListOption<"statistics", "statistics", "std::string", "What to keep: moments, squares, sums, magnitudes, maxima, minima, histogram">,
   ];
   let dependentDialects = ["::lowbit::LowbitDialect"];
 }
@@ -107,7 +107,7 @@ def LowerObservers : Pass<"lowbit-lower-observers", "::mlir::func::FuncOp"> {
   let description = [{
     Each statistic of each `lowbit.observe` becomes an argument with the name "TAP.STATISTIC" (`lowbit.name`; TAP is the first parameter that it feeds),
     which the entry updates by plain linalg: it goes on from what it is given, so that statistics of a text are those of its
-    parts, one after the other. Sums begin with 0, maxima with -inf, minima with inf.
+    parts, one after the other. Sums and counts begin with 0, maxima with -inf, minima with inf. A histogram is updated by a loop over the elements.
 
     ```mlir
     // lowbit-opt --pass-pipeline='builtin.module(func.func(lowbit-lower-observers))'
@@ -131,7 +131,7 @@ def LowerObservers : Pass<"lowbit-lower-observers", "::mlir::func::FuncOp"> {
     }
     ```
   }];
-  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect", "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def Differentiate : Pass<"lowbit-differentiate", "::mlir::ModuleOp"> {

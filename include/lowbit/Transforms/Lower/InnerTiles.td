@@ -141,6 +141,53 @@ def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::Fun
   let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::tensor::TensorDialect"];
 }
 
+def InputScales : Pass<"lowbit-input-scales", "::mlir::ModuleOp"> {
+  let summary = "Scales of inputs that are given come from beside their weight";
+  let description = [{
+    Inputs of products that are rounded with the rule `given` need scales before the program runs. They are parameters: the product with
+    the weight "up.weight" takes the component `scale` of its input from "up.weight.input_scale", in the stored form (`scale = f32 per tensor`:
+    f32 [1, 1]), which `static-activations` of `lowbit quantize` writes. Storage from `tensor.empty` becomes storage with these scales; where the weight is an
+    argument of a private function, so is its scale, and callers pass it. Of several products that read one value the first
+    decides. After `lowbit-quantize-activations`.
+
+    ```mlir
+    // lowbit-opt --lowbit-input-scales
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #a8 = #lowbit.quantized<int<8>, scale = f32 per tensor, rule = given>
+    func.func @linear(%x: tensor<4x64xf32>, %y: tensor<4x32xf32>) -> tensor<4x32xf32> {
+      %w = lowbit.parameter "up.weight" : tensor<32x64xf32>
+      %empty = tensor.empty() : tensor<4x64xf32, #a8>
+      %e = lowbit.encode %x into %empty : tensor<4x64xf32> into tensor<4x64xf32, #a8>
+      %a = lowbit.decode %e : tensor<4x64xf32, #a8>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%a, %w : tensor<4x64xf32>, tensor<32x64xf32>)
+                         outs(%y : tensor<4x32xf32>) -> tensor<4x32xf32>
+      return %r : tensor<4x32xf32>
+    }
+    ```
+    becomes
+    ```mlir
+    #nk = affine_map<(m, n, k) -> (n, k)>
+    #mk = affine_map<(m, n, k) -> (m, k)>
+    #mn = affine_map<(m, n, k) -> (m, n)>
+    #a8 = #lowbit.quantized<int<8>, scale = f32 per tensor, rule = given>
+    func.func @linear(%x: tensor<4x64xf32>, %y: tensor<4x32xf32>) -> tensor<4x32xf32> {
+      %scale = lowbit.parameter "up.weight.input_scale" : tensor<1x1xf32>
+      %w = lowbit.parameter "up.weight" : tensor<32x64xf32>
+      %codes = tensor.empty() : tensor<4x64xi8>
+      %storage = lowbit.assemble %codes, %scale : tensor<4x64xi8>, tensor<1x1xf32> to tensor<4x64xf32, #a8>
+      %e = lowbit.encode %x into %storage : tensor<4x64xf32> into tensor<4x64xf32, #a8>
+      %a = lowbit.decode %e : tensor<4x64xf32, #a8>
+      %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%a, %w : tensor<4x64xf32>, tensor<32x64xf32>)
+                         outs(%y : tensor<4x32xf32>) -> tensor<4x32xf32>
+      return %r : tensor<4x32xf32>
+    }
+    ```
+  }];
+  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::tensor::TensorDialect"];
+}
+
 def InnerTiles : Pass<"lowbit-inner-tiles", "::mlir::func::FuncOp"> {
   let summary = "Contract with tiled weights straight on their components";
   let description = [{
