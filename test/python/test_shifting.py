@@ -23,10 +23,6 @@ def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
-def means(source) -> dict[str, np.ndarray]:
-    return {tap.name: tap.mean("sums") for tap in observe(source, source.program(24), SEQUENCES)}
-
-
 def extremes(source, sequences=SEQUENCES) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     taps = observe(source, source.program(24), sequences)
     return {tap.name: (tap.mean("minima"), tap.mean("maxima")) for tap in taps}
@@ -53,15 +49,6 @@ def test_the_float_program_stays(tmp_path, post_norm):
         )
     assert notes["narrow0"] == "not shifted: there is no bias before it: no shift passes through 'arith.maximumf'"  # fmt: skip
     assert notes["head"] == "not shifted: a product that it feeds has no bias behind it"
-
-
-def test_by_the_mean(tmp_path):
-    before = OwnProgram(tmp_path / "own.safetensors", mean=True)
-    path = str(tmp_path / "s.safetensors")
-    after = ShiftChannels(by="mean").transform(before, path, lambda key, text: None, SEQUENCES)
-    assert_close(after.logits(SEQUENCES[0]), before.logits(SEQUENCES[0]))
-    assert np.abs(means(before)["widen0"]).max() > 0.1
-    np.testing.assert_allclose(means(after)["widen0"], 0, atol=1e-4)
 
 
 def test_value_heads_of_a_llama_with_biases(tmp_path):

@@ -23,14 +23,11 @@ Values = NDArray[np.float64]
 @step("shift-channels")
 @dataclass(frozen=True)
 class ShiftChannels(ModelStep):
-    """x becomes x - z. by=range: z = (max + min) / 2 of each channel over the calibration text, so that one that lies on one side of zero needs half of the range, for
-    activations with one scale for all tokens (Outlier Suppression+, Wei et al. 2023, arXiv 2304.09145, equation 4; its scales are those of migrate-scales);
-    by=mean: its mean, for scales of each token, which the range of a few others would move. A bias before takes z, the biases of the products behind take W z, and
-    where x is added to a residual a bias that is added with it gives z back. Models without biases, as llama, refuse.
+    """x becomes x - z, with z = (max + min) / 2 of each channel over the calibration text: a channel that lies on one side of zero needs half of the range
+    (Outlier Suppression+, Wei et al. 2023, arXiv 2304.09145, equation 4; its scales are those of migrate-scales). A bias before takes z, the biases of
+    the products behind take W z, and where x is added to a residual a bias that is added with it gives z back. Models without biases, as llama, refuse.
+    For activations with one scale for all tokens: with a scale for each token the range of a few moves all others away from zero.
     """
-
-    by: str = "range"
-    choices = {"by": ("range", "mean")}
 
     needs_text = True
 
@@ -49,7 +46,7 @@ class ShiftChannels(ModelStep):
         for tap in observe(source, text, sequences):
             sinks, why = taps[tuple(tap.feeds)]
             if sinks:
-                z = middle(tap, sinks, self.by)
+                z = middle(tap, sinks)
                 add_shift(source, changed, sinks, z)
                 after = np.maximum(abs(tap.mean("maxima") - z), abs(tap.mean("minima") - z))
                 sizes = f"largest |x| {tap.largest.max():.4g} before, {after.max():.4g} after"
@@ -83,8 +80,8 @@ def _same(a: list[tuple], b: list[tuple]) -> bool:
 
 
 def observe(source: Source, text: str, sequences: Sequence[Tokens]) -> list[Statistics]:
-    """The means and extremes of all taps of the float program on a text."""
-    calibration = Calibration(text, ["sums", "maxima", "minima"], sequences, source.path)
+    """The extremes of all taps of the float program on a text."""
+    calibration = Calibration(text, ["maxima", "minima"], sequences, source.path)
     taps: list[Statistics] = []
     for stage in calibration.stages:
         weights = {key: source.archive.tensor_f32(key) for key in stage.weights}
@@ -93,10 +90,9 @@ def observe(source: Source, text: str, sequences: Sequence[Tokens]) -> list[Stat
     return taps
 
 
-def middle(tap: Statistics, sinks: Sequence[Sink], by: str) -> Values:
-    """Of each channel; channels that lie in one place of a parameter share that of all."""
+def middle(tap: Statistics, sinks: Sequence[Sink]) -> Values:
+    """Of each channel's range; channels that lie in one place of a parameter share the range of all."""
     most, least = (tap.mean(kind).astype(np.float64) for kind in ("maxima", "minima"))
-    mean = tap.mean("sums")
     for sink in sinks:
         if not sink.weight:
             size = int(sink.places.max()) + 1
@@ -104,9 +100,7 @@ def middle(tap: Statistics, sinks: Sequence[Sink], by: str) -> Values:
             np.maximum.at(highest, sink.places, most)
             np.minimum.at(lowest, sink.places, least)
             most, least = highest[sink.places], lowest[sink.places]
-            counts = np.maximum(np.bincount(sink.places), 1)
-            mean = (np.bincount(sink.places, mean) / counts)[sink.places]
-    return mean if by == "mean" else (most + least) / 2
+    return (most + least) / 2
 
 
 def add_shift(source: Source, changed: dict[str, Values], sinks: Sequence[Sink], z: Values) -> None:
