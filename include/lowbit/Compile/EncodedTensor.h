@@ -66,11 +66,8 @@ public:
   llvm::Expected<std::vector<EncodedComponent>>
   encode(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<float> values,
          llvm::ArrayRef<Component> destination = {}) const;
-  /// Rounds row-major values into components.
-  llvm::Expected<std::vector<EncodedComponent>> encode(llvm::ArrayRef<int64_t> shape,
-                                                       llvm::ArrayRef<float> values) const;
-  /// The same with learned levels of least weighted squared error; `weights`, none below 0, are of
-  /// the elements. Fails for encodings without learned levels.
+  /// Rounds them with learned levels of least weighted squared error; `weights`, none below 0, are
+  /// of the elements. Fails for encodings without learned levels.
   llvm::Expected<std::vector<EncodedComponent>> encodeWeighted(llvm::ArrayRef<int64_t> shape,
                                                                llvm::ArrayRef<float> values,
                                                                llvm::ArrayRef<float> weights) const;
