@@ -1,20 +1,11 @@
-//===- LlamaModel.cpp - Sizes and tensors of a llama-like model -----------===//
+//===- LlamaModel.cpp - Sizes of a llama-like model -----------------------===//
 //
 // Part of the Lowbit project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "LlamaModel.h"
-
-#include "lowbit/Archive/Archive.h"
-#include "lowbit/IR/LowbitAttrs.h"
-#include "lowbit/Import/Llama.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/Location.h"
-#include "llvm/ADT/STLExtras.h"
-#include "llvm/ADT/StringSet.h"
-#include "llvm/Support/JSON.h"
+#include "LlamaReader.h"
 
 #include <cmath>
 
@@ -23,57 +14,10 @@ using namespace mlir;
 
 namespace lowbit {
 
-namespace {
-
 /// Positions enter the rotary angles as f32, which holds integers up to here.
 constexpr uint64_t maxContext = uint64_t(1) << 24;
 
-class Reader {
-public:
-  Reader(const Archive &archive, MLIRContext *context)
-      : archive(archive), metadata(archive.metadata()), context(context) {}
-
-  Expected<LlamaModel> read(const LlamaImportOptions &options);
-
-private:
-  Error readSizes(const LlamaImportOptions &options);
-  Error readHeads();
-  Error readContext(const LlamaImportOptions &options);
-  Error readActivations(const std::optional<std::string> &given);
-  Error readTensors(const LlamaImportOptions &options);
-  Expected<CacheEncodings> readCaches(const std::optional<std::string> &given,
-                                      int64_t layers) const;
-  Expected<LlamaModel::Rotation> readRotation(StringRef name, int64_t size);
-  Error readLayer(int64_t index, const CacheEncodings &caches);
-  void numberKind(LlamaLayer &layer);
-
-  Error rejectArchitecture() const;
-  Error rejectFeatures() const;
-  Error rejectLeftOvers() const;
-
-  /// A count of at least 1; `fallback` where the key is absent, unless that is 0.
-  Expected<int64_t> readCount(StringRef key, int64_t fallback = 0) const;
-  Expected<float> readPositive(StringRef key, std::optional<float> fallback = {}) const;
-  Expected<LlamaParameter> readTensor(StringRef prefix, StringRef role, ArrayRef<int64_t> shape);
-  Expected<RankedTensorType> readType(const TensorInfo &tensor) const;
-
-  Error makeError(const Twine &what) const {
-    return createStringError(std::make_error_code(std::errc::invalid_argument),
-                             Twine(archive.getPath()) + ": " + what);
-  }
-  Error makeKeyError(StringRef key, const Twine &what) const {
-    return makeError("metadata '" + key + "' " + what);
-  }
-
-  const Archive &archive;
-  const Metadata &metadata;
-  MLIRContext *context;
-  LlamaModel model;
-  llvm::StringSet<> used;                 // tensors
-  llvm::StringMap<Attribute> activations; // by the names of weights
-};
-
-Expected<int64_t> Reader::readCount(StringRef key, int64_t fallback) const {
+Expected<int64_t> LlamaReader::readCount(StringRef key, int64_t fallback) const {
   if (fallback && !metadata.contains(key))
     return fallback;
   Expected<uint32_t> count = metadata.getU32(key);
@@ -84,7 +28,7 @@ Expected<int64_t> Reader::readCount(StringRef key, int64_t fallback) const {
   return int64_t(*count);
 }
 
-Expected<float> Reader::readPositive(StringRef key, std::optional<float> fallback) const {
+Expected<float> LlamaReader::readPositive(StringRef key, std::optional<float> fallback) const {
   if (fallback && !metadata.contains(key))
     return *fallback;
   Expected<float> number = metadata.getF32(key);
@@ -95,7 +39,7 @@ Expected<float> Reader::readPositive(StringRef key, std::optional<float> fallbac
   return *number;
 }
 
-Error Reader::rejectArchitecture() const {
+Error LlamaReader::rejectArchitecture() const {
   Expected<StringRef> architecture = metadata.getString("general.architecture");
   if (!architecture)
     return architecture.takeError();
@@ -106,7 +50,7 @@ Error Reader::rejectArchitecture() const {
                           "', which is not supported: give a model of the architecture 'llama'");
 }
 
-Error Reader::rejectFeatures() const {
+Error LlamaReader::rejectFeatures() const {
   auto absent = [&](StringRef key, StringRef feature) -> Error {
     return metadata.contains(key)
                ? makeKeyError(key, "asks for " + feature +
@@ -135,7 +79,7 @@ Error Reader::rejectFeatures() const {
   return Error::success();
 }
 
-Error Reader::readSizes(const LlamaImportOptions &options) {
+Error LlamaReader::readSizes(const LlamaImportOptions &options) {
   auto readInto = [](auto &field, auto value) -> Error {
     if (!value)
       return value.takeError();
@@ -160,7 +104,7 @@ Error Reader::readSizes(const LlamaImportOptions &options) {
   return readContext(options);
 }
 
-Error Reader::readHeads() {
+Error LlamaReader::readHeads() {
   if (model.heads % model.kvHeads)
     return makeKeyError("llama.attention.head_count_kv",
                         "is " + Twine(model.kvHeads) + ", which does not divide the " +
@@ -194,7 +138,7 @@ Error Reader::readHeads() {
   return Error::success();
 }
 
-Error Reader::readContext(const LlamaImportOptions &options) {
+Error LlamaReader::readContext(const LlamaImportOptions &options) {
   Expected<int64_t> trained = readCount("llama.context_length");
   if (!trained)
     return trained.takeError();
@@ -210,257 +154,7 @@ Error Reader::readContext(const LlamaImportOptions &options) {
   return Error::success();
 }
 
-Expected<CacheEncodings> Reader::readCaches(const std::optional<std::string> &given,
-                                            int64_t layers) const {
-  std::string text = given.value_or("f32");
-  if (!given && metadata.contains(kCacheMetadataKey)) {
-    Expected<StringRef> kept = metadata.getString(kCacheMetadataKey);
-    if (!kept)
-      return kept.takeError();
-    text = kept->str();
-  }
-  Expected<CacheEncodings> caches = CacheEncodings::parse(text, layers);
-  if (!caches)
-    return makeError(toString(caches.takeError()));
-  return caches;
-}
-
-Expected<RankedTensorType> Reader::readType(const TensorInfo &tensor) const {
-  Expected<StringRef> text = archive.getEncoding(tensor);
-  if (!text)
-    return text.takeError();
-  auto plain = RankedTensorType::get(tensor.shape, Float32Type::get(context));
-  if (text->empty())
-    return plain;
-  // What the dialect complains about becomes part of this function's error.
-  std::string complaint;
-  ScopedDiagnosticHandler handler(context,
-                                  [&](Diagnostic &diagnostic) { complaint = diagnostic.str(); });
-  RankedTensorType type;
-  if (EncodingAttrInterface encoding = parseEncoding(*text, context)) {
-    auto encoded = RankedTensorType::get(plain.getShape(), plain.getElementType(), encoding);
-    auto emit = [&] { return emitError(UnknownLoc::get(context)); };
-    if (succeeded(verifyEncodedType(encoded, emit)))
-      type = encoded;
-  }
-  if (type)
-    return type;
-  return makeError("tensor '" + tensor.name + "' has the unusable encoding '" + *text +
-                   "': " + complaint);
-}
-
-Expected<LlamaParameter> Reader::readTensor(StringRef prefix, StringRef role,
-                                            ArrayRef<int64_t> shape) {
-  std::string key = (prefix + role).str();
-  Expected<const TensorInfo *> tensor = archive.find(key);
-  if (!tensor)
-    return tensor.takeError();
-  if (ArrayRef<int64_t>((*tensor)->shape) != shape)
-    return makeError("tensor '" + key + "' has shape " + formatShape((*tensor)->shape) +
-                     ", but the metadata asks for " + formatShape(shape) + ": the file is damaged");
-  Expected<RankedTensorType> type = readType(**tensor);
-  if (!type)
-    return type.takeError();
-  used.insert(key);
-  return LlamaParameter{role.str(), key, *type, activations.lookup(key)};
-}
-
-Error Reader::readActivations(const std::optional<std::string> &given) {
-  std::string text = given.value_or("{}");
-  if (!given && metadata.contains(kActivationsMetadataKey)) {
-    Expected<StringRef> kept = metadata.getString(kActivationsMetadataKey);
-    if (!kept)
-      return kept.takeError();
-    text = kept->str();
-  }
-  Expected<json::Value> value = json::parse(text);
-  if (!value)
-    return makeError("the activations are no JSON: " + toString(value.takeError()));
-  if (!value->getAsObject())
-    return makeError("the activations are no JSON object of encodings by the names of weights");
-  for (const auto &[key, type] : *value->getAsObject()) {
-    StringRef name = key;
-    if (!archive.lookup(name))
-      return makeError("activations are chosen for '" + name + "', but there is no such tensor");
-    std::string complaint;
-    ScopedDiagnosticHandler handler(
-        context, [&](Diagnostic &diagnostic) { complaint = ": " + diagnostic.str(); });
-    StringRef encoding = type.getAsString().value_or("");
-    if (encoding == "f32")
-      activations[name] = StringAttr::get(context, encoding);
-    else if (Attribute parsed =
-                 parseEncoding(("#lowbit.quantized<" + encoding + ">").str(), context))
-      activations[name] = parsed;
-    else
-      return makeError("the activations of '" + name + "' are '" + encoding +
-                       "', which is no encoding" + complaint);
-  }
-  return Error::success();
-}
-
-Error Reader::readLayer(int64_t index, const CacheEncodings &caches) {
-  int64_t queries = model.heads * model.headSize;
-  int64_t keys = model.kvHeads * model.headSize;
-  struct Linear {
-    StringRef name;
-    int64_t out, in;
-  };
-  const Linear attention[] = {{"attn_q", queries, model.width},
-                              {"attn_k", keys, model.width},
-                              {"attn_v", keys, model.width},
-                              {"attn_output", model.width, queries}};
-  const Linear feedForward[] = {{"ffn_gate", model.hiddenWidth, model.width},
-                                {"ffn_up", model.hiddenWidth, model.width},
-                                {"ffn_down", model.width, model.hiddenWidth}};
-
-  LlamaLayer layer;
-  std::string prefix = ("blk." + Twine(index) + ".").str();
-  auto add = [&](const Twine &role, ArrayRef<int64_t> shape) -> Error {
-    Expected<LlamaParameter> parameter = readTensor(prefix, role.str(), shape);
-    if (!parameter)
-      return parameter.takeError();
-    layer.parameters.push_back(std::move(*parameter));
-    return Error::success();
-  };
-  auto addPart = [&](StringRef norm, ArrayRef<Linear> linears) -> Error {
-    if (Error error = add(norm + ".weight", {model.width}))
-      return error;
-    for (const Linear &linear : linears) {
-      if (Error error = add(linear.name + ".weight", {linear.out, linear.in}))
-        return error;
-      std::string bias = (linear.name + ".bias").str();
-      if (archive.lookup(prefix + bias))
-        if (Error error = add(bias, {linear.out}))
-          return error;
-    }
-    return Error::success();
-  };
-  if (Error error = addPart("attn_norm", attention))
-    return error;
-  if (Error error = addPart("ffn_norm", feedForward))
-    return error;
-  auto plain = RankedTensorType::get({model.kvHeads, model.context, model.headSize},
-                                     Float32Type::get(context));
-  for (auto [letter, cache] : {std::pair("k", &layer.keyCache), {"v", &layer.valueCache}}) {
-    Expected<RankedTensorType> type = caches.find(letter, index, plain);
-    if (!type)
-      return makeError(toString(type.takeError()));
-    *cache = *type;
-  }
-  numberKind(layer);
-  model.layers.push_back(std::move(layer));
-  return Error::success();
-}
-
-void Reader::numberKind(LlamaLayer &layer) {
-  unsigned kinds = 0;
-  for (const LlamaLayer &other : model.layers) {
-    if (layer.keyCache == other.keyCache && layer.valueCache == other.valueCache &&
-        llvm::equal(layer.parameters, other.parameters,
-                    [](const LlamaParameter &a, const LlamaParameter &b) {
-                      return a.role == b.role && a.type == b.type && a.activations == b.activations;
-                    })) {
-      layer.kind = other.kind;
-      return;
-    }
-    kinds = std::max(kinds, other.kind + 1);
-  }
-  layer.kind = kinds;
-}
-
-Expected<LlamaModel::Rotation> Reader::readRotation(StringRef name, int64_t size) {
-  LlamaModel::Rotation rotation;
-  int64_t product = 1;
-  for (unsigned i = 0;; ++i) {
-    std::string key = (name + "." + Twine(i)).str();
-    const TensorInfo *tensor = archive.lookup(key);
-    if (!tensor)
-      break;
-    if (tensor->shape.size() != 2 || tensor->shape[0] != tensor->shape[1] || tensor->shape[0] < 1 ||
-        !tensor->supported || !tensor->encoding.empty() || tensor->integers)
-      return makeError("tensor '" + key + "' is " + tensor->describeEncoding() + " " +
-                       formatShape(tensor->shape) + ": a rotation is square, of f32");
-    Expected<std::vector<Component>> components = archive.getComponents(*tensor);
-    if (!components)
-      return components.takeError();
-    auto type = RankedTensorType::get(tensor->shape, Float32Type::get(context));
-    ArrayRef<uint8_t> bytes = components->front().data;
-    rotation.factors.push_back(DenseElementsAttr::getFromRawBuffer(
-        type, ArrayRef(reinterpret_cast<const char *>(bytes.data()), bytes.size())));
-    product *= tensor->shape[0];
-    used.insert(key);
-  }
-  if (!rotation.factors.empty() && product != size)
-    return makeError("the tensors '" + name + ".0', ... rotate " + Twine(product) +
-                     " numbers, but there are " + Twine(size) + ": the file is damaged");
-  return rotation;
-}
-
-Error Reader::readTensors(const LlamaImportOptions &options) {
-  Expected<const TensorInfo *> table = archive.find("token_embd.weight");
-  if (!table)
-    return table.takeError();
-  // How many tokens there are is told by the table: not every converter writes `llama.vocab_size`.
-  model.vocabulary = (*table)->shape.empty() ? 0 : (*table)->shape.front();
-  if (model.vocabulary == 0)
-    return makeError("tensor 'token_embd.weight' has no rows: the file is damaged");
-  SmallVector<int64_t> tableShape = {model.vocabulary, model.width};
-  Expected<LlamaParameter> embedding = readTensor("", "token_embd.weight", tableShape);
-  if (!embedding)
-    return embedding.takeError();
-  model.embedding = std::move(*embedding);
-
-  Expected<int64_t> count = readCount("llama.block_count");
-  if (!count)
-    return count.takeError();
-  Expected<CacheEncodings> caches = readCaches(options.kvCache, *count);
-  if (!caches)
-    return caches.takeError();
-  for (int64_t i = 0; i < *count; ++i)
-    if (Error error = readLayer(i, *caches))
-      return error;
-
-  Expected<LlamaModel::Rotation> down = readRotation("rotation.ffn_down", model.hiddenWidth);
-  if (!down)
-    return down.takeError();
-  model.downRotation = std::move(*down);
-  Expected<LlamaModel::Rotation> head = readRotation("rotation.attn_qk", model.headSize);
-  if (!head)
-    return head.takeError();
-  model.headRotation = std::move(*head);
-
-  Expected<LlamaParameter> finalNorm = readTensor("", "output_norm.weight", {model.width});
-  if (!finalNorm)
-    return finalNorm.takeError();
-  model.finalNorm = std::move(*finalNorm);
-  if (!archive.lookup("output.weight")) {
-    model.head = model.embedding;
-    return Error::success();
-  }
-  Expected<LlamaParameter> output = readTensor("", "output.weight", tableShape);
-  if (!output)
-    return output.takeError();
-  model.head = std::move(*output);
-  return Error::success();
-}
-
-/// The weight that a scale of its inputs lies beside (lowbit-input-scales), or the tensor itself.
-static StringRef withoutInput(StringRef name) {
-  auto [weight, input] = name.rsplit(".input_");
-  return input.empty() ? name : weight;
-}
-
-Error Reader::rejectLeftOvers() const {
-  for (const TensorInfo &tensor : archive.tensors())
-    if (!used.contains(withoutInput(tensor.name)))
-      return makeError(
-          "tensor '" + tensor.name +
-          "' has no place in a 'llama' model: the model is of another kind, and would compute "
-          "something else without it");
-  return Error::success();
-}
-
-Expected<LlamaModel> Reader::read(const LlamaImportOptions &options) {
+Expected<LlamaModel> LlamaReader::read(const LlamaImportOptions &options) {
   if (Error error = rejectArchitecture())
     return std::move(error);
   if (Error error = rejectFeatures())
@@ -476,11 +170,9 @@ Expected<LlamaModel> Reader::read(const LlamaImportOptions &options) {
   return std::move(model);
 }
 
-} // namespace
-
 Expected<LlamaModel> LlamaModel::read(const Archive &archive, const LlamaImportOptions &options,
                                       MLIRContext *context) {
-  return Reader(archive, context).read(options);
+  return LlamaReader(archive, context).read(options);
 }
 
 } // namespace lowbit

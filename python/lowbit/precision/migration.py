@@ -15,7 +15,7 @@ from .steps import StageStep, step
 from .weights import encode, output_error
 
 if TYPE_CHECKING:
-    from .quantize import StageState
+    from .state import StageState
 
 Factors = NDArray[np.float64]
 """[channels], above 0."""

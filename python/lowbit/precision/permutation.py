@@ -12,7 +12,7 @@ from .bases import Basis
 from .steps import StageStep, step
 
 if TYPE_CHECKING:
-    from .quantize import StageState
+    from .state import StageState
 
 
 @step("permute-channels")

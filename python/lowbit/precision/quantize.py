@@ -14,86 +14,29 @@ import shutil
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import cached_property
 from typing import Any, Callable, Iterator, Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _lowbit
 from ..errors import LowbitError
 from ..files import check_folder, check_not_model
 from . import activations, recipes
-from .allocation import Budget
 from .caches import METADATA_KEY, Caches
 from .choices import KEEP, Choices
 from .fisher import KeptFisher, conditioned_fisher
 from .gradients import Gradients
 from .journal import Journal, Stored, check_format, origin_of
+from .options import Options, check_plan
 from .records import describe_site, describe_tensor, ratio
 from .sources import LanguageModel, Source, Tokens, read_text
 from .stages import Calibration, Stage
+from .state import StageState
 from .statistics import Statistics
 from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
-from .weights import Term, Weight, encode, output_error
-
-Array = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Options:
-    """How a model is quantized."""
-
-    recipe: str = "gptq"
-    """A name of recipes.RECIPES, or a pipeline of steps."""
-    weights: str | None = None
-    """Encoding of the weights of products; None: the recipe's."""
-    keep: Sequence[tuple[str, str]] = ()
-    """(pattern, encoding): other encodings for tensors of these names, "same" leaves them as stored; the first match decides."""
-    plan: Mapping[str, str] | None = None
-    """Encodings by tensor, and types by key-value cache; counts before `weights`."""
-    budget: str | None = None
-    """For a recipe that allocates: as 3.5bpw, 60MB or 4ms."""
-    candidates: Sequence[str] = ()
-    """Encodings that such a recipe chooses from; its own if there are none."""
-    context: int | None = None
-    """Tokens, of all sequences together, whose keys and values share the budget; None: caches are not allocated."""
-    cache_candidates: Sequence[str] = ()
-    """Types, as --kv-cache takes them, that their allocation chooses from; its own if there are none."""
-    activation_candidates: Sequence[str] = ()
-    """Types, as --activations takes them, that inputs of weights choose from under a budget of time; none: they are not allocated."""
-    tokens: int = 32768
-    """Of the text, at most."""
-    length: int = 1024
-    """Tokens of a sequence, at most."""
-
-
-@dataclass
-class StageState:
-    """A stage whose weights are about to be chosen; steps that condition it change both."""
-
-    stage: Stage
-    parameters: dict[str, Array]
-    taps: list[Statistics]
-    encodings: Mapping[str, str]
-    """Of the bases of the weights that are quantized, by key."""
-    decisions: dict[str, list[str]]
-    shared: frozenset[str]
-    """Parameters that are used more than once in the model."""
-    factors: frozenset[str]
-    """Weights of several products, with inputs of their own."""
-    observe: Callable[[Mapping[str, Array]], list[Statistics]]
-    """Maxima, minima and histograms of the taps with such parameters."""
-    added: dict[str, Array] = field(default_factory=dict)
-    """Tensors that the output has besides those of the model."""
-
-    def measure(self) -> list[Statistics]:
-        """Maxima, minima and histograms of the taps, with the parameters as they are now."""
-        return self.observe(self.parameters)
-
-    def note(self, key: str, text: str) -> None:
-        self.decisions.setdefault(key, []).append(text)
+from .weights import Array, Term, Weight, encode, output_error
 
 
 class Quantization:
@@ -119,7 +62,7 @@ class Quantization:
         self.sequences = self._read_text(text)
         self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
         self.caches = Caches(source, options.context)
-        self._check_plan()
+        check_plan(options, self.recipe, source)
         self._is_new = not os.path.exists(self.folder)
         self._decisions: dict[str, list[str]] = {}
         with self._leaving_nothing():
@@ -178,58 +121,6 @@ class Quantization:
                 )
             return []
         return read_text(self.original, text, self.options.tokens, self.options.length)
-
-    def _check_plan(self) -> None:
-        plans = any(isinstance(step, PlanStep) for step in self.recipe.steps)
-        if (
-            self.options.context is not None
-            and self.options.budget is None
-            and not self.options.plan
-        ):
-            raise LowbitError(
-                "a context is for the key-value caches in a budget",
-                hint="give --recipe mixed --budget 60MB, or a plan that has caches",
-            )
-        if plans and self.options.plan is None and self.options.budget is None:
-            raise LowbitError(
-                f"recipe '{self.recipe.name}' needs a budget", hint="give --budget 3.5bpw, or 60MB"
-            )
-        if self.options.budget is not None:
-            if not plans:
-                raise LowbitError(
-                    f"recipe '{self.recipe.name}' has no use for a budget",
-                    hint="`mixed` has; or give steps that begin with 'allocate'",
-                )
-            budget = Budget.parse(self.options.budget)  # says what is wrong
-            if self.options.context is not None and budget.bytes is None:
-                raise LowbitError(
-                    f"the budget {budget} has no bytes, which key-value caches share with the weights",
-                    hint="give --budget 60MB, or leave --context out",
-                )
-            for type in self.options.activation_candidates:
-                activations.check(type, "a candidate")
-            if self.options.activation_candidates and budget.seconds is None:
-                raise LowbitError(
-                    f"the budget {budget} has no time, which is all that activations of fewer bits save",
-                    hint="give one, as 3.5bpw,4ms, or leave --activation-candidates out",
-                )
-            if self.options.activation_candidates and not isinstance(self.original, LanguageModel):
-                raise LowbitError(
-                    "activations are chosen for language models alone",
-                    hint="leave --activation-candidates out",
-                )
-            if self.options.plan is not None:
-                raise LowbitError(
-                    "a plan and a budget are given: the plan's encodings are not chosen by a budget",
-                    hint="leave --budget or --plan out",
-                )
-            for step in self.recipe.steps:
-                if isinstance(step, WeightStep) and step.adds_terms:
-                    raise LowbitError(
-                        f"step '{step.name}' stores more than the budget counts",
-                        hint="use steps that leave sizes as they are, as migrate-scales and clip; or allocate without it, "
-                        "--save-plan, and give the plan",
-                    )
 
     def _allocate(self, journal: Journal) -> None:
         """Encodings by the recipe's plan, measured once for a run and its resumptions."""

@@ -107,7 +107,15 @@ def _make_stage(
         )
     permuted = [_name_parameters(make_basis(*basis)) for basis in bases]
     return Stage(
-        function, arguments, types, feeds, found, refusals, permuted, gradient, tuple(differentiated)
+        function,
+        arguments,
+        types,
+        feeds,
+        found,
+        refusals,
+        permuted,
+        gradient,
+        tuple(differentiated),
     )
 
 

@@ -13,7 +13,7 @@ from .statistics import Statistics
 from .steps import StageStep, step
 
 if TYPE_CHECKING:
-    from .quantize import StageState
+    from .state import StageState
 
 _POINTS = 8
 """At which an error is taken in each bin of a histogram: values lie evenly in it."""

@@ -15,7 +15,8 @@ from ..errors import LowbitError
 from .weights import Term, Weight
 
 if TYPE_CHECKING:
-    from .quantize import Quantization, StageState
+    from .quantize import Quantization
+    from .state import StageState
     from .sources import Source, Tokens
 
 Note = Callable[[str, str], None]

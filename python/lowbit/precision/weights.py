@@ -196,4 +196,3 @@ class Weight:
         result = np.zeros_like(moments)
         result[np.ix_(rest, rest)] = (left + left.T) / 2
         return result
-
