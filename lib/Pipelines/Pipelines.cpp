@@ -107,8 +107,6 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   pm.addNestedPass<func::FuncOp>(createDistribute());
   // Terms of one weight meet different inputs: rounding is of what each of them meets.
   pm.addNestedPass<func::FuncOp>(createQuantizeActivations());
-  pm.addPass(createComponents());
-  addCleanup(pm);
   FuseAttentionOptions attention;
   attention.rows = options.attentionRows;
   attention.columns = options.attentionColumns;

@@ -126,19 +126,20 @@ def test_a_damaged_artifact_is_an_error(compiled, tmp_path):
 @pytest.mark.parametrize("moment", [0.1, 0.5])  # of the time that it takes: lowering, LLVM
 def test_an_interrupt_ends_compiling(q4_model, tmp_path, moment):
     def compile(output):
-        start = time.monotonic()
+        """The seconds that it took, and those of the processor, which other work on the machine does not prolong."""
+        start, work = time.monotonic(), time.process_time()
         Model(q4_model).compile(str(output))
-        return time.monotonic() - start
+        return time.monotonic() - start, time.process_time() - work
 
-    whole = min(compile(tmp_path / "whole.lbm") for _ in range(2))
+    whole, work = min(compile(tmp_path / "whole.lbm") for _ in range(2))
     timer = threading.Timer(moment * whole, lambda: os.kill(os.getpid(), signal.SIGINT))
-    start = time.monotonic()
+    start = time.process_time()
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         compile(tmp_path / "interrupted.lbm")
-    assert time.monotonic() - start < (moment + 0.4) * whole
+    assert time.process_time() - start < (moment + 0.4) * work
     assert [file.name for file in tmp_path.iterdir()] == ["whole.lbm"]
-    assert compile(tmp_path / "again.lbm") > 0
+    assert compile(tmp_path / "again.lbm") > (0, 0)
 
 
 def test_what_is_no_artifact_is_an_error(q4_model, tmp_path, run_lowbit):

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "EmptyComponents.h"
 #include "InnerTilePlan.h"
 #include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
@@ -26,12 +27,23 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
 
   Reporter report{getArgumentName(), "activations"};
 
-  Value round(OpBuilder &b, Location loc, Value x, EncodingAttrInterface encoding) {
+  /// `x` as it decodes from `encoding`: by ops on encoded tensors, or on their components where
+  /// there are no encoded tensors any more.
+  FailureOr<Value> round(OpBuilder &b, Location loc, Value x, EncodingAttrInterface encoding,
+                         bool isInComponents) {
     auto type = cast<RankedTensorType>(x.getType()).cloneWithEncoding(encoding);
-    Value storage = tensor::EmptyOp::create(b, loc, tensor::getMixedSizes(b, loc, x),
-                                            type.getElementType(), encoding);
-    Value codes = EncodeOp::create(b, loc, type, x, storage);
-    return DecodeOp::create(b, loc, codes);
+    SmallVector<OpFoldResult> sizes = tensor::getMixedSizes(b, loc, x);
+    if (!isInComponents) {
+      Value storage = tensor::EmptyOp::create(b, loc, sizes, type.getElementType(), encoding);
+      return DecodeOp::create(b, loc, EncodeOp::create(b, loc, type, x, storage)).getResult();
+    }
+    auto storage = emptyComponents(b, loc, type, sizes);
+    if (failed(storage))
+      return failure();
+    auto codes = encodeWhole(b, loc, type, x, *storage);
+    if (failed(codes))
+      return failure();
+    return DecodeRegionOp::create(b, loc, type, *codes, wholeBox(b, loc, type, *codes)).getResult();
   }
 
   EncodingAttrInterface wanted; // absent: activations stay as they are
@@ -126,7 +138,11 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     if (!value) {
       OpBuilder b(&getContext());
       b.setInsertionPointAfterValue(input->get());
-      value = round(b, input->get().getLoc(), input->get(), wanted);
+      bool isInComponents = weights.get().getDefiningOp<DecodeRegionOp>() != nullptr;
+      auto made = round(b, input->get().getLoc(), input->get(), wanted, isInComponents);
+      if (failed(made))
+        return op->emitError() << "inputs cannot be encoded in " << textOf(wanted);
+      value = *made;
     }
     replacements.push_back({input, value});
     return success();

@@ -103,11 +103,11 @@ func.func @stay_f32(%x: tensor<8x64xf32>, %v: tensor<32x64xf32, #nf4>, %w: tenso
 
 // APART-LABEL: func @apart(
 // APART:       %[[REST:.*]] = scf.for
-// APART:       %[[CODES:.*]] = lowbit.encode %[[REST]]
-// APART:       %[[ROUNDED:.*]] = lowbit.decode %[[CODES]]
-// APART-NOT:   lowbit.encode
+// APART:       %[[CODES:.*]]:2 = lowbit.encode_region {{.*}} %[[REST]] into
+// APART:       %[[ROUNDED:.*]] = lowbit.decode_region {{.*}}(%[[CODES]]#0, %[[CODES]]#1)
+// APART-NOT:   lowbit.encode_region
 // APART:       %[[OWN:.*]] = scf.for
-// APART-NOT:   lowbit.encode
+// APART-NOT:   lowbit.encode_region
 // APART:       linalg.matmul {{.*}} ins(%[[ROUNDED]],
 // APART:       linalg.generic {{.*}} ins(%[[OWN]],
 func.func @apart(%x: tensor<8x64xf32>, %w: tensor<64x64xf32, #columns>, %y: tensor<8x64xf32>) -> tensor<8x64xf32> {
