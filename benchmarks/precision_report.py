@@ -236,8 +236,8 @@ ABOUT = {
 }
 ACTIVATIONS = (
     "Inputs of all products with weights rounded, to scales for each token (a row) or for each 64 channels of it (*groups*), weights in groups of 32. What is told is what it costs more than the float\n"
-    "model. The rounding is an encode and a decode in the program (`benchmarks/rounded.py`): the compiled option `--activations` has kernels for int<8> and int<15>\nonly, and leaves activations in f32 "
-    "for weights that are sums. The f16 columns of *llm-int8* meet inputs that are rounded with all others of\ntheir token."
+    "model. The compiler rounds (`--activations`), and for the head, whose weights stay f32, `benchmarks/rounded.py` does the same. Columns apart (*llm-int8*) and low-rank branches in f16 (*svdquant*) meet inputs as they "
+    "are; the\nothers' scales are those of inputs without these columns."
 )
 CACHES = "By `--kv-cache` and, in groups of 64 channels, `--activations`; prefill of whole windows, whose keys and values are read as they are stored."
 PLANTING = (
