@@ -204,7 +204,9 @@ def test_stages_of_models(model, request):
     else:
         parameters = [os.fspath(path / "model.safetensors")]
         source = open_source(os.fspath(ROOT / "models/minilm-l6.mlir"), parameters)
-    staged = StagedProgram(source.program(16), ["sums"], source.path, True, True)
+    staged = StagedProgram(
+        source.program(16), ["sums"], source.path, output=True, gradients=True
+    )
     wide = compile_plain(in_f64(staged.text))
     (tokens,) = source.sequences("The word was with them, and they", 12, 12)
     value, differentiated = None, set()

@@ -191,6 +191,13 @@ class _Step:
     def _run(self, changed: Mapping[tuple[str, str], Array]) -> dict[str, Array]:
         """The update of each parameter, with some states replaced."""
         params = {name: np.zeros(self.opt.shapes[name], np.float32) for name in self.values}
+        for name, param in params.items():
+            given = np.shape(self.gradients[name])
+            if tuple(given) != param.shape and math.prod(given) != param.size:
+                raise LowbitError(
+                    f"the gradient of '{name}' has shape {list(given)}, the parameter {list(param.shape)}",
+                    hint="give gradients of the parameters of this checkpoint",
+                )
         given = {
             name: (
                 param,

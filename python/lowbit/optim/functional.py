@@ -401,6 +401,6 @@ def compile(
                 f"rule '{found.name}' looks at a parameter as a whole: '{name}' cannot be held in shards"
             )
     if isinstance(states, str) and states.endswith(".json"):
-        states = of_plan(states, extents)
+        states = of_plan(states, extents, found.states)
     table = assignments(states, parameters, gradients, found.schemes)
     return Optimizer(found, extents, table, flatten, threads, held, approximate)

@@ -99,10 +99,10 @@ def _quoted(name: str) -> str:
     return json.dumps(pattern, ensure_ascii=False)
 
 
-def of_plan(path: str, parameters: Collection[str]) -> str:
+def of_plan(path: str, parameters: Collection[str], states: Collection[str]) -> str:
     """Assignments by a plan of lowbit.optim.allocate_states(), a file that may have been edited; what it does not name is f32.
 
-    Raises LowbitError where it names what is no parameter.
+    Raises LowbitError where it names what is no parameter, or no state of the rule.
     """
     from ..precision.allocation import read_plan
 
@@ -117,6 +117,10 @@ def of_plan(path: str, parameters: Collection[str]) -> str:
             raise LowbitError(
                 f"'{path}': '{tensor}' is of no parameter that is here",
                 hint="tensors are named PARAMETER/STATE, as 'embed/m'",
+            )
+        if state not in states:
+            raise LowbitError(
+                f"'{path}': '{tensor}' is no state of the rule", hint=f"states: {', '.join(states)}"
             )
         stored = "" if encoding == "f32" else f", encoding = {encoding}"
         fields.append(f"{{parameters = {_quoted(parameter)}, names = {_quoted(state)}{stored}}}")

@@ -56,6 +56,12 @@ def is_input(key: str) -> bool:
 
 def check(type: str, where: str) -> None:
     """Raises LowbitError for what is no type."""
+    for word, reason in (
+        ("rule = given", "scales that are given come from the step static-activations, for all"),
+        ("learned<", "levels are learned of weights, not while a program runs"),
+    ):
+        if word in type:
+            raise LowbitError(f"{where}: activations of '{type}': {reason}")
     try:
         if type not in NAMED:
             _lowbit.encoded_bytes(f"#lowbit.quantized<{type}>", [1, 256])

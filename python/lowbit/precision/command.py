@@ -190,7 +190,7 @@ def _add_source(sub: argparse.ArgumentParser, whole: Callable[[int], Callable[[s
     sub.add_argument(
         "--calibration",
         metavar="FILE",
-        help="a UTF-8 text like those that the model will read; only the recipe `rtn` needs none",
+        help="a UTF-8 text like those that the model will read; recipes that look at weights alone, as `rtn`, need none",
     )
     sub.add_argument(
         "--tokens",

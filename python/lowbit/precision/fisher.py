@@ -30,6 +30,7 @@ class KeptFisher:
         if names is None or not all(map(os.path.exists, map(self._path, names.values()))):
             names = {}
             os.makedirs(self._folder, exist_ok=True)
+            journal.drop_note("fisher")  # of another run, whose files are overwritten
             for key, diagonal in compute():
                 if not np.isfinite(diagonal).all():
                     raise LowbitError(
@@ -55,6 +56,11 @@ class KeptFisher:
         return [self._path(name) for name in self._names.values()]
 
     def load(self, key: str) -> Array:
+        if key not in self._names:
+            raise LowbitError(
+                f"the program's last result does not depend on '{key}': it has no Fisher information",
+                hint=f"leave it as it is: --keep '{key}=same'",
+            )
         return self._read(key, self._names[key])
 
 

@@ -7,6 +7,7 @@ stage; and `journal.json`, which is replaced last: {"settings": what the run was
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
@@ -142,6 +143,10 @@ class Journal:
         with whole_file(self._path(f"{name}.json"), ".json") as path:
             with open(path, "w", encoding="utf-8") as file:
                 json.dump({"settings": self.settings, "value": value}, file)
+
+    def drop_note(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self._path(f"{name}.json"))
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)

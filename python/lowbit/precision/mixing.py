@@ -14,6 +14,7 @@ from . import activations
 from .allocation import Budget, Candidate, Item, allocate, pareto_front
 from .caches import CANDIDATES as CACHE_CANDIDATES
 from .fisher import fisher_cost
+from .gradients import Trace
 from .kernel_times import with_times
 from .quantizers import GPTQ, Nearest
 from .sensitivity import Cost, Probe, Sensitivity
@@ -28,6 +29,15 @@ CANDIDATES = tuple(
     for bits, block in [(2, 64), (2, 32), (2, 16), (3, 64), (3, 32), (4, 64), (4, 32)]
     + [(5, 32), (6, 32), (8, 32)]
 )
+
+
+def _trace_of(traces: Mapping[str, Trace], key: str) -> Trace:
+    if key not in traces:
+        raise LowbitError(
+            f"the program's last result does not depend on '{key}': there is no curvature",
+            hint=f"leave it as it is: --keep '{key}=same'",
+        )
+    return traces[key]
 
 
 @step("allocate")
@@ -53,7 +63,7 @@ class Allocate(PlanStep):
             return lambda key, change: fisher_cost(run.fisher(key), change)
         if self.sensitivity == "trace":
             traces = run.gradients.traces()
-            return lambda key, change: traces[key].cost(change)
+            return lambda key, change: _trace_of(traces, key).cost(change)
         return None
 
     @staticmethod
@@ -98,6 +108,12 @@ class Allocate(PlanStep):
             if len(fitting) < len(free):
                 others = ", ".join(key for key in free if key not in fitting)
                 rejected.append({"encoding": candidate, "reason": f"does not fit {others}"})
+        for key in free:
+            if key not in encodings:
+                raise LowbitError(
+                    f"no candidate fits '{key}', so that the budget would not count it",
+                    hint=f"give one that does: --candidates ENCODING; or leave it as it is: --keep '{key}=same'",
+                )
         types: list[str] = []
         if run.options.context is not None:
             for type in run.options.cache_candidates or CACHE_CANDIDATES:
@@ -108,7 +124,7 @@ class Allocate(PlanStep):
                     if run.options.cache_candidates:
                         raise
                     rejected.append({"encoding": type, "reason": str(error)})
-        return {key: encodings[key] for key in free if key in encodings}, types, rejected
+        return {key: encodings[key] for key in free}, types, rejected
 
     @staticmethod
     def _with_inputs(

@@ -10,7 +10,7 @@ from . import activations
 from .allocation import Budget
 from .recipes import Recipe
 from .sources import LanguageModel, Source
-from .steps import PlanStep, WeightStep
+from .steps import PlanStep, StageStep, WeightStep
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,21 @@ def check_plan(options: Options, recipe: Recipe, source: Source) -> None:
         raise LowbitError(
             "a context is for the key-value caches in a budget",
             hint="give --recipe mixed --budget 60MB, or a plan that has caches",
+        )
+    for name, given, needed, hint in (
+        ("candidates", options.candidates, plans, "--recipe mixed --budget 3.5bpw"),
+        ("activation candidates", options.activation_candidates, plans, "--recipe mixed --budget 3.5bpw,4ms"),
+        ("cache candidates", options.cache_candidates, options.context, "--context N, and a budget of bytes"),
+    ):  # fmt: skip
+        if given and not needed:
+            raise LowbitError(
+                f"{name} are given, and nothing chooses from them", hint=f"give {hint}"
+            )
+    static = [t.name for t in source.archive.tensors if t.name.endswith(".input_scale")]
+    if static and not any(isinstance(step, StageStep) and step.is_last for step in recipe.steps):
+        raise LowbitError(
+            f"the model has static scales of inputs ('{static[0]}'), which may be wrong after this",
+            hint="quantize the model that it was made of, or end the steps for layers with static-activations",
         )
     if plans and options.plan is None and options.budget is None:
         raise LowbitError(

@@ -24,6 +24,7 @@ class PermuteChannels(StageStep):
     by=weights: the largest |W_j|, for blocks of weights.
     """
 
+    reorders = True
     by: str = "moments"
     choices = {"by": ("moments", "range", "weights")}
 

@@ -104,7 +104,13 @@ class Quantization:
     @cached_property
     def shared(self) -> frozenset[str]:
         uses = Counter(key for stage in self.calibration.stages for key in stage.weights)
-        return frozenset(key for key, count in uses.items() if count > 1)
+        shared = {key for key, count in uses.items() if count > 1}
+        text = self.source.program(self.options.length)
+        # Of a language model all entries are one model; of a program of one's own they may be anything.
+        if not isinstance(self.original, LanguageModel) and text.count("lowbit.entry") > 1:
+            for parameters, *_ in _lowbit.describe_entries(text, self.source.path)[1:]:
+                shared.update(parameters)
+        return frozenset(shared)
 
     @cached_property
     def factors(self) -> frozenset[str]:
@@ -201,9 +207,10 @@ class Quantization:
             self.calibration.advance(after)
             record["steps"].append({"name": stage.name, "seconds": time.perf_counter() - began})
             journal.save(stored, self.calibration.values, record)
-        others = self._quantize_others(record)
-        check_format(self.output, others)
-        journal.save(others, self.calibration.values, record)
+        if journal.done == len(self.calibration.stages):
+            others = self._quantize_others(record)
+            check_format(self.output, others)
+            journal.save(others, self.calibration.values, record)
         self._report(0)
         self._summarize(record, time.perf_counter() - start)
         texts = {"lowbit.quantization": json.dumps(self._provenance())}

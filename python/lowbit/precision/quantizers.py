@@ -66,6 +66,7 @@ class KMeans(Quantizer):
     by=none: all alike. What is stored apart, as outliers, has no say. A weight with levels that are given, as --keep may say, gets nearest codes.
     """
 
+    weights = "#lowbit.quantized<learned<3, f16 per axis 0>>"
     by: str = "fisher"
     choices = {"by": ("fisher", "moments", "none")}
 

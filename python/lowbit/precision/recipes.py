@@ -18,7 +18,7 @@ from . import (
     static_activations,
     shifting,
 )  # noqa: F401 (their steps register themselves)
-from .steps import REGISTRY, Step, parse
+from .steps import REGISTRY, Quantizer, Step, parse
 
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
 INT4_MSE = "#lowbit.quantized<int<4>, scale = f16 per [1, 32], rule = mse>"
@@ -129,5 +129,7 @@ def find(name: str) -> Recipe:
             f"there is no recipe '{name}'",
             hint=f"recipes: {', '.join(RECIPES)}; or steps, as 'low-rank{{rank=16}},gptq'",
         )
-    wanted = [step.activations for step in parse(name) if step.activations]
-    return Recipe("custom", name, INT4, "A pipeline of one's own.", *wanted[:1])
+    steps = parse(name)
+    wanted = [step.activations for step in steps if step.activations]
+    assert isinstance(steps[-1], Quantizer)
+    return Recipe("custom", name, steps[-1].weights, "A pipeline of one's own.", *wanted[:1])

@@ -51,6 +51,7 @@ class StaticActivations(StageStep):
     choices = {"by": ("maximum", "percentile", "mse")}
     ranges = {"percentile": (0, 100), "bits": (2, 8)}
     keeps_every_input = True
+    is_last = True
 
     @property
     def activations(self) -> str:

@@ -65,6 +65,10 @@ class WeightStep(Step):
 class StageStep(Step):
     """Changes several parameters of a stage, and what is known of its taps, so that the float program stays what it is."""
 
+    reorders: ClassVar[bool] = False
+    """Whether it gives channels other places."""
+    is_last: ClassVar[bool] = False
+    """Whether what it keeps of inputs would be wrong after another step of its kind."""
     keeps_every_input: ClassVar[bool] = False
     """Whether it has something to keep of products whose weights stay as they are stored, too."""
 
@@ -95,6 +99,9 @@ class PlanStep(Step):
 
 class Quantizer(Step):
     """Chooses the codes of a weight's base; the last step of a recipe."""
+
+    weights: ClassVar[str] = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
+    """Encoding of weights where nobody says which."""
 
     def encode(self, weight: Weight) -> Term:
         raise NotImplementedError
@@ -177,6 +184,19 @@ def parse(text: str) -> list[Step]:
         raise LowbitError(
             f"the pipeline '{text}' chooses codes before its end",
             hint="the last step, and no other, chooses codes",
+        )
+    stage_steps = [s for s in steps if isinstance(s, StageStep)]
+    for before in stage_steps[:-1]:
+        if before.is_last:
+            raise LowbitError(
+                f"in the pipeline '{text}' the step '{before.name}' comes too early",
+                hint="what it keeps of inputs is wrong after a step that changes them: put it behind those",
+            )
+    reordering = next((s for s in stage_steps if s.reorders), None)
+    if reordering and any(s.needs_fisher for s in steps):
+        raise LowbitError(
+            f"the pipeline '{text}' has Fisher information, which '{reordering.name}' does not permute with the weights",
+            hint="leave one of them out, or weigh by=moments",
         )
     kinds = [next(i for i, kind in enumerate(_ORDER) if isinstance(s, kind)) for s in steps]
     for before, after, step in zip(kinds, kinds[1:], steps[1:]):

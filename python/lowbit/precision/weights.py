@@ -147,10 +147,13 @@ class Weight:
     def make_up(self, base: Term) -> None:
         """What is stored apart becomes what the base leaves there, whose levels may have no 0."""
         decoded = base.decode(self.shape)
+        self.wanted = self.wanted.copy()
         for number, term in enumerate(self.terms):
             if _is_sparse(term):
                 values = term.decode(self.shape)
-                values[values != 0] -= decoded[values != 0]
+                places = values != 0
+                values[places] -= decoded[places]
+                self.wanted[places] += decoded[places]
                 self.terms[number] = encode(values, term.encoding)
 
     def finish(self, base: Term) -> Term:
