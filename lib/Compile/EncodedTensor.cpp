@@ -246,6 +246,9 @@ TensorEncoding::encodeWeighted(ArrayRef<int64_t> shape, ArrayRef<float> values,
   if (!quantized || !quantized.getReferenceTerm().levels)
     return createStringError("weights of elements are for learned levels, as those of "
                              "'#lowbit.quantized<learned<3, f16 per axis 0>>'");
+  if (quantized.hasGivenScales())
+    return createStringError("levels are learned with scales that an encode chooses, not with the "
+                             "rule 'given'");
   numerics::Quantized term = quantized.getReferenceTerm();
   numerics::Shape extents(shape.begin(), shape.end());
   if (std::optional<std::string> problem = numerics::checkEncode(term, extents))

@@ -134,7 +134,9 @@ static Box layerAt(TileBuilder &t, Value values, unsigned axis, OpFoldResult at)
 static Value takeOut(TileBuilder &t, Value values, Value columns, unsigned axis) {
   return forEachColumn(t, columns, values, [&](TileBuilder &t, Value column, Value, Value carried) {
     Box layer = layerAt(t, carried, axis, column);
-    return t.insert(t.filled(layer.sizes, t.f32(0)), carried, layer);
+    Type type = cast<RankedTensorType>(values.getType()).getElementType();
+    Value zero = arith::ConstantOp::create(t.b, t.loc, t.b.getZeroAttr(type));
+    return t.insert(t.filled(layer.sizes, zero), carried, layer);
   });
 }
 
@@ -152,7 +154,8 @@ static Value transpose(TileBuilder &t, Value values) {
 static Value gather(TileBuilder &t, Value values, Value columns, unsigned axis) {
   Ofrs sizes = tensor::getMixedSizes(t.b, t.loc, values);
   sizes[axis] = tensor::getMixedSize(t.b, t.loc, columns, 0);
-  return forEachColumn(t, columns, t.empty(sizes, t.b.getF32Type()),
+  Type type = cast<RankedTensorType>(values.getType()).getElementType();
+  return forEachColumn(t, columns, t.empty(sizes, type),
                        [&](TileBuilder &t, Value column, Value i, Value carried) {
                          return t.insert(t.slice(values, layerAt(t, values, axis, column)), carried,
                                          layerAt(t, carried, axis, i));

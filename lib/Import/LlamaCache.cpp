@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Archive/JSONText.h"
 #include "LlamaModel.h"
 
 #include "lowbit/IR/LowbitAttrs.h"
 #include "mlir/IR/Diagnostics.h"
-#include "llvm/Support/JSON.h"
 
 using namespace llvm;
 using namespace mlir;
@@ -66,10 +66,10 @@ Expected<CacheEncodings> CacheEncodings::parse(StringRef text, int64_t layers) {
     encodings.byName[""] = text.str();
     return encodings;
   }
-  Expected<json::Value> value = json::parse(text);
-  if (!value)
-    return createStringError("the key-value caches are no JSON: " + toString(value.takeError()));
-  for (const auto &[key, type] : *value->getAsObject()) {
+  JSONText json;
+  if (std::optional<JSONProblem> problem = parseJSON(text, json))
+    return createStringError("the key-value caches are no JSON object: " + problem->what);
+  for (const auto &[key, type] : *json.value.getAsObject()) {
     StringRef name = key, number = name.drop_front(std::min<size_t>(name.size(), 2));
     uint64_t layer = 0;
     bool isLayer =

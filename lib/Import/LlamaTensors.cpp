@@ -5,12 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "../Archive/JSONText.h"
 #include "LlamaReader.h"
 #include "lowbit/IR/LowbitAttrs.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Location.h"
 #include "llvm/ADT/STLExtras.h"
-#include "llvm/Support/JSON.h"
 
 using namespace llvm;
 using namespace mlir;
@@ -80,12 +80,12 @@ Error LlamaReader::readActivations(const std::optional<std::string> &given) {
       return kept.takeError();
     text = kept->str();
   }
-  Expected<json::Value> value = json::parse(text);
-  if (!value)
-    return makeError("the activations are no JSON: " + toString(value.takeError()));
-  if (!value->getAsObject())
+  JSONText json;
+  if (std::optional<JSONProblem> problem = parseJSON(text, json))
+    return makeError("the activations are no JSON: " + problem->what);
+  if (!json.value.getAsObject())
     return makeError("the activations are no JSON object of encodings by the names of weights");
-  for (const auto &[key, type] : *value->getAsObject()) {
+  for (const auto &[key, type] : *json.value.getAsObject()) {
     StringRef name = key;
     if (!archive.lookup(name))
       return makeError("activations are chosen for '" + name + "', but there is no such tensor");

@@ -80,13 +80,13 @@ IRMapping GenericDerivative::copyPayload(OpBuilder &at, ValueRange elements) {
   return map;
 }
 
-/// Whether what an element was before is added to what the payload computes, and nothing else is
-/// done with it or with the sum.
-static bool isSum(Value before, Operation *yield) {
+/// Whether what an element of result `number` was before is added to what the payload computes, and
+/// nothing else is done with it or with the sum.
+static bool isSum(Value before, Operation *yield, unsigned number) {
   while (before.hasOneUse()) {
     OpOperand &use = *before.use_begin();
     if (use.getOwner() == yield)
-      return true;
+      return use.getOperandNumber() == number;
     unsigned place = use.getOperandNumber();
     if (!isa<arith::AddFOp>(use.getOwner()) &&
         !(isa<arith::SubFOp>(use.getOwner()) && place == 0) &&
@@ -104,7 +104,7 @@ FailureOr<Part> GenericDerivative::classify(unsigned number) {
   BlockArgument before = op.getRegionOutputArgs()[number];
   Operation *yield = op.getBlock()->getTerminator();
   part.kind = Kind::Sum;
-  if (isSum(before, yield))
+  if (isSum(before, yield, number))
     return part;
   Operation *last = yield->getOperand(number).getDefiningOp();
   if (isa_and_nonnull<arith::MaximumFOp, arith::MinimumFOp, arith::MaxNumFOp, arith::MinNumFOp>(

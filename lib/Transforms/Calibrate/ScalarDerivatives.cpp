@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Transforms/RegionUtils.h"
 #include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/MathExtras.h"
@@ -140,11 +141,16 @@ void ScalarCotangents::add(Value value, Value cotangent) {
 LogicalResult ScalarCotangents::propagate(Block &block, Value target) {
   SetVector<Value> dependent;
   dependent.insert(target);
-  for (Operation &op : block)
-    if (llvm::any_of(op.getOperands(), [&](Value v) { return dependent.contains(v); }))
-      for (Value result : op.getResults())
-        if (isa<FloatType>(result.getType()))
-          dependent.insert(result);
+  for (Operation &op : block) {
+    SetVector<Value> captured;
+    getUsedValuesDefinedAbove(op.getRegions(), captured);
+    if (llvm::any_of(captured, [&](Value v) { return dependent.contains(v); }))
+      return op.emitOpError("has no derivative that is known");
+    // What is a step function of its operands has no part in what depends on them.
+    if (!isa<arith::CmpFOp, arith::FPToSIOp, arith::FPToUIOp>(op) &&
+        llvm::any_of(op.getOperands(), [&](Value v) { return dependent.contains(v); }))
+      dependent.insert(op.result_begin(), op.result_end());
+  }
   for (Operation &op : llvm::reverse(block.without_terminator())) {
     if (op.getNumResults() != 1 || !dependent.contains(op.getResult(0)))
       continue;

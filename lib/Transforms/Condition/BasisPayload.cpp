@@ -61,12 +61,16 @@ std::optional<ChannelPlaces> BasisFinder::placesOf(Payload &payload, OpOperand &
   if (leaf.getOwner() == payload.op)
     return payload.loops.onAxes(payload.op.getMatchingIndexingMap(&leaf));
   return payload.loops.renumbered([&](unsigned loop) -> std::optional<unsigned> {
+    std::optional<unsigned> only;
     for (auto [axis, index] :
          llvm::enumerate(cast<tensor::ExtractOp>(leaf.getOwner()).getIndices()))
       if (auto number = index.getDefiningOp<linalg::IndexOp>())
-        if (number->getBlock() == payload.op.getBlock() && number.getDim() == loop)
-          return axis;
-    return std::nullopt;
+        if (number->getBlock() == payload.op.getBlock() && number.getDim() == loop) {
+          if (only) // a diagonal
+            return std::nullopt;
+          only = axis;
+        }
+    return only;
   });
 }
 
@@ -181,6 +185,8 @@ std::optional<BasisFinder::Term> BasisFinder::evaluate(Payload &payload, Value s
         {}};
   if (isa<tensor::ExtractOp>(definition))
     return extract(payload, definition);
+  if (definition->getNumRegions())
+    return refuse("it is computed by " + quote(definition));
   SmallVector<Term> operands;
   Digits varies = 0;
   for (Value operand : definition->getOperands()) {

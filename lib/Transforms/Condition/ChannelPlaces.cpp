@@ -65,8 +65,11 @@ std::optional<ChannelPlaces> ChannelPlaces::onLoops(AffineMap map) const {
 }
 
 std::optional<ChannelPlaces> ChannelPlaces::onAxes(AffineMap map) const {
-  return renumbered([&](unsigned loop) {
-    return map.getResultPosition(getAffineDimExpr(loop, map.getContext()));
+  return renumbered([&](unsigned loop) -> std::optional<unsigned> {
+    AffineExpr expression = getAffineDimExpr(loop, map.getContext());
+    if (llvm::count(map.getResults(), expression) > 1) // a diagonal
+      return std::nullopt;
+    return map.getResultPosition(expression);
   });
 }
 

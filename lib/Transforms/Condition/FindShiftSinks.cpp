@@ -112,6 +112,17 @@ bool ShiftFinder::take(Value value, const ChannelPlaces &places, const Shift &sh
   return takeInOp(value.getDefiningOp(), value, places, shift);
 }
 
+/// An argument that the function gives back changed.
+static bool isUpdated(Value value) {
+  auto argument = dyn_cast<BlockArgument>(value);
+  auto function =
+      argument ? dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp()) : func::FuncOp();
+  auto updates = function
+                     ? function->getAttrOfType<DenseI64ArrayAttr>(LowbitDialect::kUpdatesAttrName)
+                     : DenseI64ArrayAttr();
+  return updates && llvm::is_contained(updates.asArrayRef(), argument.getArgNumber());
+}
+
 bool ShiftFinder::takeInOp(Operation *op, Value value, const ChannelPlaces &places,
                            const Shift &shift) {
   auto go = [&](Value source, const std::optional<ChannelPlaces> &next) {
@@ -124,7 +135,7 @@ bool ShiftFinder::takeInOp(Operation *op, Value value, const ChannelPlaces &plac
     return go(expand.getSrc(), places.throughExpand(expand));
   if (auto insert = dyn_cast<tensor::InsertSliceOp>(op)) {
     // What else is in there was written before, shifted, too: a cache; or is not written at all.
-    if (!isa<BlockArgument>(insert.getDest()) && !insert.getDest().getDefiningOp<tensor::EmptyOp>())
+    if (!isUpdated(insert.getDest()) && !insert.getDest().getDefiningOp<tensor::EmptyOp>())
       return refuse("it is a part of a value that is not shifted");
     if (!keepsChannels(insert.getDestType(), insert.getSourceType(), places))
       return refuse("it goes through a slice of its channels");

@@ -60,7 +60,8 @@ struct PackParametersPass : lowbit::impl::PackParametersBase<PackParametersPass>
       auto parameter = op.getSource().getDefiningOp<ParameterOp>();
       auto from = cast<RankedTensorType>(op.getSource().getType()),
            to = cast<RankedTensorType>(op.getType());
-      if (parameter && !parameter.getStored() && isSameTerm(from.getEncoding(), to.getEncoding()))
+      if (parameter && from != to && !parameter.getStored() &&
+          isSameTerm(from.getEncoding(), to.getEncoding()))
         conversions.push_back(op);
     });
     for (ConvertOp op : conversions) {

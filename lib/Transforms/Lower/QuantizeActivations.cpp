@@ -121,7 +121,9 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     if (!wanted || getDecodedType(input->get()))
       return success();
     auto rounding = dyn_cast<QuantizedAttr>(wanted);
-    bool isForKernels = !isPlain && rounding && isIntegerActivation(rounding);
+    if (!rounding)
+      return op->emitError("inputs are rounded to codes of one term, not to ") << textOf(wanted);
+    bool isForKernels = !isPlain && isIntegerActivation(rounding);
     // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
     // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.
     if (term && (isForKernels ? !term.getStorage().hasInnerTiles() : isFloatTerm(term)))
@@ -152,7 +154,7 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     rounded.clear();
     replacements.clear();
     WalkResult walked = getOperation().walk([&](linalg::LinalgOp op) -> WalkResult {
-      if (linalg::isaContractionOpInterface(op))
+      if (op.hasPureTensorSemantics() && linalg::isaContractionOpInterface(op))
         for (OpOperand *operand : op.getDpsInputOperands())
           if (isWeightOfProduct(*operand) && failed(roundInput(op, *operand)))
             return WalkResult::interrupt();

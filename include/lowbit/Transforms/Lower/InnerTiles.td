@@ -96,8 +96,8 @@ def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::Fun
     activations of all encoded weights are rounded, and multiplied in f32. After `lowbit-materialize`.
 
     A product with a combinator is told `lowbit.activations`, an attribute that stays on it where `lowbit-distribute` makes products of
-    its terms; then the pass, run again without option, rounds what each of those meets. Terms that are plain floats of 16 bits or more meet
-    inputs as they are.
+    its terms; then the pass, run again without option, rounds what each of those meets. Terms that are plain floats of 16 bits or more, and
+    columns apart, meet inputs as they are.
 
     A weight, that is a `lowbit.parameter` or an argument of the function, may choose for itself: the attribute `lowbit.activations` on it is an encoding, or "f32" for activations
     that stay as they are. Activations that several weights read are encoded once for each choice. Those of a weight that is plain are rounded, too, where it says so: so stages
