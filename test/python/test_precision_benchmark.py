@@ -74,9 +74,12 @@ def test_rounding_is_that_of_the_option(byte_model_path, byte_model_held_out, tm
     assert abs(ours / exact.nll(text) - 1) > 1e-4
 
 
-def test_a_program_without_products_is_refused():
-    with pytest.raises(ValueError, match="no linalg.matmul"):
-        round_inputs("func.func @f() { return }", "int<8>, scale = f32 per axis 0")
+def test_products_with_encoded_weights_are_left_to_the_compiler():
+    line = "  %y = linalg.matmul indexing_maps = #maps ins(%x, %w : tensor<?x64xf32>, tensor<8x64xf32, #w>) outs(%o : tensor<?x8xf32>) -> tensor<?x8xf32>"
+    assert round_inputs(line, "int<8>, scale = f32 per axis 0", [(8, 64)]) == line + "\n"
+    plain = line.replace("f32, #w>", "f32>")
+    assert round_inputs(plain, "int<8>, scale = f32 per axis 0", [(8, 32)]) == plain + "\n"
+    assert "lowbit.encode %x" in round_inputs(plain, "int<8>, scale = f32 per axis 0", [(8, 64)])
 
 
 def test_planting_leaves_the_float_model(byte_model_path, byte_model_held_out, tmp_path):

@@ -188,13 +188,13 @@ def test_recipes(tiny, tmp_path, recipe):
         assert tensors[name].encoding == entry["encoding"]
         assert tensors[name].bytes == entry["bytes"] and tensors[name].shape == entry["shape"]
         assert entry["base"] in entry["encoding"]
-        if recipe not in ("awq", "smoothquant", "rotate"):  # whose weights are scaled
+        if recipe not in ("awq", "smoothquant", "static", "rotate"):  # whose weights are scaled
             values = before.tensor_f32(name).astype(np.float64)
             change = np.square(archive.tensor_f32(name) - values).sum() / np.square(values).sum()
             assert change == pytest.approx(entry["weight_error"], rel=1e-3)
     assert entries["blk.1.ffn_up.weight"]["base"] == INT8
     assert "int<" not in tensors["blk.0.attn_k.weight"].encoding
-    if recipe not in ("awq", "smoothquant", "rotate"):
+    if recipe not in ("awq", "smoothquant", "static", "rotate"):
         for tensor in before.tensors:
             if tensor.name not in entries:
                 assert np.array_equal(
