@@ -54,7 +54,7 @@ def check_plan(options: Options, recipe: Recipe, source: Source) -> None:
         ("activation candidates", options.activation_candidates, plans, "--recipe mixed --budget 3.5bpw,4ms"),
         ("cache candidates", options.cache_candidates, options.context, "--context N, and a budget of bytes"),
     ):  # fmt: skip
-        if given and not needed:
+        if given and not needed and options.plan is None:
             raise LowbitError(
                 f"{name} are given, and nothing chooses from them", hint=f"give {hint}"
             )
