@@ -197,7 +197,7 @@ def test_a_file_says_what_its_caches_are(tiny, tmp_path):
     assert np.abs(said - whole).max() > 1e-3
     # Quantized again, or with all else as it is, a model keeps them.
     again = tmp_path / "b.safetensors"
-    quantize(output, again, budget=None, context=None, recipe="rtn", weights=INT8)
+    quantize(output, again, candidates=[], budget=None, context=None, recipe="rtn", weights=INT8)
     assert json.loads(Archive(str(again)).metadata("lowbit.kv_cache")) == types
 
 
