@@ -121,6 +121,20 @@ def stages_compiled_once():
 
 
 @pytest.fixture
+def exact(monkeypatch):
+    """A step "exact" for recipes: no rounding, so that what the steps before have done shows alone."""
+    from lowbit.precision import steps, weights
+
+    class Exact(steps.Quantizer):
+        name = "exact"
+
+        def encode(self, weight):
+            return weights.encode(weight.base, "f32")
+
+    monkeypatch.setitem(steps.REGISTRY, "exact", Exact)
+
+
+@pytest.fixture
 def make_gguf(tmp_path):
     """Writes a GGUF file of arrays; a pair (uint8 rows of blocks, type) is stored as it is."""
 

@@ -157,3 +157,13 @@ def greedy(model: Llama, prompt, count: int) -> tuple[list[int], list[float]]:
         tokens.append(int(logits.argmax()))
         logits = model.forward([tokens[-1]])[-1]
     return tokens, margins
+
+
+def centred_logits(model: Llama, sequences) -> np.ndarray:
+    """[all tokens, vocabulary] without their mean, which changes nothing; each sequence alone."""
+    found = []
+    for tokens in sequences:
+        model.reset()
+        found.append(model.forward(tokens).astype(np.float64))
+    logits = np.concatenate(found)
+    return logits - logits.mean(axis=1, keepdims=True)

@@ -14,7 +14,7 @@ from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.report import render
 from lowbit.precision.sensitivity import Probe, Sensitivity
 from lowbit.precision.sources import open_source
-from reference import GgufFile, Llama
+from reference import GgufFile, Llama, centred_logits
 from tiny_llama import TEXT, write_tiny_llama
 
 pytestmark = pytest.mark.usefixtures("stages_compiled_once")
@@ -86,12 +86,7 @@ def test_losses_are_what_numpy_finds(tiny):
     file = GgufFile(tiny)
 
     def outputs(types: dict[str, str]) -> np.ndarray:
-        model, found = RoundingLlama(file, types), []
-        for tokens in sequences[:2]:
-            model.reset()
-            found.append(model.forward(tokens[:50]).astype(np.float64))
-        logits = np.concatenate(found)
-        return logits - logits.mean(axis=1, keepdims=True)
+        return centred_logits(RoundingLlama(file, types), [tokens[:50] for tokens in sequences[:2]])
 
     exact = outputs({})
     for key in keys:

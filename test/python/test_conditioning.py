@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +11,6 @@ from lowbit.precision.migration import tie
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import open_source
 from lowbit.precision.stages import Sink, StagedProgram
-from lowbit.precision.steps import REGISTRY, Quantizer
-from lowbit.precision.weights import Term, Weight, encode
 from reference import GgufFile, Llama
 from tiny_llama import TEXT, ArchiveFile, plant_outliers, write_tiny_llama
 
@@ -22,21 +19,6 @@ pytestmark = pytest.mark.usefixtures("stages_compiled_once")
 INT8 = "#lowbit.quantized<int<8>, scale = f16 per [1, 32]>"
 GIVEN = "it is what is given to the stage"
 TOKENS = np.random.default_rng(1).integers(0, 256, 48)
-
-
-@dataclass(frozen=True)
-class Exact(Quantizer):
-    """No rounding: what the steps before have done shows alone."""
-
-    name = "exact"
-
-    def encode(self, weight: Weight) -> Term:
-        return encode(weight.base, "f32")
-
-
-@pytest.fixture
-def exact(monkeypatch):
-    monkeypatch.setitem(REGISTRY, "exact", Exact)
 
 
 def quantize(model: Path, recipe: str, **options) -> tuple[dict, Path]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +10,6 @@ from conftest import ROOT
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import open_source
 from lowbit.precision.stages import StagedProgram
-from lowbit.precision.steps import REGISTRY, Quantizer
-from lowbit.precision.weights import Term, Weight, encode
 from own_program import OwnProgram
 from reference import GgufFile, Llama
 from tiny_llama import TEXT, ArchiveFile, write_tiny_llama
@@ -22,21 +19,6 @@ pytestmark = pytest.mark.usefixtures("stages_compiled_once")
 TOKENS = np.random.default_rng(1).integers(0, 256, 48)
 INT4 = "#lowbit.quantized<int<4>, scale = f16 per [1, 32]>"
 GIVEN = "channels not permuted: it comes from what is given to the stage"
-
-
-@dataclass(frozen=True)
-class Exact(Quantizer):
-    """No rounding: what the steps before have done shows alone."""
-
-    name = "exact"
-
-    def encode(self, weight: Weight) -> Term:
-        return encode(weight.base, "f32")
-
-
-@pytest.fixture
-def exact(monkeypatch):
-    monkeypatch.setitem(REGISTRY, "exact", Exact)
 
 
 def quantize(source, output: Path, recipe: str, **options) -> dict:

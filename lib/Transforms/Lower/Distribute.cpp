@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "InnerTilePlan.h"
 #include "Reports.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/IR/TileBuilder.h"
@@ -90,10 +91,9 @@ static Value distribute(linalg::LinalgOp op, const Reporter &report) {
     auto decode = input->get().getDefiningOp<DecodeRegionOp>();
     if (!decode)
       continue;
-    RankedTensorType whole = decode.getWholeType();
     // Only a decode of everything: pieces are given in coordinates of the whole.
-    if (!llvm::all_of(decode.getTensorRegion().offsets, isZeroInteger) ||
-        decode.getType().getShape() != whole.getShape())
+    RankedTensorType whole = getDecodedType(decode);
+    if (!whole)
       continue;
     EncodingAttrInterface encoding = getEncoding(whole);
     auto direct =

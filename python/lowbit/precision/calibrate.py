@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Callable, Sequence
+from typing import Sequence
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from ..files import check_folder, check_not_model
 from .fisher import KeptFisher
 from .gradients import Gradients
 from .journal import Journal, origin_of
-from .sources import Source, read_text
-from .stages import Calibration
+from .sources import Source, load_parameters, read_text
+from .stages import Calibration, Progress
 from .statistics import FISHER, KINDS, Statistics, describe, tensors_of
 from .weights import Term
 
@@ -26,7 +26,7 @@ def calibrate(
     statistics: Sequence[str] = ("moments", "sums", "maxima", "minima"),
     tokens: int = 32768,
     length: int = 1024,
-    progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+    progress: Progress = lambda done, total, what: None,
 ) -> list[Statistics]:
     """Runs the float model on a text, layer by layer, and writes what its taps kept (statistics.py has the schema). An interrupted run goes
     on where it was. What it gives has everything but the numbers.
@@ -61,7 +61,7 @@ def calibrate(
     calibration.resume(journal.done, journal.load_values())
     while calibration.position < len(calibration.stages):
         stage = calibration.stages[calibration.position]
-        weights = {key: source.archive.tensor_f32(key) for key in stage.weights}
+        weights = load_parameters(source.archive, stage.weights)
         found = calibration.observe(weights)
         calibration.advance(weights)
         stored = {

@@ -18,8 +18,8 @@ from typing import Callable, Iterator, Mapping, Protocol, Sequence
 import numpy as np
 
 from ..errors import LowbitError
-from .sources import LanguageModel, Source, Tokens
-from .stages import Stage, StagedProgram
+from .sources import LanguageModel, Source, Tokens, load_parameters
+from .stages import Progress, Stage, StagedProgram
 from .weights import Array
 
 PIECE = 256
@@ -28,7 +28,6 @@ PIECE = 256
 SQUARES = 128
 """A square of a normal variable has twice its squared mean as variance: of 128 the mean is known to an eighth."""
 
-Progress = Callable[[int, int, str], None]
 Load = Callable[[Stage], dict[str, Array]]
 
 
@@ -179,7 +178,7 @@ class Gradients:
         )
 
     def load(self, stage: Stage) -> dict[str, Array]:
-        return {key: self.archive.tensor_f32(key) for key in stage.weights}
+        return load_parameters(self.archive, stage.weights)
 
     def forward(self, load: Load) -> list[list[Array | None]]:
         """What passes before each stage, and at last the outputs: by stage, then by sequence."""

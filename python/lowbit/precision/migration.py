@@ -43,7 +43,7 @@ class MigrateScales(StageStep):
             if not quantized:
                 continue
             sinks, refusal = state.stage.sinks[number], state.stage.refusals[number]
-            refusal = refusal or self._refuse(state, tap, sinks)
+            refusal = refusal or state.refuse([*tap.feeds, *(s.key for s in sinks)], "scaled")
             if refusal:
                 for key in quantized:
                     state.note(key, f"scales not migrated: {refusal}")
@@ -52,16 +52,6 @@ class MigrateScales(StageStep):
             apply_factors(state, number, factors)
             for key in quantized:
                 state.note(key, f"scales migrated to {', '.join(s.key for s in sinks)}: {how}")
-
-    @staticmethod
-    def _refuse(state: StageState, tap: Statistics, sinks: list[Sink]) -> str:
-        products = {key for feeds in state.stage.feeds for key in feeds}
-        for key in [*tap.feeds, *(sink.key for sink in sinks)]:
-            if key in products and key not in state.encodings:
-                return f"'{key}' would have to be scaled, which stays as it is stored"
-            if key in state.shared:
-                return f"'{key}' would have to be scaled, which has other uses"
-        return ""
 
     def _choose(self, state: StageState, tap: Statistics, sinks: list[Sink]) -> tuple[Factors, str]:
         weights = {key: state.parameters[key] for key in tap.feeds}
@@ -100,11 +90,9 @@ def apply_factors(state: StageState, number: int, factors: Factors) -> None:
     tap = state.taps[number]
     for sink in state.stage.sinks[number]:
         values = state.parameters[sink.key]
-        whole = np.ones(values.shape[sink.axis])
-        whole[sink.places] = factors
-        shape = [1] * values.ndim
-        shape[sink.axis] = -1
-        state.parameters[sink.key] = (values / whole.reshape(shape)).astype(np.float32)
+        state.parameters[sink.key] = (values / sink.spread(factors, values.shape, 1)).astype(
+            np.float32
+        )
     for key in tap.feeds:
         state.parameters[key] = (state.parameters[key] * factors).astype(np.float32)
     state.taps[number] = tap.scaled(1 / factors)

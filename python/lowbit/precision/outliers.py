@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .steps import WeightStep, step
-from .weights import Array, Moments, Weight, damped, encode
+from .weights import HALF, Array, Moments, Weight, damped, encode
 
 
 @step("sparse-outliers")
@@ -107,8 +107,7 @@ class LowRank(WeightStep):
             target = target - encode(target, weight.encoding).decode(weight.shape)
         rank = min(self.rank, *weight.shape)
         branch = best_low_rank(target, weight.moments, rank)
-        half = "#lowbit.quantized<f16>"
-        encoding = f"#lowbit.low_rank<rank = {rank}, {half}, {half}>"
+        encoding = f"#lowbit.low_rank<rank = {rank}, {HALF}, {HALF}>"
         weight.take_out(encode(branch, encoding))
         weight.decisions.append(f"a branch of rank {rank} in f16, of the {self.of}")
 

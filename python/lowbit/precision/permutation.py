@@ -31,7 +31,10 @@ class PermuteChannels(StageStep):
     def condition(self, state: StageState) -> None:
         for basis in state.stage.bases:
             feeds = [key for tap in basis.taps for key in state.taps[tap].feeds]
-            refusal = basis.reason or self._refuse(state, basis, feeds)
+            refusal = basis.reason or state.refuse([*feeds, *basis.keys], "permuted")
+            missing = set(feeds) - set(basis.keys)
+            if missing and not refusal:
+                refusal = f"nothing is computed of the product with '{min(missing)}'"
             if not refusal:
                 order = np.argsort(-self._sizes(state, basis), kind="stable")
                 apply_order(state, basis, order)
@@ -42,17 +45,6 @@ class PermuteChannels(StageStep):
                     f"channels not permuted: {refusal}" if refusal
                     else f"channels sorted by {self.by}, {basis.extent} at a time, with {others}",
                 )  # fmt: skip
-
-    @staticmethod
-    def _refuse(state: StageState, basis: Basis, feeds: list[str]) -> str:
-        products = {key for keys in state.stage.feeds for key in keys}
-        for key in dict.fromkeys([*feeds, *basis.keys]):
-            if key in products and key not in state.encodings:
-                return f"'{key}' would have to be permuted, which stays as it is stored"
-            if key in state.shared:
-                return f"'{key}' would have to be permuted, which has other uses"
-        missing = set(feeds) - set(basis.keys)
-        return f"nothing is computed of the product with '{min(missing)}'" if missing else ""
 
     def _sizes(self, state: StageState, basis: Basis) -> NDArray[np.float64]:
         """[extent], the largest of all blocks of channels and all taps."""

@@ -16,7 +16,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from functools import cached_property
-from typing import Any, Callable, Iterator, Mapping, Sequence
+from typing import Any, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -31,8 +31,8 @@ from .gradients import Gradients
 from .journal import Journal, Stored, check_format, origin_of
 from .options import Options, check_plan
 from .records import describe_site, describe_tensor, ratio
-from .sources import LanguageModel, Source, Tokens, read_text
-from .stages import Calibration, Stage
+from .sources import LanguageModel, Source, Tokens, load_parameters, read_text
+from .stages import Calibration, Progress, Stage
 from .state import StageState
 from .statistics import Statistics
 from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
@@ -52,7 +52,7 @@ class Quantization:
         output: str,
         options: Options = Options(),
         text: str | None = None,
-        progress: Callable[[int, int, str], None] = lambda done, total, what: None,
+        progress: Progress = lambda done, total, what: None,
     ):
         check_folder(output)
         check_not_model(output, source.archive.path)
@@ -226,7 +226,7 @@ class Quantization:
     # ---------
 
     def _load(self, keys: Sequence[str]) -> dict[str, Array]:
-        return {key: self.source.archive.tensor_f32(key) for key in keys}
+        return load_parameters(self.source.archive, keys)
 
     def _quantize_stage(
         self, stage: Stage, record: dict[str, Any]

@@ -79,11 +79,17 @@ class Rotate(ModelStep):
             is_block = any(load(m.key).shape[m.axis] > basis.extent for m in basis.members)
             if not basis.reason and not (self.values if is_block else self.stream):
                 continue
-            refusal = basis.reason or self._refuse(source, basis)
             for key in feeds:
-                note(key, f"no rotation folded: {refusal}" if refusal else self._describe(basis))
-            if refusal:
-                refusals.append(f"what enters '{feeds[0]}': {refusal}")
+                note(
+                    key,
+                    (
+                        f"no rotation folded: {basis.reason}"
+                        if basis.reason
+                        else self._describe(basis)
+                    ),
+                )
+            if basis.reason:
+                refusals.append(f"what enters '{feeds[0]}': {basis.reason}")
                 continue
             matrix = self._matrix(basis, self.seed + is_block)
             changed |= basis.change(load, lambda values: values @ matrix)
@@ -93,12 +99,6 @@ class Rotate(ModelStep):
                 hint=_LEAVE_OUT,
             )
         return changed
-
-    @staticmethod
-    def _refuse(source: Source, basis: Basis) -> str:
-        names = {tensor.name for tensor in source.archive.tensors}
-        missing = [key for key in basis.keys if key not in names]
-        return f"'{missing[0]}' is not in the archive" if missing else ""
 
     def _matrix(self, basis: Basis, seed: int) -> Matrix:
         if basis.keeps_ones:

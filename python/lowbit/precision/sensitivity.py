@@ -22,12 +22,11 @@ from ..errors import LowbitError
 from .activations import encoding_of
 from .allocation import Candidate, Item
 from .caches import Caches
-from .sources import Source, Tokens
-from .stages import Stage, StagedProgram
+from .sources import Source, Tokens, load_parameters
+from .stages import Progress, Stage, StagedProgram
 from .statistics import Statistics
 from .weights import Array, Moments, check_finite, output_error
 
-Progress = Callable[[int, int, str], None]
 Cost = Callable[[str, Array], float]
 """(weight, change of its values) to the loss."""
 
@@ -136,7 +135,7 @@ class Sensitivity:
         return losses
 
     def _load(self, stage: Stage) -> dict[str, Array]:
-        return {key: self.archive.tensor_f32(key) for key in stage.weights}
+        return load_parameters(self.archive, stage.weights)
 
     def _pass(self, stage, sequences, values, weights, program=None) -> list[Array | None]:
         run = (program or self.passing).run

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from .. import _lowbit
 from ..errors import LowbitError
 from .bases import ANOTHER_ENTRY
-from .sources import Source, Tokens
+from .sources import Source, Tokens, load_parameters
 from .stages import Calibration, Sink, make_sink
 from .statistics import Statistics
 from .steps import ModelStep, Note, step
@@ -84,7 +84,7 @@ def observe(source: Source, text: str, sequences: Sequence[Tokens]) -> list[Stat
     calibration = Calibration(text, ["maxima", "minima"], sequences, source.path)
     taps: list[Statistics] = []
     for stage in calibration.stages:
-        weights = {key: source.archive.tensor_f32(key) for key in stage.weights}
+        weights = load_parameters(source.archive, stage.weights)
         taps += calibration.observe(weights)
         calibration.advance(weights)
     return taps
@@ -108,8 +108,4 @@ def add_shift(source: Source, changed: dict[str, Values], sinks: Sequence[Sink],
     for sink in sinks:
         by = source.archive.tensor_f32(sink.weight).astype(np.float64) @ z if sink.weight else z
         values = changed.get(sink.key, source.archive.tensor_f32(sink.key).astype(np.float64))
-        whole = np.zeros(values.shape[sink.axis])
-        whole[sink.places] = by
-        shape = [1] * values.ndim
-        shape[sink.axis] = -1
-        changed[sink.key] = values + sink.sign * whole.reshape(shape)
+        changed[sink.key] = values + sink.sign * sink.spread(by, values.shape, 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 from functools import cached_property
-from typing import Any, Mapping, Protocol, Sequence
+from typing import Any, Iterable, Mapping, Protocol, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,13 @@ class Source(Protocol):
 
     def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
         """The same with other values, in f32, of some parameters, or with more of them: in an archive of this path."""
+
+
+def load_parameters(
+    archive: _lowbit.Archive, keys: Iterable[str]
+) -> dict[str, NDArray[np.float32]]:
+    """Parameters by key, as they decode."""
+    return {key: archive.tensor_f32(key) for key in keys}
 
 
 def _check_size(total: int, wanted: int) -> None:

@@ -23,6 +23,9 @@ from .statistics import Statistics
 
 Array = NDArray[np.float32]
 
+Progress = Callable[[int, int, str], None]
+"""Called with (done, total, what is being done)."""
+
 
 @dataclass(frozen=True)
 class Sink:
@@ -37,6 +40,14 @@ class Sink:
     """Of a shift."""
     weight: str = ""
     """A parameter [outputs, channels] that a shift is multiplied with first; then the places are those of outputs."""
+
+    def spread(
+        self, channels: NDArray[np.float64], shape: Sequence[int], rest: float
+    ) -> NDArray[np.float64]:
+        """Numbers of channels where these lie in a parameter of a shape, to compute with it; `rest` at other places."""
+        whole = np.full(shape[self.axis], float(rest))
+        whole[self.places] = channels
+        return whole.reshape([-1 if axis == self.axis else 1 for axis in range(len(shape))])
 
 
 def make_sink(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Callable, Mapping
+from typing import Callable, Iterable, Mapping
 
 from .stages import Stage
 from .statistics import Statistics
@@ -32,6 +32,16 @@ class StageState:
     def measure(self) -> list[Statistics]:
         """Maxima, minima and histograms of the taps, with the parameters as they are now."""
         return self.observe(self.parameters)
+
+    def refuse(self, keys: Iterable[str], changed: str) -> str:
+        """Why not all of these parameters can be changed together; empty if they can. changed: how, as "scaled"."""
+        products = {key for feeds in self.stage.feeds for key in feeds}
+        for key in dict.fromkeys(keys):
+            if key in products and key not in self.encodings:
+                return f"'{key}' would have to be {changed}, which stays as it is stored"
+            if key in self.shared:
+                return f"'{key}' would have to be {changed}, which has other uses"
+        return ""
 
     def note(self, key: str, text: str) -> None:
         self.decisions.setdefault(key, []).append(text)

@@ -21,8 +21,8 @@ Moments = NDArray[np.float64]
 """[inputs, inputs]: the mean of x x^T over inputs x."""
 
 
-COLUMNS = "#lowbit.quantized<f16>"
-"""What columns are stored in that are kept apart."""
+HALF = "#lowbit.quantized<f16>"
+"""What columns that are kept apart and low-rank factors are stored in."""
 
 
 @dataclass(frozen=True)
@@ -170,10 +170,10 @@ class Weight:
         rest = (self.wanted - decoded).astype(np.float64)
         moments = damped(self.moments, 1e-6)
         fitted = np.linalg.solve(moments[np.ix_(columns, columns)], moments[columns] @ rest.T)
-        outliers = encode(fitted.astype(np.float32), COLUMNS)
+        outliers = encode(fitted.astype(np.float32), HALF)
         density = (len(columns) + 0.5) / self.shape[1]
         whole = Term(
-            f"#lowbit.outlier_columns<density = {density:.9f}, {base.encoding}, {COLUMNS}>",
+            f"#lowbit.outlier_columns<density = {density:.9f}, {base.encoding}, {HALF}>",
             {
                 "columns": columns.astype(np.int32),
                 **{f"base.{name}": array for name, array in base.components.items()},
