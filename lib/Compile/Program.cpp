@@ -43,6 +43,48 @@ static SmallVector<unsigned> placeResults(mlir::func::FuncOp function) {
   return places;
 }
 
+/// Compiled code trusts what it finds its way by.
+Error Program::noteStructure(mlir::func::FuncOp function) {
+  unsigned first = 0;
+  for (mlir::Type type : function.getArgumentTypes()) {
+    unsigned start = std::exchange(first, first + countComponents(type));
+    EncodingAttrInterface encoding = getEncoding(type);
+    // Of a term alone the types say everything.
+    if (!encoding || isa<QuantizedAttr>(mlir::Attribute(encoding)) ||
+        !cast<mlir::RankedTensorType>(type).hasStaticShape())
+      continue;
+    if (!encodings)
+      encodings = std::make_unique<EncodingContext>();
+    std::string text;
+    raw_string_ostream(text) << mlir::Attribute(encoding);
+    Expected<TensorEncoding> read = encodings->read(text);
+    if (!read)
+      return read.takeError();
+    structured[function.getName()].push_back(
+        {start, *read, SmallVector<int64_t>(cast<mlir::RankedTensorType>(type).getShape())});
+  }
+  return Error::success();
+}
+
+Error Program::checkStructure(StringRef entry, ArrayRef<Array> inputs) const {
+  auto found = structured.find(entry);
+  if (found == structured.end())
+    return Error::success();
+  for (const StructuredArgument &argument : found->second) {
+    Expected<std::vector<ComponentType>> types = argument.encoding.getComponents(argument.shape);
+    if (!types)
+      return types.takeError();
+    SmallVector<Component> components;
+    for (auto [type, array] : zip(*types, inputs.drop_front(argument.first)))
+      components.push_back({type.name, array.getDType(),
+                            SmallVector<int64_t, 4>(array.getShape()), array.bytes()});
+    if (Error error = argument.encoding.verify(argument.shape, argument.shape, components))
+      return createStringError("the encoded tensor from input " + Twine(argument.first) +
+                               " of entry '" + entry + "' on: " + toString(std::move(error)));
+  }
+  return Error::success();
+}
+
 /// The pipeline with the options that have a name here.
 static Expected<std::string> getPipeline(const ProgramOptions &options) {
   StringRef activations = options.activations;
@@ -74,8 +116,11 @@ Expected<std::unique_ptr<Program>> Program::compile(mlir::ModuleOp module,
   std::unique_ptr<Program> program(new Program);
   // While the functions still have their results.
   for (auto function : module.getOps<mlir::func::FuncOp>())
-    if (function->hasAttr(LowbitDialect::kEntryAttrName))
+    if (function->hasAttr(LowbitDialect::kEntryAttrName)) {
       program->results[function.getName()] = placeResults(function);
+      if (Error error = program->noteStructure(function))
+        return std::move(error);
+    }
   Expected<CpuTarget> target = CpuTarget::create(options.code.cpu);
   if (!target)
     return target.takeError();
@@ -172,6 +217,8 @@ Expected<std::vector<Array>> Program::run(StringRef name, std::vector<Array> arr
   for (auto [number, type] : enumerate(inputTypes))
     if (Error error = checkInput(name, number, type, arrays[number]))
       return std::move(error);
+  if (Error error = checkStructure(name, arrays))
+    return std::move(error);
   for (const ValueType &type : types.take_back((*entry)->outputs)) {
     Expected<Array> output = Array::allocate(type.dtype, type.shape);
     if (!output)

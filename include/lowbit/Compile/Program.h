@@ -9,12 +9,16 @@
 #define LOWBIT_COMPILE_PROGRAM_H
 
 #include "lowbit/Compile/CompileModule.h"
+#include "lowbit/Compile/EncodedTensor.h"
 #include "lowbit/Target/CpuTarget.h"
 #include "llvm/ADT/StringMap.h"
 
 namespace mlir {
 class MLIRContext;
 class ModuleOp;
+namespace func {
+class FuncOp;
+} // namespace func
 template <typename OpTy> class OwningOpRef;
 } // namespace mlir
 
@@ -91,13 +95,26 @@ public:
   /// (an encoded tensor is as many as it has components, a scalar is an array of rank 0). The
   /// results are those of the function, in order, encoded ones again by component; one that takes
   /// the storage of an argument is that input's array, updated. (Of a module that was lowered
-  /// before it came here: the fresh outputs only.) Errors name the input by its number, from 0.
+  /// before it came here: the fresh outputs only.) Errors name the input by its number, from 0: one
+  /// of another type or shape, and, where the extents of an encoded tensor are static, structure
+  /// that is not one (positions, columns, orders).
   llvm::Expected<std::vector<Array>> run(llvm::StringRef entry, std::vector<Array> inputs);
 
 private:
+  /// An argument in whose components compiled code finds its way by what they hold.
+  struct StructuredArgument {
+    unsigned first; ///< of its components, among the compiled entry's arguments
+    TensorEncoding encoding;
+    llvm::SmallVector<int64_t> shape;
+  };
+
   Program() = default;
+  llvm::Error noteStructure(mlir::func::FuncOp function);
+  llvm::Error checkStructure(llvm::StringRef entry, llvm::ArrayRef<Array> inputs) const;
 
   std::unique_ptr<Session> session;
+  std::unique_ptr<EncodingContext> encodings; ///< of `structured`
+  llvm::StringMap<std::vector<StructuredArgument>> structured;
   CompileTimes times;
   /// For each result of an entry the number of the argument that has it.
   llvm::StringMap<llvm::SmallVector<unsigned>> results;
