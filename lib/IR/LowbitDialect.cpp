@@ -38,7 +38,23 @@ void LowbitDialect::registerOperations() {
   addInterfaces<Inlining>();
 }
 
+/// What inputs of a product are rounded to, on its weight or on itself.
+static LogicalResult verifyActivations(Operation *op, NamedAttribute attribute) {
+  auto text = dyn_cast<StringAttr>(attribute.getValue());
+  if (isa<EncodingAttrInterface>(attribute.getValue()) || (text && text == "f32"))
+    return success();
+  return op->emitError() << "'" << LowbitDialect::kActivationsAttrName
+                         << "' is an encoding or \"f32\", not " << attribute.getValue();
+}
+
+LogicalResult LowbitDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned,
+                                                      NamedAttribute attribute) {
+  return attribute.getName() == kActivationsAttrName ? verifyActivations(op, attribute) : success();
+}
+
 LogicalResult LowbitDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
+  if (attribute.getName() == kActivationsAttrName)
+    return verifyActivations(op, attribute);
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (attribute.getName() == kEntryAttrName && (!function || !isa<UnitAttr>(attribute.getValue())))
     return op->emitError() << "'" << kEntryAttrName

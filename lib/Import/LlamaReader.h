@@ -39,6 +39,7 @@ private:
   llvm::Error rejectArchitecture() const;
   llvm::Error rejectFeatures() const;
   llvm::Error rejectLeftOvers() const;
+  bool belongsToInput(llvm::StringRef name) const;
 
   /// A count of at least 1; `fallback` where the key is absent, unless that is 0.
   llvm::Expected<int64_t> readCount(llvm::StringRef key, int64_t fallback = 0) const;

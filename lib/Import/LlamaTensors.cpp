@@ -87,8 +87,11 @@ Error LlamaReader::readActivations(const std::optional<std::string> &given) {
     return makeError("the activations are no JSON object of encodings by the names of weights");
   for (const auto &[key, type] : *json.value.getAsObject()) {
     StringRef name = key;
-    if (!archive.lookup(name))
-      return makeError("activations are chosen for '" + name + "', but there is no such tensor");
+    const TensorInfo *tensor = archive.lookup(name);
+    if (!tensor || tensor->shape.size() != 2)
+      return makeError("activations are chosen for '" + name + "', " +
+                       (tensor ? "which no product multiplies with"
+                               : "but there is no such tensor"));
     std::string complaint;
     ScopedDiagnosticHandler handler(
         context, [&](Diagnostic &diagnostic) { complaint = ": " + diagnostic.str(); });
@@ -251,15 +254,17 @@ Error LlamaReader::readTensors(const LlamaImportOptions &options) {
   return Error::success();
 }
 
-/// The weight that a scale of its inputs lies beside (lowbit-input-scales), or the tensor itself.
-static StringRef withoutInput(StringRef name) {
-  auto [weight, input] = name.rsplit(".input_");
-  return input.empty() ? name : weight;
+/// Whether a tensor is a scale or a zero point of a weight's inputs (lowbit-input-scales).
+bool LlamaReader::belongsToInput(StringRef name) const {
+  auto [weight, component] = name.rsplit(".input_");
+  bool isComponent = component.starts_with("scale") || component.starts_with("zero") ||
+                     component.starts_with("min");
+  return isComponent && used.contains(weight) && archive.lookup(weight)->shape.size() == 2;
 }
 
 Error LlamaReader::rejectLeftOvers() const {
   for (const TensorInfo &tensor : archive.tensors())
-    if (!used.contains(withoutInput(tensor.name)))
+    if (!used.contains(tensor.name) && !belongsToInput(tensor.name))
       return makeError(
           "tensor '" + tensor.name +
           "' has no place in a 'llama' model: the model is of another kind, and would compute "

@@ -727,3 +727,16 @@ func.func @observe_number(%x: tensor<8xf32>) {
   "lowbit.observe"(%x) {feeds = ["w"], statistics = array<i32: 9>} : (tensor<8xf32>) -> ()
   return
 }
+
+// -----
+
+// expected-error @below {{'lowbit.activations' is an encoding or "f32", not "int8"}}
+func.func private @activations_of_argument(tensor<32x64xf32> {lowbit.activations = "int8"})
+
+// -----
+
+func.func @activations_of_parameter() -> tensor<32x64xf32> {
+  // expected-error @below {{'lowbit.activations' is an encoding or "f32", not 8}}
+  %w = lowbit.parameter "w" {lowbit.activations = 8 : i64} : tensor<32x64xf32>
+  return %w : tensor<32x64xf32>
+}

@@ -81,17 +81,12 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
   }
 
   /// What is multiplied with a weight becomes; null: it stays.
-  FailureOr<EncodingAttrInterface> findChoice(linalg::LinalgOp product, Value weight) {
+  EncodingAttrInterface findChoice(linalg::LinalgOp product, Value weight) {
     auto decode = weight.getDefiningOp<DecodeOp>();
-    Attribute own = findOwn(product, decode ? decode.getSource() : weight);
-    if (!own) // of a plain weight, or of a term, only what is told is rounded
-      return decode ? wanted : EncodingAttrInterface();
-    if (auto text = dyn_cast<StringAttr>(own); text && text == "f32")
-      return EncodingAttrInterface();
-    if (auto encoding = dyn_cast<EncodingAttrInterface>(own))
-      return encoding;
-    return emitError(weight.getLoc()) << "'" << LowbitDialect::kActivationsAttrName
-                                      << "' is an encoding or \"f32\", not " << own;
+    if (Attribute own = findOwn(product, decode ? decode.getSource() : weight))
+      return dyn_cast<EncodingAttrInterface>(own); // or "f32"
+    // Of a plain weight, or of a term, only what is told is rounded.
+    return decode ? wanted : EncodingAttrInterface();
   }
 
   llvm::MapVector<std::pair<Value, Attribute>, Value> rounded;
@@ -102,10 +97,7 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     bool isPlain = !type;
     if (isPlain)
       type = cast<RankedTensorType>(weights.get().getType());
-    FailureOr<EncodingAttrInterface> choice = findChoice(op, weights.get());
-    if (failed(choice))
-      return failure();
-    EncodingAttrInterface wanted = *choice;
+    EncodingAttrInterface wanted = findChoice(op, weights.get());
     auto term = dyn_cast_or_null<QuantizedAttr>(type.getEncoding());
     if (wanted && !isPlain && !term && weights.get().getDefiningOp<DecodeOp>()) {
       if (auto rounding = dyn_cast<QuantizedAttr>(wanted); rounding && rounding.hasGivenScales())

@@ -63,17 +63,3 @@ func.func @plain(%x: tensor<1x64xf32>, %y: tensor<1x32xf32>) -> (tensor<1x32xf32
   %1 = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %q : tensor<1x64xf32>, tensor<32x64xf32>) outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
   return %0, %1 : tensor<1x32xf32>, tensor<1x32xf32>
 }
-
-// -----
-
-#nk = affine_map<(m, n, k) -> (n, k)>
-#mk = affine_map<(m, n, k) -> (m, k)>
-#mn = affine_map<(m, n, k) -> (m, n)>
-#w4 = #lowbit.quantized<int<4>, scale = f16 per [1, 32], layout = tiled>
-
-func.func @wrong(%x: tensor<1x64xf32>, %w: tensor<32x64xf32, #w4> {lowbit.activations = "int8"}, %y: tensor<1x32xf32>) -> tensor<1x32xf32> {
-  // expected-error @+1 {{'lowbit.activations' is an encoding or "f32", not "int8"}}
-  %d = lowbit.decode %w : tensor<32x64xf32, #w4>
-  %r = linalg.matmul indexing_maps = [#mk, #nk, #mn] ins(%x, %d : tensor<1x64xf32>, tensor<32x64xf32>) outs(%y : tensor<1x32xf32>) -> tensor<1x32xf32>
-  return %r : tensor<1x32xf32>
-}
