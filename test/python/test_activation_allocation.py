@@ -153,6 +153,11 @@ def test_plans_with_inputs_can_be_edited(tiny, tmp_path, fake_times):
     assert edited == said | {"blk.0.attn_q.weight": "f32", "blk.1.ffn_up.weight": e4m3}
     whole = Model(output, use_cache=False, kv_cache="f32")
     assert np.isfinite(next(whole.logits([1, 2, 3]))).all()
+    # Choices were made for encodings that weights have no more: only that of one that stays is kept.
+    again, key = tmp_path / "again.safetensors", "blk.1.ffn_up.weight"
+    keep = ["--keep", f"{key}=same", "--output", str(again)]
+    assert cli.main(["quantize", str(output), "--recipe", "rtn", *keep]) == 0
+    assert json.loads(Archive(str(again)).metadata("lowbit.activations")) == {key: e4m3}
 
 
 @pytest.mark.parametrize(

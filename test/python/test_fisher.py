@@ -210,6 +210,8 @@ def test_plans_by_curvature(tiny, tmp_path, diagonals, float_gradients):
             budget="3.5bpw",
         )
         assert record["totals"]["bits_per_weight"] <= 3.5
+        below = [key for key, trace in traces.items() if trace.value < 0]
+        assert record["allocation"]["flat"] == (below if sensitivity == "trace" else [])
         candidates = record["allocation"]["candidates"]
         assert len(candidates) == 2 * len(diagonals)
         for candidate in candidates:

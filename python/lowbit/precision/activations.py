@@ -93,8 +93,16 @@ def encoding_of(type: str) -> str:
     return NAMED.get(type, type)
 
 
-def as_metadata(types: Mapping[str, str]) -> str:
-    return json.dumps({key: encoding_of(type) for key, type in types.items()})
+def as_encodings(types: Mapping[str, str]) -> dict[str, str]:
+    """As METADATA_KEY has them."""
+    return {key: encoding_of(type) for key, type in types.items()}
+
+
+def of_archive(archive: _lowbit.Archive) -> dict[str, str]:
+    """What an archive says; the importer checks it."""
+    text = archive.metadata(METADATA_KEY)
+    chosen = json.loads(text) if isinstance(text, str) else {}
+    return dict(chosen) if isinstance(chosen, dict) else {}
 
 
 def as_plan(types: Mapping[str, str]) -> dict[str, str]:

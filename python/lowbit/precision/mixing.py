@@ -58,13 +58,15 @@ class Allocate(PlanStep):
     choices = {"rounding": ("nearest", "gptq"), "sensitivity": ("arrival", "fisher", "trace")}
     ranges = {"probes": (1, math.inf)}
 
-    def _cost(self, run: Quantization) -> Cost | None:
+    def _cost(self, run: Quantization) -> tuple[Cost | None, list[str]]:
+        """And the weights whose curvature is estimated below 0, so that no change of them costs anything."""
         if self.sensitivity == "fisher":
-            return lambda key, change: fisher_cost(run.fisher(key), change)
+            return lambda key, change: fisher_cost(run.fisher(key), change), []
         if self.sensitivity == "trace":
             traces = run.gradients.traces()
-            return lambda key, change: _trace_of(traces, key).cost(change)
-        return None
+            flat = [key for key, trace in traces.items() if trace.value < 0]
+            return lambda key, change: _trace_of(traces, key).cost(change), flat
+        return None, []
 
     @staticmethod
     def _check_size(
@@ -166,6 +168,7 @@ class Allocate(PlanStep):
             weight = Weight("", np.ascontiguousarray(values), encoding, moments)
             return quantizer.encode(weight).decode(values.shape)
 
+        cost, flat = self._cost(run)
         sensitivity = Sensitivity(
             run.source,
             run.options.length,
@@ -174,7 +177,7 @@ class Allocate(PlanStep):
             round_to,
             Probe(sequences=self.probes),
             run.progress,
-            self._cost(run),
+            cost,
         )
         items = sensitivity.measure()
         if run.options.activation_candidates:
@@ -193,6 +196,7 @@ class Allocate(PlanStep):
             "gap": allocation.gap,
             "status": allocation.status,
             "rejected": rejected,
+            "flat": flat,
             "front": [
                 {"bytes": a.bytes, "loss": a.loss, "bits_per_weight": a.bits_per_weight}
                 for a in front

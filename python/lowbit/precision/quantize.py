@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import resource
 import shutil
 import time
 from collections import Counter
@@ -30,7 +29,7 @@ from .fisher import KeptFisher, conditioned_fisher
 from .gradients import Gradients
 from .journal import Journal, Stored, check_format, origin_of
 from .options import Options, check_plan
-from .records import describe_site, describe_tensor, ratio
+from .records import describe_site, describe_tensor, ratio, totals
 from .sources import LanguageModel, Source, Tokens, load_parameters, read_text
 from .stages import Calibration, Progress, Stage
 from .state import StageState
@@ -213,12 +212,9 @@ class Quantization:
             journal.save(others, self.calibration.values, record)
         self._report(0)
         self._summarize(record, time.perf_counter() - start)
-        texts = {"lowbit.quantization": json.dumps(self._provenance())}
-        if self.cache_types:
-            texts[METADATA_KEY] = json.dumps(self.cache_types)
-        if self.input_types:
-            texts[activations.METADATA_KEY] = activations.as_metadata(self.input_types)
-        _lowbit.merge_archives(self.source.archive, journal.archives, texts, self.output)
+        _lowbit.merge_archives(
+            self.source.archive, journal.archives, self._metadata(record), self.output
+        )
         journal.remove()
         return record
 
@@ -356,6 +352,20 @@ class Quantization:
     # What is told of it
     # ------------------
 
+    def _metadata(self, record: Mapping[str, Any]) -> dict[str, str]:
+        texts = {"lowbit.quantization": json.dumps(self._provenance())}
+        if self.cache_types:
+            texts[METADATA_KEY] = json.dumps(self.cache_types)
+        is_model = isinstance(self.original, LanguageModel)
+        kept = activations.of_archive(self.source.archive) if is_model else {}
+        if self.input_types or kept:
+            # What was chosen for an encoding that a weight had before is chosen no more.
+            for tensor in record["tensors"]:
+                kept.pop(tensor["key"], None)
+            chosen = activations.as_encodings(self.input_types)
+            texts[activations.METADATA_KEY] = json.dumps({**kept, **chosen})
+        return texts
+
     def _provenance(self) -> dict[str, Any]:
         """How the output was made, in its metadata."""
         steps = self.recipe.pipeline
@@ -365,23 +375,13 @@ class Quantization:
         return provenance
 
     def _summarize(self, record: dict[str, Any], seconds: float) -> None:
-        weights = sum(int(np.prod(t["shape"])) for t in record["tensors"])
-        size = sum(t["bytes"] for t in record["tensors"])
-        before = {tensor.name: tensor.bytes for tensor in self.original.archive.tensors}
         record.update(
             schema=1,
             model=os.path.basename(self.original.path),
             budget=self.options.budget,
             recipe=self.recipe.name,
             description=f"{self.recipe.description} Steps: {self.recipe.pipeline}.",
-            totals={
-                "weights": weights,
-                "bytes": size,
-                "bytes_before": sum(before.get(t["key"], 0) for t in record["tensors"]),
-                "bits_per_weight": 8 * size / max(weights, 1),
-                "seconds": seconds,
-                "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            },
+            totals=totals(record["tensors"], self.original.archive, seconds),
         )
         if self.cache_types:
             record["context"] = self.caches.context

@@ -1,11 +1,13 @@
-"""What a record tells of weights and of what enters them."""
+"""What a record tells of weights, of what enters them, and of a whole run."""
 
 from __future__ import annotations
 
-from typing import Any, Sequence
+import resource
+from typing import Any, Mapping, Sequence
 
 import numpy as np
 
+from .. import _lowbit
 from .statistics import Statistics
 from .weights import Term
 
@@ -38,3 +40,20 @@ def describe_site(before: Statistics, after: Statistics) -> dict[str, Any]:
     if after is not before:
         site["maxima_after"] = [float(f"{v:.4g}") for v in after.largest]
     return site
+
+
+def totals(
+    tensors: Sequence[Mapping[str, Any]], before: _lowbit.Archive, seconds: float
+) -> dict[str, Any]:
+    """Of tensors as describe_tensor has them, of which an archive had the ones before."""
+    weights = sum(int(np.prod(tensor["shape"])) for tensor in tensors)
+    size = sum(tensor["bytes"] for tensor in tensors)
+    sizes = {tensor.name: tensor.bytes for tensor in before.tensors}
+    return {
+        "weights": weights,
+        "bytes": size,
+        "bytes_before": sum(sizes.get(tensor["key"], 0) for tensor in tensors),
+        "bits_per_weight": 8 * size / max(weights, 1),
+        "seconds": seconds,
+        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    }

@@ -184,6 +184,9 @@ def _allocation_words(record: Record) -> str:
         words.append(
             f"Rejected before the search: {wording.shorten(rejected['encoding'], 160)}: {wording.shorten(rejected['reason'], 400)}."
         )
+    if flat := allocation.get("flat"):
+        names = wording.shorten(", ".join(flat), 400)
+        words.append(f"Curvature estimated below 0 counts as 0: changes of {names} cost nothing.")
     return f"<p>{text(' '.join(words), None)}</p>" if words else ""
 
 

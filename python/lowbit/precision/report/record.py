@@ -131,6 +131,8 @@ class Allocation(TypedDict, total=False):
     """(loss - bound) / loss."""
     status: str
     rejected: list[Rejected]
+    flat: list[str]
+    """Tensors with an estimate of curvature below 0, which counts as 0."""
     front: list[Point]
     candidates: list[Candidate]
 
