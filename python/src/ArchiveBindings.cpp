@@ -71,7 +71,7 @@ static void writeArchive(const Path &path, const std::map<std::string, std::stri
     auto &declaration = declarations.emplace_back();
     declaration.name = name;
     declaration.shape.assign(shape.begin(), shape.end());
-    declaration.encoding = encoding;
+    declaration.encoding = encoding == "f32" ? "" : encoding; // as everywhere
     for (auto [component, array] : components) {
       const InputArray &input = arrays.emplace_back(nb::cast<InputArray>(array));
       // No encoding stores unsigned words: these are the bits of bf16.
