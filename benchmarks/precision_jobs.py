@@ -14,6 +14,7 @@ PLANTED = "+outliers"
 NEAREST, NEAREST_MSE, CLIP = "rtn", "rtn, mse", "clip,nearest"
 GPTQ_PLAIN = "gptq, plain scales"
 GPTQ_SWEPT = "gptq, swept"
+GPTQ_NATURAL = "gptq, natural order"
 
 # llama.cpp's types of files (llama_ftype), and what they are called.
 LLAMA_TYPES = {7: "Q8_0", 8: "Q5_0", 15: "Q4_K_M", 3: "Q4_1", 2: "Q4_0", 12: "Q3_K_M", 10: "Q2_K"}
@@ -106,6 +107,7 @@ EXTRA = {
         Row(CLIP, "clip,nearest", False),
         Row(GPTQ_PLAIN, "gptq", False),
         Row(GPTQ_SWEPT, "gptq{sweeps=3 refit=true}", True),
+        Row(GPTQ_NATURAL, "gptq{order=natural}", True),
     )
 }
 
@@ -121,7 +123,7 @@ def weight_rows() -> list[Row]:
         for name, recipe in RECIPES.items()
         if recipe.activations is None and "<learned<" not in recipe.weights
     ]
-    return [*named, EXTRA[NEAREST_MSE], EXTRA[CLIP], EXTRA[GPTQ_SWEPT]]
+    return [*named, EXTRA[NEAREST_MSE], EXTRA[CLIP], EXTRA[GPTQ_SWEPT], EXTRA[GPTQ_NATURAL]]
 
 
 def activation_rows() -> list[Row]:
@@ -136,9 +138,8 @@ def activation_rows() -> list[Row]:
 
 
 def _weights_only(model: str) -> Iterator[Job]:
-    small = model.removesuffix(PLANTED) == "smollm2"
     # SmolLM2's weights lie on a grid of 4 bits already.
-    for bits in (3,) if small else (4, 3) if PLANTED in model else (4, 3, 2):
+    for bits in (3,) if model == "smollm2" else (4, 3) if PLANTED in model else (4, 3, 2):
         for row in weight_rows():
             yield Job(row.quantized(model, bits))
     if model == "smollm2":
@@ -192,7 +193,8 @@ def jobs(models: list[str]) -> list[Job]:
         if model != "minilm":
             planted = model + PLANTED
             listed += [*_activations(model), *_caches(model)]
-            listed += [Job(Quantized(planted, "float")), *_weights_only(planted)]
+            listed += [Job(Quantized(planted, "float"))]
+            listed += _weights_only(planted) if model == "byte" else []
             listed += _activations(planted)
     order = {
         quantized: n for n, quantized in reversed(list(enumerate(j.quantized for j in listed)))

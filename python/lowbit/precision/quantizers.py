@@ -30,15 +30,15 @@ class Nearest(Quantizer):
 class GPTQ(Quantizer):
     """Column by column; the error of each is carried to those after it, so that the product with inputs of the calibration's second moments changes
     least (Frantar et al. 2022, arXiv 2210.17323). order=falling: columns of large inputs first (act_order), with the scales of the weight as
-    it came. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite. sweeps: afterwards
+    it came; natural: from left to right, with scales of what each block has by then. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite. sweeps: afterwards
     each code is chosen anew that often with all others as they are (coordinate descent: QuantEase, Behdin et al. 2023, arXiv 2309.01885).
     refit: then scales and minima are chosen anew by least squares."""
 
-    order: str = "natural"
+    order: str = "falling"
     damping: float = 0.01
     sweeps: int = 0
     refit: bool = False
-    choices = {"order": ("natural", "falling")}
+    choices = {"order": ("falling", "natural")}
     ranges = {"damping": (0, 1), "sweeps": (0, math.inf)}
 
     def encode(self, weight: Weight) -> Term:
