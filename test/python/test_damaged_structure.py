@@ -1,5 +1,5 @@
 """Compiled code finds its way by what an archive stores: rows of entries, columns, orders, cuts. Where that is wrong, loading
-the parameter is an error that names the file and the tensor, as decoding it by the reference is; never a wrong access.
+the parameter is an error that names the file and the tensor, as decoding it by the reference is; never a wrong access. The same of arguments.
 """
 
 from __future__ import annotations
@@ -109,6 +109,27 @@ def test_damaged_structure(encoding, component, at, value, message, tmp_path):
     if component != "0.extent":  # which the reference has no use for
         with pytest.raises(RuntimeError, match="tensor 'w'"):
             lowbit.Archive(str(path)).tensor_f32("w")
+
+
+@pytest.mark.parametrize(
+    "encoding, component, at, value, message", CASES.values(), ids=CASES.keys()
+)
+def test_damaged_arguments(encoding, component, at, value, message):
+    encoded, plain = tensor_type(SHAPE, encoding), tensor_type(SHAPE)
+    program = _lowbit.Program(f"""
+func.func @main(%x: {plain}, %w: {encoded}) -> {plain} attributes {{lowbit.entry}} {{
+  %d = lowbit.decode %w : {encoded}
+  return %d : {plain}
+}}""")
+    values = np.random.default_rng(1).normal(size=SHAPE).astype(np.float32)
+    components = {k: np.asarray(v) for k, v in storage_of(encoding, values).items()}
+    found = program.run("main", [values, *components.values()])[0]
+    assert np.array_equal(found, _lowbit.decode(encoding, list(SHAPE), components)), "undamaged"
+    damaged = components[component].copy()
+    damaged.reshape(-1)[at] = value
+    with pytest.raises(RuntimeError) as error:
+        program.run("main", [values, *{**components, component: damaged}.values()])
+    assert "from input 1 of entry 'main' on: " in str(error.value) and message in str(error.value)
 
 
 def test_another_width_is_another_tensor(tmp_path):

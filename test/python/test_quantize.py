@@ -12,7 +12,7 @@ from lowbit.errors import LowbitError
 from lowbit.precision import recipes
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import open_source
-from reference import GgufFile
+from reference import GgufFile, Llama
 from tiny_llama import TEXT, ArchiveFile, Recorder, write_tiny_llama
 
 pytestmark = pytest.mark.usefixtures("stages_compiled_once")
@@ -103,6 +103,17 @@ def test_other_settings_start_anew(tiny, tmp_path):
     expected = tmp_path / "b.safetensors"
     quantize(tiny, expected, keep=keep)
     assert output.read_bytes() == expected.read_bytes()
+
+
+def test_weights_kept_in_f32_are_plain(tiny, tmp_path):
+    output, keep = tmp_path / "a.safetensors", [("blk.0.*", "f32")]
+    quantize(tiny, output, None, recipe="rtn", keep=keep)
+    found = encodings(output)
+    assert {found[name] for name in SEVEN[:7]} == {"f32"}
+    assert all("int<4>" in found[name] for name in SEVEN[7:])
+    whole = Model(output, use_cache=False, activations="f32", kv_cache="f32")
+    expected = Llama(ArchiveFile(output)).forward([1, 2, 3])
+    np.testing.assert_allclose(next(whole.logits([1, 2, 3])), expected, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "{}", '{"settings": 1, "done": 2}'])

@@ -75,7 +75,7 @@ def test_steps_describe_their_options(name):
         ("low-rank{rank},gptq", "'rank' of step 'low-rank' is not OPTION=VALUE", None),
         ("low-rank{rank=1.5},gptq", "option 'rank' of step 'low-rank' cannot be '1.5'", None),
         ("rotate{down=0},gptq", "option 'down' of step 'rotate' cannot be '0'", None),
-        ("gptq{order=up}", "option 'order' of step 'gptq' cannot be 'up'", "one of natural, falling"),
+        ("gptq{order=up}", "option 'order' of step 'gptq' cannot be 'up'", "one of falling, natural"),
     ],
 )  # fmt: skip
 def test_says_what_is_wrong(text, message, hint):

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lowbit import Archive, Model
+from lowbit import Archive, Model, _lowbit
 from lowbit.cli import main
 from lowbit.errors import LowbitError
-from lowbit.precision.static_activations import StaticActivations, squared_error
+from lowbit.precision.bounds import BOUNDS, choose_bound, squared_error
+from lowbit.precision.static_activations import StaticActivations
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.recipes import RECIPES, find
 from lowbit.precision.sources import open_source
@@ -53,7 +54,7 @@ def test_errors_of_a_histogram_are_those_of_its_values(bits):
 def test_the_bound_of_least_error(bits):
     """Within 1 % of the least error of a fine search on the values themselves."""
     x, codes = heavy(2), 2 ** (bits - 1) - 1
-    bound = StaticActivations(bits=bits).bound(tap_of(x))
+    bound = choose_bound(tap_of(x), codes, "mse", 100)
     fine = np.abs(x).max() * np.exp2(-np.arange(0, 8, 1 / 64))
     least = min(rounding_error(x, b / codes, codes) for b in fine)
     assert rounding_error(x, bound / codes, codes) <= 1.01 * least
@@ -63,8 +64,8 @@ def test_the_bound_of_least_error(bits):
 
 def test_bounds_of_nothing_but_zeros():
     tap = tap_of(np.zeros((10, 4), np.float32))
-    for by in ("maximum", "percentile", "mse"):
-        assert StaticActivations(by=by).bound(tap) == 0
+    for by in BOUNDS:
+        assert choose_bound(tap, 127, by, 99) == 0
 
 
 class Rounding(Llama):
@@ -191,3 +192,15 @@ def test_what_to_run_it_with_is_said(tiny, tmp_path, capsys):
     assert main([*arguments, "--length", "64", "--output", str(tmp_path / "c.safetensors")]) == 0
     assert f"made to run with --activations '{STATIC}'" in capsys.readouterr().err
     assert Archive(str(tmp_path / "c.safetensors")).tensor_f32("token_embd.weight.input_scale").shape == (1, 1)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["blk.0.attn_norm.weight.input_scale", "blk.0.attn_q.weight.input_thing"]
+)
+def test_a_tensor_that_only_looks_like_a_scale_has_no_place(tiny, tmp_path, name):
+    extra, path = tmp_path / "extra.safetensors", tmp_path / "a.safetensors"
+    values = np.ones((1, 1), np.float32)
+    _lowbit.write_archive(str(extra), {}, [(name, (1, 1), "", {"values": values})])
+    _lowbit.merge_archives(Archive(str(tiny)), [str(extra)], {}, str(path))
+    with pytest.raises(RuntimeError, match=f"tensor '{name}' has no place"):
+        _lowbit.import_model(Archive(str(path)), 64, "f32")

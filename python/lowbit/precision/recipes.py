@@ -15,8 +15,9 @@ from . import (
     permutation,
     quantizers,
     rotation,
-    static_activations,
     shifting,
+    static_activations,
+    static_caches,
 )  # noqa: F401 (their steps register themselves)
 from .steps import REGISTRY, Quantizer, Step, parse
 

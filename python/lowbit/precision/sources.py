@@ -35,8 +35,10 @@ class Source(Protocol):
         """The same with tensors of their own for what a parameter does in several places, as far as the program allows it: in an archive
         of this path, or itself."""
 
-    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
-        """The same with other values, in f32, of some parameters, or with more of them: in an archive of this path."""
+    def with_values(
+        self, changed: Mapping[str, NDArray[Any]], path: str, metadata: Mapping[str, str] = {}
+    ) -> Source:
+        """The same with other values, in f32, of some parameters, or with more of them, and with more metadata: in an archive of this path."""
 
 
 def load_parameters(
@@ -63,7 +65,12 @@ def read_text(source: Source, text: str, tokens: int, length: int) -> list[Token
     return source.sequences(text, tokens, length)
 
 
-def _merge(archive: _lowbit.Archive, changed: Mapping[str, NDArray[Any]], path: str) -> None:
+def _merge(
+    archive: _lowbit.Archive,
+    changed: Mapping[str, NDArray[Any]],
+    path: str,
+    metadata: Mapping[str, str],
+) -> None:
     """An archive with other values, in f32, of some tensors."""
     tensors = [
         (key, values.shape, "", {"values": np.ascontiguousarray(values, np.float32)})
@@ -72,7 +79,7 @@ def _merge(archive: _lowbit.Archive, changed: Mapping[str, NDArray[Any]], path: 
     temporary = path + ".tensors"
     try:
         _lowbit.write_archive(temporary, {}, tensors)
-        _lowbit.merge_archives(archive, [temporary], {}, path)
+        _lowbit.merge_archives(archive, [temporary], dict(metadata), path)
     finally:
         if os.path.exists(temporary):
             os.remove(temporary)
@@ -107,8 +114,10 @@ class LanguageModel:
         head = self.archive.tensor_f32("token_embd.weight")
         return self.with_values({"output.weight": head}, path)
 
-    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
-        _merge(self.archive, changed, path)
+    def with_values(
+        self, changed: Mapping[str, NDArray[Any]], path: str, metadata: Mapping[str, str] = {}
+    ) -> Source:
+        _merge(self.archive, changed, path, metadata)
         return LanguageModel(path, name=self.path)
 
     def sequences(self, text: str, tokens: int, length: int) -> list[Tokens]:
@@ -153,8 +162,10 @@ class EncoderProgram:
     def untied(self, path: str) -> Source:
         return self
 
-    def with_values(self, changed: Mapping[str, NDArray[Any]], path: str) -> Source:
-        _merge(self.archive, changed, path)
+    def with_values(
+        self, changed: Mapping[str, NDArray[Any]], path: str, metadata: Mapping[str, str] = {}
+    ) -> Source:
+        _merge(self.archive, changed, path, metadata)
         other = copy.copy(self)
         other.archive = _lowbit.Archive(path)
         return other

@@ -1,0 +1,52 @@
+"""How far the codes of activations reach: bounds of |x| from how it is spread."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOUNDS = ("maximum", "percentile", "mse")
+"""How a bound is chosen."""
+_POINTS = 8
+"""At which an error is taken in each bin of a histogram: values lie evenly in it."""
+_OCTAVES, _STEPS = 8, 8
+"""How far below the largest |x| a search for the least error goes, and in how many steps for each factor of 2."""
+
+
+class Histogram(Protocol):
+    """Of |x|."""
+
+    @property
+    def bins(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        """The least number, the bound above and the count of each bin that is not empty, ascending."""
+
+    @property
+    def largest(self) -> float | NDArray[np.float64]:
+        """The largest |x|, or that of each channel."""
+
+    def percentile(self, percent: float) -> float: ...
+
+
+def squared_error(x: Histogram, scales: NDArray[np.float64], largest: int) -> NDArray[np.float64]:
+    """[scales] the sum of squared errors of all |x|, rounded to multiples of each scale from 0 to `largest`: they lie evenly in each bin."""
+    low, high, counts = x.bins
+    places = (np.arange(_POINTS) + 0.5) / _POINTS
+    sizes = low[:, None] + (high - low)[:, None] * places
+    errors = []
+    for scale in scales:
+        difference = np.minimum(np.rint(sizes / scale), largest) * scale - sizes
+        errors.append(counts @ (difference**2).mean(axis=1))
+    return np.array(errors)
+
+
+def choose_bound(x: Histogram, codes: int, by: str, percentile: float) -> float:
+    """The |x| that gets the largest code, number `codes`. by: one of BOUNDS."""
+    most = float(np.max(x.largest, initial=0))
+    if by == "percentile":
+        return x.percentile(percentile)
+    if by == "maximum" or not most:
+        return most
+    bounds = most * 2.0 ** (-np.arange(_OCTAVES * _STEPS + 1) / _STEPS)
+    return float(bounds[np.argmin(squared_error(x, bounds / codes, codes))])

@@ -1,0 +1,135 @@
+"""A step that fixes the scales of keys and values, so that a cache holds codes and nothing else.
+
+A head's keys K are only ever multiplied with its queries, and its values V with the output matrix behind them: (K / s)(s Q)^T = K Q^T, and rotary embeddings
+turn pairs of channels, which one s leaves as they are. So a scale that calibration fixes goes into the weights before and behind: what a cache is given is in
+units of its steps already, and its type is `int<8>`, without scales.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import _lowbit
+from ..errors import LowbitError
+from .bounds import BOUNDS, choose_bound
+from .caches import METADATA_KEY, Caches
+from .sources import LanguageModel, Source, Tokens
+from .steps import ModelStep, Note, step
+
+_SHIFT = 18
+"""Bins of |x| by the bits of an f32 from this one on: 32 for each factor of 2, equally wide."""
+_EDGES = (np.arange((0x7F800000 >> _SHIFT) + 1, dtype=np.uint32) << _SHIFT).view(np.float32)
+
+
+class Magnitudes:
+    """How |x| of a head's keys or values are spread; the bounds of a bin differ by 1/32 at most."""
+
+    def __init__(self) -> None:
+        self.counts = np.zeros(len(_EDGES) - 1, np.int64)
+        self.largest = 0.0
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        sizes = np.abs(values, dtype=np.float32).ravel()
+        bins = np.minimum(sizes.view(np.uint32) >> _SHIFT, len(self.counts) - 1)
+        self.counts += np.bincount(bins, minlength=len(self.counts))
+        self.largest = float(np.maximum(self.largest, sizes.max(initial=0)))  # NaN stays
+
+    @property
+    def bins(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+        (used,) = np.nonzero(self.counts)
+        return _EDGES[used].astype(float), _EDGES[used + 1].astype(float), self.counts[used]
+
+    def percentile(self, percent: float) -> float:
+        """By nearest rank: the upper bound of its bin."""
+        ranks = np.cumsum(self.counts)
+        rank = max(1, int(np.ceil(percent * ranks[-1] / 100)))
+        return min(float(_EDGES[1 + np.searchsorted(ranks, rank)]), self.largest)
+
+
+@step("static-caches")
+@dataclass(frozen=True)
+class StaticCaches(ModelStep):
+    """Keys and values in the steps of integer codes: one scale for each head of either, as calibration found it, folded into the weights of queries, keys, values and
+    attention outputs, so that caches are `int<BITS>` without scales. by=maximum, percentile, mse: as static-activations. Of llamas.
+    """
+
+    by: str = "mse"
+    percentile: float = 99.9
+    bits: int = 8
+    choices = {"by": BOUNDS}
+    ranges = {"percentile": (0, 100), "bits": (2, 8)}
+    needs_text = True
+
+    def transform(
+        self, source: Source, path: str, note: Note, sequences: Sequence[Tokens] = ()
+    ) -> Source:
+        if not isinstance(source, LanguageModel):
+            raise LowbitError(
+                f"which arguments of '{source.path}' are caches is not known",
+                hint="leave the step 'static-caches' out: it is for language models",
+            )
+        shapes = {tensor.name: tensor.shape for tensor in source.archive.tensors}
+        changed: dict[str, NDArray[np.float64]] = {}
+
+        def multiply(key: str, axis: int, factors: NDArray[np.float64]) -> None:
+            """Channels of heads, which follow each other, on an axis of a parameter."""
+            for name in [key] if axis else [key, key.removesuffix("weight") + "bias"]:
+                if name not in shapes:
+                    continue
+                values = changed.get(name, source.archive.tensor_f32(name))
+                spread = np.repeat(factors, shapes[name][axis] // len(factors))
+                changed[name] = values * (spread if axis or values.ndim == 1 else spread[:, None])
+
+        largest = 2 ** (self.bits - 1) - 1
+        for name, heads in _measure(source, sequences).items():
+            letter, _, layer = name.partition("_")
+            bounds = [choose_bound(m, largest, self.by, self.percentile) for m in heads]
+            scales = np.array([bound / largest if bound else 1.0 for bound in bounds])
+            before, behind = ("attn_k", "attn_q") if letter == "k" else ("attn_v", "attn_output")
+            key = f"blk.{layer}.{before}.weight"
+            multiply(key, 0, 1 / scales)
+            reads = f"blk.{layer}.{behind}.weight"
+            queries = source.archive.metadata("llama.attention.head_count")
+            multiply(reads, int(letter == "v"), np.repeat(scales, queries // len(scales)))
+            most = max(m.largest for m in heads)
+            note(
+                key, f"outputs in steps of int<{self.bits}>, up to {max(bounds):.4g} of {most:.4g}"
+            )
+        type = f"int<{self.bits}>"
+        return source.with_values(changed, path, {METADATA_KEY: type})
+
+
+def _measure(source: LanguageModel, sequences: Sequence[Tokens]) -> dict[str, list[Magnitudes]]:
+    """Of each cache its heads'."""
+    found: dict[str, list[Magnitudes]] = {}
+    for name, values in _fill_caches(source, sequences):
+        heads = found.setdefault(name, [Magnitudes() for _ in values])
+        for head, magnitudes in zip(values, heads):
+            magnitudes.add(head)
+    for name, heads in found.items():
+        if not all(np.isfinite(head.largest) for head in heads):
+            raise LowbitError(
+                f"what '{source.path}' writes into its cache '{name}' is not finite",
+                hint="the weights before it may be damaged (NaN or infinity)",
+            )
+    return found
+
+
+def _fill_caches(
+    source: LanguageModel, sequences: Sequence[Tokens]
+) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Each cache [heads, tokens, head size] after each sequence."""
+    length = max(map(len, sequences))
+    program = _lowbit.Program(source.program(length), [source.archive.path])
+    caches = Caches(source, length).shapes
+    vocabulary = next(t for t in source.archive.tensors if t.name == "token_embd.weight").shape[0]
+    for tokens in sequences:
+        empty = [np.zeros(shape, np.float32) for shape in caches.values()]
+        logits = np.zeros((1, vocabulary), np.float32)
+        *filled, _ = program.run("prefill", [tokens, np.array(0, np.int64), *empty, logits])
+        for name, cache in zip(caches, filled):
+            yield name, cache[:, : len(tokens)]
