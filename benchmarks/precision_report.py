@@ -220,7 +220,7 @@ the tensors that products multiply with. Embeddings, norms and, where nothing el
 - *Costs*: more than the float model, with its standard error from 1,000 bootstrap resamples of windows or paragraphs, those of the float model resampled with
   them. Less than twice the error is no difference.
 - **Bold**: no other one of as few bits is better.
-- *rtn* rounds to nearest with scales that fit the largest weight, *rtn, mse* with scales of least squared error, which gptq and what builds on it have, too. Where a recipe's own
+- *rtn* rounds to nearest with scales that fit the largest weight, *rtn, mse* with scales of least squared error, which gptq and what builds on it have, too. *gptq, natural order* takes columns from left to right, all others those of large inputs first. Where a recipe's own
   default is another number of bits, it is put into that of the table.
 - *Seconds* and *MB at most* are of the whole quantization in a process of its own, calibration included, on whatever else the machine did."""
 
