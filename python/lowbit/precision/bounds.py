@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -50,3 +51,22 @@ def choose_bound(x: Histogram, codes: int, by: str, percentile: float) -> float:
         return most
     bounds = most * 2.0 ** (-np.arange(_OCTAVES * _STEPS + 1) / _STEPS)
     return float(bounds[np.argmin(squared_error(x, bounds / codes, codes))])
+
+
+@dataclass(frozen=True)
+class BoundOptions:
+    """Of a step that gives values codes of `bits` bits, as integers on both sides of 0, by a bound that it chooses."""
+
+    by: str = "mse"
+    percentile: float = 99.9
+    bits: int = 8
+    choices = {"by": BOUNDS}
+    ranges = {"percentile": (0, 100), "bits": (2, 8)}
+
+    @property
+    def codes(self) -> int:
+        """The largest one."""
+        return 2 ** (self.bits - 1) - 1
+
+    def bound(self, x: Histogram) -> float:
+        return choose_bound(x, self.codes, self.by, self.percentile)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import LowbitError
-from .bounds import BOUNDS, choose_bound
+from .bounds import BoundOptions
 from .steps import StageStep, step
 
 if TYPE_CHECKING:
@@ -18,18 +18,13 @@ if TYPE_CHECKING:
 
 @step("static-activations")
 @dataclass(frozen=True)
-class StaticActivations(StageStep):
+class StaticActivations(BoundOptions, StageStep):
     """Keeps one scale for the inputs of each product, beside its weight, as calibration found them: for `--activations 'int<8>, scale = f32 per tensor,
     rule = given'`, with as many bits. by=maximum: the largest |x| has the largest code. by=percentile: that percentile of |x| has, larger ones
     saturate. by=mse: the bound of least squared error, of a grid of 8 for each factor of 2 down to 2^-8 of the largest |x|. After steps that change what
     the inputs are.
     """
 
-    by: str = "mse"
-    percentile: float = 99.9
-    bits: int = 8
-    choices = {"by": BOUNDS}
-    ranges = {"percentile": (0, 100), "bits": (2, 8)}
     keeps_every_input = True
     is_last = True
 
@@ -39,13 +34,12 @@ class StaticActivations(StageStep):
 
     def scale(self, tap: Statistics) -> np.float32:
         """Of the codes of a tap's values."""
-        codes = 2 ** (self.bits - 1) - 1
-        return np.float32(choose_bound(tap, codes, self.by, self.percentile) / codes)
+        return np.float32(self.bound(tap) / self.codes)
 
     def condition(self, state: StageState) -> None:
         for tap in state.measure():
             scale = self.scale(tap)
-            bound = float(scale) * (2 ** (self.bits - 1) - 1)
+            bound = float(scale) * self.codes
             for key in tap.feeds:
                 if key in state.factors:
                     raise LowbitError(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from .. import _lowbit
 from ..errors import LowbitError
-from .bounds import BOUNDS, choose_bound
+from .bounds import BoundOptions
 from .caches import METADATA_KEY, Caches
 from .sources import LanguageModel, Source, Tokens
 from .steps import ModelStep, Note, step
@@ -52,16 +52,11 @@ class Magnitudes:
 
 @step("static-caches")
 @dataclass(frozen=True)
-class StaticCaches(ModelStep):
+class StaticCaches(BoundOptions, ModelStep):
     """Keys and values in the steps of integer codes: one scale for each head of either, as calibration found it, folded into the weights of queries, keys, values and
     attention outputs, so that caches are `int<BITS>` without scales. by=maximum, percentile, mse: as static-activations. Of llamas.
     """
 
-    by: str = "mse"
-    percentile: float = 99.9
-    bits: int = 8
-    choices = {"by": BOUNDS}
-    ranges = {"percentile": (0, 100), "bits": (2, 8)}
     needs_text = True
 
     def transform(
@@ -84,11 +79,10 @@ class StaticCaches(ModelStep):
                 spread = np.repeat(factors, shapes[name][axis] // len(factors))
                 changed[name] = values * (spread if axis or values.ndim == 1 else spread[:, None])
 
-        largest = 2 ** (self.bits - 1) - 1
         for name, heads in _measure(source, sequences).items():
             letter, _, layer = name.partition("_")
-            bounds = [choose_bound(m, largest, self.by, self.percentile) for m in heads]
-            scales = np.array([bound / largest if bound else 1.0 for bound in bounds])
+            bounds = [self.bound(m) for m in heads]
+            scales = np.array([bound / self.codes if bound else 1.0 for bound in bounds])
             before, behind = ("attn_k", "attn_q") if letter == "k" else ("attn_v", "attn_output")
             key = f"blk.{layer}.{before}.weight"
             multiply(key, 0, 1 / scales)
