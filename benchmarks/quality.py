@@ -171,6 +171,12 @@ class LanguageSubject:
     def source(self) -> Source:
         return open_source(self.path)
 
+    def spread(self, count: int | None) -> None:
+        """Leaves about so many windows, from all over the text; None: all."""
+        windows = self.windows()
+        kept = windows[:: len(windows) // (count or len(windows))]
+        self.windows = lambda: kept
+
     def evaluate(
         self, path: str, activations: str | None = None, kv_cache: str | None = None
     ) -> Scores:

@@ -81,9 +81,7 @@ def main() -> None:
         folder = Path(temporary)
         subject = open_subject("byte", folder)
         assert isinstance(subject, LanguageSubject)
-        all_windows = subject.windows()
-        windows = all_windows[:: len(all_windows) // (wanted.windows or len(all_windows))]
-        subject.windows = lambda: windows
+        subject.spread(wanted.windows)
         subject.tokens = wanted.tokens or subject.tokens
         base = np.array(subject.evaluate(subject.path)["cost"])
         planted = folder / "planted.safetensors"

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lowbit.precision.sources import open_source
 from lowbit.precision.static_caches import StaticCaches
 from precision_results import figure_of
 from quality import LanguageSubject, bootstrap_error, open_subject
@@ -36,10 +35,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         subject = open_subject(wanted.model, Path(temporary))
         assert isinstance(subject, LanguageSubject)
-        all_windows = subject.windows()
-        windows = all_windows[:: len(all_windows) // (wanted.windows or len(all_windows))]
-        subject.windows = lambda: windows
-        source = open_source(str(subject.path))
+        subject.spread(wanted.windows)
+        source = subject.source()
         tokens = wanted.tokens or subject.tokens
         sequences = source.sequences(subject.calibration(), tokens, subject.length)
         figure = figure_of(wanted.model)
