@@ -9,7 +9,9 @@ import pytest
 from lowbit import Archive
 from lowbit.errors import LowbitError
 from lowbit.precision import statistics
+from lowbit.precision.bounds import choose_bound
 from lowbit.precision.calibrate import calibrate
+from lowbit.precision.histogram import Histogram
 from lowbit.precision.sources import open_source
 from lowbit.precision.stages import StagedProgram
 from lowbit.precision.statistics import Statistics
@@ -73,8 +75,40 @@ def test_percentiles_are_numpys(staged, kind):
     assert np.array_equal(tap.sums["histogram"], histogram(x))
     for percent in PERCENTS:
         expected = np.percentile(np.abs(x.astype(np.float64)), percent, method="inverted_cdf")
-        found = tap.percentile(percent)
+        found = tap.histogram.percentile(percent)
         assert abs(found - expected) <= max(expected * 2.0**-8, 2.0**-133), percent
+
+
+@pytest.mark.parametrize("bits", [10, 13, 15])
+def test_histograms_of_parts_add_up(bits):
+    x = np.random.default_rng(4).standard_t(3, 20000).astype(np.float32)
+    found = sum((Histogram.of(part, 1 << bits) for part in np.array_split(x, 3)), Histogram.of(x[:0], 1 << bits))  # fmt: skip
+    assert found.counts.sum() == x.size and found.largest == np.abs(x).max() and found.finite
+    for percent in PERCENTS:
+        rank = max(1, int(np.ceil(percent * x.size / 100)))
+        expected = np.sort(np.abs(x))[rank - 1]
+        assert found.percentile(percent) == pytest.approx(expected, rel=2.0 ** (7 - bits))
+
+    def error(bound: float) -> float:
+        return float(((np.clip(np.rint(x / bound * 7), -7, 7) * bound / 7 - x) ** 2).sum())
+
+    least = min(error(np.abs(x).max() * 2.0 ** (-n / 64)) for n in range(512))
+    assert error(choose_bound(found, 7, "mse", 100)) <= 1.02 * least
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+def test_histograms_know_what_is_not_finite(number):
+    found = Histogram.of(np.array([1, number, -2], np.float32), 1 << 13)
+    assert not found.finite and found.bins[2].sum() == 2
+
+
+def test_a_permutation_of_channels_keeps_the_histogram():
+    x = values("outliers")
+    sums = {"maxima": x.max(axis=0), "minima": x.min(axis=0), "histogram": histogram(x)}
+    order = np.array([3, 0, 1, 2, 7, 6, 5, 4])
+    tap = Statistics(["w"], len(x), sums).permuted(order)
+    assert np.array_equal(tap.largest, np.abs(x[:, order]).max(axis=0))
+    assert np.array_equal(tap.histogram.counts, histogram(x))
 
 
 @pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
@@ -96,13 +130,13 @@ def test_counts_go_on_beyond_what_f32_holds(staged):
     tap.add({"histogram": counts}, 1)
     tap.finish()
     assert tap.sums["histogram"][0x3F80] == 2**24 + 8 and tap.sums["histogram"].sum() == 2**24 + 8
-    assert tap.percentile(50) == pytest.approx(1, rel=2.0**-8)
+    assert tap.histogram.percentile(50) == pytest.approx(1, rel=2.0**-8)
 
 
 @pytest.mark.parametrize("percent", [-1, 100.5, float("nan")])
 def test_percents_that_are_none(percent):
     with pytest.raises(LowbitError, match="there is no percentile"):
-        Statistics(["w"], 1, {"histogram": np.ones(1 << 15, np.int64)}).percentile(percent)
+        Histogram(np.ones(1 << 15, np.int64)).percentile(percent)
 
 
 def test_the_byte_models_percentiles(byte_model_path: Path, byte_model_held_out, tmp_path):
@@ -122,5 +156,7 @@ def test_the_byte_models_percentiles(byte_model_path: Path, byte_model_held_out,
         for percent in (50, 90, 99, 99.9):
             # numpy's model adds in another order.
             expected = np.percentile(x, percent, method="inverted_cdf")
-            assert tap.percentile(percent) == pytest.approx(expected, rel=2.0**-8 + 1e-3), tap.name
-        assert tap.percentile(100) == pytest.approx(tap.largest.max(), rel=2.0**-8)
+            assert tap.histogram.percentile(percent) == pytest.approx(
+                expected, rel=2.0**-8 + 1e-3
+            ), tap.name
+        assert tap.histogram.percentile(100) == pytest.approx(tap.largest.max(), rel=2.0**-8)

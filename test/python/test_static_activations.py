@@ -47,14 +47,14 @@ def test_errors_of_a_histogram_are_those_of_its_values(bits):
     x, codes = heavy(), 2 ** (bits - 1) - 1
     scales = np.abs(x).max() / np.array([1, 2, 8, 40, 200]) / codes
     expected = [rounding_error(x, scale, codes) for scale in scales]
-    np.testing.assert_allclose(squared_error(tap_of(x), scales, codes), expected, rtol=0.02)
+    np.testing.assert_allclose(squared_error(tap_of(x).histogram, scales, codes), expected, rtol=0.02)
 
 
 @pytest.mark.parametrize("bits", [4, 8])
 def test_the_bound_of_least_error(bits):
     """Within 1 % of the least error of a fine search on the values themselves."""
     x, codes = heavy(2), 2 ** (bits - 1) - 1
-    bound = choose_bound(tap_of(x), codes, "mse", 100)
+    bound = choose_bound(tap_of(x).histogram, codes, "mse", 100)
     fine = np.abs(x).max() * np.exp2(-np.arange(0, 8, 1 / 64))
     least = min(rounding_error(x, b / codes, codes) for b in fine)
     assert rounding_error(x, bound / codes, codes) <= 1.01 * least
@@ -65,7 +65,13 @@ def test_the_bound_of_least_error(bits):
 def test_bounds_of_nothing_but_zeros():
     tap = tap_of(np.zeros((10, 4), np.float32))
     for by in BOUNDS:
-        assert choose_bound(tap, 127, by, 99) == 0
+        assert choose_bound(tap.histogram, 127, by, 99) == 0
+
+
+def test_a_percentile_of_zeros_is_no_bound():
+    x = np.zeros((1000, 4), np.float32)
+    x[3, 1] = 2
+    assert choose_bound(tap_of(x).histogram, 127, "percentile", 99) == 2
 
 
 class Rounding(Llama):

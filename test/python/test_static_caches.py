@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from lowbit import Archive, Model, _lowbit
 from lowbit.errors import LowbitError
-from lowbit.precision.bounds import choose_bound
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import LanguageModel, open_source
-from lowbit.precision.static_caches import Magnitudes, StaticCaches
+from lowbit.precision.static_caches import StaticCaches
 from reference import GgufFile, Llama
 from tiny_llama import TEXT, ArchiveFile, write_tiny_llama
 
@@ -104,23 +103,6 @@ def test_the_compiled_model_stores_codes(tiny, tmp_path, bits):
     exact = Llama(ArchiveFile(output)).forward(tokens)
     # A number beside the border of two codes may fall to the other side where sums differ in their last bits.
     assert np.abs(found - expected).mean() < 0.1 * np.abs(exact - expected).mean()
-
-
-def test_bounds_are_those_of_the_values():
-    x = np.random.default_rng(4).standard_t(3, 20000).astype(np.float32)
-    magnitudes = Magnitudes()
-    for part in np.array_split(x, 3):
-        magnitudes.add(part)
-    assert magnitudes.counts.sum() == x.size and magnitudes.largest == np.abs(x).max()
-    for percent in (50, 99, 99.9, 100):
-        exact = np.sort(np.abs(x))[int(np.ceil(percent * x.size / 100)) - 1]
-        assert exact <= magnitudes.percentile(percent) <= exact * (1 + 1 / 32)
-
-    def error(bound: float) -> float:
-        return float(((np.clip(np.rint(x / bound * 7), -7, 7) * bound / 7 - x) ** 2).sum())
-
-    least = min(error(np.abs(x).max() * 2.0 ** (-n / 64)) for n in range(512))
-    assert error(choose_bound(magnitudes, 7, "mse", 100)) <= 1.02 * least
 
 
 def test_zeros_stay_zeros(tmp_path):

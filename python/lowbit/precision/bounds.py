@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .histogram import Histogram
 
 BOUNDS = ("maximum", "percentile", "mse")
 """How a bound is chosen."""
@@ -14,20 +15,6 @@ _POINTS = 8
 """At which an error is taken in each bin of a histogram: values lie evenly in it."""
 _OCTAVES, _STEPS = 8, 8
 """How far below the largest |x| a search for the least error goes, and in how many steps for each factor of 2."""
-
-
-class Histogram(Protocol):
-    """Of |x|."""
-
-    @property
-    def bins(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """The least number, the bound above and the count of each bin that is not empty, ascending."""
-
-    @property
-    def largest(self) -> float | NDArray[np.float64]:
-        """The largest |x|, or that of each channel."""
-
-    def percentile(self, percent: float) -> float: ...
 
 
 def squared_error(x: Histogram, scales: NDArray[np.float64], largest: int) -> NDArray[np.float64]:
@@ -43,13 +30,12 @@ def squared_error(x: Histogram, scales: NDArray[np.float64], largest: int) -> ND
 
 
 def choose_bound(x: Histogram, codes: int, by: str, percentile: float) -> float:
-    """The |x| that gets the largest code, number `codes`. by: one of BOUNDS."""
-    most = float(np.max(x.largest, initial=0))
+    """The |x| that gets the largest code, number `codes`; the largest |x| must be known. by: one of BOUNDS."""
     if by == "percentile":
-        return x.percentile(percentile)
-    if by == "maximum" or not most:
-        return most
-    bounds = most * 2.0 ** (-np.arange(_OCTAVES * _STEPS + 1) / _STEPS)
+        return x.percentile(percentile) or x.largest  # when nearly all are 0
+    if by == "maximum" or not x.largest:
+        return x.largest
+    bounds = x.largest * 2.0 ** (-np.arange(_OCTAVES * _STEPS + 1) / _STEPS)
     return float(bounds[np.argmin(squared_error(x, bounds / codes, codes))])
 
 

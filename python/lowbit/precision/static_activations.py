@@ -34,7 +34,7 @@ class StaticActivations(BoundOptions, StageStep):
 
     def scale(self, tap: Statistics) -> np.float32:
         """Of the codes of a tap's values."""
-        return np.float32(self.bound(tap) / self.codes)
+        return np.float32(self.bound(tap.histogram) / self.codes)
 
     def condition(self, state: StageState) -> None:
         for tap in state.measure():

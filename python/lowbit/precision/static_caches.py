@@ -17,37 +17,12 @@ from .. import _lowbit
 from ..errors import LowbitError
 from .bounds import BoundOptions
 from .caches import METADATA_KEY, Caches
+from .histogram import Histogram
 from .sources import LanguageModel, Source, Tokens
 from .steps import ModelStep, Note, step
 
-_SHIFT = 18
-"""Bins of |x| by the bits of an f32 from this one on: 32 for each factor of 2, equally wide."""
-_EDGES = (np.arange((0x7F800000 >> _SHIFT) + 1, dtype=np.uint32) << _SHIFT).view(np.float32)
-
-
-class Magnitudes:
-    """How |x| of a head's keys or values are spread; the bounds of a bin differ by 1/32 at most."""
-
-    def __init__(self) -> None:
-        self.counts = np.zeros(len(_EDGES) - 1, np.int64)
-        self.largest = 0.0
-
-    def add(self, values: NDArray[np.float32]) -> None:
-        sizes = np.abs(values, dtype=np.float32).ravel()
-        bins = np.minimum(sizes.view(np.uint32) >> _SHIFT, len(self.counts) - 1)
-        self.counts += np.bincount(bins, minlength=len(self.counts))
-        self.largest = float(np.maximum(self.largest, sizes.max(initial=0)))  # NaN stays
-
-    @property
-    def bins(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        (used,) = np.nonzero(self.counts)
-        return _EDGES[used].astype(float), _EDGES[used + 1].astype(float), self.counts[used]
-
-    def percentile(self, percent: float) -> float:
-        """By nearest rank: the upper bound of its bin."""
-        ranks = np.cumsum(self.counts)
-        rank = max(1, int(np.ceil(percent * ranks[-1] / 100)))
-        return min(float(_EDGES[1 + np.searchsorted(ranks, rank)]), self.largest)
+_BINS = 1 << 13
+"""32 for each factor of 2."""
 
 
 @step("static-caches")
@@ -81,7 +56,7 @@ class StaticCaches(BoundOptions, ModelStep):
 
         for name, heads in _measure(source, sequences).items():
             letter, _, layer = name.partition("_")
-            bounds = [self.bound(m) for m in heads]
+            bounds = [self.bound(head) for head in heads]
             scales = np.array([bound / self.codes if bound else 1.0 for bound in bounds])
             before, behind = ("attn_k", "attn_q") if letter == "k" else ("attn_v", "attn_output")
             key = f"blk.{layer}.{before}.weight"
@@ -89,7 +64,7 @@ class StaticCaches(BoundOptions, ModelStep):
             reads = f"blk.{layer}.{behind}.weight"
             queries = source.archive.metadata("llama.attention.head_count")
             multiply(reads, int(letter == "v"), np.repeat(scales, queries // len(scales)))
-            most = max(m.largest for m in heads)
+            most = max(head.largest for head in heads)
             note(
                 key, f"outputs in steps of int<{self.bits}>, up to {max(bounds):.4g} of {most:.4g}"
             )
@@ -97,15 +72,15 @@ class StaticCaches(BoundOptions, ModelStep):
         return source.with_values(changed, path, {METADATA_KEY: type})
 
 
-def _measure(source: LanguageModel, sequences: Sequence[Tokens]) -> dict[str, list[Magnitudes]]:
+def _measure(source: LanguageModel, sequences: Sequence[Tokens]) -> dict[str, list[Histogram]]:
     """Of each cache its heads'."""
-    found: dict[str, list[Magnitudes]] = {}
-    for name, values in _fill_caches(source, sequences):
-        heads = found.setdefault(name, [Magnitudes() for _ in values])
-        for head, magnitudes in zip(values, heads):
-            magnitudes.add(head)
+    found: dict[str, list[Histogram]] = {}
+    for name, cache in _fill_caches(source, sequences):
+        heads = [Histogram.of(head, _BINS) for head in cache]
+        before = found.get(name)
+        found[name] = [a + b for a, b in zip(before, heads)] if before else heads
     for name, heads in found.items():
-        if not all(np.isfinite(head.largest) for head in heads):
+        if not all(head.finite for head in heads):
             raise LowbitError(
                 f"what '{source.path}' writes into its cache '{name}' is not finite",
                 hint="the weights before it may be damaged (NaN or infinity)",

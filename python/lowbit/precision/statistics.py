@@ -17,9 +17,7 @@ and for each weight KEY the tensor
 of those that were asked for, and in its metadata, under "lowbit.statistics", a JSON object {"schema": 1, "taps": {TAP: {"feeds": [parameters],
 "rows": how many rows have passed}}}. Sums are kept in f64 while rows pass, counts in i64, so that neither loses units.
 
-Bin b of a histogram has the magnitudes from the f32 with the bits b << 16 up to that of the next bin: 8 bits of the exponent and 7 of the
-mantissa, so that no range must be known before. The middle of a bin is within a factor of 1 ± 2^-8 of all that it has; below 2^-126, where f32 has
-no more exponents, within 2^-133. Bin 0 counts as zeros.
+Bins of a histogram: histogram.py.
 """
 
 from __future__ import annotations
@@ -34,6 +32,7 @@ from numpy.typing import NDArray
 
 from .. import _lowbit
 from ..errors import LowbitError
+from .histogram import Histogram
 
 SCHEMA = 1
 KINDS = ("moments", "squares", "sums", "magnitudes", "maxima", "minima", "histogram")
@@ -44,10 +43,6 @@ _ROWS_IN_F32 = 2048
 _EXTREMES = {"maxima": -np.inf, "minima": np.inf}
 _AS_THEY_ARE = (*_EXTREMES, "histogram")
 """Not sums over rows in f32."""
-
-_EDGES = (np.arange(0x7F81, dtype=np.uint32) << 16).view(np.float32).astype(np.float64)
-"""Of the bins of finite numbers, [bins + 1]; the last one is infinity."""
-_EDGES[-1] = 2.0**128
 
 
 @dataclass
@@ -111,23 +106,11 @@ class Statistics:
         )
 
     @property
-    def bins(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
-        """The least number, the bound above and the count of each bin of |x| that is not empty, ascending."""
-        counts = self.mean("histogram")[: len(_EDGES) - 1]
-        (used,) = np.nonzero(counts)
-        return _EDGES[used], _EDGES[used + 1], counts[used]
-
-    def percentile(self, percent: float) -> float:
-        """Of |x| over all channels, by nearest rank (numpy's method 'inverted_cdf'): the middle of its bin, within a factor of 1 ± 2^-8."""
-        if not 0 <= percent <= 100:
-            raise LowbitError(f"there is no percentile {percent}", hint="from 0 to 100")
-        low, high, counts = self.bins
-        if not len(counts):
-            raise LowbitError(f"no inputs of '{self.name}' were counted")
-        total = int(counts.sum())
-        rank = max(1, math.ceil(percent * total / 100))
-        bin = int(np.searchsorted(np.cumsum(counts), min(rank, total)))
-        return float(low[bin] + high[bin]) / 2 if low[bin] else 0.0
+    def histogram(self) -> Histogram:
+        """Of |x|, over all channels."""
+        known = all(kind in self.sums for kind in _EXTREMES)
+        largest = float(self.largest.max(initial=0)) if known else math.inf
+        return Histogram(self.mean("histogram"), largest)
 
     def scaled(self, factors: NDArray[np.float64]) -> Statistics:
         """Those of x * factors [channels], all above 0; without the histogram, which knows no channels."""
@@ -146,14 +129,16 @@ class Statistics:
         sums = {
             kind: value[np.ix_(order, order)] if kind == "moments" else value[order]
             for kind, value in self.sums.items()
+            if kind != "histogram"
         }
+        if "histogram" in self.sums:
+            sums["histogram"] = self.sums["histogram"]
         return Statistics(self.feeds, self.rows, sums)
 
     def check(self) -> None:
         for kind, value in self.sums.items():
-            if kind == "histogram":
-                value = np.where(value[len(_EDGES) - 1 :], np.nan, 0)
-            if not np.isfinite(value).all():
+            finite = Histogram(value).finite if kind == "histogram" else np.isfinite(value).all()
+            if not finite:
                 raise LowbitError(
                     f"the {kind} of the inputs of '{self.name}' are not finite",
                     hint="the weights before it may be damaged (NaN or infinity)",
