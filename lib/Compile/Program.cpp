@@ -13,6 +13,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace llvm;
 using namespace lowbit;
@@ -76,8 +77,8 @@ Error Program::checkStructure(StringRef entry, ArrayRef<Array> inputs) const {
       return types.takeError();
     SmallVector<Component> components;
     for (auto [type, array] : zip(*types, inputs.drop_front(argument.first)))
-      components.push_back({type.name, array.getDType(),
-                            SmallVector<int64_t, 4>(array.getShape()), array.bytes()});
+      components.push_back(
+          {type.name, array.getDType(), SmallVector<int64_t, 4>(array.getShape()), array.bytes()});
     if (Error error = argument.encoding.verify(argument.shape, argument.shape, components))
       return createStringError("the encoded tensor from input " + Twine(argument.first) +
                                " of entry '" + entry + "' on: " + toString(std::move(error)));
@@ -97,6 +98,8 @@ static Expected<std::string> getPipeline(const ProgramOptions &options) {
   std::string named;
   if (!activations.empty())
     named += " activations='" + activations.str() + "'";
+  if (options.outlierThreshold)
+    named += " outlier-threshold=" + llvm::formatv("{0:e17}", options.outlierThreshold).str();
   if (!options.parallel)
     named += " parallel=false";
   if (named.empty())
@@ -105,8 +108,8 @@ static Expected<std::string> getPipeline(const ProgramOptions &options) {
   if (!given.consume_front("cpu") ||
       !(given.empty() || (given.consume_front("{") && given.consume_back("}"))))
     return createStringError(
-        "activations and threads are chosen for the pipeline 'cpu', not for '" + options.pipeline +
-        "'");
+        "activations, outliers and threads are chosen for the pipeline 'cpu', not for '" +
+        options.pipeline + "'");
   return "cpu{" + given.str() + named + "}";
 }
 

@@ -106,7 +106,9 @@ void lowbit::buildTilingPipeline(OpPassManager &pm, const CpuPipelineOptions &op
   addCleanup(pm);
   pm.addNestedPass<func::FuncOp>(createDistribute());
   // Terms of one weight meet different inputs: rounding is of what each of them meets.
-  pm.addNestedPass<func::FuncOp>(createQuantizeActivations());
+  QuantizeActivationsOptions activations;
+  activations.outlierThreshold = options.outlierThreshold;
+  pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
   FuseAttentionOptions attention;
   attention.rows = options.attentionRows;
   attention.columns = options.attentionColumns;
@@ -243,6 +245,7 @@ void lowbit::buildCpuPipeline(OpPassManager &pm, const CpuPipelineOptions &optio
   pm.addPass(createPackParameters());
   QuantizeActivationsOptions activations;
   activations.encoding = options.activations;
+  activations.outlierThreshold = options.outlierThreshold;
   pm.addNestedPass<func::FuncOp>(createQuantizeActivations(activations));
   pm.addPass(createInputScales());
   buildTilingPipeline(pm, options);

@@ -156,6 +156,12 @@ def _parser() -> argparse.ArgumentParser:
             "by the scales that `quantize` left in the file: 'int<8>, scale = f32 per tensor, rule = given'",
         )
         sub.add_argument(
+            "--outlier-threshold",
+            type=_between(0, math.inf),
+            metavar="X",
+            help="elements of activations from this size on are not rounded, but multiplied in f32: outliers found while the model runs (LLM.int8(): 6)",
+        )
+        sub.add_argument(
             "--kv-cache",
             type=_unicode,
             metavar="TYPE",

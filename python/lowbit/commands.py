@@ -34,6 +34,7 @@ def _open_model(options: Namespace) -> Model:
         options.activations,
         prefix_bits=options.prefix_bits,
         kv_cache=options.kv_cache,
+        outlier_threshold=options.outlier_threshold,
         use_cache=not options.no_cache,
     )
 
@@ -157,6 +158,7 @@ def _compile_program(options: Namespace) -> dict[str, float]:
         text = file.read()
     given = {
         "activations": options.activations,
+        "outlier_threshold": options.outlier_threshold,
         "prefix_bits": options.prefix_bits,
         "target_cpu": options.target_cpu,
         "parallel": options.parallel,
@@ -183,6 +185,7 @@ def _compile_model(options: Namespace) -> dict[str, float]:
         context_length=options.context_length,
         prefix_bits=options.prefix_bits,
         kv_cache=options.kv_cache,
+        outlier_threshold=options.outlier_threshold,
         target_cpu=options.target_cpu,
         parallel=options.parallel,
     )

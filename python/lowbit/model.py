@@ -111,6 +111,7 @@ class Model:
     activations: how activations are multiplied with encoded weights: 'f32'; rounded in blocks of 32 to 'int15' (the
         same perplexity) or 'int8' (faster at large batches); or what they are rounded to, as "int<8>, scale = f32 per [1, 64]"; by the scales that
         the step static-activations of `lowbit quantize` left in the file: "int<8>, scale = f32 per tensor, rule = given". None is what the file says, of models whose activations were chosen with their weights, and else int15.
+    outlier_threshold: elements of activations from this size on are not rounded, but multiplied in f32 (LLM.int8(), arXiv 2208.07339; its 6 is usual).
     context_length: positions to reserve in the key-value cache; None reserves the model's own.
     kv_cache: what keys and values are stored as: 'f32', 'f16', 'int8' or 'int4' (in blocks of 32), or an encoding whose blocks span no
         positions, as "int<8>, scale = f16 per [1, 1, 64]"; or one for each, as '{"k": "int8", "v_0": "f16", "v": "int4"}'. None is what the
@@ -135,6 +136,7 @@ class Model:
         kv_cache: str | None = None,
         target_cpu: str | None = None,
         parallel: bool | None = None,
+        outlier_threshold: float | None = None,
     ):
         self.path = os.fsdecode(path)
         self.use_cache = use_cache
@@ -146,6 +148,7 @@ class Model:
             context_length = _whole_number("context_length", context_length)
         given = {
             "activations": activations,
+            "outlier_threshold": outlier_threshold,
             "context_length": context_length,
             "kv_cache": kv_cache,
             "prefix_bits": prefix_bits,
@@ -161,6 +164,16 @@ class Model:
         if prefix_bits is not None:
             if not isinstance(prefix_bits, int) or not 1 <= prefix_bits <= 8:
                 raise LowbitError(f"prefix_bits is a whole number from 1 to 8, not {prefix_bits!r}")
+        if outlier_threshold is not None:
+            if not 0 < outlier_threshold < math.inf:
+                raise LowbitError(
+                    f"outlier_threshold is a positive number, not {outlier_threshold!r}"
+                )
+            if activations == "f32":
+                raise LowbitError(
+                    "outlier_threshold is of activations that are rounded, and these stay f32",
+                    hint="choose others, as 'int8'",
+                )
         # An archive may say it of each weight and each cache.
         for name, default in (("activations", "int15"), ("kv_cache", "f16")):
             if self.archive is None or self.archive.metadata(f"lowbit.{name}") is None:

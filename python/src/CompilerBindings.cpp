@@ -27,6 +27,8 @@ static LanguageModelOptions readOptions(nb::dict given) {
     if (name == "activations") {
       options.program.activations = nb::cast<std::string>(value);
       options.sameActivations = true;
+    } else if (name == "outlier_threshold") {
+      options.program.outlierThreshold = nb::cast<double>(value);
     } else if (name == "context_length") {
       auto length = nb::cast<int64_t>(value);
       if (length < 1)
@@ -50,9 +52,10 @@ static LanguageModelOptions readOptions(nb::dict given) {
     } else if (name == "dump_object") {
       options.program.code.dumpObjectPath = nb::cast<std::string>(value);
     } else {
-      throw Failure("there is no option '" + name +
-                    "': known are activations, context_length, kv_cache, prefix_bits, pipeline, "
-                    "threads, optimization_level, target_cpu, parallel and dump_object");
+      throw Failure(
+          "there is no option '" + name +
+          "': known are activations, outlier_threshold, context_length, kv_cache, prefix_bits, "
+          "pipeline, threads, optimization_level, target_cpu, parallel and dump_object");
     }
   }
   return options;

@@ -31,6 +31,8 @@ struct ProgramOptions {
   /// How activations of encoded weights are computed, of pipeline "cpu": "f32", "int15" or "int8"
   /// (rounded in blocks of 32), or what they are rounded to as within #lowbit.quantized<...>.
   std::string activations = "f32";
+  /// Where activations are rounded: from which |x| on they are multiplied in f32 instead; 0: none.
+  double outlierThreshold = 0;
   /// Of codes whose planes end so many bits below their top, to read these bits alone
   /// (lowbit-take-prefix); 0: to read codes whole.
   unsigned prefixBits = 0;

@@ -96,6 +96,11 @@ struct CpuPipelineOptions : mlir::PassPipelineOptions<CpuPipelineOptions> {
       llvm::cl::desc("What activations of integer weights become, as within "
                      "#lowbit.quantized<...>; empty: they stay f32"),
       llvm::cl::init("")};
+  Option<double> outlierThreshold{
+      *this, "outlier-threshold",
+      llvm::cl::desc("Activations of at least this |x| are not rounded, but multiplied in f32; 0: "
+                     "all are rounded"),
+      llvm::cl::init(0)};
   Option<bool> failOnFallback{
       *this, "fail-on-fallback",
       llvm::cl::desc("A contraction with an encoded operand that does not run on inner tiles, or a "

@@ -8,6 +8,7 @@
 #include "EmptyComponents.h"
 #include "InnerTilePlan.h"
 #include "Reports.h"
+#include "SplitOutliers.h"
 #include "lowbit/IR/LowbitOps.h"
 #include "lowbit/Transforms/Lower/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -50,6 +51,9 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
 
   /// Once for all functions, so that what is wrong is said once.
   LogicalResult initialize(MLIRContext *context) override {
+    if (!(outlierThreshold >= 0))
+      return emitError(UnknownLoc::get(context))
+             << "outliers cannot begin at " << outlierThreshold << ": give a positive number";
     if (encoding.empty())
       return success();
     wanted = parseEncoding("#lowbit.quantized<" + encoding + ">", context);
@@ -89,8 +93,13 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     return decode ? wanted : EncodingAttrInterface();
   }
 
-  llvm::MapVector<std::pair<Value, Attribute>, Value> rounded;
-  SmallVector<std::pair<OpOperand *, Value>> replacements;
+  /// `split.rest` is rounded.
+  struct Rounded {
+    Value value;
+    SplitActivations split;
+  };
+  llvm::MapVector<std::pair<Value, Attribute>, Rounded> rounded;
+  SmallVector<std::pair<OpOperand *, Rounded>> replacements;
 
   LogicalResult roundInput(linalg::LinalgOp op, OpOperand &weights) {
     RankedTensorType type = getDecodedType(weights.get());
@@ -128,17 +137,21 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
       report.missed(op, "activations stay f32", "the contraction " + reason);
       return success();
     }
-    Value &value = rounded[{input->get(), wanted}];
-    if (!value) {
+    Rounded &found = rounded[{input->get(), wanted}];
+    if (!found.value) {
       OpBuilder b(&getContext());
       b.setInsertionPointAfterValue(input->get());
+      Location loc = input->get().getLoc();
+      found.split = {input->get(), input->get(), {}, 0};
+      if (outlierThreshold > 0)
+        found.split = splitOutliers(b, loc, input->get(), outlierThreshold);
       bool isInComponents = weights.get().getDefiningOp<DecodeRegionOp>() != nullptr;
-      auto made = round(b, input->get().getLoc(), input->get(), wanted, isInComponents);
+      auto made = round(b, loc, found.split.rest, wanted, isInComponents);
       if (failed(made))
         return op->emitError() << "inputs cannot be encoded in " << textOf(wanted);
-      value = *made;
+      found.value = *made;
     }
-    replacements.push_back({input, value});
+    replacements.push_back({input, found});
     return success();
   }
 
@@ -154,8 +167,11 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     });
     if (walked.wasInterrupted())
       return signalPassFailure();
-    for (auto [operand, value] : replacements)
-      operand->set(value);
+    for (auto &[operand, found] : replacements) {
+      operand->set(found.value);
+      if (found.split.any)
+        addOutlierProduct(cast<linalg::LinalgOp>(operand->getOwner()), *operand, found.split);
+    }
   }
 };
 } // namespace

@@ -103,6 +103,9 @@ def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::Fun
     that stay as they are. Activations that several weights read are encoded once for each choice. Those of a weight that is plain are rounded, too, where it says so: so stages
     of calibration show what the rounding costs.
 
+    With `outlier-threshold`, an element of at least that size is 0 in what is rounded, and 0 elsewhere in a second input, which is multiplied in f32 and added where it has
+    any such element: outliers are found while the program runs (LLM.int8(), Dettmers et al. 2022, arXiv 2208.07339), by element, so that a row is computed alike in any batch.
+
     ```mlir
     // lowbit-opt --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [1, 32]'"
     #nk = affine_map<(m, n, k) -> (n, k)>
@@ -137,8 +140,11 @@ def QuantizeActivations : Pass<"lowbit-quantize-activations", "::mlir::func::Fun
   let options = [
     Option<"encoding", "encoding", "std::string", /*default=*/"\"\"",
            "What activations become, as within #lowbit.quantized<...>; empty: they stay f32">,
+    Option<"outlierThreshold", "outlier-threshold", "double", /*default=*/"0",
+           "Elements of at least this |x| are not rounded, but multiplied in f32; 0: all are rounded">,
   ];
-  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::tensor::TensorDialect"];
+  let dependentDialects = ["::lowbit::LowbitDialect", "::mlir::arith::ArithDialect", "::mlir::linalg::LinalgDialect",
+                           "::mlir::math::MathDialect", "::mlir::scf::SCFDialect", "::mlir::tensor::TensorDialect"];
 }
 
 def InputScales : Pass<"lowbit-input-scales", "::mlir::ModuleOp"> {
