@@ -41,20 +41,51 @@ void LowbitDialect::registerOperations() {
 /// What inputs of a product are rounded to, on its weight or on itself.
 static LogicalResult verifyActivations(Operation *op, NamedAttribute attribute) {
   auto text = dyn_cast<StringAttr>(attribute.getValue());
-  if (isa<EncodingAttrInterface>(attribute.getValue()) || (text && text == "f32"))
+  if (text && text == "f32")
     return success();
+  if (isa<EncodingAttrInterface>(attribute.getValue())) {
+    if (isa<QuantizedAttr>(attribute.getValue()))
+      return success();
+    return op->emitError() << "'" << LowbitDialect::kActivationsAttrName
+                           << "' is an encoding of one term, not " << attribute.getValue();
+  }
   return op->emitError() << "'" << LowbitDialect::kActivationsAttrName
                          << "' is an encoding or \"f32\", not " << attribute.getValue();
 }
 
-LogicalResult LowbitDialect::verifyRegionArgAttribute(Operation *op, unsigned, unsigned,
-                                                      NamedAttribute attribute) {
-  return attribute.getName() == kActivationsAttrName ? verifyActivations(op, attribute) : success();
+/// What is multiplied with a weight: of other arguments, and of results, there are no activations.
+static LogicalResult verifyIsOfMatrix(Operation *op, Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (tensor && tensor.getRank() == 2)
+    return success();
+  return op->emitError() << "'" << LowbitDialect::kActivationsAttrName
+                         << "' is of a weight, a tensor of 2 axes, not of " << type;
+}
+
+LogicalResult LowbitDialect::verifyRegionArgAttribute(Operation *op, unsigned region,
+                                                      unsigned argument, NamedAttribute attribute) {
+  if (attribute.getName() != kActivationsAttrName)
+    return success();
+  if (auto function = dyn_cast<FunctionOpInterface>(op); function && region == 0)
+    if (failed(verifyIsOfMatrix(op, function.getArgumentTypes()[argument])))
+      return failure();
+  return verifyActivations(op, attribute);
+}
+
+LogicalResult LowbitDialect::verifyRegionResultAttribute(Operation *op, unsigned, unsigned,
+                                                         NamedAttribute attribute) {
+  if (attribute.getName() != kActivationsAttrName)
+    return success();
+  return op->emitError() << "'" << kActivationsAttrName << "' is of arguments, not of results";
 }
 
 LogicalResult LowbitDialect::verifyOperationAttribute(Operation *op, NamedAttribute attribute) {
-  if (attribute.getName() == kActivationsAttrName)
+  if (attribute.getName() == kActivationsAttrName) {
+    auto parameter = dyn_cast<ParameterOp>(op);
+    if (parameter && failed(verifyIsOfMatrix(op, parameter.getType())))
+      return failure();
     return verifyActivations(op, attribute);
+  }
   auto function = dyn_cast<FunctionOpInterface>(op);
   if (attribute.getName() == kEntryAttrName && (!function || !isa<UnitAttr>(attribute.getValue())))
     return op->emitError() << "'" << kEntryAttrName

@@ -740,3 +740,26 @@ func.func @activations_of_parameter() -> tensor<32x64xf32> {
   %w = lowbit.parameter "w" {lowbit.activations = 8 : i64} : tensor<32x64xf32>
   return %w : tensor<32x64xf32>
 }
+
+// -----
+
+// expected-error @below {{'lowbit.activations' is an encoding of one term, not #lowbit.sparse<f16, density = 0.1>}}
+func.func private @activations_of_terms(tensor<32x64xf32> {lowbit.activations = #lowbit.sparse<f16, density = 0.1>})
+
+// -----
+
+// expected-error @below {{'lowbit.activations' is of a weight, a tensor of 2 axes, not of 'i32'}}
+func.func private @activations_of_number(i32 {lowbit.activations = "f32"})
+
+// -----
+
+func.func @activations_of_gain() -> tensor<64xf32> {
+  // expected-error @below {{'lowbit.activations' is of a weight, a tensor of 2 axes, not of 'tensor<64xf32>'}}
+  %w = lowbit.parameter "w" {lowbit.activations = "f32"} : tensor<64xf32>
+  return %w : tensor<64xf32>
+}
+
+// -----
+
+// expected-error @below {{'lowbit.activations' is of arguments, not of results}}
+func.func private @activations_of_result() -> (tensor<32x64xf32> {lowbit.activations = "f32"})

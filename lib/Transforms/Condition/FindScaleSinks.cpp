@@ -69,6 +69,8 @@ bool SinkFinder::find(Value value, const ChannelPlaces &places, Operation *user)
     return true;
   if (Operation *other = findOtherUser(value, user))
     return refuse("a value before it also feeds '" + other->getName().getStringRef() + "'");
+  if (llvm::count(user->getOperands(), value) > 1)
+    return refuse("a value before it is used twice by '" + user->getName().getStringRef() + "'");
   if (auto argument = dyn_cast<BlockArgument>(value)) {
     auto type = cast<RankedTensorType>(argument.getType());
     if (!type.hasStaticShape())
@@ -154,22 +156,25 @@ bool SinkFinder::findInPayload(linalg::LinalgOp op, Value scalar, const ChannelP
   return refuse("no factor passes through '" + definition->getName().getStringRef() + "'");
 }
 
-/// Why the tapped value feeds something besides the products that the tap is for; empty if it does
-/// not.
+/// Why the tapped value feeds something besides the products that the tap is for, or the weights of
+/// these do; empty if neither does.
 static std::string checkUsers(ObserveOp tap) {
   Value value = tap.getValue();
   for (Operation *user : value.getUsers()) {
     if (isa<ObserveOp, tensor::DimOp>(user))
       continue;
     auto product = dyn_cast<linalg::LinalgOp>(user);
-    bool isProduct = product && linalg::isaContractionOpInterface(product) &&
-                     llvm::any_of(product.getDpsInputs(), [&](Value operand) {
-                       auto argument = dyn_cast<BlockArgument>(operand);
-                       return operand != value && argument &&
-                              cast<RankedTensorType>(argument.getType()).hasStaticShape();
-                     });
-    if (!isProduct)
+    BlockArgument weight;
+    if (product && linalg::isaContractionOpInterface(product))
+      for (Value operand : product.getDpsInputs())
+        if (auto argument = dyn_cast<BlockArgument>(operand);
+            argument && operand != value &&
+            cast<RankedTensorType>(argument.getType()).hasStaticShape())
+          weight = argument;
+    if (!weight)
       return ("it also feeds '" + user->getName().getStringRef() + "'").str();
+    if (Operation *other = findOtherUser(weight, user))
+      return ("a weight that it meets also feeds '" + other->getName().getStringRef() + "'").str();
   }
   return "";
 }

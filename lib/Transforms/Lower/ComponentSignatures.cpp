@@ -46,8 +46,10 @@ SmallVector<DictionaryAttr> lowbit::expandArgumentAttributes(func::FuncOp functi
   DictionaryAttr none = DictionaryAttr::get(function.getContext());
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
     size_t end = expanded.size() + countComponents(type);
-    DictionaryAttr own = function.getArgAttrDict(i);
-    expanded.push_back(own ? own : none);
+    NamedAttrList own(function.getArgAttrDict(i));
+    if (getEncoding(type))
+      own.erase(LowbitDialect::kActivationsAttrName); // of the whole weight, and read by now
+    expanded.push_back(own.getDictionary(function.getContext()));
     expanded.resize(end, none);
   }
   return expanded;

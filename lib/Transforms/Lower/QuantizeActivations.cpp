@@ -124,6 +124,9 @@ struct QuantizeActivationsPass : lowbit::impl::QuantizeActivationsBase<QuantizeA
     auto rounding = dyn_cast<QuantizedAttr>(wanted);
     if (!rounding)
       return op->emitError("inputs are rounded to codes of one term, not to ") << textOf(wanted);
+    if (isa<LearnedFormatAttr>(rounding.getCodeFormat()))
+      return op->emitError("inputs cannot be rounded to levels that a tensor brings along: ")
+             << textOf(wanted);
     bool isForKernels = !isPlain && isIntegerActivation(rounding);
     // What lies in no inner tiles is no contraction of codes anyway, as is said elsewhere. But
     // what no kernel reads as codes was not asked for to be fast: it is rounded everywhere.

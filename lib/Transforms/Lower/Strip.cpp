@@ -63,8 +63,10 @@ struct StripPass : lowbit::impl::StripBase<StripPass> {
       else if (auto insert = dyn_cast<InsertOp>(op))
         inserts.push_back(insert);
       else if (isa<LowbitDialect>(op->getDialect()) && !isa<ParameterOp>(op)) {
-        op->emitError()
-            << "a program that takes components apart has no full-precision form; strip it before";
+        op->emitError() << (isa<ObserveOp>(op)
+                                ? "the program has taps already: they are put in once"
+                                : "a program that takes components apart has no full-precision "
+                                  "form; strip it before");
         failedAny = true;
       }
     });

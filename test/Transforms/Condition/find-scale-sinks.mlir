@@ -132,3 +132,37 @@ func.func @given(%x: tensor<?x64xf32>, %up: tensor<32x64xf32>, %z: tensor<?x32xf
   %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %up : tensor<?x64xf32>, tensor<32x64xf32>) outs(%z : tensor<?x32xf32>) -> tensor<?x32xf32>
   return %p : tensor<?x32xf32>
 }
+
+// A square has no factor for each of its channels that its root could take.
+// CHECK-LABEL: func @squared(
+// CHECK-SAME:    lowbit.scale_sinks = ["a value before it is used twice by 'linalg.generic'"]
+func.func @squared(%x: tensor<?x64xf32>, %up: tensor<32x64xf32>, %down: tensor<64x32xf32>, %o: tensor<?x32xf32>, %z: tensor<?x64xf32>) -> tensor<?x64xf32> {
+  %zero = arith.constant 0.0 : f32
+  %zeros = linalg.fill ins(%zero : f32) outs(%o : tensor<?x32xf32>) -> tensor<?x32xf32>
+  %u = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %up : tensor<?x64xf32>, tensor<32x64xf32>) outs(%zeros : tensor<?x32xf32>) -> tensor<?x32xf32>
+  %n = linalg.generic {indexing_maps = [#e, #e, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%u, %u : tensor<?x32xf32>, tensor<?x32xf32>) outs(%o : tensor<?x32xf32>) {
+    ^bb0(%a: f32, %b: f32, %old: f32):
+      %0 = arith.mulf %a, %b : f32
+      linalg.yield %0 : f32
+  } -> tensor<?x32xf32>
+  lowbit.observe %n for ["down"] [maxima] : tensor<?x32xf32>
+  %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%n, %down : tensor<?x32xf32>, tensor<64x32xf32>) outs(%z : tensor<?x64xf32>) -> tensor<?x64xf32>
+  return %p : tensor<?x64xf32>
+}
+
+// A weight of two products cannot take the factors of the inputs of one.
+// CHECK-LABEL: func @shared_weight(
+// CHECK-SAME:    lowbit.scale_sinks = ["a weight that it meets also feeds 'linalg.matmul'"]
+func.func @shared_weight(%x: tensor<?x64xf32>, %gain: tensor<64xf32>, %up: tensor<32x64xf32>, %o: tensor<?x64xf32>, %z: tensor<?x32xf32>) -> tensor<?x32xf32> {
+  %n = linalg.generic {indexing_maps = [#e, #c, #e], iterator_types = ["parallel", "parallel"]}
+      ins(%x, %gain : tensor<?x64xf32>, tensor<64xf32>) outs(%o : tensor<?x64xf32>) {
+    ^bb0(%a: f32, %g: f32, %old: f32):
+      %0 = arith.mulf %a, %g : f32
+      linalg.yield %0 : f32
+  } -> tensor<?x64xf32>
+  lowbit.observe %n for ["up"] [maxima] : tensor<?x64xf32>
+  %p = linalg.matmul indexing_maps = [#x, #w, #y] ins(%n, %up : tensor<?x64xf32>, tensor<32x64xf32>) outs(%z : tensor<?x32xf32>) -> tensor<?x32xf32>
+  %q = linalg.matmul indexing_maps = [#x, #w, #y] ins(%x, %up : tensor<?x64xf32>, tensor<32x64xf32>) outs(%p : tensor<?x32xf32>) -> tensor<?x32xf32>
+  return %q : tensor<?x32xf32>
+}

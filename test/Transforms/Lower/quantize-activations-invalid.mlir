@@ -1,10 +1,14 @@
 // RUN: not lowbit-opt %s --lowbit-quantize-activations="encoding='int<99>'" 2>&1 | FileCheck %s --check-prefix=UNKNOWN
 // RUN: not lowbit-opt %s --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [32]'" 2>&1 | FileCheck %s --check-prefix=RANK
+// RUN: not lowbit-opt %s --lowbit-quantize-activations="encoding='learned<3, f16 per axis 0>'" 2>&1 | FileCheck %s --check-prefix=LEARNED
+// RUN: not lowbit-opt %s --lowbit-quantize-activations="encoding='int<8>, scale = f32 per [1, 32]' outlier-threshold=-1" 2>&1 | FileCheck %s --check-prefix=THRESHOLD
 // RUN: lowbit-opt %s --lowbit-quantize-activations | FileCheck %s --check-prefix=NONE
 
 // UNKNOWN: error: 'int<99>' is no encoding of activations
 // UNKNOWN-NOT: is no encoding
 // RANK: error: a block of 1 axes does not tile a tensor of 2 axes
+// LEARNED: error: inputs cannot be rounded to levels that a tensor brings along
+// THRESHOLD: error: outliers cannot begin at -1{{.*}}: give a positive number
 // NONE-NOT: lowbit.encode
 
 #mk = affine_map<(m, n, k) -> (m, k)>
