@@ -205,6 +205,20 @@ def test_scaled_statistics_are_those_of_scaled_values():
         np.testing.assert_allclose(tap.scaled(factors).mean(kind), expected, rtol=1e-12)
 
 
+def test_statistics_of_two_taps_are_those_of_all_their_rows():
+    tap, x = make_statistics()
+    y = np.random.default_rng(8).normal(2, 3, (30, 6))
+    expected = expected_statistics(y) | {"histogram": histogram(y)}
+    whole = ("maxima", "minima", "histogram")
+    other = Statistics(["up"], 30, {k: v * (1 if k in whole else 30) for k, v in expected.items()})
+    both = np.concatenate([x, y])
+    joined = tap + other
+    assert joined.rows == 80 and joined.feeds == tap.feeds
+    for kind, wanted in expected_statistics(both).items():
+        np.testing.assert_allclose(joined.mean(kind), wanted, rtol=1e-12)
+    assert np.array_equal(joined.mean("histogram"), histogram(both))
+
+
 def test_archives_of_statistics_come_back(tmp_path):
     path = str(tmp_path / "statistics.safetensors")
     one, _ = make_statistics()

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
+from lowbit import _lowbit
 from lowbit.precision.migration import tie
 from lowbit.precision.quantize import Options, Quantization
 from lowbit.precision.sources import open_source
@@ -138,3 +139,48 @@ def test_channels_that_share_a_factor_get_their_geometric_mean():
     np.testing.assert_allclose(factors[1] / factors[0], 2)
     np.testing.assert_allclose(factors[4] / factors[0], 2.5)
     np.testing.assert_allclose(np.exp(np.log(factors).mean()), 1)
+
+
+def halve_gains(source: Path, output: Path) -> Path:
+    """A model whose gains and biases are f16."""
+    archive, half = _lowbit.Archive(str(source)), "#lowbit.quantized<f16>"
+    tensors = [
+        (t.name, t.shape, half, _lowbit.encode(archive.tensor_f32(t.name), half))
+        for t in archive.tensors
+        if len(t.shape) == 1
+    ]
+    _lowbit.write_archive(str(output) + ".part", {}, tensors)
+    _lowbit.merge_archives(archive, [str(output) + ".part"], {}, str(output))
+    return output
+
+
+@pytest.mark.parametrize(
+    "first, keep, halved",
+    [
+        ("", [("*_norm.weight", "#lowbit.quantized<f16>")], False),
+        ("static-caches{bits=8},", [], True),
+        ("", [("*_norm.weight", "same")], False),
+    ],
+    ids=["kept in f16", "stored in f16, in a model that a step has written", "kept as they are"],
+)
+def test_gains_that_took_factors_are_stored_with_them(tmp_path, first, keep, halved):
+    """However small tensors are to be stored."""
+    path = write_tiny_llama(tmp_path / "tiny.gguf", biases=True, change=plant_outliers)
+    if halved:
+        path = halve_gains(path, tmp_path / "halved.safetensors")
+    before = Llama(ArchiveFile(path))
+    output = tmp_path / "out.safetensors"
+    chosen = Options(
+        recipe=first + "migrate-scales{by=ranges},nearest",
+        weights="#lowbit.quantized<int<15>, scale = f32 per [1, 16]>",
+        length=64,
+        keep=keep,
+    )
+    Quantization(open_source(str(path)), str(output), chosen, TEXT).run()
+    after = Llama(ArchiveFile(output))
+    expected, found = before.forward(TOKENS), after.forward(TOKENS)
+    assert np.linalg.norm(found - expected) < 2e-3 * np.linalg.norm(expected)
+    gain = "blk.0.attn_norm.weight"
+    assert not np.allclose(before.weights[gain], after.weights[gain], rtol=0.01)
+    stored = {t.name: t.encoding for t in _lowbit.Archive(str(output)).tensors}[gain]
+    assert stored == ("f32" if keep and keep[0][1] == "same" else "#lowbit.quantized<f16>")

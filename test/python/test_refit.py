@@ -14,6 +14,8 @@ ENCODINGS = [
     "#lowbit.quantized<codebook<nf4>, scale = f32 per [1, 64]>",
     "#lowbit.quantized<uint<3>, scale = f16 per [1, 32], min = f16 per [1, 32]>",
     "#lowbit.quantized<int<4>, scale = f32 per axis 0>",
+    "#lowbit.quantized<int<3>, scale = bf16 per [1, 32]>",
+    "#lowbit.quantized<uint<3>, scale = bf16 per [1, 32], min = bf16 per [1, 32]>",
 ]
 
 
@@ -75,6 +77,14 @@ def test_leaves_other_encodings_alone(problem, encoding):
     values, inputs = problem
     term = encode(values, encoding)
     assert refit(term, values, inputs.T @ inputs) is term
+
+
+@pytest.mark.parametrize("rows", [1, 2])
+@pytest.mark.parametrize("scale", ["per tensor", "per [2, 40]"])
+def test_ranges_of_several_rows_are_left_alone_in_one_row_too(problem, rows, scale):
+    values, inputs = problem
+    term = encode(values[:rows], f"#lowbit.quantized<int<4>, scale = f16 {scale}>")
+    assert refit(term, values[:rows], inputs.T @ inputs) is term
 
 
 def test_blocks_of_zeros_stay(problem):

@@ -298,3 +298,17 @@ def test_zeros_stay_zeros(inputs):
         weight = Weight("w", zeros, recipe.weights, np.zeros((COLUMNS, COLUMNS)), zeros[0], zeros)
         term = finish(weight, *steps, quantizer=recipe.steps[-1])
         assert not term.decode(weight.shape).any(), recipe.name
+
+
+NO_ZERO = ["#lowbit.quantized<codebook<binary>, scale = f16 per [1, 32]>", "#lowbit.quantized<uint<2>, scale = f16 per [1, 32], min = f16 per [1, 32]>"]  # fmt: skip
+
+
+@pytest.mark.parametrize("encoding", NO_ZERO)
+def test_single_outliers_make_up_for_levels_without_zero(inputs, encoding):
+    """As an encode of the sum has it (docs/Numerics.md): the sparse term has what the base leaves."""
+    weight = make_weight(inputs, encoding)
+    step = SparseOutliers(density=0.02, by="magnitude")
+    decoded = finish(weight, step, quantizer=Nearest()).decode(weight.shape)
+    places = weight.find_sparse()
+    assert places.sum() == int(0.02 * weight.values.size)
+    np.testing.assert_allclose(decoded[places], weight.values[places], rtol=2e-3)

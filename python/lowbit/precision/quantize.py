@@ -207,7 +207,7 @@ class Quantization:
             record["steps"].append({"name": stage.name, "seconds": time.perf_counter() - began})
             journal.save(stored, self.calibration.values, record)
         if journal.done == len(self.calibration.stages):
-            others = self._quantize_others(record)
+            others = self._quantize_others(record, journal)
             check_format(self.output, others)
             journal.save(others, self.calibration.values, record)
         self._report(0)
@@ -249,7 +249,11 @@ class Quantization:
         )
         for step in stage_steps:
             step.condition(state)
-        by_key = {key: (old, new) for old, new in zip(taps, state.taps) for key in new.feeds}
+        by_key: dict[str, tuple[Statistics, Statistics]] = {}
+        for both in zip(taps, state.taps):
+            for key in both[0].feeds:
+                pair = by_key.get(key)
+                by_key[key] = (pair[0] + both[0], pair[1] + both[1]) if pair else both
 
         needs_fisher = any(step.needs_fisher for step in self.recipe.steps)
         fisher = {key: self.fisher(key) for key in chosen if needs_fisher}
@@ -282,7 +286,8 @@ class Quantization:
                 stored[key] = (values.shape, term)
                 record["tensors"].append(entry)
             elif values is not original[key]:  # a gain that was conditioned
-                stored[key] = (values.shape, Term("", {"values": np.float32(values)}))
+                term, state.parameters[key] = self._store_other(key, values, record)
+                stored[key] = (values.shape, term)
         record["sites"] += [describe_site(old, new) for old, new in zip(taps, state.taps)]
         return stored, state.parameters
 
@@ -329,24 +334,39 @@ class Quantization:
         entry["seconds"] = time.perf_counter() - began
         return term, decoded, entry
 
-    def _quantize_others(self, record: dict[str, Any]) -> Stored:
-        """Tensors that no product multiplies with, as embeddings, where `keep` gives them an encoding: to nearest."""
+    def _encoding_of_other(self, name: str) -> str:
+        """Of a tensor that no product multiplies with: what `keep` gives it, or KEEP."""
+        encoding = self.choices.match(name) or KEEP
+        if encoding == KEEP and self.source is not self.original:  # a table that was rotated
+            return self.stored_as.get(name, "f32")
+        return encoding
+
+    def _store_other(self, name: str, values: Array, record: dict[str, Any]) -> tuple[Term, Array]:
+        """To nearest, in f32 where nothing is said; and what it decodes to."""
+        encoding = self._encoding_of_other(name)
+        if encoding in (KEEP, "f32"):
+            return Term("", {"values": np.float32(values)}), values
+        weight = Weight(name, values, encoding, np.zeros((0, 0)))
+        term = weight.finish(encode(values, encoding))
+        record["tensors"].append(describe_tensor(name, values.shape, term))
+        return term, term.decode(values.shape)
+
+    def _quantize_others(self, record: dict[str, Any], journal: Journal) -> Stored:
+        """Tensors that no product multiplies with, as embeddings, where they are to be stored otherwise, and no stage has stored them."""
         stored: Stored = {}
-        changed = self.source is not self.original
+        done = {
+            tensor.name for path in journal.archives for tensor in _lowbit.Archive(path).tensors
+        }
         for tensor in self.source.archive.tensors:
-            encoding = self.choices.match(tensor.name)
-            if changed and encoding in (None, KEEP):  # a table that was rotated
-                encoding = self.stored_as.get(tensor.name, "f32")
-            if self.encodings.get(tensor.name, KEEP) != KEEP or encoding in (None, KEEP):
+            encoding = self._encoding_of_other(tensor.name)
+            if tensor.name in done or encoding in (KEEP, tensor.encoding):
                 continue
-            if encoding == tensor.encoding:
-                continue
-            values = self.source.archive.tensor_f32(tensor.name)
-            term = Weight(tensor.name, values, encoding, np.zeros((0, 0))).finish(
-                encode(values, encoding)
-            )
-            stored[tensor.name] = (values.shape, term)
-            record["tensors"].append(describe_tensor(tensor.name, values.shape, term))
+            if self.encodings.get(tensor.name, KEEP) == KEEP:
+                values = self.source.archive.tensor_f32(tensor.name)
+                stored[tensor.name] = (
+                    values.shape,
+                    self._store_other(tensor.name, values, record)[0],
+                )
         return stored
 
     # What is told of it

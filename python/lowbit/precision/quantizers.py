@@ -22,7 +22,9 @@ class Nearest(Quantizer):
     needs_text = False
 
     def encode(self, weight: Weight) -> Term:
-        return encode(weight.base, weight.encoding)
+        base = encode(weight.base, weight.encoding)
+        weight.make_up(base)
+        return base
 
 
 @step("gptq")
@@ -32,7 +34,8 @@ class GPTQ(Quantizer):
     least (Frantar et al. 2022, arXiv 2210.17323). order=falling: columns of large inputs first (act_order), with the scales of the weight as
     it came; natural: from left to right, with scales of what each block has by then. damping: added to the diagonal of the second moments, as a part of its mean; raised until they are positive definite. sweeps: afterwards
     each code is chosen anew that often with all others as they are (coordinate descent: QuantEase, Behdin et al. 2023, arXiv 2309.01885).
-    refit: then scales and minima are chosen anew by least squares."""
+    refit: then scales and minima are chosen anew by least squares. Codes where single weights are stored apart are chosen, too, for what they make up for.
+    """
 
     order: str = "falling"
     damping: float = 0.01

@@ -6,56 +6,75 @@ error e H e^T is least where the normal equations of all blocks of the row hold 
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .weights import Array, Moments, Term, block_width, damped
+from .. import _lowbit
+from .weights import Array, Moments, Term, damped, finest_width, row_errors
 
 Numbers = NDArray[np.float64]
 
 
+_BF16 = "#lowbit.quantized<bf16>"
+
+
 def refit(term: Term, wanted: Array, moments: Moments, damping: float = 1e-4) -> Term:
-    """A term with the same codes whose error is not larger. One whose scales are no plain numbers for ranges of rows, or that has integer zero
-    points, comes back as it is."""
+    """A term with the same codes whose error is not larger. One whose scales are no floats for ranges of rows, or that has integer zero points, comes back
+    as it is."""
     if "scale" not in term.components:
         return term
     kinds = [name for name in ("scale", "min") if name in term.components]
     others = [n for n in term.components if not n.startswith("codes") and n not in kinds]
-    arrays = [term.components[name] for name in kinds]
+    arrays = [_read(term, name) for name in kinds]
     rows, columns = wanted.shape
-    if others or any(a.dtype.kind != "f" or a.ndim != 2 or len(a) != rows for a in arrays):
+    if others or any(a is None or a.ndim != 2 or len(a) != rows for a in arrays):
         return term
-    width = block_width(term.encoding, columns)
-    if arrays[0].shape[1] != -(-columns // width):
+    width = finest_width(term.encoding, columns)
+    if not width or arrays[0].shape[1] != -(-columns // width):
         return term
     codes = _levels(term, wanted.shape)
     values = solve(codes, wanted.astype(np.float64), damped(moments, damping), width, len(kinds))
-    fitted = dict(term.components)
+    better = term
     for name, array, new in zip(kinds, arrays, values):
-        with np.errstate(over="ignore"):
-            rounded = new.astype(array.dtype)
         # A block of zeros has no scale of its own, and f16 not every one.
-        fitted[name] = np.where(np.isfinite(rounded) & (new != 0), rounded, array)
-    better = Term(term.encoding, fitted)
+        better = _replace(better, name, np.where(new != 0, new, array))
+        rounded = _read(better, name)
+        better = _replace(better, name, np.where(np.isfinite(rounded), rounded, array))
     # Rounded to the scales' format, a row may be worse than it was.
-    before, after = (_row_errors(t.decode(wanted.shape) - wanted, moments) for t in (term, better))
-    for name, array in zip(kinds, arrays):
-        fitted[name] = np.where((after < before)[:, None], fitted[name], array)
-    return Term(term.encoding, fitted)
+    before, after = (row_errors(t.decode(wanted.shape) - wanted, moments) for t in (term, better))
+    chosen = (after < before)[:, None]
+    fitted = {n: np.where(chosen, better.components[n], term.components[n]) for n in kinds}
+    return Term(term.encoding, {**term.components, **fitted})
+
+
+def _read(term: Term, name: str) -> NDArray[Any] | None:
+    """A component of floats as numbers; numpy has none of bf16. None of others."""
+    array = term.components[name]
+    if array.dtype.kind == "f":
+        return array
+    if f"{name} = bf16" in term.encoding:
+        return _lowbit.decode(_BF16, list(array.shape), {"codes": array})
+    return None
+
+
+def _replace(term: Term, name: str, values: NDArray[Any]) -> Term:
+    """With other numbers in place of such a component, rounded to what it is stored in."""
+    dtype = term.components[name].dtype
+    with np.errstate(over="ignore"):
+        stored = values.astype(dtype if dtype.kind == "f" else np.float32)
+    if dtype.kind != "f":
+        stored = _lowbit.encode(np.ascontiguousarray(stored), _BF16)["codes"]
+    return Term(term.encoding, {**term.components, name: stored})
 
 
 def _levels(term: Term, shape: tuple[int, ...]) -> Numbers:
     """What the codes stand for, before scales and minima."""
-    ones = dict(term.components)
-    ones["scale"] = np.ones_like(ones["scale"])
-    if "min" in ones:
-        ones["min"] = np.zeros_like(ones["min"])
-    return Term(term.encoding, ones).decode(shape).astype(np.float64)
-
-
-def _row_errors(difference: Array, moments: Moments) -> Numbers:
-    wide = difference.astype(np.float64)
-    return np.einsum("ij,ij->i", wide @ moments, wide)
+    for name, value in (("scale", 1.0), ("min", 0.0)):
+        if name in term.components:
+            term = _replace(term, name, np.full(term.components[name].shape, value))
+    return term.decode(shape).astype(np.float64)
 
 
 def solve(

@@ -25,7 +25,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass, field
-from typing import Any, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Callable, Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,6 +111,16 @@ class Statistics:
         known = all(kind in self.sums for kind in _EXTREMES)
         largest = float(self.largest.max(initial=0)) if known else math.inf
         return Histogram(self.mean("histogram"), largest)
+
+    def __add__(self, other: Statistics) -> Statistics:
+        """Of the rows of both, with kinds that both have."""
+        joined: dict[str, Callable[..., NDArray]] = {"maxima": np.maximum, "minima": np.minimum}
+        sums = {
+            kind: joined.get(kind, np.add)(value, other.sums[kind])
+            for kind, value in self.sums.items()
+            if kind in other.sums
+        }
+        return Statistics(self.feeds, self.rows + other.rows, sums)
 
     def scaled(self, factors: NDArray[np.float64]) -> Statistics:
         """Those of x * factors [channels], all above 0; without the histogram, which knows no channels."""

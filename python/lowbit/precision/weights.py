@@ -53,10 +53,15 @@ def add_terms(terms: list[Term]) -> Term:
     return Term(f"#lowbit.sum<{', '.join(term.encoding for term in terms)}>", components)
 
 
-def output_error(difference: Array, moments: Moments) -> float:
-    """The mean squared change of x W^T, summed over outputs, when W changes by this: tr(D H D^T)."""
+def row_errors(difference: Array, moments: Moments) -> NDArray[np.float64]:
+    """[outputs] the mean squared change of each output of x W^T when W changes by this: the diagonal of D H D^T."""
     wide = difference.astype(np.float64)
-    return float(np.einsum("ij,ij->", wide @ moments, wide))
+    return np.einsum("ij,ij->i", wide @ moments, wide)
+
+
+def output_error(difference: Array, moments: Moments) -> float:
+    """The same, summed over outputs: tr(D H D^T)."""
+    return float(row_errors(difference, moments).sum())
 
 
 def damped(moments: Moments, damping: float) -> Moments:
@@ -65,17 +70,23 @@ def damped(moments: Moments, damping: float) -> Moments:
     return moments + np.eye(len(moments)) * (damping * mean if mean > 0 else 1.0)
 
 
-def block_width(encoding: str, columns: int) -> int:
-    """How many neighbours of a row share the finest scale of a '#lowbit.quantized'."""
+def finest_width(encoding: str, columns: int) -> int | None:
+    """How many neighbours of a row share the finest scale of a '#lowbit.quantized'; None where no ranges of one row do."""
     levels = re.findall(r"per (\[1, (\d+)\]|axis 0|tensor|\[[^]]*\]|axis \d+)", encoding)
     widths = [
         int(width) if width else columns for text, width in levels if width or text == "axis 0"
     ]
-    if not widths:
+    return min(widths, default=None)
+
+
+def block_width(encoding: str, columns: int) -> int:
+    """The same, where it is needed."""
+    width = finest_width(encoding, columns)
+    if not width:
         raise LowbitError(
             f"no ranges of a row share a scale in {encoding}", hint="scales per [1, N] or axis 0"
         )
-    return min(widths)
+    return width
 
 
 def check_finite(key: str, values: Array) -> None:
@@ -145,7 +156,9 @@ class Weight:
         return found
 
     def make_up(self, base: Term) -> None:
-        """What is stored apart becomes what the base leaves there, whose levels may have no 0."""
+        """What is stored apart, in single places, becomes what the base leaves there, whose levels may have no 0."""
+        if not any(map(_is_sparse, self.terms)):
+            return
         decoded = base.decode(self.shape)
         self.wanted = self.wanted.copy()
         for number, term in enumerate(self.terms):
