@@ -54,9 +54,10 @@ static LogicalResult verifyActivations(Operation *op, NamedAttribute attribute) 
 }
 
 /// What is multiplied with a weight: of other arguments, and of results, there are no activations.
+/// What a weight has become in a lowered program may be of any type.
 static LogicalResult verifyIsOfMatrix(Operation *op, Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
-  if (tensor && tensor.getRank() == 2)
+  if (!tensor || tensor.getRank() == 2)
     return success();
   return op->emitError() << "'" << LowbitDialect::kActivationsAttrName
                          << "' is of a weight, a tensor of 2 axes, not of " << type;

@@ -72,6 +72,8 @@ def _whole(least: int):
             value = least - 1
         if value < least:
             raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+        if value >= 1 << 63:
+            raise argparse.ArgumentTypeError(f"'{text}' is too large")
         return value
 
     return parse

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from typing import Iterator
+from typing import Iterable, Iterator
 
 from .errors import LowbitError
 
@@ -44,6 +44,20 @@ def check_folder(path: str) -> None:
     if os.path.exists(path) and not os.path.isfile(path):
         # A rename would put a file in the place of a device or a pipe.
         raise LowbitError(f"'{path}' is not a regular file", hint="give the name of a file")
+
+
+def check_outputs(outputs: Iterable[str], inputs: Iterable[str]) -> None:
+    """Each can be written, and takes the place of no input and of no other output."""
+    names: dict[str, str] = {os.path.realpath(path): "an input" for path in inputs}
+    for output in outputs:
+        check_folder(output)
+        path = os.path.realpath(output)
+        if path in names:
+            raise LowbitError(
+                f"'{output}' is {names[path]}, too, and would be overwritten",
+                hint="give another name for the output",
+            )
+        names[path] = "another output"
 
 
 def check_not_model(output: str, model: str) -> None:

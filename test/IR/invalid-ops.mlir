@@ -748,11 +748,6 @@ func.func private @activations_of_terms(tensor<32x64xf32> {lowbit.activations = 
 
 // -----
 
-// expected-error @below {{'lowbit.activations' is of a weight, a tensor of 2 axes, not of 'i32'}}
-func.func private @activations_of_number(i32 {lowbit.activations = "f32"})
-
-// -----
-
 func.func @activations_of_gain() -> tensor<64xf32> {
   // expected-error @below {{'lowbit.activations' is of a weight, a tensor of 2 axes, not of 'tensor<64xf32>'}}
   %w = lowbit.parameter "w" {lowbit.activations = "f32"} : tensor<64xf32>

@@ -57,7 +57,7 @@ def test_options_that_nothing_reads(options, message):
 
 def test_static_scales_of_another_model():
     scale = SimpleNamespace(name="blk.0.ffn_up.weight.input_scale")
-    source = SimpleNamespace(archive=SimpleNamespace(tensors=[scale]))
+    source = SimpleNamespace(archive=SimpleNamespace(tensors=[scale], metadata=lambda key: None))
     with pytest.raises(LowbitError, match="static scales of inputs"):
         check_plan(Options("gptq"), recipes.find("gptq"), source)
     check_plan(Options("static"), recipes.find("static"), source)

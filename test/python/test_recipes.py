@@ -90,13 +90,13 @@ def test_says_what_is_wrong(text, message, hint):
     [
         ("gptq{damping=%}", ["-0.1", "1.5", "nan", "inf"], "from 0 to 1"),
         ("clip{least=%},gptq", ["-1", "3", "nan"], "from 0 to 1"),
-        ("clip{steps=%},gptq", ["0", "-4"], "at least 1"),
+        ("clip{steps=%},gptq", ["0", "-4", "9" * 20], "from 1 to 10000"),
         ("migrate-scales{by=ranges strength=%},gptq", ["-0.5", "7", "nan"], "from 0 to 1"),
-        ("migrate-scales{steps=%},gptq", ["0"], "at least 1"),
+        ("migrate-scales{steps=%},gptq", ["0"], "from 1 to 10000"),
         ("sparse-outliers{density=%},gptq", ["-1", "1", "nan"], "from 0 to 0.5"),
         ("column-outliers{density=%},gptq", ["-0.1", "2"], "from 0 to 0.5"),
         ("column-outliers{threshold=%},gptq", ["-1", "nan"], "at least 0"),
-        ("low-rank{rank=%},gptq", ["0", "-1"], "at least 1"),
+        ("low-rank{rank=%},gptq", ["0", "-1"], "from 1 to"),
         ("allocate{probes=%},gptq", ["0"], "at least 1"),
         ("rotate{seed=%},gptq", ["-1"], "from 0"),
     ],
@@ -106,6 +106,24 @@ def test_numbers_have_ranges(option, values, hint):
         with pytest.raises(LowbitError, match=f"cannot be '{value}'") as caught:
             parse(option.replace("%", value))
         assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("gptq{sweeps=1 sweeps=2}", "option 'sweeps' of step 'gptq' is given twice"),
+        ("static-caches{percentile=50},gptq", "'percentile' of step 'static-caches' has no use with by=mse"),
+        ("migrate-scales{strength=0.9},gptq", "'strength' of step 'migrate-scales' has no use with by=search"),
+        ("clip{by=percentile steps=3},gptq", "'steps' of step 'clip' has no use with by=percentile"),
+        ("column-outliers{threshold=6},gptq", "'threshold' of step 'column-outliers' has no use with by=sensitivity"),
+        ("static-caches,migrate-scales,gptq", "'migrate-scales' makes the static scales of keys and values wrong"),
+        ("static-caches,rotate,gptq", "'rotate' makes the static scales of keys and values wrong"),
+    ],
+)  # fmt: skip
+def test_what_would_have_no_effect_or_undo_another_step(text, message):
+    with pytest.raises(LowbitError, match=message):
+        parse(text)
+    parse("rotate,static-caches{by=percentile percentile=99},clip{by=percentile},gptq")
 
 
 @pytest.mark.parametrize("name", ["", "x", "GPTQ", ",gptq", "low-rank gptq"])

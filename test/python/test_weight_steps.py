@@ -7,7 +7,7 @@ import pytest
 from lowbit import _lowbit
 from lowbit.errors import LowbitError
 from lowbit.precision.outliers import ColumnOutliers, LowRank, SparseOutliers, best_low_rank
-from lowbit.precision.quantizers import GPTQ, Clip, Nearest, block_width
+from lowbit.precision.quantizers import GPTQ, Clip, Nearest, finest_width
 from lowbit.precision.recipes import RECIPES
 from lowbit.precision.steps import WeightStep
 from lowbit.precision.weights import Weight, encode, output_error
@@ -210,7 +210,7 @@ def test_no_outliers_change_nothing(inputs):
 )
 @pytest.mark.parametrize("by", ["error", "mse"])
 def test_clipping_is_never_worse_in_its_own_measure(inputs, encoding, by):
-    width = block_width(encoding, COLUMNS)
+    width = finest_width(encoding, COLUMNS)
     importance = np.mean(inputs**2, axis=0) if by == "error" else np.ones(COLUMNS, np.float32)
     gains = []
     for seed in range(5):
@@ -246,14 +246,18 @@ def test_clipping_by_percentile_cuts_to_a_magnitude_of_its_block(inputs, width, 
 
 
 def test_blocks_have_the_width_of_the_finest_scale():
-    assert block_width(INT4, 128) == 32
-    assert block_width("#lowbit.quantized<int<4>, scale = f16 per axis 0>", 96) == 96
+    assert finest_width(INT4, 128) == 32
+    assert finest_width("#lowbit.quantized<int<4>, scale = f16 per axis 0>", 96) == 96
     two = "#lowbit.quantized<e2m1, scale = f32 per tensor * e4m3 per [1, 16]>"
-    assert block_width(two, 128) == 16
+    assert finest_width(two, 128) == 16
     for encoding in ("#lowbit.quantized<f16>", "#lowbit.quantized<int<4>, scale = f16 per tensor>"):
-        with pytest.raises(LowbitError, match="no ranges of a row share a scale") as caught:
-            block_width(encoding, 128)
-        assert caught.value.hint
+        assert finest_width(encoding, 128) is None
+
+
+def test_numbers_without_scales_are_not_clipped(inputs):
+    weight = make_weight(inputs, "#lowbit.quantized<f16>")
+    Clip().apply(weight)
+    assert weight.base is weight.values and weight.decisions[0].startswith("not clipped: ")
 
 
 @pytest.mark.parametrize("order", ["natural", "falling"])

@@ -48,6 +48,7 @@ class BoundOptions:
     bits: int = 8
     choices = {"by": BOUNDS}
     ranges = {"percentile": (0, 100), "bits": (2, 8)}
+    used_by = {"percentile": ("percentile",)}
 
     @property
     def codes(self) -> int:

@@ -21,6 +21,19 @@ METADATA_KEY = "lowbit.kv_cache"
 """Of an archive: types by names, as JSON (include/lowbit/Import/Llama.h)."""
 
 
+def has_static_caches(source: Source) -> bool:
+    """Whether a cache holds codes whose scales are in the weights (static_caches.py)."""
+    kept = source.archive.metadata(METADATA_KEY)
+    if not isinstance(kept, str):
+        return False
+    try:
+        types = json.loads(kept)
+    except ValueError:
+        types = kept
+    types = types.values() if isinstance(types, dict) else [types]
+    return any("int<" in str(type) and "scale" not in str(type) for type in types)
+
+
 class Caches:
     """context: tokens that they hold, of all sequences together; None: one of as many as the model takes. A program of one's own has no
     caches that are known, and with a context is a LowbitError.

@@ -35,6 +35,11 @@ def calibrate(
     """
     check_folder(output)
     check_not_model(output, source.archive.path)
+    if output.lower().endswith(".gguf"):
+        raise LowbitError(
+            f"'{output}': a GGUF file has no place for statistics",
+            hint="give --output a name that ends in .safetensors",
+        )
     unknown = [kind for kind in statistics if kind not in (*KINDS, FISHER)]
     if unknown or not statistics:
         raise LowbitError(

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import sys
 from typing import Callable, Iterator
 
@@ -245,9 +246,13 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
 
 
 def run_calibrate(options: argparse.Namespace) -> None:
+    from ..files import check_not_model, check_outputs
     from .calibrate import calibrate
     from .sources import open_source
 
+    for model in [options.model, *options.parameters]:
+        check_not_model(options.output, model)
+    check_outputs([options.output], filter(None, [options.calibration, options.tokenizer]))
     source = open_source(options.model, options.parameters, options.tokenizer)
     if not options.calibration:
         raise LowbitError("there is no text to calibrate on", hint="give --calibration FILE")
@@ -301,7 +306,7 @@ def run_allocate_states(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ..files import check_folder, check_not_model, whole_file
+    from ..files import check_not_model, check_outputs, whole_file
     from .activations import as_plan
     from .allocation import Plan, read_plan, write_plan
     from .quantize import Options, Quantization
@@ -309,10 +314,17 @@ def run(options: argparse.Namespace) -> None:
     from .report import summary, write_report
     from .sources import open_source
 
-    for output in filter(None, [options.output, options.report, options.json, options.save_plan]):
-        check_folder(output)
-        for model in [options.model, *options.parameters]:
-            check_not_model(output, model)
+    outputs = [options.output, options.report, options.json, options.save_plan]
+    inputs = [options.calibration, options.plan, options.tokenizer]
+    for model in [options.model, *options.parameters]:
+        check_not_model(options.output, model)
+        inputs.append(model)
+    check_outputs(filter(None, outputs), filter(None, inputs))
+    if options.output.endswith((".lbm", ".mlir")):
+        raise LowbitError(
+            f"'{options.output}' has the name of a compiled model or a program, and weights are to be written",
+            hint="give --output a name that ends in .safetensors, or .gguf",
+        )
     source = open_source(options.model, options.parameters, options.tokenizer)
     choices = Options(
         recipe=options.recipe,
@@ -343,7 +355,7 @@ def run(options: argparse.Namespace) -> None:
                 budget=options.budget,
             ),
         )
-    record["command"] = " ".join(["lowbit", *sys.argv[1:]])
+    record["command"] = shlex.join(["lowbit", *sys.argv[1:]])
     if options.calibration:
         record["calibration"]["text"] = os.path.basename(options.calibration)
     print(summary(record))

@@ -12,7 +12,7 @@ import glob
 import hashlib
 import json
 import os
-import shutil
+import re
 import tempfile
 from typing import Any, Mapping, Sequence
 
@@ -36,7 +36,7 @@ def _tensors(stored: Stored) -> list[tuple[str, list[int], str, dict[str, Any]]]
 
 def check_format(output: str, stored: Stored) -> None:
     """GGUF has few encodings: what it cannot hold is refused with the first stage, not after the last one."""
-    if not (output.endswith(".gguf") and stored):
+    if not (output.lower().endswith(".gguf") and stored):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "stage.gguf")
@@ -47,6 +47,20 @@ def check_format(output: str, stored: Stored) -> None:
                 str(error).replace(path, output),
                 hint="give --output a name that ends in .safetensors",
             ) from None
+
+
+_OWN = re.compile(
+    r"((stage|values|model|fisher)-\d+|journal|allocation|fisher)\.(safetensors|json)|\..*"
+)
+
+
+def remove_folder(folder: str) -> None:
+    """What a run has kept in it, and the folder if nothing else is in it."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(folder):
+            if _OWN.fullmatch(name):
+                os.remove(os.path.join(folder, name))
+        os.rmdir(folder)
 
 
 def origin_of(source: Source, sequences: Sequence[Tokens]) -> dict[str, Any]:
@@ -149,4 +163,4 @@ class Journal:
             os.remove(self._path(f"{name}.json"))
 
     def remove(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_folder(self.folder)

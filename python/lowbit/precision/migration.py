@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -35,7 +34,9 @@ class MigrateScales(StageStep):
     strength: float = 0.5
     steps: int = 20
     choices = {"by": ("search", "ranges")}
-    ranges = {"strength": (0, 1), "steps": (1, math.inf)}
+    ranges = {"strength": (0, 1), "steps": (1, 10_000)}
+    used_by = {"strength": ("ranges",), "steps": ("search",)}
+    scales_caches = True
 
     def condition(self, state: StageState) -> None:
         for number, tap in enumerate(state.taps):

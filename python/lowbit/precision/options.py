@@ -8,6 +8,7 @@ from typing import Mapping, Sequence
 from ..errors import LowbitError
 from . import activations
 from .allocation import Budget
+from .caches import has_static_caches
 from .recipes import Recipe
 from .sources import LanguageModel, Source
 from .steps import PlanStep, StageStep, WeightStep
@@ -63,6 +64,12 @@ def check_plan(options: Options, recipe: Recipe, source: Source) -> None:
         raise LowbitError(
             f"the model has static scales of inputs ('{static[0]}'), which may be wrong after this",
             hint="quantize the model that it was made of, or end the steps for layers with static-activations",
+        )
+    moving = next((step for step in recipe.steps if step.scales_caches), None)
+    if moving and has_static_caches(source):
+        raise LowbitError(
+            f"the model has static scales of keys and values, which may be wrong after the step '{moving.name}'",
+            hint="quantize the model that it was made of, or leave the step out",
         )
     if plans and options.plan is None and options.budget is None:
         raise LowbitError(

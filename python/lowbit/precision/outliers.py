@@ -71,6 +71,7 @@ class ColumnOutliers(WeightStep):
     adds_terms = True
     choices = {"by": ("sensitivity", "range")}
     ranges = {"density": (0, 0.5), "threshold": (0, math.inf)}
+    used_by = {"threshold": ("range",)}
 
     def apply(self, weight: Weight) -> None:
         count = int(np.ceil(self.density * weight.shape[1]))
@@ -99,7 +100,7 @@ class LowRank(WeightStep):
     of: str = "weight"
     adds_terms = True
     choices = {"of": ("weight", "error")}
-    ranges = {"rank": (1, math.inf)}
+    ranges = {"rank": (1, 2**31 - 1)}
 
     def apply(self, weight: Weight) -> None:
         target = weight.base

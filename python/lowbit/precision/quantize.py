@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -27,7 +26,7 @@ from .caches import METADATA_KEY, Caches
 from .choices import KEEP, Choices
 from .fisher import KeptFisher, conditioned_fisher
 from .gradients import Gradients
-from .journal import Journal, Stored, check_format, origin_of
+from .journal import Journal, Stored, check_format, origin_of, remove_folder
 from .options import Options, check_plan
 from .records import describe_site, describe_tensor, ratio, totals
 from .sources import LanguageModel, Source, Tokens, load_parameters, read_text
@@ -35,7 +34,7 @@ from .stages import Calibration, Progress, Stage
 from .state import StageState
 from .statistics import Statistics
 from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
-from .weights import Array, Term, Weight, encode, output_error
+from .weights import Array, Term, Weight, check_finite, encode, output_error
 
 
 class Quantization:
@@ -75,13 +74,16 @@ class Quantization:
             )
             self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
             self._adopt(options.plan or {})
+            self._check_others()
 
     def _adopt(self, plan: Mapping[str, str]) -> None:
         """What a plan says, checked: encodings of weights, types of caches."""
         caches = {key: type for key, type in plan.items() if key in self.caches.shapes}
         inputs = {key: type for key, type in plan.items() if activations.is_input(key)}
         weights = {k: e for k, e in plan.items() if k not in caches and k not in inputs}
-        self.encodings = self.choices.complete(weights, self.options.weights or self.recipe.weights)
+        self.encodings = self.choices.complete(
+            weights, self.recipe.weights if self.options.weights is None else self.options.weights
+        )
         self.cache_types = self.caches.complete(caches)
         self.input_types = activations.complete(inputs, self.choices.products)
         if inputs and not isinstance(self.original, LanguageModel):
@@ -90,6 +92,13 @@ class Quantization:
                 hint="write the attribute lowbit.activations on the program's parameters, and take them out of the plan",
             )
 
+    def _check_others(self) -> None:
+        """Weights are checked when they are encoded; what goes into the output as it is is checked here."""
+        for tensor in self.source.archive.tensors:
+            if self.encodings.get(tensor.name, KEEP) == KEEP:
+                with contextlib.suppress(RuntimeError):  # whole numbers
+                    check_finite(tensor.name, self.source.archive.tensor_f32(tensor.name))
+
     @contextlib.contextmanager
     def _leaving_nothing(self, journal: Journal | None = None) -> Iterator[None]:
         """What is refused will be refused again: nothing of it is left, but what another run left stays."""
@@ -97,7 +106,7 @@ class Quantization:
             yield
         except LowbitError:
             if self._is_new or (journal and journal.done):
-                shutil.rmtree(self.folder, ignore_errors=True)
+                remove_folder(self.folder)
             raise
 
     @cached_property
@@ -160,6 +169,12 @@ class Quantization:
                 os.makedirs(self.folder, exist_ok=True)
                 path = os.path.join(self.folder, f"model-{number}.safetensors")
                 source = step.transform(source, path, self._note, self.sequences)
+        added = [t.name for t in source.archive.tensors if t.name.startswith("rotation.")]
+        if added and self.output.lower().endswith(".gguf"):
+            raise LowbitError(
+                f"other programs that read GGUF do not know '{added[0]}', a rotation while the model runs",
+                hint="give --output a name that ends in .safetensors, or the step's options heads=false down=false",
+            )
         return source
 
     def _note(self, key: str, text: str) -> None:
@@ -272,7 +287,7 @@ class Quantization:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             results = dict(zip(chosen, pool.map(quantize, chosen)))
-        if state.added and self.output.endswith(".gguf"):
+        if state.added and self.output.lower().endswith(".gguf"):
             raise LowbitError(
                 f"a GGUF file has no place for '{next(iter(state.added))}'",
                 hint="give --output a name that ends in .safetensors",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +10,7 @@ from .. import _lowbit
 from .layouts import convert, in_planes
 from .refit import refit
 from .steps import Quantizer, WeightStep, step
-from .weights import Array, Term, Weight, block_width, encode
+from .weights import Array, Term, Weight, encode, finest_width
 
 
 @step("nearest")
@@ -42,7 +41,7 @@ class GPTQ(Quantizer):
     sweeps: int = 0
     refit: bool = False
     choices = {"order": ("falling", "natural")}
-    ranges = {"damping": (0, 1), "sweeps": (0, math.inf)}
+    ranges = {"damping": (0, 1), "sweeps": (0, 10_000)}
 
     def encode(self, weight: Weight) -> Term:
         # Blocks of ggml hold the codes of several columns: they are chosen in planes.
@@ -117,11 +116,15 @@ class Clip(WeightStep):
     steps: int = 10
     percentile: float = 99.0
     choices = {"by": ("error", "mse", "percentile")}
-    ranges = {"least": (0, 1), "steps": (1, math.inf), "percentile": (0, 100)}
+    ranges = {"least": (0, 1), "steps": (1, 10_000), "percentile": (0, 100)}
+    used_by = {"least": ("error", "mse"), "steps": ("error", "mse"), "percentile": ("percentile",)}
 
     def apply(self, weight: Weight) -> None:
         columns = weight.shape[1]
-        width = block_width(weight.encoding, columns)
+        width = finest_width(weight.encoding, columns)
+        if not width:
+            weight.decisions.append("not clipped: no ranges of a row share a scale")
+            return
         starts = np.arange(0, columns, width)
         original = weight.base
         largest = np.maximum.reduceat(np.abs(original), starts, axis=1)

@@ -46,6 +46,7 @@ class Rotate(ModelStep):
     by: str = "hadamard"
     seed: int = 0
     ranges = {"seed": (0, 2**64 - 2)}
+    scales_caches = True
     choices = {"by": ("hadamard", "fixed", "orthogonal")}
 
     def transform(

@@ -144,7 +144,13 @@ class EncoderProgram:
         open_archive(parameters)
         self.archive = _lowbit.Archive(os.fsdecode(parameters))
         with open(path, encoding="utf-8") as file:
-            self._text = file.read()
+            try:
+                self._text = file.read()
+            except UnicodeDecodeError as error:
+                raise LowbitError(
+                    f"'{self.path}' is not UTF-8 text (byte {error.start})",
+                    hint="give a program of MLIR as text",
+                ) from None
         if not os.path.exists(tokenizer):
             raise LowbitError(
                 f"there is no file '{os.fsdecode(tokenizer)}'",
@@ -152,7 +158,13 @@ class EncoderProgram:
             )
         import tokenizers
 
-        self.tokenizer = tokenizers.Tokenizer.from_file(os.fsdecode(tokenizer))
+        try:
+            self.tokenizer = tokenizers.Tokenizer.from_file(os.fsdecode(tokenizer))
+        except Exception as error:  # the library raises nothing more exact
+            raise LowbitError(
+                f"'{os.fsdecode(tokenizer)}' is no tokenizer: {error}",
+                hint="give a tokenizer.json, as PyPI's `tokenizers` writes it",
+            ) from None
         self.tokenizer.no_padding()
         self._longest = (self.tokenizer.truncation or {}).get("max_length")
 

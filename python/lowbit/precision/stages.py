@@ -174,7 +174,7 @@ class StagedProgram:
             output=output,
             only_parameters=only_parameters,
             gradients=gradients,
-            name=name,
+            name=name.encode("utf-8", "replace").decode(),  # names of files may be other bytes
         )
         self.stages = [_make_stage(*stage) for stage in stages]
         integers = [

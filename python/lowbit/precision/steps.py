@@ -38,6 +38,11 @@ class Step:
     ranges: ClassVar[Mapping[str, tuple[float, float]]] = {}
     """The least and the largest number that an option takes."""
 
+    used_by: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """For the option `by` what each other option is for, where it is not for all."""
+    scales_caches: ClassVar[bool] = False
+    """Whether it changes how large keys or values are."""
+
     @property
     def activations(self) -> str | None:
         """What to run the result with (`--activations`), where it is made for something else than the default."""
@@ -171,8 +176,18 @@ def parse(text: str) -> list[Step]:
             key, equals, value = option.partition("=")
             if not equals:
                 raise LowbitError(f"'{option}' of step '{name}' is not OPTION=VALUE")
+            if key in given:
+                raise LowbitError(f"option '{key}' of step '{name}' is given twice")
             given[key] = _option(REGISTRY[name], key, value)
-        steps.append(REGISTRY[name](**given))
+        made = REGISTRY[name](**given)
+        for key in filter(made.used_by.get, given):
+            wanted, by = made.used_by[key], getattr(made, "by")
+            if by not in wanted:
+                raise LowbitError(
+                    f"option '{key}' of step '{name}' has no use with by={by}",
+                    hint=f"it is for by={' or '.join(wanted)}",
+                )
+        steps.append(made)
         rest = rest[match.end() :]
     if not steps or not isinstance(steps[-1], Quantizer):
         quantizers = sorted(n for n, cls in REGISTRY.items() if issubclass(cls, Quantizer))
@@ -192,6 +207,13 @@ def parse(text: str) -> list[Step]:
                 f"in the pipeline '{text}' the step '{before.name}' comes too early",
                 hint="what it keeps of inputs is wrong after a step that changes them: put it behind those",
             )
+    fixing = next((s for s in steps if s.name == "static-caches"), None)
+    moving = next((s for s in steps if s.scales_caches), None)
+    if fixing and moving and steps.index(fixing) < steps.index(moving):
+        raise LowbitError(
+            f"in the pipeline '{text}' the step '{moving.name}' makes the static scales of keys and values wrong",
+            hint="put static-caches behind it where the order of steps allows that, or leave one of them out",
+        )
     reordering = next((s for s in stage_steps if s.reorders), None)
     if reordering and any(s.needs_fisher for s in steps):
         raise LowbitError(

@@ -79,16 +79,6 @@ def finest_width(encoding: str, columns: int) -> int | None:
     return min(widths, default=None)
 
 
-def block_width(encoding: str, columns: int) -> int:
-    """The same, where it is needed."""
-    width = finest_width(encoding, columns)
-    if not width:
-        raise LowbitError(
-            f"no ranges of a row share a scale in {encoding}", hint="scales per [1, N] or axis 0"
-        )
-    return width
-
-
 def check_finite(key: str, values: Array) -> None:
     if not np.isfinite(values).all():
         raise LowbitError(
