@@ -158,7 +158,7 @@ def halve_gains(source: Path, output: Path) -> Path:
     "first, keep, halved",
     [
         ("", [("*_norm.weight", "#lowbit.quantized<f16>")], False),
-        ("static-caches{bits=8},", [], True),
+        ("rotate{stream=false down=false heads=false},", [], True),
         ("", [("*_norm.weight", "same")], False),
     ],
     ids=["kept in f16", "stored in f16, in a model that a step has written", "kept as they are"],
