@@ -33,6 +33,7 @@ class StaticCaches(BoundOptions, ModelStep):
     """
 
     needs_text = True
+    fixes_caches = True
 
     def transform(
         self, source: Source, path: str, note: Note, sequences: Sequence[Tokens] = ()

@@ -136,13 +136,8 @@ class Statistics:
 
     def permuted(self, order: NDArray[np.int64]) -> Statistics:
         """Those of x[order]."""
-        sums = {
-            kind: value[np.ix_(order, order)] if kind == "moments" else value[order]
-            for kind, value in self.sums.items()
-            if kind != "histogram"
-        }
-        if "histogram" in self.sums:
-            sums["histogram"] = self.sums["histogram"]
+        places = {"moments": np.ix_(order, order), "histogram": ...}
+        sums = {kind: value[places.get(kind, order)] for kind, value in self.sums.items()}
         return Statistics(self.feeds, self.rows, sums)
 
     def check(self) -> None:

@@ -42,6 +42,8 @@ class Step:
     """For the option `by` what each other option is for, where it is not for all."""
     scales_caches: ClassVar[bool] = False
     """Whether it changes how large keys or values are."""
+    fixes_caches: ClassVar[bool] = False
+    """Whether what it makes of keys and values would be wrong after that."""
 
     @property
     def activations(self) -> str | None:
@@ -207,12 +209,12 @@ def parse(text: str) -> list[Step]:
                 f"in the pipeline '{text}' the step '{before.name}' comes too early",
                 hint="what it keeps of inputs is wrong after a step that changes them: put it behind those",
             )
-    fixing = next((s for s in steps if s.name == "static-caches"), None)
+    fixing = next((s for s in steps if s.fixes_caches), None)
     moving = next((s for s in steps if s.scales_caches), None)
     if fixing and moving and steps.index(fixing) < steps.index(moving):
         raise LowbitError(
             f"in the pipeline '{text}' the step '{moving.name}' makes the static scales of keys and values wrong",
-            hint="put static-caches behind it where the order of steps allows that, or leave one of them out",
+            hint=f"put {fixing.name} behind it where the order of steps allows that, or leave one of them out",
         )
     reordering = next((s for s in stage_steps if s.reorders), None)
     if reordering and any(s.needs_fisher for s in steps):
