@@ -46,11 +46,30 @@ def check_folder(path: str) -> None:
         raise LowbitError(f"'{path}' is not a regular file", hint="give the name of a file")
 
 
-def check_outputs(outputs: Iterable[str], inputs: Iterable[str]) -> None:
-    """Each can be written, and takes the place of no input and of no other output."""
+def is_gguf(path: str) -> bool:
+    """By its name, as archives are written."""
+    return path.lower().endswith(".gguf")
+
+
+def read_text(path: str, hint: str) -> str:
+    """All of a file in UTF-8. hint: what it should be, for one that is none."""
+    with open(path, encoding="utf-8") as file:
+        try:
+            return file.read()
+        except UnicodeDecodeError as error:
+            raise LowbitError(
+                f"'{path}' is not UTF-8 text (byte {error.start})", hint=hint
+            ) from None
+
+
+def check_outputs(outputs: Iterable[str], models: Iterable[str], inputs: Iterable[str]) -> None:
+    """Each can be written, and takes the place of no model, no other input and no other output."""
+    models = list(models)
     names: dict[str, str] = {os.path.realpath(path): "an input" for path in inputs}
     for output in outputs:
         check_folder(output)
+        for model in models:
+            check_not_model(output, model)
         path = os.path.realpath(output)
         if path in names:
             raise LowbitError(

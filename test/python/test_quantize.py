@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lowbit import Archive, Model
+from lowbit import Archive, Model, _lowbit
 from lowbit.errors import LowbitError
 from lowbit.precision import recipes
 from lowbit.precision.quantize import Options, Quantization
@@ -362,3 +362,17 @@ def test_runs_that_lost_a_file_start_anew(tiny, tmp_path, lost):
     (Path(f"{output}.partial") / lost).unlink()
     quantize(tiny, output)
     assert output.read_bytes() == expected.read_bytes()
+
+
+def test_a_table_that_becomes_f32_is_in_the_record(tmp_path):
+    """With its size, as every tensor that is stored otherwise than it was."""
+    archive = Archive(str(write_tiny_llama(tmp_path / "tiny.gguf", head=True)))
+    key, part, model = "token_embd.weight", str(tmp_path / "part"), tmp_path / "q.safetensors"
+    table = archive.tensor_f32(key)
+    _lowbit.write_archive(part, {}, [(key, table.shape, INT8, _lowbit.encode(table, INT8))])
+    _lowbit.merge_archives(archive, [part], {}, str(model))
+    output = tmp_path / "a.safetensors"
+    record = quantize(model, output, None, recipe="rtn", keep=[(key, "f32")])
+    (entry,) = [tensor for tensor in record["tensors"] if tensor["key"] == key]
+    assert (entry["encoding"], entry["bytes"]) == ("f32", 4 * table.size)
+    assert encodings(output)[key] == "f32"

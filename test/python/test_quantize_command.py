@@ -100,7 +100,7 @@ def test_nearest_needs_no_text(tiny, tmp_path):
         (["--output", "none/a.safetensors"], "there is no folder"),
         (["--output", "tiny.gguf"], "the output is the model itself"),
         (["--output", "a.safetensors", "--report", "none/a.html"], "there is no folder"),
-        (["--output", "a.safetensors", "--json", "tiny.gguf"], "'tiny.gguf' is an input, too"),
+        (["--output", "a.safetensors", "--json", "tiny.gguf"], "the output is the model itself"),
         (["--output", "text.txt", "--calibration", "text.txt"], "'text.txt' is an input, too"),
         (["--output", "a.safetensors", "--report", "./a.safetensors"], "is another output, too"),
         (["--output", "a.lbm"], "has the name of a compiled model"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _lowbit
 from ..errors import LowbitError
-from ..files import check_folder, check_not_model
+from ..files import check_folder, check_not_model, is_gguf
 from .fisher import KeptFisher
 from .gradients import Gradients
 from .journal import Journal, origin_of
@@ -35,7 +35,7 @@ def calibrate(
     """
     check_folder(output)
     check_not_model(output, source.archive.path)
-    if output.lower().endswith(".gguf"):
+    if is_gguf(output):
         raise LowbitError(
             f"'{output}': a GGUF file has no place for statistics",
             hint="give --output a name that ends in .safetensors",

@@ -221,14 +221,18 @@ def _add_source(sub: argparse.ArgumentParser, whole: Callable[[int], Callable[[s
     )
 
 
+def _check_files(options: argparse.Namespace, *outputs: str | None) -> None:
+    from ..files import check_outputs
+
+    inputs = [options.calibration, options.tokenizer, getattr(options, "plan", None)]
+    models = [options.model, *options.parameters]
+    check_outputs(filter(None, outputs), models, filter(None, inputs))
+
+
 def _read(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        try:
-            return file.read()
-        except UnicodeDecodeError as error:
-            raise LowbitError(
-                f"'{path}' is not UTF-8 text (byte {error.start})", hint="give a plain text file"
-            ) from None
+    from ..files import read_text
+
+    return read_text(path, "give a plain text file")
 
 
 @contextlib.contextmanager
@@ -246,13 +250,10 @@ def _progress() -> Iterator[Callable[[int, int, str], None]]:
 
 
 def run_calibrate(options: argparse.Namespace) -> None:
-    from ..files import check_not_model, check_outputs
     from .calibrate import calibrate
     from .sources import open_source
 
-    for model in [options.model, *options.parameters]:
-        check_not_model(options.output, model)
-    check_outputs([options.output], filter(None, [options.calibration, options.tokenizer]))
+    _check_files(options, options.output)
     source = open_source(options.model, options.parameters, options.tokenizer)
     if not options.calibration:
         raise LowbitError("there is no text to calibrate on", hint="give --calibration FILE")
@@ -306,7 +307,7 @@ def run_allocate_states(options: argparse.Namespace) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ..files import check_not_model, check_outputs, whole_file
+    from ..files import whole_file
     from .activations import as_plan
     from .allocation import Plan, read_plan, write_plan
     from .quantize import Options, Quantization
@@ -314,12 +315,7 @@ def run(options: argparse.Namespace) -> None:
     from .report import summary, write_report
     from .sources import open_source
 
-    outputs = [options.output, options.report, options.json, options.save_plan]
-    inputs = [options.calibration, options.plan, options.tokenizer]
-    for model in [options.model, *options.parameters]:
-        check_not_model(options.output, model)
-        inputs.append(model)
-    check_outputs(filter(None, outputs), filter(None, inputs))
+    _check_files(options, options.output, options.report, options.json, options.save_plan)
     if options.output.endswith((".lbm", ".mlir")):
         raise LowbitError(
             f"'{options.output}' has the name of a compiled model or a program, and weights are to be written",

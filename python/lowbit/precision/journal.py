@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from .. import _lowbit, _runtime
 from ..errors import LowbitError
-from ..files import whole_file
+from ..files import is_gguf, whole_file
 from .sources import Source, Tokens
 from .weights import Term
 
@@ -36,7 +36,7 @@ def _tensors(stored: Stored) -> list[tuple[str, list[int], str, dict[str, Any]]]
 
 def check_format(output: str, stored: Stored) -> None:
     """GGUF has few encodings: what it cannot hold is refused with the first stage, not after the last one."""
-    if not (output.lower().endswith(".gguf") and stored):
+    if not (is_gguf(output) and stored):
         return
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "stage.gguf")

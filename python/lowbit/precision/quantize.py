@@ -20,7 +20,7 @@ import numpy as np
 
 from .. import _lowbit
 from ..errors import LowbitError
-from ..files import check_folder, check_not_model
+from ..files import check_folder, check_not_model, is_gguf
 from . import activations, recipes
 from .caches import METADATA_KEY, Caches
 from .choices import KEEP, Choices
@@ -28,13 +28,14 @@ from .fisher import KeptFisher, conditioned_fisher
 from .gradients import Gradients
 from .journal import Journal, Stored, check_format, origin_of, remove_folder
 from .options import Options, check_plan
+from .others import Others
 from .records import describe_site, describe_tensor, ratio, totals
 from .sources import LanguageModel, Source, Tokens, load_parameters, read_text
 from .stages import Calibration, Progress, Stage
 from .state import StageState
 from .statistics import Statistics
 from .steps import ModelStep, PlanStep, Quantizer, StageStep, WeightStep
-from .weights import Array, Term, Weight, check_finite, encode, output_error
+from .weights import Array, Term, Weight, encode, output_error
 
 
 class Quantization:
@@ -58,7 +59,6 @@ class Quantization:
         self.recipe = recipes.find(options.recipe)
         self.allocation: dict[str, Any] | None = None
         self.sequences = self._read_text(text)
-        self.stored_as = {tensor.name: tensor.encoding for tensor in source.archive.tensors}
         self.caches = Caches(source, options.context)
         check_plan(options, self.recipe, source)
         self._is_new = not os.path.exists(self.folder)
@@ -74,7 +74,8 @@ class Quantization:
             )
             self.choices = Choices(self.source.archive, self.calibration.stages, options.keep)
             self._adopt(options.plan or {})
-            self._check_others()
+            self.others = Others(source.archive, self.source.archive, self.choices)
+            self.others.check(self._quantized)
 
     def _adopt(self, plan: Mapping[str, str]) -> None:
         """What a plan says, checked: encodings of weights, types of caches."""
@@ -92,12 +93,10 @@ class Quantization:
                 hint="write the attribute lowbit.activations on the program's parameters, and take them out of the plan",
             )
 
-    def _check_others(self) -> None:
-        """Weights are checked when they are encoded; what goes into the output as it is is checked here."""
-        for tensor in self.source.archive.tensors:
-            if self.encodings.get(tensor.name, KEEP) == KEEP:
-                with contextlib.suppress(RuntimeError):  # whole numbers
-                    check_finite(tensor.name, self.source.archive.tensor_f32(tensor.name))
+    @property
+    def _quantized(self) -> set[str]:
+        """Weights of products that do not stay as they are stored."""
+        return {key for key, encoding in self.encodings.items() if encoding != KEEP}
 
     @contextlib.contextmanager
     def _leaving_nothing(self, journal: Journal | None = None) -> Iterator[None]:
@@ -170,7 +169,7 @@ class Quantization:
                 path = os.path.join(self.folder, f"model-{number}.safetensors")
                 source = step.transform(source, path, self._note, self.sequences)
         added = [t.name for t in source.archive.tensors if t.name.startswith("rotation.")]
-        if added and self.output.lower().endswith(".gguf"):
+        if added and is_gguf(self.output):
             raise LowbitError(
                 f"other programs that read GGUF do not know '{added[0]}', a rotation while the model runs",
                 hint="give --output a name that ends in .safetensors, or the step's options heads=false down=false",
@@ -222,7 +221,7 @@ class Quantization:
             record["steps"].append({"name": stage.name, "seconds": time.perf_counter() - began})
             journal.save(stored, self.calibration.values, record)
         if journal.done == len(self.calibration.stages):
-            others = self._quantize_others(record, journal)
+            others = self._store_others(record, journal)
             check_format(self.output, others)
             journal.save(others, self.calibration.values, record)
         self._report(0)
@@ -287,7 +286,7 @@ class Quantization:
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             results = dict(zip(chosen, pool.map(quantize, chosen)))
-        if state.added and self.output.lower().endswith(".gguf"):
+        if state.added and is_gguf(self.output):
             raise LowbitError(
                 f"a GGUF file has no place for '{next(iter(state.added))}'",
                 hint="give --output a name that ends in .safetensors",
@@ -301,8 +300,9 @@ class Quantization:
                 stored[key] = (values.shape, term)
                 record["tensors"].append(entry)
             elif values is not original[key]:  # a gain that was conditioned
-                term, state.parameters[key] = self._store_other(key, values, record)
+                term = self._store_other(key, values, record)
                 stored[key] = (values.shape, term)
+                state.parameters[key] = term.decode(values.shape)
         record["sites"] += [describe_site(old, new) for old, new in zip(taps, state.taps)]
         return stored, state.parameters
 
@@ -349,40 +349,19 @@ class Quantization:
         entry["seconds"] = time.perf_counter() - began
         return term, decoded, entry
 
-    def _encoding_of_other(self, name: str) -> str:
-        """Of a tensor that no product multiplies with: what `keep` gives it, or KEEP."""
-        encoding = self.choices.match(name) or KEEP
-        if encoding == KEEP and self.source is not self.original:  # a table that was rotated
-            return self.stored_as.get(name, "f32")
-        return encoding
+    def _store_other(self, key: str, values: Array, record: dict[str, Any]) -> Term:
+        term, entry = self.others.store(key, values)
+        if entry:
+            record["tensors"].append(entry)
+        return term
 
-    def _store_other(self, name: str, values: Array, record: dict[str, Any]) -> tuple[Term, Array]:
-        """To nearest, in f32 where nothing is said; and what it decodes to."""
-        encoding = self._encoding_of_other(name)
-        if encoding in (KEEP, "f32"):
-            return Term("", {"values": np.float32(values)}), values
-        weight = Weight(name, values, encoding, np.zeros((0, 0)))
-        term = weight.finish(encode(values, encoding))
-        record["tensors"].append(describe_tensor(name, values.shape, term))
-        return term, term.decode(values.shape)
-
-    def _quantize_others(self, record: dict[str, Any], journal: Journal) -> Stored:
-        """Tensors that no product multiplies with, as embeddings, where they are to be stored otherwise, and no stage has stored them."""
-        stored: Stored = {}
-        done = {
-            tensor.name for path in journal.archives for tensor in _lowbit.Archive(path).tensors
+    def _store_others(self, record: dict[str, Any], journal: Journal) -> Stored:
+        """What no stage has stored."""
+        done = {t.name for path in journal.archives for t in _lowbit.Archive(path).tensors}
+        return {
+            key: (values.shape, self._store_other(key, values, record))
+            for key, values in self.others.left(done | self._quantized)
         }
-        for tensor in self.source.archive.tensors:
-            encoding = self._encoding_of_other(tensor.name)
-            if tensor.name in done or encoding in (KEEP, tensor.encoding):
-                continue
-            if self.encodings.get(tensor.name, KEEP) == KEEP:
-                values = self.source.archive.tensor_f32(tensor.name)
-                stored[tensor.name] = (
-                    values.shape,
-                    self._store_other(tensor.name, values, record)[0],
-                )
-        return stored
 
     # What is told of it
     # ------------------

@@ -10,7 +10,7 @@ from typing import Any, Iterable, Mapping, Protocol, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import _lowbit
+from .. import _lowbit, files
 from ..errors import LowbitError
 from ..tokenizer import Tokenizer
 
@@ -143,14 +143,7 @@ class EncoderProgram:
         self.path = os.fsdecode(path)
         open_archive(parameters)
         self.archive = _lowbit.Archive(os.fsdecode(parameters))
-        with open(path, encoding="utf-8") as file:
-            try:
-                self._text = file.read()
-            except UnicodeDecodeError as error:
-                raise LowbitError(
-                    f"'{self.path}' is not UTF-8 text (byte {error.start})",
-                    hint="give a program of MLIR as text",
-                ) from None
+        self._text = files.read_text(self.path, "give a program of MLIR as text")
         if not os.path.exists(tokenizer):
             raise LowbitError(
                 f"there is no file '{os.fsdecode(tokenizer)}'",
